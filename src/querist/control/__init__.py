@@ -1,0 +1,1 @@
+"""Pure control: what to ask, when to retrain, when to stop. No thread, clock, socket or file."""

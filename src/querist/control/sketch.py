@@ -1,0 +1,86 @@
+"""A small mergeable quantile sketch, so that summaries travel instead of samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GAMMA = 1.02  # relative error of a quantile is at most (gamma - 1) / (gamma + 1), about 1 %
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileSketch:
+    """Counts in logarithmic bins with relative error about 1 % (DDSketch, Masson et al. 2019).
+
+    Attributes:
+        bins: Count by bin; bin ``i`` covers ``(gamma**(i - 1), gamma**i]``.
+        zeros: How many values were zero.
+        count: How many finite, non-negative values were seen.
+        dropped: How many values were negative, infinite or NaN; they are in no bin.
+    """
+
+    bins: Mapping[int, int]
+    zeros: int = 0
+    count: int = 0
+    dropped: int = 0
+
+    @classmethod
+    def empty(cls) -> QuantileSketch:
+        """The sketch of no values."""
+        return cls({})
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating]) -> QuantileSketch:
+        """Sketch an ``(n,)`` array of non-negative values."""
+        array = np.asarray(values, np.float64).reshape(-1)
+        good = array[np.isfinite(array) & (array >= 0)]
+        positive = good[good > 1e-300]
+        index = np.ceil(np.log(positive) / math.log(_GAMMA)).astype(np.int64)
+        keys, counts = np.unique(index, return_counts=True)
+        bins = dict(zip(keys.tolist(), counts.tolist(), strict=True))
+        return cls(bins, len(good) - len(positive), len(good), len(array) - len(good))
+
+    def merge(self, other: QuantileSketch) -> QuantileSketch:
+        """The sketch of both sets of values."""
+        bins = dict(self.bins)
+        for index, count in other.bins.items():
+            bins[index] = bins.get(index, 0) + count
+        return QuantileSketch(
+            bins, self.zeros + other.zeros, self.count + other.count, self.dropped + other.dropped
+        )
+
+    def quantile(self, q: float) -> float:
+        """The value below which a share ``q`` of all values lies; NaN when nothing was seen."""
+        if not 0 <= q <= 1:
+            raise ValueError(f"a quantile lies between 0 and 1, got {q}.")
+        if self.count == 0:
+            return math.nan
+        rank, seen = q * (self.count - 1), self.zeros
+        if rank < seen:
+            return 0.0
+        index = 0
+        for index in sorted(self.bins):
+            seen += self.bins[index]
+            if seen > rank:
+                break
+        return float(2 * _GAMMA**index / (_GAMMA + 1))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able form."""
+        return {
+            "bins": [[index, self.bins[index]] for index in sorted(self.bins)],
+            "zeros": self.zeros,
+            "count": self.count,
+            "dropped": self.dropped,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> QuantileSketch:
+        """Read back what ``to_json`` gave."""
+        bins = {int(index): int(count) for index, count in data["bins"]}
+        return cls(bins, int(data["zeros"]), int(data["count"]), int(data["dropped"]))

@@ -1,0 +1,99 @@
+"""The atoms schema: how molecules, clusters and crystals are named, shaped and measured.
+
+=================  =====================  ==========  =========================================
+field              shape                  unit        meaning
+=================  =====================  ==========  =========================================
+``numbers``        ``(atoms,)`` integer   -           atomic numbers
+``positions``      ``(atoms, 3)``         Angstrom    Cartesian coordinates
+``cell``           ``(3, 3)``             Angstrom    lattice vectors as rows (optional)
+``pbc``            ``(3,)`` bool          -           periodic directions (optional, with cell)
+``charge``         ``()``                 e           total charge (optional, 0)
+``multiplicity``   ``()`` integer         -           2S + 1 (optional, 1)
+``energy``         ``()``                 eV          potential energy (label)
+``forces``         ``(atoms, 3)``         eV/A        minus the gradient of the energy (label)
+``stress``         ``(3, 3)``             eV/A^3      ASE's sign: positive when stretched (label)
+=================  =====================  ==========  =========================================
+
+The level of theory is no field: it is part of an answer's identity (``Label.level``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from querist.core.batch import Batch, Sample, as_array
+from querist.core.errors import ShapeError, UnsupportedSample
+
+INPUTS = ("numbers", "positions", "cell", "pbc", "charge", "multiplicity")
+
+
+def atoms_sample(
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    cell: ArrayLike | None = None,
+    pbc: ArrayLike | None = None,
+    **extra: ArrayLike,
+) -> Sample:
+    """A sample of the atoms schema.
+
+    Args:
+        numbers: ``(atoms,)`` atomic numbers.
+        positions: ``(atoms, 3)`` in Angstrom.
+        cell: ``(3, 3)`` lattice vectors in Angstrom.
+        pbc: ``(3,)`` booleans; True in all directions when a cell is given without it.
+        extra: ``charge`` in e and ``multiplicity``; kept only where they are given.
+
+    Raises:
+        ShapeError: If a shape is not that of the schema.
+    """
+    fields: dict[str, ArrayLike] = {
+        "numbers": np.asarray(numbers, np.int64),
+        "positions": np.asarray(positions, np.float64),
+    }
+    if cell is not None:
+        fields["cell"] = np.asarray(cell, np.float64)
+        fields["pbc"] = np.asarray([True] * 3 if pbc is None else pbc, np.bool_)
+    for name, value in extra.items():
+        if name not in ("charge", "multiplicity"):
+            raise ShapeError(f"the atoms schema has no input {name!r}; it has {list(INPUTS)}.")
+        fields[name] = np.asarray(value, np.float64 if name == "charge" else np.int64)
+    check_atoms(fields)
+    return Sample.of(fields)
+
+
+def check_atoms(fields: Mapping[str, ArrayLike]) -> None:
+    """Check one sample or label against the schema.
+
+    Raises:
+        ShapeError: Naming the field, what was wanted and what was got.
+    """
+    rows = next((len(as_array(fields[n])) for n in ("numbers", "positions") if n in fields), None)
+    by_atom, square = (rows, 3), (3, 3)
+    wanted = {"numbers": (rows,), "positions": by_atom, "forces": by_atom, "pbc": (3,)}
+    wanted |= {"cell": square, "stress": square, "charge": (), "multiplicity": (), "energy": ()}
+    for name, value in fields.items():
+        shape, got = wanted.get(name), as_array(value, name).shape
+        if shape is not None and None not in shape and got != shape:
+            raise ShapeError(f"{name!r} should have the shape {shape}, but has {got}.")
+
+
+def refuse(batch: Batch, *, periodic: bool, charged: bool, who: str) -> None:
+    """Refuse samples that a model or oracle cannot represent.
+
+    Args:
+        batch: Samples of the atoms schema.
+        periodic: Whether periodic cells can be represented.
+        charged: Whether a charge or a multiplicity other than 1 can be.
+        who: Name for the sentence.
+
+    Raises:
+        UnsupportedSample: Naming the first such sample's property.
+    """
+    neutral = () if charged else (("charge", 0, "a charge"), ("multiplicity", 1, "an open shell"))
+    closed = () if periodic else (("pbc", False, "a periodic cell"),)
+    for name, allowed, what in (*closed, *neutral):
+        if name in batch and bool(np.any(batch[name] != allowed)):
+            raise UnsupportedSample(f"{who} cannot represent {what}, but was given one.")

@@ -1,0 +1,223 @@
+"""What can happen to a controller, and what it can ask for in return. Values, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.core.answers import Failure
+from querist.core.batch import Array, Batch, Column
+from querist.core.tasks import Spans, Task
+
+NO_SPANS = Spans()
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed: a deadline that the controller named has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """A worker began a task."""
+
+    task: str
+    worker: str
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskProgress:
+    """A partial result of a task that goes on."""
+
+    task: str
+    data: Mapping[str, Any]
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskFinished:
+    """A task returned; ``result`` is what its handler returned (failures item by item inside)."""
+
+    task: str
+    worker: str
+    result: Mapping[str, Any]
+    spans: Spans = NO_SPANS
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """A task gave no result at all: it raised, its worker died, or it was cancelled."""
+
+    task: str
+    worker: str
+    failure: Failure
+    spans: Spans = NO_SPANS
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoined:
+    """A worker opened its role and is ready."""
+
+    worker: str
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A worker is gone; its running task is reported apart.
+
+    ``final`` says that the engine cannot or will not replace it.
+    """
+
+    worker: str
+    pool: str
+    message: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """A worker serves another pool from now on."""
+
+    worker: str
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """All records up to and including ``seq`` are on disk."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBroken:
+    """Nothing can be made durable any more (disk full ...); the sentence says why."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posted:
+    """A message from the durable inbox: an outside answer or a user's command.
+
+    Kinds: "answer" (question, outputs), "abstain", "lease" (question, holder, until), "pause",
+    "resume", "stop", "set" (labels, cost, seconds, threshold).
+    """
+
+    id: str
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The user or the scheduler wants an orderly end within ``grace`` seconds."""
+
+    message: str
+    grace: float = 3.0
+
+
+Event = (
+    Tick
+    | TaskStarted
+    | TaskProgress
+    | TaskFinished
+    | TaskFailed
+    | WorkerJoined
+    | WorkerLost
+    | RoleChanged
+    | Durable
+    | StoreBroken
+    | Posted
+    | Interrupted
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fact:
+    """One record of the journal: a kind, JSON-able data, and arrays."""
+
+    kind: str
+    data: Mapping[str, Any]
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Submit:
+    """Run this task."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop this task; ``hard`` allows killing its worker."""
+
+    task: str
+    why: str
+    hard: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """Append a fact; the driver answers with :class:`Durable` once ``seq`` is on disk."""
+
+    fact: Fact
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """What was posted or left in the outbox under this id is durable; it may be removed."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A sentence for the person who watches. Levels: "info", "warning", "error"."""
+
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The campaign is over; ``status`` is "finished", "stopped" or "failed"."""
+
+    status: str
+    reason: str
+
+
+Command = Submit | Cancel | Record | Acknowledge | Say | Finish
+
+
+def pack_batch(batch: Batch, prefix: str = "") -> dict[str, Array]:
+    """Flatten a batch into named arrays for a fact; :func:`unpack_batch` reads it back."""
+    packed: dict[str, Array] = {}
+    for name, column in batch.columns.items():
+        packed[f"{prefix}{name}/data"] = column.data
+        packed[f"{prefix}{name}/offsets"] = column.offsets
+        packed[f"{prefix}{name}/shapes"] = column.shapes
+    return packed
+
+
+def unpack_batch(arrays: Mapping[str, Array], prefix: str = "") -> Batch:
+    """Read back what :func:`pack_batch` gave; other arrays are passed over."""
+    names = [k[len(prefix) : -5] for k in arrays if k.startswith(prefix) and k.endswith("/data")]
+    return Batch({name: Column(*_parts(arrays, f"{prefix}{name}")) for name in names})
+
+
+def _parts(arrays: Mapping[str, Array], name: str) -> tuple[Array, Integers, Integers]:
+    offsets, shapes = arrays[f"{name}/offsets"], arrays[f"{name}/shapes"]
+    return arrays[f"{name}/data"], offsets.astype(np.int64), shapes.astype(np.int64)
