@@ -39,7 +39,9 @@ def entries(names: list[str]) -> list[Path]:
     for folder in folders:
         scripts = [folder / entry for entry in ENTRIES if (folder / entry).is_file()]
         if not scripts:
-            raise SystemExit(f"{folder} has no {' or '.join(ENTRIES)}: an example asserts its result.")
+            raise SystemExit(
+                f"{folder} has no {' or '.join(ENTRIES)}: an example asserts its result."
+            )
         found.append(scripts[0])
     return found
 

@@ -1,0 +1,26 @@
+"""Set before anything imports NumPy: one thread a process, no display, one Hypothesis profile."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS")
+os.environ.update({f"{library}_NUM_THREADS": "1" for library in THREADS})
+os.environ["MPLBACKEND"] = "Agg"
+
+# Deadlines measure the machine, so there are none. `ci` is the same search every time.
+SLOW_IS_FINE = [HealthCheck.too_slow]
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    database=None,
+    suppress_health_check=SLOW_IS_FINE,
+)
+settings.register_profile(
+    "thorough", max_examples=2000, deadline=None, suppress_health_check=SLOW_IS_FINE
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
