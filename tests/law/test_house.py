@@ -1,0 +1,83 @@
+"""House rules that a machine can check: sizes, leftovers, paths of somebody's machine."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+FILE_LINES = 500
+FUNCTION_LINES_MEDIAN = 8
+FUNCTION_LINES_P90 = 35
+
+# Put together here so that this file does not contain what it looks for.
+LEFTOVERS = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
+MACHINE_PATHS = re.compile(r"(?<![\w.~>}/-])/(home|Users|root|work|opt|mnt|media)/\w")
+
+
+def lines_with(pattern: re.Pattern[str], files: list[Path], root: Path) -> list[str]:
+    return [
+        f"{file.relative_to(root)}:{number}: {line.strip()}"
+        for file in files
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        if pattern.search(line)
+    ]
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines of a function's body without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def function_lines(file: Path) -> Iterator[int]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield body_lines(node)
+
+
+def test_files_are_short(tracked: list[Path], root: Path) -> None:
+    lengths = {
+        str(file.relative_to(root)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in tracked
+        if file.suffix == ".py"
+    }
+    assert {name: length for name, length in lengths.items() if length >= FILE_LINES} == {}
+
+
+def test_functions_are_short(library) -> None:
+    lengths = sorted(length for file in library.files.values() for length in function_lines(file))
+    assert statistics.median(lengths) <= FUNCTION_LINES_MEDIAN
+    assert lengths[int(0.9 * len(lengths))] <= FUNCTION_LINES_P90
+
+
+def test_nothing_is_left_for_later(tracked: list[Path], root: Path) -> None:
+    assert lines_with(LEFTOVERS, tracked, root) == []
+
+
+def test_no_file_names_a_path_of_one_machine(tracked: list[Path], root: Path) -> None:
+    assert lines_with(MACHINE_PATHS, tracked, root) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "caught"),
+    [
+        ("data = '/" + "home/ada/data'", True),
+        ("cd /" + "work/main", True),
+        ("see src/work/main", False),
+        ("$HOME/work/x", False),
+        ("../root/x", False),
+    ],
+)
+def test_paths_of_one_machine_are_recognised(line: str, caught: bool) -> None:
+    assert bool(MACHINE_PATHS.search(line)) is caught
+
+
+def test_function_lengths_leave_out_the_docstring(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text('def f():\n    """One.\n\n    Two.\n    """\n    a = 1\n    return a\n')
+    assert list(function_lines(file)) == [2]
