@@ -1,0 +1,1 @@
+"""Models with uncertainty: committees, Gaussian processes, and the calibrator that wraps them."""
