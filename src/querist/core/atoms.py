@@ -28,6 +28,13 @@ from querist.core.batch import Batch, Sample, as_array
 from querist.core.errors import ShapeError, UnsupportedSample
 
 INPUTS = ("numbers", "positions", "cell", "pbc", "charge", "multiplicity")
+_NAMES = (
+    "X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As "
+    "Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd "
+    "Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am "
+    "Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og "
+)
+SYMBOLS = tuple(_NAMES.split())  # by atomic number; "X" stands at 0
 
 
 def atoms_sample(
@@ -40,9 +47,7 @@ def atoms_sample(
     """A sample of the atoms schema.
 
     Args:
-        numbers: ``(atoms,)`` atomic numbers.
-        positions: ``(atoms, 3)`` in Angstrom.
-        cell: ``(3, 3)`` lattice vectors in Angstrom.
+        numbers, positions, cell: As above.
         pbc: ``(3,)`` booleans; True in all directions when a cell is given without it.
         extra: ``charge`` in e and ``multiplicity``; kept only where they are given.
 
@@ -81,16 +86,9 @@ def check_atoms(fields: Mapping[str, ArrayLike]) -> None:
 
 
 def refuse(batch: Batch, *, periodic: bool, charged: bool, who: str) -> None:
-    """Refuse samples that a model or oracle cannot represent.
+    """Raise UnsupportedSample at a periodic cell, or a charge or an open shell, where not allowed.
 
-    Args:
-        batch: Samples of the atoms schema.
-        periodic: Whether periodic cells can be represented.
-        charged: Whether a charge or a multiplicity other than 1 can be.
-        who: Name for the sentence.
-
-    Raises:
-        UnsupportedSample: Naming the first such sample's property.
+    ``who`` cannot represent it; the sentence names it and the property.
     """
     neutral = () if charged else (("charge", 0, "a charge"), ("multiplicity", 1, "an open shell"))
     closed = () if periodic else (("pbc", False, "a periodic cell"),)
