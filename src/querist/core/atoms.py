@@ -44,12 +44,10 @@ def atoms_sample(
     pbc: ArrayLike | None = None,
     **extra: ArrayLike,
 ) -> Sample:
-    """A sample of the atoms schema.
+    """A sample of the atoms schema, shapes and units as above.
 
-    Args:
-        numbers, positions, cell: As above.
-        pbc: ``(3,)`` booleans; True in all directions when a cell is given without it.
-        extra: ``charge`` in e and ``multiplicity``; kept only where they are given.
+    ``pbc`` is True in all directions when a cell is given without it; ``extra`` may hold ``charge``
+    and ``multiplicity``, which are kept only where they are given.
 
     Raises:
         ShapeError: If a shape is not that of the schema.
