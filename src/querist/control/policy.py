@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from querist.control.sketch import QuantileSketch
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a policy may see: counts and summaries, no sample.
-
-    Attributes:
-        now: Seconds of campaign time.
-        labels: Durable labels that were paid for (all purposes).
-        imported: Labels that were brought along.
-        train_labels: Durable labels for training, imported ones included.
-        fresh: Train labels since the dataset of the last fit that was started.
-        queued: Questions waiting.
-        outstanding: Questions asked and not yet answered.
-        cost: Cost of durable answers, failures included.
-        version: Version of the newest model; 0 for none.
-        trainer_idle: Whether a trainer waits.
-        errors: Hold-out metric by name, one dictionary an evaluated version, oldest first.
-        recent_error: The newest model's error on labels that it was not trained on; NaN if unknown.
-        published_error: Hold-out error (same metric) when the newest model was published; NaN.
-        scores: Sketch of uncertainties that explorers saw with the newest model.
-        failed: Questions quarantined.
-    """
-
-    now: float = 0.0
-    labels: int = 0
-    imported: int = 0
-    train_labels: int = 0
-    fresh: int = 0
-    queued: int = 0
-    outstanding: int = 0
-    cost: float = 0.0
-    version: int = 0
-    trainer_idle: bool = True
-    errors: tuple[Mapping[str, float], ...] = ()
-    recent_error: float = float("nan")
-    published_error: float = float("nan")
-    scores: QuantileSketch = field(default_factory=QuantileSketch.empty)
-    failed: int = 0
+from querist.control.rules import Rule, View
 
 
 @runtime_checkable
 class Policy(Protocol):
-    """What to ask of whom, when to retrain, when to stop. Pure: sees numbers, returns decisions."""
+    """Pure: sees numbers, returns decisions; no clock, no randomness, no sample.
+
+    Any method may raise; the campaign then stops with the traceback.
+    """
 
     def priority(self, score: float, view: View) -> float | None:
         """Priority of a candidate with this uncertainty (higher is asked first); None drops it."""
@@ -63,3 +26,36 @@ class Policy(Protocol):
 
     def should_stop(self, view: View) -> str | None:
         """Why to stop now, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandardPolicy:
+    """Ask the most uncertain first; retrain and stop by rules.
+
+    Attributes:
+        retrain: When to train, see :mod:`querist.control.retrain`.
+        stop: When to stop, see :mod:`querist.control.stop`.
+        routes: ``(oracle, from_score)`` pairs: the last whose ``from_score`` is at most the
+            candidate's uncertainty is asked. Empty: always the campaign's first oracle.
+    """
+
+    retrain: Rule
+    stop: Rule
+    routes: tuple[tuple[str, float], ...] = ()
+
+    def priority(self, score: float, view: View) -> float | None:
+        """The uncertainty itself."""
+        return score
+
+    def route(self, score: float) -> str:
+        """By bands of uncertainty."""
+        fitting = [name for name, start in self.routes if score >= start]
+        return fitting[-1] if fitting else (self.routes[0][0] if self.routes else "")
+
+    def should_retrain(self, view: View) -> str | None:
+        """What the rule says."""
+        return self.retrain(view)
+
+    def should_stop(self, view: View) -> str | None:
+        """What the rule says."""
+        return self.stop(view)

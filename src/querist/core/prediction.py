@@ -61,9 +61,7 @@ class Prediction:
             ShapeError: If the model gives no uncertainty for this output.
         """
         if output not in self.std:
-            raise ShapeError(
-                f"the model gives no uncertainty of {output!r}; it gives {sorted(self.std.columns)}."
-            )
+            raise ShapeError(f"no uncertainty of {output!r}, only of {sorted(self.std.columns)}.")
         return largest(self.std, output)
 
 

@@ -64,7 +64,7 @@ class TaskContext(Protocol):
 
 
 class Handler(Protocol):
-    """The object that a pool's factory makes in each worker. ``open`` and ``close`` are optional."""
+    """What a pool's factory makes in each worker; ``open`` and ``close`` are optional."""
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
         """Do one task. An exception becomes :class:`~querist.core.events.TaskFailed`."""
@@ -174,7 +174,7 @@ class FitResult:
 
 @runtime_checkable
 class Model(Protocol):
-    """Predicts with uncertainty and can be fitted. ``fit`` does not change what ``predict`` does."""
+    """Predicts with uncertainty and can be fitted; ``fit`` changes nothing in ``predict``."""
 
     def predict(self, batch: Batch) -> Prediction:
         """Predict ``n`` samples with the loaded state.

@@ -1,0 +1,87 @@
+"""What the parts of a controller share: commands on their way out, task ids, deadlines."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from typing import Any
+
+from querist.core.batch import Array
+from querist.core.events import Acknowledge, Cancel, Command, Fact, Finish, Record, Say, Submit
+from querist.core.tasks import Spans, Task
+
+
+class Desk:
+    """Collects commands; numbers tasks and records.
+
+    Args:
+        seq: Sequence number of the last record in the journal.
+        epoch: Number of resumes, part of task ids so that they are unique over resumes.
+        owner: The controller's name in engines that serve several.
+    """
+
+    def __init__(self, seq: int = 0, epoch: int = 0, owner: str = "") -> None:
+        self.seq, self.epoch, self.owner = seq, epoch, owner
+        self.now = 0.0
+        self._tasks = 0
+        self._commands: list[Command] = []
+        self._deadlines: list[float] = []
+
+    def take(self) -> list[Command]:
+        """All commands since the last call."""
+        commands, self._commands = self._commands, []
+        return commands
+
+    def submit(self, kind: str, pool: str, payload: Mapping[str, Any], **more: Any) -> Task:
+        """Command a task and return it."""
+        self._tasks += 1
+        task_id = f"{kind}-{self.epoch}-{self._tasks}"
+        task = Task(task_id, kind, pool, payload, owner=self.owner, **more)
+        self._commands.append(Submit(task))
+        return task
+
+    def cancel(self, task: str, why: str, *, hard: bool = True) -> None:
+        """Command the end of a task."""
+        self._commands.append(Cancel(task, why, hard))
+
+    def record(
+        self, kind: str, data: Mapping[str, Any], arrays: Mapping[str, Array] | None = None
+    ) -> tuple[int, Fact]:
+        """Command a record; returns its sequence number and the fact."""
+        self.seq += 1
+        fact = Fact(kind, {"t": self.now, **data}, arrays or {})
+        self._commands.append(Record(fact, self.seq))
+        return self.seq, fact
+
+    def say(self, level: str, message: str) -> None:
+        """Command a sentence for the person who watches."""
+        self._commands.append(Say(level, message))
+
+    def acknowledge(self, message: str) -> None:
+        """Command the removal of a posted message that is durable now."""
+        self._commands.append(Acknowledge(message))
+
+    def finish(self, status: str, reason: str) -> None:
+        """Command the end."""
+        self._commands.append(Finish(status, reason))
+
+    def wake_at(self, when: float) -> None:
+        """Ask for a tick at ``when``."""
+        heapq.heappush(self._deadlines, when)
+
+    def next_deadline(self) -> float | None:
+        """The earliest tick asked for that is not past."""
+        while self._deadlines and self._deadlines[0] < self.now:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0] if self._deadlines else None
+
+
+def spans_json(spans: Spans) -> dict[str, float]:
+    """Spans as the journal keeps them, microseconds kept."""
+    return {
+        "submitted": round(spans.submitted, 6),
+        "started": round(spans.started, 6),
+        "finished": round(spans.finished, 6),
+        "received": round(spans.received, 6),
+        "cpu": round(spans.cpu, 6),
+    }

@@ -1,0 +1,78 @@
+"""Trust, ask or reject: bands of uncertainty, absolute or as a running quantile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from querist.control.sketch import QuantileSketch
+from querist.core.batch import Batch
+from querist.core.prediction import Prediction, Verdict, Verdicts
+from querist.core.roles import Filter, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class BandGate:
+    """Compares the uncertainty of one output with two limits.
+
+    A sample is trusted up to ``limits.ask``, asked up to ``limits.reject`` and rejected above,
+    or when a filter says that it makes no sense, or when its prediction is not finite.
+
+    Attributes:
+        output: Which output's uncertainty counts. For vectors by atom it is the maximum over
+            atoms of the norm of the standard deviation, units of the output.
+        filters: Each returns ``(n,)`` True for samples that make sense.
+    """
+
+    output: str
+    filters: tuple[Filter, ...] = ()
+
+    def decide(self, batch: Batch, prediction: Prediction, limits: Limits) -> Verdicts:
+        """Verdicts of ``n`` samples."""
+        score = prediction.uncertainty(self.output)
+        verdict = np.full(len(score), Verdict.TRUST, np.int8)
+        verdict[score > limits.ask] = Verdict.ASK
+        verdict[score > limits.reject] = Verdict.REJECT
+        verdict[~np.isfinite(score)] = Verdict.REJECT
+        for sensible in self.filters:
+            verdict[~sensible(batch)] = Verdict.REJECT
+        return Verdicts(verdict, score)
+
+    def sensible(self, batch: Batch) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """``(n,)`` whether all filters accept, for samples that have no prediction yet."""
+        keep = np.ones(len(batch), np.bool_)
+        for accepts in self.filters:
+            keep &= accepts(batch)
+        return keep
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRule:
+    """How the limits in force follow from what explorers report.
+
+    Attributes:
+        ask: Absolute threshold; with ``quantile``, the least value that the threshold may take.
+        quantile: Ask what lies above this quantile of recent uncertainties; None for absolute.
+        reject: Absolute upper limit.
+        at_least: How many values a quantile needs before it is used.
+    """
+
+    ask: float = 0.0
+    quantile: float | None = None
+    reject: float = math.inf
+    at_least: int = 50
+
+    def limits(self, scores: QuantileSketch, previous: Limits | None) -> Limits:
+        """The limits now in force.
+
+        Args:
+            scores: Uncertainties met with the newest model, all explorers merged.
+            previous: What was in force before; kept while too little was seen.
+        """
+        if self.quantile is None:
+            return Limits(self.ask, self.reject)
+        if scores.count < self.at_least:
+            return previous or Limits(self.ask, self.reject)
+        return Limits(max(self.ask, scores.quantile(self.quantile)), self.reject)

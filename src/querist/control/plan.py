@@ -1,0 +1,97 @@
+"""The fixed part of a campaign that its controller needs: counts, limits, rules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from querist.control.gate import LimitRule
+from querist.control.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class OraclePlan:
+    """One oracle as the controller sees it.
+
+    Attributes:
+        name: Its name, part of every question's identity.
+        batch: Questions handed over in one task.
+        timeout: Seconds for one question; a task gets ``batch`` times as much. None for no limit.
+        cost: Declared cost of an answer; None to learn it (seconds).
+        outside: For an oracle without workers (people, other programs): how many questions may be
+            open at once. 0 for an oracle with workers.
+    """
+
+    name: str
+    batch: int = 1
+    timeout: float | None = None
+    cost: float | None = None
+    outside: int = 0
+
+    @property
+    def pool(self) -> str:
+        """Name of its worker pool."""
+        return f"oracle.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """How failed questions are tried again.
+
+    Attributes:
+        attempts: Tries in all before a question is quarantined.
+        backoff: Seconds before the second try; doubles with each further one.
+        give_up: End the campaign when this many questions were quarantined and none answered.
+    """
+
+    attempts: int = 2
+    backoff: float = 0.5
+    give_up: int = 10
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after try number ``attempt`` failed."""
+        return float(self.backoff * 2 ** (attempt - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a campaign's controller is told once.
+
+    Attributes:
+        oracles: In order; the first is the default of routing and the one for hold-out labels.
+        policy: What to ask of whom, when to retrain, when to stop.
+        limits: How the gate's limits follow from what explorers report.
+        explorers: Number of explorers, each with its own pool ``explorer.0`` ...
+        trainers: Workers in the pool ``trainer``; 0 when nothing is trained.
+        members: Committee members that may be fitted apart.
+        initial: Questions asked before there is any model.
+        holdout, calibration: Share of all questions drawn at random for this purpose.
+        max_queue: Most candidates that wait for each oracle.
+        max_fresh: Most training questions asked beyond the last fit; None for no limit.
+        slice_steps, slice_seconds: Longest piece of exploring between two messages.
+        retry: How failed questions are tried again.
+        final_fit: Train once more when the campaign ends with new labels.
+        labels, cost: Budgets, reserved before asking.
+        error_metric: Hold-out metric that stands for "the error", such as "forces.mae".
+        seed: Of fits and choices.
+    """
+
+    oracles: tuple[OraclePlan, ...]
+    policy: Policy
+    limits: LimitRule = field(default_factory=LimitRule)
+    explorers: int = 1
+    trainers: int = 1
+    members: int = 1
+    initial: int = 20
+    holdout: float = 0.1
+    calibration: float = 0.0
+    max_queue: int = 1000
+    max_fresh: int | None = None
+    slice_steps: int = 1_000_000
+    slice_seconds: float | None = 0.25
+    retry: RetryRule = field(default_factory=RetryRule)
+    final_fit: bool = True
+    labels: float = math.inf
+    cost: float = math.inf
+    error_metric: str = ""
+    seed: int = 0

@@ -1,0 +1,99 @@
+"""Candidates that wait to be asked: ordered by priority, without duplicates, bounded."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from querist.core.batch import Sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A sample that might be asked.
+
+    Attributes:
+        sample: The sample; control never looks inside.
+        score: Uncertainty when it was found or last re-scored; NaN when there was no model.
+        why: Short reason: "initial", "uncertain", "holdout" ...
+        slot: Which explorer found it, -1 for none.
+        walker: Which of that explorer's walkers.
+        version: Model version behind ``score``.
+    """
+
+    sample: Sample
+    score: float
+    why: str
+    slot: int = -1
+    walker: int = -1
+    version: int = 0
+
+
+class CandidateQueue:
+    """Priority queue of candidates with lazy deletion; every operation is O(log n) amortised.
+
+    Args:
+        limit: Most candidates held; beyond it the lowest priority is evicted.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._held: dict[str, tuple[float, int, Candidate]] = {}
+        self._best: list[tuple[float, int, str]] = []
+        self._worst: list[tuple[float, int, str]] = []
+        self._order = count()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, sample: str) -> bool:
+        return sample in self._held
+
+    def __iter__(self) -> Iterator[tuple[float, Candidate]]:
+        """Priority and candidate, best first."""
+        entries = sorted(self._held.values(), key=lambda entry: (-entry[0], entry[1]))
+        return iter([(priority, candidate) for priority, _, candidate in entries])
+
+    def push(self, candidate: Candidate, priority: float) -> Candidate | None:
+        """Add or re-prioritise; returns the candidate that had to go, if any."""
+        key, order = candidate.sample.id, next(self._order)
+        self._held[key] = (priority, order, candidate)
+        heapq.heappush(self._best, (-priority, order, key))
+        heapq.heappush(self._worst, (priority, -order, key))
+        self._compact()
+        return self._evict() if len(self._held) > self.limit else None
+
+    def pop(self) -> Candidate | None:
+        """Take the candidate of highest priority; the older one among equals."""
+        while self._best:
+            _, order, key = heapq.heappop(self._best)
+            if self._is_current(key, order):
+                return self._held.pop(key)[2]
+        return None
+
+    def remove(self, sample: str) -> Candidate | None:
+        """Take a candidate out by its sample's id."""
+        entry = self._held.pop(sample, None)
+        return None if entry is None else entry[2]
+
+    def _is_current(self, key: str, order: int) -> bool:
+        entry = self._held.get(key)
+        return entry is not None and entry[1] == order
+
+    def _evict(self) -> Candidate | None:
+        while self._worst:
+            _, order, key = heapq.heappop(self._worst)
+            if self._is_current(key, -order):
+                return self._held.pop(key)[2]
+        return None
+
+    def _compact(self) -> None:
+        # Lazy deletion leaves dead entries in both heaps; rebuild once they outnumber the living.
+        if max(len(self._best), len(self._worst)) > 2 * len(self._held) + 64:
+            live = [(priority, order, key) for key, (priority, order, _) in self._held.items()]
+            self._best = [(-priority, order, key) for priority, order, key in live]
+            self._worst = [(priority, -order, key) for priority, order, key in live]
+            heapq.heapify(self._best)
+            heapq.heapify(self._worst)

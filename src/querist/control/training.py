@@ -1,0 +1,263 @@
+"""When to train, which versions there are, how good they are: the trainer's side of control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from querist.control.asking import Asking, RecordLater, Workers
+from querist.control.desk import Desk, spans_json
+from querist.control.retrain import OnErrorGrowth
+from querist.control.rules import Rule, View
+from querist.control.state import CampaignState
+from querist.core.answers import Failure
+from querist.core.events import Fact
+from querist.core.tasks import DatasetRef, ModelRef, Spans
+
+POOL = "trainer"
+SCORE_CHUNK = 256
+ATTEMPTS = 3
+
+
+@dataclass(slots=True, eq=False)
+class Fit:
+    """A fit under way: one task for each group of members."""
+
+    version: int
+    dataset: int
+    train: int
+    why: str
+    groups: tuple[tuple[int, ...] | None, ...]
+    attempt: int = 1
+    tasks: dict[str, int] = field(default_factory=dict)
+    parts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    spans: list[Mapping[str, float]] = field(default_factory=list)
+    workers: list[str] = field(default_factory=list)
+
+
+class Training:
+    """Starts fits, publishes versions, evaluates them and re-scores the queue.
+
+    Args:
+        state: The campaign's state.
+        desk: Where commands go.
+        workers: Shared count of workers.
+        asking: Whose queue is re-scored.
+        record_later: Records facts that count only once durable.
+    """
+
+    def __init__(
+        self,
+        state: CampaignState,
+        desk: Desk,
+        workers: Workers,
+        asking: Asking,
+        record_later: RecordLater,
+    ) -> None:
+        self.state, self.desk, self.workers, self.asking = state, desk, workers, asking
+        self.record_later = record_later
+        self.fit: Fit | None = None
+        self.publishing = False
+        self.chores: dict[str, str] = {}
+        self.failure: str | None = None
+        self._evaluated_at = 0
+        self._wants_recent = _wants_recent(state.plan.policy)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a fit, a publication or a chore is on the way."""
+        return self.fit is not None or self.publishing or bool(self.chores)
+
+    @property
+    def idle(self) -> bool:
+        """Whether a fit could begin."""
+        return self.fit is None and not self.publishing and self.workers.room(POOL) > 0
+
+    # ---------------------------------------------------------------------------------- fits
+
+    def consider(self, view: View) -> None:
+        """Begin a fit when it is time."""
+        if not self.idle or self.failure is not None:
+            return
+        why = self._first(view) if view.version == 0 else self._again(view)
+        if why is not None:
+            self.begin(why)
+        elif self._wants_recent and view.version:
+            self._evaluate_recent(view)
+
+    def _first(self, view: View) -> str | None:
+        asked_enough = self.asking.asked_initially >= self.state.plan.initial
+        answered = view.labels >= self.state.plan.initial or (asked_enough and not view.outstanding)
+        if view.train_labels and (answered or self.state.ledger.exhausted):
+            return f"the first {view.train_labels} labels are there"
+        return None
+
+    def _again(self, view: View) -> str | None:
+        if view.fresh <= 0:
+            return None
+        limit = self.state.plan.max_fresh
+        if limit is not None and view.fresh >= limit and not view.outstanding:
+            return f"no more than {limit} labels may be asked beyond the last training"
+        return self.state.plan.policy.should_retrain(view)
+
+    def begin(self, why: str) -> None:
+        """Begin a fit on all durable labels."""
+        state = self.state
+        self.fit = Fit(
+            state.model.version + 1, state.labels, state.train_labels, why, self._groups()
+        )
+        state.fitted_train = state.train_labels
+        for group in range(len(self.fit.groups)):
+            self._send(self.fit, group)
+
+    def _groups(self) -> tuple[tuple[int, ...] | None, ...]:
+        plan = self.state.plan
+        count = max(1, min(self.workers.count(POOL), plan.members))
+        if count == 1:
+            return (None,)
+        return tuple(tuple(range(plan.members))[i::count] for i in range(count))
+
+    def _send(self, fit: Fit, group: int) -> None:
+        state = self.state
+        payload = {
+            "version": fit.version,
+            "dataset": DatasetRef(fit.dataset),
+            "previous": state.model if state.model.version else None,
+            "previous_dataset": state.model_dataset,
+            "members": fit.groups[group],
+            "part": group,
+            "seed": state.plan.seed + fit.version,
+        }
+        task = self.desk.submit("fit", POOL, payload, attempt=fit.attempt)
+        self.workers.take(POOL)
+        fit.tasks[task.id] = group
+
+    def abandon(self, why: str) -> None:
+        """Ask a fit under way to end early, without a result."""
+        for task in self.fit.tasks if self.fit else ():
+            self.desk.cancel(task, why, hard=False)
+
+    # ------------------------------------------------------------------------------- results
+
+    def owns(self, task: str) -> bool:
+        """Whether this is one of the trainer's tasks."""
+        return task in self.chores or (self.fit is not None and task in self.fit.tasks)
+
+    def finished(
+        self, task: str, result: Mapping[str, Any], worker: str, spans: Spans, view: View
+    ) -> None:
+        """A fit, an evaluation or a re-scoring returned."""
+        self.workers.free(POOL)
+        if self.fit is not None and task in self.fit.tasks:
+            self._fitted(self.fit, task, result, worker, spans)
+            return
+        kind = self.chores.pop(task)
+        ended = {"kind": kind, "pool": POOL, "worker": worker, "spans": spans_json(spans)}
+        self.desk.record("task.ended", ended)
+        if kind == "score":
+            self._scored(result, view)
+        else:
+            self._evaluated(result)
+
+    def _fitted(
+        self, fit: Fit, task: str, result: Mapping[str, Any], worker: str, spans: Spans
+    ) -> None:
+        fit.parts[fit.tasks.pop(task)] = result
+        fit.spans.append(spans_json(spans))
+        fit.workers.append(worker)
+        if fit.tasks:
+            return
+        parts = [fit.parts[index] for index in sorted(fit.parts)]
+        metrics: dict[str, float] = {}
+        for part in parts:
+            metrics.update(part["metrics"])
+        self.fit, self.publishing = None, True
+        data = {
+            "version": fit.version,
+            "files": [part["file"] for part in parts],
+            "digest": "+".join(part["digest"] for part in parts),
+            "dataset": fit.dataset,
+            "train": fit.train,
+            "metrics": metrics,
+            "why": fit.why,
+            "spans": fit.spans,
+            "workers": fit.workers,
+        }
+        self.record_later("model.published", data, {})
+
+    def published(self, fact: Fact) -> None:
+        """New weights are durable: evaluate them and re-score what waits."""
+        self.publishing = False
+        if self.state.model.version != fact.data["version"]:
+            return
+        if self.state.holdout_labels:
+            self._evaluate("holdout", self.state.model, since=0)
+        waiting = self.asking.waiting()
+        for start in range(0, len(waiting), SCORE_CHUNK):
+            samples = tuple(c.sample for c in waiting[start : start + SCORE_CHUNK])
+            self._chore("score", {"model": self.state.model, "samples": samples})
+
+    def _evaluate(self, on: str, model: ModelRef, since: int) -> None:
+        payload = {"model": model, "dataset": DatasetRef(self.state.labels), "on": on}
+        self._chore("evaluate", {**payload, "since": since})
+
+    def _evaluate_recent(self, view: View) -> None:
+        if view.fresh >= 5 and self.state.labels > self._evaluated_at and not self.chores:
+            self._evaluated_at = self.state.labels
+            self._evaluate("recent", self.state.model, since=self.state.model_dataset)
+
+    def _chore(self, kind: str, payload: Mapping[str, Any]) -> None:
+        task = self.desk.submit(kind, POOL, payload)
+        self.workers.take(POOL)
+        self.chores[task.id] = kind
+
+    def _scored(self, result: Mapping[str, Any], view: View) -> None:
+        if result["version"] != self.state.model.version:
+            return  # a newer model's scores are on their way
+        stale = self.asking.rescore(result["samples"], result["scores"], view)
+        if stale:
+            why = f"certain enough for model {view.version}"
+            self.desk.record("questions.dropped", {"count": stale, "why": why})
+
+    def _evaluated(self, result: Mapping[str, Any]) -> None:
+        if not result["n"]:
+            return
+        names = ("version", "n", "metrics", "on")
+        arrays = {"score": result["score"], "error": result["error"]}
+        fact = self.desk.record("model.evaluated", {k: result[k] for k in names}, arrays)[1]
+        self.state.fold(fact)
+
+    def failed(self, task: str, failure: Failure, worker: str, spans: Spans) -> None:
+        """A fit, an evaluation or a re-scoring failed: tried again, then given up."""
+        self.workers.free(POOL)
+        fit = self.fit
+        kind = self.chores.pop(task, "fit")
+        ended = {"kind": kind, "pool": POOL, "worker": worker, "spans": spans_json(spans)}
+        why = {"reason": failure.reason.value, "message": failure.message}
+        self.desk.record("task.failed", {**ended, **why, "traceback": failure.traceback})
+        if fit is None or task not in fit.tasks:
+            self.desk.say("warning", f"a task of kind {kind!r} failed: {failure.message}")
+            return
+        group = fit.tasks.pop(task)
+        if fit.attempt < ATTEMPTS:
+            fit.attempt += 1
+            self._send(fit, group)
+        else:
+            self._give_up(fit, failure)
+
+    def _give_up(self, fit: Fit, failure: Failure) -> None:
+        for task in fit.tasks:
+            self.desk.cancel(task, "another part of the fit failed", hard=False)
+            self.chores[task] = "fit"
+        self.fit = None
+        if self.state.model.version == 0:
+            self.failure = f"training failed {ATTEMPTS} times: {failure.message}"
+        else:
+            self.desk.say("warning", f"model {fit.version} could not be trained: {failure.message}")
+
+
+def _wants_recent(policy: Any) -> bool:
+    rule = getattr(policy, "retrain", None)
+    parts: Sequence[Rule] = rule.parts() if isinstance(rule, Rule) else ()
+    return any(isinstance(part, OnErrorGrowth) for part in parts)
