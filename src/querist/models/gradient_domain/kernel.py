@@ -25,18 +25,29 @@ class Radial:
     """A radial kernel at given distances; all of the shape of the squared distances.
 
     Attributes:
-        value: The kernel, 1 at distance zero.
+        drop: The kernel less its value 1 at distance zero. Coefficients of energies are large
+            and sum to zero, so leaving out the 1 keeps a digit of the energy.
         first: ``-k'(r) / r``, in Angstrom^2.
         second: ``first'(r) / -r``, in Angstrom^4.
     """
 
-    value: FloatArray
+    drop: FloatArray
     first: FloatArray
     second: FloatArray
+
+    @property
+    def value(self) -> FloatArray:
+        """The kernel, 1 at distance zero."""
+        return np.asarray(1.0 + self.drop)
 
 
 RadialKernel = Callable[[FloatArray, FloatArray], Radial]
 """Squared distances and length scales (broadcastable) to the kernel's functions."""
+
+
+def _drop(s: FloatArray, polynomial: FloatArray) -> FloatArray:
+    """``(1 + polynomial) exp(-s) - 1`` without cancellation of the 1."""
+    return np.asarray(np.expm1(-s) * (1.0 + polynomial) + polynomial)
 
 
 def matern52(squared: FloatArray, length: FloatArray) -> Radial:
@@ -48,14 +59,14 @@ def matern52(squared: FloatArray, length: FloatArray) -> Radial:
     decay = np.exp(-s)
     second = decay * (25.0 / 3.0) / length**4
     first = second * (1.0 + s) * (length**2 / 5.0)
-    return Radial((1.0 + s + s * s / 3.0) * decay, first, second)
+    return Radial(_drop(s, s + s * s / 3.0), first, second)
 
 
 def gaussian(squared: FloatArray, length: FloatArray) -> Radial:
     """Gaussian kernel ``exp(-r^2 / (2 length^2))``, infinitely smooth."""
-    value = np.exp(-0.5 * squared / length**2)
-    first = value / length**2
-    return Radial(value, first, first / length**2)
+    exponent = -0.5 * squared / length**2
+    first = np.exp(exponent) / length**2
+    return Radial(np.expm1(exponent), first, first / length**2)
 
 
 def matern72(squared: FloatArray, length: FloatArray) -> Radial:
@@ -64,7 +75,7 @@ def matern72(squared: FloatArray, length: FloatArray) -> Radial:
     decay = np.exp(-s)
     second = decay * (49.0 / 15.0) * (1.0 + s) / length**4
     first = decay * (7.0 / 5.0) * (1.0 + s + s * s / 3.0) / length**2
-    return Radial((1.0 + s + 0.4 * s * s + s**3 / 15.0) * decay, first, second)
+    return Radial(_drop(s, s + 0.4 * s * s + s**3 / 15.0), first, second)
 
 
 def inverse_quadratic(squared: FloatArray, length: FloatArray) -> Radial:
@@ -74,9 +85,10 @@ def inverse_quadratic(squared: FloatArray, length: FloatArray) -> Radial:
     It needs no exponential. (Rasmussen and Williams, Gaussian Processes for Machine Learning,
     2006, equation 4.19.)
     """
-    value = 1.0 / (1.0 + squared / (2.0 * length**2))
+    scaled = squared / (2.0 * length**2)
+    value = 1.0 / (1.0 + scaled)
     first = value * value / length**2
-    return Radial(value, first, first * value * (2.0 / length**2))
+    return Radial(-scaled * value, first, first * value * (2.0 / length**2))
 
 
 KERNELS: dict[str, RadialKernel] = {

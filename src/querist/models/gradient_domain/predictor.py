@@ -4,11 +4,11 @@ With ``a = J alpha`` the coefficients carried to the descriptor once, and ``d = 
 difference to a training point, a member's energy and forces are (Chmiela et al., Comput. Phys.
 Commun. 2019, 240, 38, with energies' coefficients ``beta`` added)::
 
-    E =     sum_t  -first (d . a_t) + value beta_t  + offset
+    E =     sum_t  -first (d . a_t) + (value - 1) beta_t  + offset
     F = J^T sum_t   first a_t - (second (d . a_t) - first beta_t) d
 
-The second line is minus the derivative of the first, term by term, so forces conserve energy up
-to rounding.
+The ``beta`` of a member sum to zero, so the 1 changes nothing. The second line is minus the
+derivative of the first, term by term, so forces conserve energy up to rounding.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class Predictor:
         energies = points.offsets - np.einsum("mbs,mbs->mb", radial.first, slope)
         pull = radial.second * slope
         if points.energy_weights is not None:
-            energies += (radial.value @ np.swapaxes(points.energy_weights, 1, 2))[..., 0]
+            energies += (radial.drop @ np.swapaxes(points.energy_weights, 1, 2))[..., 0]
             pull -= radial.first * points.energy_weights
         covector = radial.first @ points.weights + pull @ points.descriptors
         covector -= pull.sum(axis=-1)[..., None] * query

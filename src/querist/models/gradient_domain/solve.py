@@ -2,6 +2,9 @@
 
 Measured on one core for the 4,200 equations of 200 nine-atom geometries: LAPACK 0.58 s, this
 factorisation 0.78 s. What it buys is a question to ``should_stop`` every few hundred columns.
+Conjugate gradients do not pay at this size: warm-started from the solution for 160 of the 200
+and preconditioned by its Cholesky factor, 300 iterations took 4.8 s and left a residual of 1e-3;
+without that, 1,000 iterations took 7.9 s and left 7e-2.
 """
 
 from __future__ import annotations

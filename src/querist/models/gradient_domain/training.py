@@ -92,8 +92,8 @@ class FitSettings:
 
     Attributes:
         kernel: A name in ``kernel.KERNELS``. Measured on malonaldehyde with GFN2-xTB, 100
-            geometries, the best length scale of each: error of forces 20.0 meV/A for
-            ``inverse_quadratic``, 21.4 ``gaussian``, 21.8 ``matern72``, 34.2 ``matern52``.
+            geometries, the best length scale of each: error of forces 20.2 meV/A for
+            ``inverse_quadratic``, 21.5 ``gaussian``, 21.8 ``matern72``, 34.9 ``matern52``.
         regularisation: Variance of the noise of a force component, relative to its mean prior
             variance. Labels of an electronic-structure code are nearly free of noise.
         energy_weight: 0 fits forces and then the constant of the energy. A positive value fits
