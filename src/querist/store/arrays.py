@@ -36,7 +36,7 @@ _BLANK = b"0" * 64
 _LENGTH = struct.Struct("<Q")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ArrayFile:
     """What was read from a file.
 

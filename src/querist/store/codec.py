@@ -38,7 +38,7 @@ _PARCEL = struct.Struct("<8sIIQd")  # magic, crc32, length of head, length of bo
 _PARCEL_MAGIC = b"QPARCEL1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """One fact as it lies in a journal.
 

@@ -21,7 +21,7 @@ _NAME = re.compile(r"\d{20}-[0-9a-f]{32}")
 _LIMIT = 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Message:
     """One message in the inbox.
 

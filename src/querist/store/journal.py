@@ -18,7 +18,13 @@ from querist.store.errors import (
     storage_error,
 )
 from querist.store.repair import open_for_writing
-from querist.store.segments import SegmentFile, check_size, encode_record, segment_path
+from querist.store.segments import (
+    FRAME_OVERHEAD,
+    SegmentFile,
+    check_size,
+    encode_record,
+    segment_path,
+)
 
 _GROUP_BYTES = 16 * 2**20
 
@@ -297,7 +303,7 @@ def _chunks(batch: list[_Waiting], size: int) -> Iterator[list[_Waiting]]:
     filled = 0
     for waiting in batch:
         chunk.append(waiting)
-        filled += len(waiting.body)
+        filled += len(waiting.body) + FRAME_OVERHEAD
         if filled >= size:
             yield chunk
             chunk, filled = [], 0

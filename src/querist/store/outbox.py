@@ -15,7 +15,7 @@ from querist.store.files import atomic_write, read_regular, safe_name
 _SUFFIX = ".answer"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Parcel:
     """One answer in the outbox.
 

@@ -17,6 +17,7 @@ from querist.store.segments import (
     corrupt,
     decode_or_corrupt,
     durable_after,
+    missing,
     read_header,
     segment_numbers,
     segment_path,
@@ -129,7 +130,9 @@ class JournalReader:
         try:
             return path.open("rb", buffering=_BUFFER)
         except FileNotFoundError as error:
-            raise self._rewound(path) from error
+            if self._last is not None:
+                raise self._rewound(path) from error
+            raise missing(self.folder, self._number, self._seq) from error
 
     def _advance(self, frame: Frame, path: Path) -> Record | None:
         if frame.marker != RECORD:

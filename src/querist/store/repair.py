@@ -18,6 +18,7 @@ from querist.store.segments import (
     SegmentFile,
     corrupt,
     durable_after,
+    missing,
     read_header,
     segment_numbers,
     segment_path,
@@ -60,6 +61,9 @@ def open_for_writing(folder: Path, run_id: str, sync: bool) -> tuple[int, Segmen
         numbers = segment_numbers(folder)
         if not numbers:
             return 1, SegmentFile.create(segment_path(folder, 1), run_id, 1, sync)
+        for number, found in enumerate(numbers, start=1):
+            if number != found:
+                raise missing(folder, number)
         path = segment_path(folder, numbers[-1])
         with path.open("rb", buffering=_PIECE) as file:
             header = read_header(file, path)

@@ -51,6 +51,7 @@ _AFTER_CRC = struct.Struct("<QQdI64s20x")
 _FRAME = struct.Struct("<II")
 _PREFIX = struct.Struct("<4sIQd")
 _LENGTH = struct.Struct("<I")
+FRAME_OVERHEAD = _FRAME.size + _PREFIX.size
 _SMALLEST = _PREFIX.size
 _LARGEST = 2**32 - 1
 _NAME = re.compile(r"(\d{6,})\.qj")
@@ -96,21 +97,18 @@ def segment_path(folder: Path, number: int) -> Path:
 
 
 def segment_numbers(folder: Path) -> list[int]:
-    """The numbers of all segments of a journal, which are 1, 2, ... without a gap.
-
-    Raises:
-        JournalCorrupt: A segment is missing.
-    """
+    """The numbers of all segments of a journal, in order; 1, 2, ... where none is missing."""
     try:
         names = [path.name for path in folder.iterdir()]
     except FileNotFoundError:
         return []
-    numbers = sorted(int(m[1]) for name in names if (m := _NAME.fullmatch(name)))
-    for expected, number in enumerate(numbers, start=1):
-        if number != expected:
-            missing = segment_path(folder, expected)
-            raise corrupt(missing, 0, 0, "the segment is missing although later ones exist")
-    return numbers
+    return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+
+
+def missing(folder: Path, number: int, last_seq: int = 0) -> JournalCorrupt:
+    """The error for a segment that is not there although later ones are."""
+    what = "the segment is missing although later ones exist"
+    return corrupt(segment_path(folder, number), 0, last_seq, what)
 
 
 def corrupt(path: Path, offset: int, last_seq: int, what: str) -> JournalCorrupt:

@@ -20,7 +20,7 @@ _STATE = "state.json"
 _PREFIX = "array."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """A state, and the record up to which it has everything.
 
