@@ -282,7 +282,7 @@ class CampaignController:
 
     def _consider_stop(self) -> None:
         view = self.view()
-        reason = self.plan.policy.should_stop(view) or self._out_of_time()
+        reason = self.plan.policy.should_stop(view) or self._spent() or self._out_of_time()
         if reason is not None:
             self._drain_for("finished", reason)
         elif (failure := self._hopeless()) is not None:
@@ -291,6 +291,14 @@ class CampaignController:
             self._drain_for("finished", "the budget has no room for another question")
         elif self._nothing_left(view):
             self._drain_for("finished", "nothing is left to ask: all generators are exhausted")
+
+    def _spent(self) -> str | None:
+        ledger = self.state.ledger
+        if ledger.labels >= ledger.label_limit:
+            return f"{ledger.labels} labels (of {ledger.label_limit:g})"
+        if ledger.cost >= ledger.cost_limit:
+            return f"the cost reached {ledger.cost:.4g} (of {ledger.cost_limit:g})"
+        return None
 
     def _out_of_time(self) -> str | None:
         limit = self.state.seconds

@@ -72,6 +72,7 @@ class Plan:
         retry: How failed questions are tried again.
         final_fit: Train once more when the campaign ends with new labels.
         labels, cost: Budgets, reserved before asking.
+        seconds: Longest campaign time; downtime between resumes does not count.
         error_metric: Hold-out metric that stands for "the error", such as "forces.mae".
         seed: Of fits and choices.
     """
@@ -93,5 +94,6 @@ class Plan:
     final_fit: bool = True
     labels: float = math.inf
     cost: float = math.inf
+    seconds: float | None = None
     error_metric: str = ""
     seed: int = 0

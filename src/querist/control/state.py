@@ -63,7 +63,7 @@ class CampaignState:
         self.limits: Limits | None = None
         self.epoch = -1
         self.paused = False
-        self.seconds: float | None = None
+        self.seconds = plan.seconds
         self.now = 0.0
 
     # -------------------------------------------------------------------------------- derived
