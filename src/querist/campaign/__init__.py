@@ -1,0 +1,1 @@
+"""Configuration to wired objects to a run: the room where everything meets."""

@@ -1,0 +1,207 @@
+"""Explores with generators and a model side by side: a step costs a prediction and no message."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from querist.campaign.handlers.collector import Collector
+from querist.campaign.handlers.parts import LoadedModel, open_role, run_folder
+from querist.campaign.handlers.stepping import Crew
+from querist.control.gate import BandGate
+from querist.core.batch import Batch
+from querist.core.prediction import (
+    AnsweredSample,
+    Feedback,
+    Prediction,
+    Proposal,
+    Verdict,
+    Verdicts,
+)
+from querist.core.roles import SupportsInitial, SupportsState, TaskContext, WorkerContext
+from querist.core.tasks import Factory, Task
+from querist.store.arrays import load_arrays, save_arrays
+
+NOBODY = np.zeros(0, np.int64)
+NO_VERDICTS = Verdicts(np.zeros(0, np.int8), np.zeros(0))
+
+
+class Explorer:
+    """Runs "explore" tasks: slices of the step loop.
+
+    Args:
+        generators: Make the generators of this explorer. Several take turns in threads, so that a
+            slow one does not hold back the others.
+        model: Makes the model.
+        gate: Decides what to trust, ask and reject.
+        slot: Number of this explorer.
+        checkpoint_seconds: How often generators' states are saved.
+        max_wait: Longest time in seconds that a generator's proposal waits for others.
+    """
+
+    def __init__(
+        self,
+        generators: Sequence[Factory],
+        model: Factory,
+        gate: BandGate,
+        slot: int = 0,
+        checkpoint_seconds: float = 5.0,
+        max_wait: float = 0.002,
+    ) -> None:
+        self._factories, self._model_factory, self._gate = tuple(generators), model, gate
+        self._slot, self._every, self._max_wait = slot, checkpoint_seconds, max_wait
+
+    def open(self, context: WorkerContext) -> None:
+        """Make generators and model; generators continue where they were last saved."""
+        run = run_folder(context)
+        self._model = LoadedModel(self._model_factory, context)
+        self._rng = context.rng
+        self._generators = [open_role(factory, context) for factory in self._factories]
+        self._files = [
+            run / "generators" / f"explorer{self._slot}.{index}.safetensors"
+            for index in range(len(self._generators))
+        ]
+        for generator, file in zip(self._generators, self._files, strict=True):
+            restore(generator, file)
+        self._saved = time.monotonic()
+        self._crew = Crew(self._generators, self._max_wait, self._checkpoint)
+
+    def close(self) -> None:
+        """Save the generators' states and end their threads."""
+        self._crew.close()
+        for index in range(len(self._generators)):
+            self._save(index)
+
+    def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
+        """One slice: until enough steps or seconds, or until all walkers wait."""
+        payload = task.payload
+        self._tell(payload["answers"])
+        if payload["model"].version == 0:
+            return self._begin(payload["initial"])
+        collector = Collector(self._rng, payload["limits"].reject)
+        model, limits, predicting = self._model.use(payload["model"]), payload["limits"], 0.0
+
+        def answer(proposal: Batch) -> tuple[Prediction, Verdicts]:
+            nonlocal predicting
+            begin = time.perf_counter()
+            prediction = model.predict(proposal)
+            verdicts = self._gate.decide(proposal, prediction, limits)
+            predicting += time.perf_counter() - begin
+            return prediction, verdicts
+
+        until = math.inf if payload["seconds"] is None else time.monotonic() + payload["seconds"]
+        waiting = self._crew.step(
+            answer,
+            collector.add,
+            lambda: (
+                collector.steps >= payload["steps"]
+                or time.monotonic() >= until
+                or context.should_stop()
+            ),
+        )
+        return {
+            **collector.result(),
+            "version": payload["model"].version,
+            "predict": predicting,
+            "waiting": waiting,
+            "exhausted": self._is_exhausted(),
+        }
+
+    def _is_exhausted(self) -> bool:
+        return all(getattr(generator, "exhausted", False) for generator in self._generators)
+
+    # ------------------------------------------------------------------------------- answers
+
+    def _tell(self, answers: Sequence[AnsweredSample]) -> None:
+        """Hand each generator the answers to its walkers' questions."""
+        count = len(self._generators)
+        for index in range(count):
+            own = tuple(
+                AnsweredSample(a.walker // count, a.sample, a.outputs)
+                for a in answers
+                if a.walker >= 0 and a.walker % count == index
+            )
+            if own:
+                self._crew.tell(index, Feedback(NOBODY, None, NO_VERDICTS, own))
+
+    # ------------------------------------------------------------------------------- initial
+
+    def _begin(self, wanted: int) -> Mapping[str, Any]:
+        """Samples to ask before there is any model."""
+        count = len(self._generators)
+        share = math.ceil(wanted / count)
+        found: list[Proposal] = []
+        for index, generator in enumerate(self._generators):
+            proposal = initial(generator, share)
+            keep = np.flatnonzero(self._gate.sensible(proposal.batch))
+            walkers = proposal.walkers[keep]
+            known = np.where(walkers >= 0, walkers * count + index, -1)
+            found.append(Proposal(proposal.batch.take(keep), known))
+        batch = Batch.concatenate([p.batch for p in found]).with_ids()
+        collected = Collector(self._rng).result()
+        return {
+            **collected,
+            "candidates": batch,
+            "scores": np.full(len(batch), np.nan),
+            "walkers": np.concatenate([p.walkers for p in found if len(p.batch)] or [NOBODY]),
+            "steps": 1 if len(batch) else 0,
+            "proposed": len(batch),
+            "asked": len(batch),
+            "version": 0,
+            "predict": 0.0,
+            "waiting": False,
+            "exhausted": self._is_exhausted(),
+        }
+
+    # ---------------------------------------------------------------------------- checkpoint
+
+    def _checkpoint(self, index: int) -> None:
+        """Called between two steps of a generator."""
+        if time.monotonic() - self._saved >= self._every:
+            self._save(index)
+            if index == len(self._generators) - 1:
+                self._saved = time.monotonic()
+
+    def _save(self, index: int) -> None:
+        generator = self._generators[index]
+        if isinstance(generator, SupportsState):
+            arrays, data = generator.state()
+            self._files[index].parent.mkdir(exist_ok=True)
+            save_arrays(self._files[index], arrays, dict(data))
+
+
+def restore(generator: Any, file: Path) -> None:
+    """Continue a generator from its saved state, if there is one."""
+    if isinstance(generator, SupportsState) and file.exists():
+        saved = load_arrays(file)
+        generator.restore(saved.arrays, saved.metadata)
+
+
+def initial(generator: Any, count: int) -> Proposal:
+    """Samples of a generator for the time before there is any model.
+
+    A generator without :class:`~querist.core.roles.SupportsInitial` is stepped with the verdict
+    "ask" and no prediction.
+    """
+    if isinstance(generator, SupportsInitial):
+        batch = generator.initial(count)
+        return Proposal(batch, np.full(len(batch), -1, np.int64))
+    found: list[Proposal] = []
+    total = 0
+    while total < count:
+        proposal = generator.propose()
+        if not len(proposal.batch):
+            break
+        verdict = np.full(len(proposal.batch), Verdict.ASK, np.int8)
+        unknown = np.full(len(proposal.batch), np.nan)
+        generator.observe(Feedback(proposal.walkers, None, Verdicts(verdict, unknown)))
+        found.append(proposal)
+        total += len(proposal.batch)
+    batch = Batch.concatenate([p.batch for p in found])
+    walkers = np.concatenate([p.walkers for p in found]) if found else NOBODY
+    return Proposal(batch, walkers)

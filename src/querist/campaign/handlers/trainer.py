@@ -1,0 +1,135 @@
+"""Fits, evaluates and re-scores, in the trainer's worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from querist.campaign.handlers.parts import LoadedModel, load_state, open_role, run_folder
+from querist.campaign.labels import LabelReader
+from querist.control.gate import BandGate
+from querist.core.answers import Dataset, Purpose
+from querist.core.batch import Batch
+from querist.core.prediction import Prediction, Verdict, largest
+from querist.core.roles import FitRequest, Limits, TaskContext, WorkerContext
+from querist.core.tasks import Factory, Task
+from querist.store.versions import Versions
+
+
+class Trainer:
+    """Runs "fit", "evaluate" and "score" tasks.
+
+    Args:
+        model: Makes the model.
+        gate: The campaign's gate; its output's error is what evaluations report.
+    """
+
+    def __init__(self, model: Factory, gate: BandGate) -> None:
+        self._factory, self._gate = model, gate
+
+    def open(self, context: WorkerContext) -> None:
+        """Make the model, once to fit and once to judge."""
+        self._run = run_folder(context)
+        self._fitted = open_role(self._factory, context)
+        self._judged = LoadedModel(self._factory, context)
+        self._labels = LabelReader(self._run / "journal")
+        self._weights = Versions(self._run / "weights")
+
+    def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
+        """Do one task."""
+        return _KINDS[task.kind](self, task.payload, context)
+
+    def _fit(self, payload: Mapping[str, Any], context: TaskContext) -> Mapping[str, Any]:
+        dataset = self._labels.at(payload["dataset"].version)
+        previous = payload["previous"]
+        request = FitRequest(
+            seed=payload["seed"],
+            previous=None if previous is None else load_state(self._run, previous),
+            previous_version=payload["previous_dataset"],
+            members=payload["members"],
+            should_stop=context.should_stop,
+        )
+        seen = dataset.only(Purpose.TRAIN, Purpose.CALIBRATION)  # never the hold-out
+        fitted = self._fitted.fit(seen, request)
+        version, part = payload["version"], f"part{payload['part']}"
+        digest = self._weights.save(version, part, fitted.state.arrays, fitted.state.data)
+        metrics = {name: float(value) for name, value in fitted.metrics.items()}
+        file = self._weights.path(version, part).name
+        return {"file": file, "digest": digest, "metrics": _finite(metrics)}
+
+    def _evaluate(self, payload: Mapping[str, Any], context: TaskContext) -> Mapping[str, Any]:
+        dataset = self._labels.at(payload["dataset"].version)
+        if payload["on"] == "recent":
+            rows = dataset.rows(Purpose.TRAIN)
+            chosen = dataset.take(rows[rows >= payload["since"]])
+        else:
+            chosen = dataset.only(Purpose.HOLDOUT)
+        result = {"version": payload["model"].version, "on": payload["on"], "n": len(chosen)}
+        if not len(chosen):
+            return result
+        model = self._judged.use(payload["model"])
+        return {**result, **judge(model.predict(chosen.inputs), chosen, self._gate.output)}
+
+    def _score(self, payload: Mapping[str, Any], context: TaskContext) -> Mapping[str, Any]:
+        samples = payload["samples"]
+        batch = Batch.from_samples(samples)
+        model = self._judged.use(payload["model"])
+        verdicts = self._gate.decide(batch, model.predict(batch), Limits(np.inf, np.inf))
+        scores = np.where(verdicts.verdict == Verdict.REJECT, np.nan, verdicts.score)
+        return {
+            "version": payload["model"].version,
+            "samples": [sample.id for sample in samples],
+            "scores": scores.tolist(),
+        }
+
+
+def judge(prediction: Prediction, truth: Dataset, output: str) -> dict[str, Any]:
+    """Errors of a prediction against labels.
+
+    Args:
+        prediction: Of ``n`` samples.
+        truth: Their labels.
+        output: The gated output.
+
+    Returns:
+        ``metrics`` by name ("forces.mae", "forces.rmse", "label.accuracy" ...), ``score`` ``(n,)``
+        predicted uncertainty of the gated output, and ``error`` ``(n,)`` its largest true error.
+    """
+    metrics: dict[str, float] = {}
+    for name, column in truth.outputs.columns.items():
+        if name not in prediction.mean:
+            continue
+        mean = prediction.mean.columns[name].data
+        if column.data.dtype.kind in "fiu" and mean.shape == column.data.shape:
+            difference = np.asarray(mean, np.float64) - np.asarray(column.data, np.float64)
+            metrics[f"{name}.mae"] = float(np.abs(difference).mean())
+            metrics[f"{name}.rmse"] = float(np.sqrt((difference**2).mean()))
+        elif mean.shape == column.data.shape:
+            metrics[f"{name}.accuracy"] = float((mean == column.data).mean())
+    score = prediction.uncertainty(output)
+    return {
+        "metrics": _finite(metrics),
+        "score": score,
+        "error": true_error(prediction, truth, output),
+    }
+
+
+def true_error(prediction: Prediction, truth: Dataset, output: str) -> np.ndarray[Any, Any]:
+    """``(n,)`` largest error within the gated output; 0 or 1 where the output is a class."""
+    if output not in truth.outputs or output not in prediction.mean:
+        return np.full(len(truth), np.nan)
+    said, known = prediction.mean.columns[output], truth.outputs.columns[output]
+    pairs = list(zip(said.items(), known.items(), strict=True))
+    if known.data.dtype.kind not in "fiu":
+        return np.array([float((a != b).any()) for a, b in pairs])
+    away = [np.asarray(a, np.float64) - np.asarray(b, np.float64) for a, b in pairs]
+    return largest(Batch.of([{output: difference} for difference in away]), output)
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if np.isfinite(value) else None for name, value in metrics.items()}
+
+
+_KINDS = {"fit": Trainer._fit, "evaluate": Trainer._evaluate, "score": Trainer._score}

@@ -1,0 +1,123 @@
+"""The dataset as the journal tells it, read by trainers while it grows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from querist.core.answers import Dataset
+from querist.core.batch import Array, Batch
+from querist.core.errors import RunError
+from querist.core.events import unpack_batch
+from querist.store.reader import JournalReader
+
+WAIT_SECONDS = 60.0
+
+
+class LabelReader:
+    """Follows a run's journal and gives its dataset in any version.
+
+    Works on any host that sees the run's folder.
+
+    Args:
+        journal: The journal's folder.
+    """
+
+    def __init__(self, journal: Path | str) -> None:
+        self._reader = JournalReader(journal)
+        self._samples: dict[str, Mapping[str, Array]] = {}
+        self._inputs: list[Batch] = []
+        self._outputs: list[Batch] = []
+        self._purposes: list[str] = []
+        self._levels: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._purposes)
+
+    def read(self) -> int:
+        """Take in what was added since; returns the number of labels."""
+        for record in self._reader.read_new():
+            take = _TAKE.get(record.kind)
+            if take is not None:
+                take(self, record)
+        return len(self)
+
+    def at(self, version: int, wait_s: float = WAIT_SECONDS) -> Dataset:
+        """The first ``version`` labels, in the order in which they became durable.
+
+        A network file system may show them a little late, so it waits.
+
+        Raises:
+            RunError: If they do not appear within ``wait_s`` seconds.
+        """
+        until = time.monotonic() + wait_s
+        while self.read() < version:
+            if time.monotonic() > until:
+                raise RunError(
+                    f"the journal shows {len(self)} labels, but version {version} was asked for; "
+                    "is the run's folder on a file system that all hosts see?"
+                )
+            time.sleep(0.05)
+        rows = range(version)
+        inputs, outputs = _common(self._inputs, "inputs"), _common(self._outputs, "labels")
+        return Dataset(
+            inputs.take(rows),
+            outputs.take(rows),
+            tuple(self._purposes[:version]),
+            tuple(self._levels[:version]),
+            version,
+        )
+
+    def all(self) -> Dataset:
+        """The newest version."""
+        return self.at(self.read())
+
+    def _asked(self, record: Any) -> None:
+        arrays = {k[3:]: v for k, v in record.arrays.items() if k[:3] == "in/"}
+        self._samples[record.data["question"]] = arrays
+
+    def _labelled(self, record: Any) -> None:
+        arrays = self._samples.pop(record.data["question"])
+        outputs = {k[4:]: v for k, v in record.arrays.items() if k[:4] == "out/"}
+        one = Batch.of([arrays])
+        self._inputs.append(Batch(one.columns, (record.data["sample"],)))
+        self._outputs.append(Batch.of([outputs]))
+        self._purposes.append(record.data["purpose"])
+        self._levels.append(record.data["level"])
+
+    def _imported(self, record: Any) -> None:
+        inputs, outputs = unpack_batch(record.arrays, "in/"), unpack_batch(record.arrays, "out/")
+        self._inputs.append(inputs.with_ids())
+        self._outputs.append(outputs)
+        self._purposes.extend([record.data["purpose"]] * len(inputs))
+        self._levels.extend([record.data["level"]] * len(inputs))
+
+    def _closed(self, record: Any) -> None:
+        if record.data.get("final", True):
+            self._samples.pop(record.data["question"], None)
+
+
+def _common(parts: list[Batch], what: str) -> Batch:
+    """One batch of the fields that all parts have."""
+    if not parts:
+        return Batch({})
+    names = set.intersection(*(set(part.columns) for part in parts))
+    if not names:
+        raise RunError(f"the {what} of this run have no field in common.")
+    if all(set(part.columns) == names for part in parts):
+        return Batch.concatenate(parts)
+    cut = [
+        Batch({n: part.columns[n] for n in part.columns if n in names}, part.keys) for part in parts
+    ]
+    return Batch.concatenate(cut)
+
+
+_TAKE = {
+    "question.asked": LabelReader._asked,
+    "answer.label": LabelReader._labelled,
+    "answer.failure": LabelReader._closed,
+    "answer.abstention": LabelReader._closed,
+    "labels.imported": LabelReader._imported,
+}
