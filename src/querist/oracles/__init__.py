@@ -1,0 +1,1 @@
+"""The expensive thing: functions, external commands, calculators, executors around one of these."""

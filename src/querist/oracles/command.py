@@ -1,0 +1,248 @@
+"""An external command as an oracle: files in, a process, files out."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from querist.core.answers import Failure, Outcome, Reason
+from querist.core.batch import Batch, Sample
+from querist.core.errors import ConfigError, OracleRejected
+from querist.core.roles import TaskContext, Validator
+from querist.core.tasks import ONE_CORE, Resources
+from querist.oracles.checks import (
+    CANCELLED,
+    AnswerCheck,
+    Outputs,
+    callable_of,
+    declared,
+    failure_of,
+)
+from querist.oracles.guarded import STDERR, STDOUT, Command, Ended, in_words, run_guarded, tail
+from querist.oracles.inputs import check_name, fill, variables, writer_of
+
+Parser = Callable[[Path], Mapping[str, Any]]
+KEEP = ("all", "failed", "none")
+
+_REASONS = {
+    "start": Reason.RAISED,
+    "timeout": Reason.TIMEOUT,
+    "memory": Reason.MEMORY,
+    "stopped": Reason.CANCELLED,
+    "guard": Reason.RAISED,
+    "ended": Reason.EXIT_CODE,
+}
+
+
+def parse_json(path: Path) -> dict[str, Any]:
+    """Named numbers and nested lists of a JSON object."""
+    held = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(held, dict):
+        raise OracleRejected(f"{path.name} should hold a JSON object, but holds {type(held)}.")
+    return held
+
+
+def parse_npz(path: Path) -> dict[str, Any]:
+    """Named arrays of an npz file; nothing is unpickled."""
+    with np.load(path, allow_pickle=False) as held:
+        return {name: held[name] for name in held.files}
+
+
+PARSERS: Mapping[str, Parser] = {"json": parse_json, "npz": parse_npz}
+
+
+@dataclass(eq=False)
+class CommandOracle:
+    """Runs one command a sample, each in a folder of its own.
+
+    Nothing that the command starts outlives it, a time limit, a cancellation, or the death of this
+    process; see :mod:`querist.oracles.guarded`.
+
+    Attributes:
+        command: Program and arguments, each a template (``$name``, see
+            :func:`~querist.oracles.inputs.variables`; also ``$folder`` and ``$threads``). With
+            ``shell`` it is one string for ``/bin/sh``, and what is filled in is quoted.
+        templates: File name to template text, written before the command starts.
+        template_files: File name to the path of a template.
+        files: File name to format: "extxyz", "json", "npz" or "npy:field".
+        parse: "json", "npz", a function or "module:function". By name it reads the file ``output``
+            into named arrays; a function gets the folder's path.
+        output: The file that ``parse`` reads; "output.json" or "output.npz" unless given,
+            "stdout.txt" for what the command prints.
+        timeout: Seconds for one sample, None for no limit.
+        memory_mb: Resident MiB of the whole process tree, None for no limit (Linux).
+        environment: Added to this process's environment.
+        keep: Which task folders stay: "all", "failed" or "none".
+        folder: Where they stay; by default ``commands`` in the run's folder, or in the scratch.
+        shell: Whether to use a shell.
+        level: Level of theory or fidelity.
+        cost: Cost of one answer, where it is known beforehand.
+        outputs: Declared outputs, see :class:`~querist.oracles.checks.Field`.
+        validator: Returns the sentence that refuses an answer, or None.
+        resources: What one call needs.
+    """
+
+    command: Sequence[str] | str
+    templates: Mapping[str, str] = field(default_factory=dict)
+    template_files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    parse: str | Parser = "json"
+    output: str = ""
+    timeout: float | None = None
+    memory_mb: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    keep: str = "failed"
+    folder: str | None = None
+    shell: bool = False
+    level: str = ""
+    cost: float | None = None
+    outputs: Outputs = None
+    validator: Validator | str | None = None
+    resources: Resources = ONE_CORE
+    _texts: dict[str, str] = field(init=False, repr=False)
+    _parser: Parser = field(init=False, repr=False)
+    _check: AnswerCheck = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.command, str) != self.shell or not self.command:
+            raise ConfigError(
+                "a command is a list of program and arguments, or with shell=True one string; "
+                f"got {self.command!r} with shell={self.shell}."
+            )
+        if self.keep not in KEEP:
+            raise ConfigError(f"keep is one of {list(KEEP)}, not {self.keep!r}.")
+        for name in (*self.templates, *self.template_files, *self.files):
+            check_name(name)
+        self._texts = {**self.templates, **_read(self.template_files)}
+        for kind in self.files.values():
+            writer_of(kind)
+        self._parser = self._parser_of(self.parse)
+        validator = self.validator and callable_of(self.validator, "a validator")
+        self._check = AnswerCheck(declared(self.outputs), validator or None, self.level, self.cost)
+
+    def _parser_of(self, parse: str | Parser) -> Parser:
+        if isinstance(parse, str) and parse in PARSERS:
+            name, read = check_name(self.output or f"output.{parse}"), PARSERS[parse]
+            return lambda folder: read(folder / name)
+        if isinstance(parse, str) and ":" not in parse:
+            raise ConfigError(f"no parser {parse!r}; known are {sorted(PARSERS)}.")
+        return callable_of(parse, "the parser of a command")
+
+    def answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
+        """One outcome a sample; a cancellation ends the command that runs."""
+        return [
+            CANCELLED if context.should_stop() else self._answer_one(sample, context)
+            for sample in samples.samples()
+        ]
+
+    def _answer_one(self, sample: Sample, context: TaskContext) -> Outcome:
+        folder = _new_folder(context.worker.scratch.absolute() / "commands", sample.id)
+        outcome = self._guarded(sample, folder, context)
+        keep = self.keep == "all" or (self.keep == "failed" and isinstance(outcome, Failure))
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+            return outcome
+        kept = self._keep(folder, sample, context)
+        return _with_place(outcome, kept) if isinstance(outcome, Failure) else outcome
+
+    def _guarded(self, sample: Sample, folder: Path, context: TaskContext) -> Outcome:
+        # An isolation boundary: files of the user's are written and parsed here.
+        try:
+            command = self._prepare(sample, folder, context)
+            ended = run_guarded(command, context.should_stop)
+            if ended.why != "ended" or ended.status:
+                return _failed(ended, command)
+            return self._check(sample, self._parser(folder))
+        except ConfigError as error:
+            return _never_again(failure_of(error))
+        except FileNotFoundError as error:
+            name = Path(str(error.filename)).name
+            missing = OracleRejected(f"the command ended well, but left no file {name!r}.")
+            return failure_of(missing, logs(folder))
+        except Exception as error:  # noqa: BLE001
+            return failure_of(error, logs(folder))
+
+    def _prepare(self, sample: Sample, folder: Path, context: TaskContext) -> Command:
+        threads = str(context.worker.threads)
+        values = variables(sample, folder=str(folder), threads=threads)
+        for name, text in self._texts.items():
+            _place(folder, name).write_text(fill(text, values), encoding="utf-8")
+        for name, kind in self.files.items():
+            writer_of(kind)(_place(folder, name), sample)
+        if isinstance(self.command, str):
+            argv = ["/bin/sh", "-c", fill(self.command, values, quoted=True)]
+        else:
+            argv = [fill(str(part), values) for part in self.command]
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, **self.environment}
+        return Command(argv, folder, environment, self.timeout, self.memory_mb)
+
+    def _keep(self, folder: Path, sample: Sample, context: TaskContext) -> Path:
+        if self.folder is None and context.worker.run is None:
+            return folder
+        home = Path(self.folder) if self.folder else context.worker.run / "commands"  # type: ignore[operator]
+        place = _new_folder(home, sample.id)
+        shutil.copytree(folder, place, dirs_exist_ok=True, symlinks=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        return place
+
+
+def _read(paths: Mapping[str, str]) -> dict[str, str]:
+    missing = [path for path in paths.values() if not Path(path).is_file()]
+    if missing:
+        raise ConfigError(f"no template file {missing[0]} (looked in {Path.cwd()}).")
+    return {name: Path(path).read_text(encoding="utf-8") for name, path in paths.items()}
+
+
+def _place(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _new_folder(home: Path, sample: str) -> Path:
+    """A new folder for a sample; ids of strangers may hold anything."""
+    plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", sample)
+    name = sample if plain else blake2b(sample.encode(), digest_size=16).hexdigest()
+    for number in range(1_000_000):
+        path = home / (f"{name}-{number}" if number else name)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise ConfigError(f"{home} holds a million folders of the sample {name}; remove some.")
+
+
+def logs(folder: Path) -> str:
+    """The tails of what a command printed, for a failure's traceback."""
+    parts = [(name, tail(folder / name)) for name in (STDOUT, STDERR)]
+    return "".join(f"\n--- end of {name} ---\n{text}" for name, text in parts if text)
+
+
+def _failed(ended: Ended, command: Command) -> Failure:
+    log = logs(command.folder)
+    last = (tail(command.folder / STDERR).strip().splitlines() or [""])[-1]
+    message = in_words(ended, command)
+    if ended.why == "ended" and last:
+        message += f" Its last words: {last[:200]}"
+    about = f"{ended.seconds:.3f} s, {ended.cpu:.3f} CPU s, {ended.peak_mb:.0f} MiB\n"
+    words = " ".join(command.argv)
+    return Failure(_REASONS[ended.why], message, f"{words}\n{about}{log}", ended.why != "start")
+
+
+def _never_again(failure: Failure) -> Failure:
+    return Failure(failure.reason, failure.message, failure.traceback, transient=False)
+
+
+def _with_place(failure: Failure, place: Path) -> Failure:
+    trace = f"{failure.traceback}\nThe task's folder was kept: {place}\n"
+    return Failure(failure.reason, failure.message, trace, failure.transient)
