@@ -1,0 +1,172 @@
+"""Busy intervals: their union, length and shares, utilisation over time, and bounded timelines.
+
+Intervals are ``(n, 2)`` arrays of start and stop in seconds; those that do not last are dropped.
+A *table* is an ``(n, 3)`` array of start, stop and the busy seconds in between: an interval that
+stands for several joined ones is not busy all the time, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from querist.core.errors import ShapeError
+
+Floats = NDArray[np.float64]
+
+
+def as_intervals(pairs: ArrayLike) -> Floats:
+    """``(n, 2)`` intervals sorted by start, without those that do not last.
+
+    Raises:
+        ShapeError: If the values are not pairs.
+    """
+    array = np.asarray(pairs, np.float64)
+    if array.size == 0:
+        return np.zeros((0, 2))
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise ShapeError(f"intervals are (n, 2) pairs of start and stop, got {array.shape}.")
+    lasting = array[array[:, 1] > array[:, 0]]
+    return lasting[np.argsort(lasting[:, 0], kind="stable")]
+
+
+def union(pairs: ArrayLike) -> Floats:
+    """``(m, 2)`` the time that any interval covers: sorted, disjoint, touching ones joined."""
+    intervals = as_intervals(pairs)
+    if not len(intervals):
+        return intervals
+    reach = np.maximum.accumulate(intervals[:, 1])
+    first = np.flatnonzero(np.r_[True, intervals[1:, 0] > reach[:-1]])
+    last = np.r_[first[1:] - 1, len(intervals) - 1]
+    return np.column_stack([intervals[first, 0], reach[last]])
+
+
+def clip(pairs: ArrayLike, start: float, stop: float) -> Floats:
+    """The parts of the intervals within a window, ``(m, 2)``."""
+    return as_intervals(np.clip(as_intervals(pairs), start, stop))
+
+
+def busy_seconds(pairs: ArrayLike) -> float:
+    """Seconds covered by any of the intervals; overlaps count once."""
+    covered = union(pairs)
+    return float((covered[:, 1] - covered[:, 0]).sum())
+
+
+def busy_share(pairs: ArrayLike, start: float, stop: float) -> float:
+    """Share of a window covered by any of the intervals, in [0, 1]; 0 for an empty window."""
+    return busy_seconds(clip(pairs, start, stop)) / (stop - start) if stop > start else 0.0
+
+
+def solid(pairs: ArrayLike) -> Floats:
+    """Intervals as a table, busy from start to stop."""
+    intervals = as_intervals(pairs)
+    return np.column_stack([intervals, intervals[:, 1] - intervals[:, 0]])
+
+
+def concurrency(table: Floats, edges: ArrayLike) -> Floats:
+    """Mean number of busy intervals in each of ``k`` bins.
+
+    Args:
+        table: ``(n, 3)`` start, stop, busy seconds; they are spread evenly over the interval.
+        edges: ``(k + 1,)`` growing instants.
+
+    Returns:
+        ``(k,)``: with the intervals of one worker its utilisation, with those of a pool the mean
+        number of its workers that were busy.
+    """
+    instants = np.asarray(edges, np.float64)
+    if not len(table):
+        return np.zeros(len(instants) - 1)
+    origin = instants[0]
+    density = table[:, 2] / (table[:, 1] - table[:, 0])
+    ramp_up = _ramp(table[:, 0] - origin, density, instants - origin)
+    ramp_down = _ramp(table[:, 1] - origin, density, instants - origin)
+    seconds = np.diff(ramp_up - ramp_down)
+    return np.maximum(seconds, 0.0) / np.diff(instants)
+
+
+def _ramp(begins: Floats, density: Floats, at: Floats) -> Floats:
+    """Sum of ``density * (at - begin)`` over the terms that have begun."""
+    order = np.argsort(begins)
+    begun = np.searchsorted(begins[order], at)
+    weight = np.r_[0.0, np.cumsum(density[order])]
+    moment = np.r_[0.0, np.cumsum((density * begins)[order])]
+    result: Floats = weight[begun] * at - moment[begun]
+    return result
+
+
+def coalesce(table: Floats, limit: int) -> Floats:
+    """Join overlapping rows, then the nearest ones, until at most ``limit`` remain.
+
+    Busy seconds are kept: the sum over the result is the time covered by any row (exactly, as
+    long as the rows that overlap are busy from start to stop).
+
+    Args:
+        table: ``(n, 3)`` start, stop, busy seconds.
+        limit: At least 1.
+
+    Returns:
+        ``(m, 3)``, sorted, disjoint, ``m <= limit``.
+    """
+    if len(table) < 2:
+        return table
+    rows = table[np.argsort(table[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(rows[:, 1])
+    rows = _join(rows, np.r_[True, rows[1:, 0] >= reach[:-1]])
+    surplus = len(rows) - limit
+    if surplus <= 0:
+        return rows
+    gaps = rows[1:, 0] - rows[:-1, 1]
+    first = np.ones(len(rows), bool)
+    first[1 + np.argsort(gaps, kind="stable")[:surplus]] = False
+    return _join(rows, first)
+
+
+def _join(rows: Floats, first: NDArray[np.bool_]) -> Floats:
+    """One row for each run of rows that starts where ``first`` is true."""
+    at = np.flatnonzero(first)
+    stops = np.maximum.reduceat(rows[:, 1], at)
+    busy = np.minimum(np.add.reduceat(rows[:, 2], at), stops - rows[at, 0])
+    return np.column_stack([rows[at, 0], stops, busy])
+
+
+class Timeline:
+    """Busy intervals of one worker that never grow beyond a bound.
+
+    Not for several threads. While there are few intervals they are kept as they are; when there
+    are more than twice the limit, the nearest ones are joined.
+    """
+
+    __slots__ = ("_rows", "tasks")
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[float, float, float]] = []
+        self.tasks = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, start: float, stop: float, limit: int) -> None:
+        """Take one interval; several items of one call share their instants and count once."""
+        if not stop > start or (self._rows and self._rows[-1][:2] == (start, stop)):
+            return
+        self.tasks += 1
+        self._rows.append((start, stop, stop - start))
+        if len(self._rows) > 2 * limit:
+            self._rows = [(row[0], row[1], row[2]) for row in self.table(limit).tolist()]
+
+    def table(self, limit: int) -> Floats:
+        """``(m, 3)`` start, stop, busy seconds, with ``m <= limit``; the timeline is unchanged."""
+        return coalesce(np.array(self._rows, np.float64).reshape(-1, 3), limit)
+
+    @property
+    def seconds(self) -> float:
+        """Busy seconds; overlaps count once."""
+        return float(self.table(max(1, len(self._rows)))[:, 2].sum())
+
+
+def stacked(tables: Sequence[Floats]) -> Floats:
+    """The rows of several tables in one."""
+    return np.concatenate([np.zeros((0, 3)), *tables])

@@ -1,0 +1,1 @@
+"""Contract suites, fakes and synthetic runs, shipped for those who write extensions."""
