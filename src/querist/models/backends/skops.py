@@ -1,0 +1,91 @@
+"""Fitted scikit-learn estimators as bytes, without pickle: skops (extra ``sklearn``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.core.errors import RunError, require
+
+# Types of scikit-learn that only hold data and that skops leaves to its user to trust. Whole
+# modules are never trusted: a module also holds what it imports.
+TRUSTED = frozenset(
+    {
+        "sklearn._loss.loss.HalfTweedieLossIdentity",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        "sklearn.gaussian_process.kernels.ConstantKernel",
+        "sklearn.gaussian_process.kernels.DotProduct",
+        "sklearn.gaussian_process.kernels.Matern",
+        "sklearn.gaussian_process.kernels.Product",
+        "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.gaussian_process.kernels.RationalQuadratic",
+        "sklearn.gaussian_process.kernels.Sum",
+        "sklearn.gaussian_process.kernels.WhiteKernel",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+    }
+)
+
+
+def _skops() -> Any:
+    return require("skops.io", "sklearn", "keeping a fitted estimator without pickle")
+
+
+def _check(data: bytes, trusted: Sequence[str], what: str) -> list[str]:
+    """The types in ``data`` that skops asks about, all of which are trusted.
+
+    Raises:
+        RunError: If one is not.
+    """
+    asked = set(_skops().get_untrusted_types(data=data))
+    refused = sorted(asked - TRUSTED - set(trusted))
+    if refused:
+        raise RunError(
+            f"{what} holds types that are not trusted: {', '.join(refused)}. If you wrote or read "
+            "their code, give their names as 'trusted'; otherwise do not load it."
+        )
+    return sorted(asked)
+
+
+def dump(estimator: Any, trusted: Sequence[str] = ()) -> NDArray[np.uint8]:
+    """A fitted estimator as ``(bytes,)`` uint8.
+
+    Args:
+        estimator: Fitted.
+        trusted: Dotted names of further types that may be loaded back.
+
+    Raises:
+        MissingExtra: If skops is not installed.
+        RunError: If it could not be loaded back.
+    """
+    name = type(estimator).__name__
+    io = _skops()
+    try:
+        data = io.dumps(estimator)
+    except Exception as error:  # the estimator's own code runs here
+        raise RunError(
+            f"a fitted {name} cannot be kept without pickle: skops says {error!r}. Use a "
+            "scikit-learn estimator, or write a Model whose state is arrays."
+        ) from error
+    _check(data, trusted, f"a fitted {name}")
+    return np.frombuffer(data, np.uint8)
+
+
+def parse(array: NDArray[np.uint8], trusted: Sequence[str] = ()) -> Any:
+    """The estimator that :func:`dump` was given; nothing is unpickled.
+
+    Raises:
+        MissingExtra: If skops is not installed.
+        RunError: If it holds a type that is not trusted; nothing of it is made then.
+    """
+    data = np.ascontiguousarray(array).tobytes()
+    return _skops().loads(data, trusted=_check(data, trusted, "this state"))

@@ -1,0 +1,195 @@
+"""Deep ensembles (Lakshminarayanan et al. 2017) with one vectorised forward for all members."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from querist.core.answers import Dataset
+from querist.core.batch import Array, Batch
+from querist.core.errors import ConfigError
+from querist.core.prediction import Prediction
+from querist.core.roles import FitRequest, FitResult, ModelState, WorkerContext
+
+from .backends import torch as backend
+from .backends.torch import Schedule
+from .members import (
+    check_format,
+    check_members,
+    combine,
+    member_rng,
+    not_loaded,
+    same,
+    stop_between,
+    wanted_members,
+)
+from .table import Fields, Scaler, Training
+
+FORMAT = "querist.torch_ensemble/1"
+WHO = "TorchEnsemble"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    inputs: Fields
+    outputs: Fields
+    x: Scaler
+    y: Scaler
+    stack: backend.Stack
+
+
+@dataclass(eq=False)
+class TorchEnsemble:
+    """M networks of one architecture, differing by their random start, order of rows and split.
+
+    Inputs and outputs are standardised.
+
+    Attributes:
+        module: Makes a ``torch.nn.Module`` from the numbers of input and output columns; a
+            function, an import path, or None for a perceptron with SiLU and two layers of 64.
+        inputs: Input fields, numeric and of one shape each, flattened side by side; None for all.
+        outputs: Output fields, likewise.
+        members: Size of the ensemble.
+        options: Further arguments of ``module``, for the perceptron ``hidden`` and ``dropout``.
+        schedule: How to train; a mapping of :class:`Schedule`'s fields may be given.
+        bootstrap: Whether each member draws its rows with replacement; random starts mostly do.
+        joint: Whether members are trained side by side in one vectorised pass, which is faster.
+            A member trained alone then differs by rounding, which grows with the epochs; trained
+            one after the other, it is the same to the last bit. Networks with dropout are always
+            trained one after the other.
+        device: "cpu", "cuda:0" ...; None takes the worker's.
+    """
+
+    module: Any = None
+    inputs: Sequence[str] | None = None
+    outputs: Sequence[str] | None = None
+    members: int = 5
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Schedule | Mapping[str, Any] = field(default_factory=Schedule)
+    bootstrap: bool = False
+    joint: bool = True
+    device: str | None = None
+    _loaded: _Loaded | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise ConfigError(f"{WHO} wants at least 1 member, but got {self.members}.")
+        if not isinstance(self.schedule, Schedule):
+            self.schedule = Schedule(**self.schedule)
+
+    def open(self, context: WorkerContext) -> None:
+        """Take the worker's device and number of threads."""
+        self.device = self.device or context.device
+        backend.torch().set_num_threads(max(1, context.threads))
+
+    def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
+        """Train on the rows of purpose "train", from the previous weights where they fit.
+
+        ``should_stop`` is polled each epoch; the best weights so far are returned.
+
+        Raises:
+            MissingExtra: If PyTorch is not installed.
+            RunError: If there is nothing to fit, or the network cannot be stacked.
+            ShapeError: If a field is missing, ragged or not numeric.
+            UnsupportedSample: If a value is not finite.
+        """
+        data = Training.of(dataset, self.inputs, self.outputs, WHO)
+        x, y = Scaler.of(data.X), Scaler.of(data.Y)
+        scaled = x.apply(data.X), y.apply(data.Y)
+        chosen = wanted_members(request, self.members)
+        modules = [self._start(data, request, member) for member in chosen]
+        joint = self.joint and not backend.has_dropout(modules[0])
+        size = len(chosen) if joint else 1
+        fitted: list[backend.Fitted] = []
+        for start in range(0, len(chosen), size):
+            if start:
+                stop_between(request, start, len(chosen))
+            part = slice(start, start + size)
+            fitted += self._train(modules[part], chosen[part], scaled, request)
+        arrays: dict[str, Array] = {}
+        for member, one in zip(chosen, fitted, strict=True):
+            arrays |= {f"m{member}/{name}": array for name, array in one.weights.items()}
+            arrays |= x.arrays(f"m{member}.x_") | y.arrays(f"m{member}.y_")
+        state = {"format": FORMAT, "members": self.members}
+        state |= {f"m{member}": data.metadata() for member in chosen}
+        metrics = {
+            "train.rows": float(len(data.X)),
+            "train.epochs": float(np.mean([one.epochs for one in fitted])),
+            "train.validation_rmse": float(np.sqrt(np.mean([one.error for one in fitted]))),
+        }
+        return FitResult(ModelState(arrays, state), metrics)
+
+    def _start(self, data: Training, request: FitRequest, member: int) -> Any:
+        """A network with the member's previous weights, or its own random ones."""
+        shape, weights = (data.X.shape[1], data.Y.shape[1]), {}
+        previous = request.previous
+        if previous is not None and previous.data.get(f"m{member}") == data.metadata():
+            weights = _weights(previous, member)
+        seed = int(member_rng(request.seed, member).integers(2**31))
+        return backend.make(backend.builder(self.module, self.options), shape, seed, weights)
+
+    def _train(
+        self,
+        modules: list[Any],
+        members: Sequence[int],
+        scaled: tuple[backend.Matrix, backend.Matrix],
+        request: FitRequest,
+    ) -> list[backend.Fitted]:
+        assert isinstance(self.schedule, Schedule)
+        stack = backend.Stack(modules, self.device or "cpu")
+        rngs = [np.random.default_rng([request.seed, member, 1]) for member in members]
+        rows = backend.Rows(*scaled, rngs, self.bootstrap)
+        with backend.seeded(int(rngs[0].integers(2**31)), stack.device):
+            return backend.train(stack, rows, self.schedule, request.should_stop)
+
+    def load(self, state: ModelState) -> None:
+        """Use this state from the next prediction on.
+
+        Raises:
+            MissingExtra: If PyTorch is not installed.
+            RunError: If it is of another kind or architecture, or a member is missing.
+        """
+        check_format(state, FORMAT, WHO)
+        count = check_members(state, ".x_mean", WHO)
+        told = [state.data[f"m{i}"] for i in range(count)]
+        same(told, "fields", WHO)
+        inputs, outputs = (Fields.from_metadata(told[0][key]) for key in ("inputs", "outputs"))
+        build = backend.builder(self.module, self.options)
+        shape = inputs.width, outputs.width
+        modules = [backend.make(build, shape, 0, _weights(state, i)) for i in range(count)]
+        x, y = (
+            [Scaler.from_arrays(state.arrays, f"m{i}.{p}_") for i in range(count)] for p in "xy"
+        )
+        stack = backend.Stack(modules, self.device or "cpu")
+        self._loaded = _Loaded(inputs, outputs, _stacked(x), _stacked(y), stack)
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Mean and standard deviation over the members, which are given as well.
+
+        Raises:
+            RunError: Before :meth:`load`.
+            ShapeError: If a field is missing or has another shape than in training.
+            UnsupportedSample: If a value is not finite.
+        """
+        if self._loaded is None:
+            raise not_loaded(WHO)
+        held = self._loaded
+        X = held.inputs.matrix(batch, WHO)
+        values = backend.predict(held.stack, held.x.apply(X[None]))
+        return combine(held.y.undo(values), held.outputs)
+
+
+def _weights(state: ModelState, member: int) -> dict[str, Array]:
+    prefix = f"m{member}/"
+    held = state.arrays.items()
+    return {name[len(prefix) :]: array for name, array in held if name.startswith(prefix)}
+
+
+def _scalers(state: ModelState, name: str, count: int) -> Scaler:
+    """``(M, 1, d)`` means and deviations."""
+    held = [Scaler.from_arrays(state.arrays, f"m{i}{name}") for i in range(count)]
+    mean, std = np.stack([one.mean for one in held]), np.stack([one.std for one in held])
+    return Scaler(mean[:, None], std[:, None])
