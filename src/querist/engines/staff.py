@@ -1,0 +1,123 @@
+"""Starting worker processes with what they need, and cleaning up after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from querist.core.errors import RunError
+from querist.core.tasks import Factory, PoolSpec
+from querist.engines.lifeline import Warden, end_marked
+from querist.engines.machine import gpu_count, usable_cores
+from querist.engines.opening import Site, failure_of
+from querist.engines.pools import Pool
+from querist.engines.seat import Seat
+from querist.engines.worker import Opening
+
+
+class Staff:
+    """Threads, devices, factories and the life of worker processes.
+
+    Args:
+        site: Where workers are opened.
+        offset: Campaign time minus the monotonic clock, in seconds.
+    """
+
+    def __init__(self, site: Site, offset: float) -> None:
+        self._site = site
+        self._offset = offset
+        self._gpus = 0.0
+        self._warden: Warden | None = None
+        # The kernel ends a worker with the thread that started it, so it is always this one.
+        self._spawner = ThreadPoolExecutor(1, "querist-spawner")
+
+    def hire(self, pools: Sequence[Pool], already: int, selector: Any) -> None:
+        """Make the seats of pools, with threads and devices shared out.
+
+        Args:
+            pools: Without seats so far.
+            already: How many workers there are beside theirs.
+            selector: For the seats.
+
+        Raises:
+            RunError: If there are too few GPUs, or a factory cannot be pickled.
+        """
+        self._check_gpus(pool.spec for pool in pools)
+        for pool in pools:
+            pool.factory = portable(pool.spec.handler, pool.spec.name)
+        workers = already + sum(pool.spec.count for pool in pools)
+        share = max(1, usable_cores() // max(1, workers))
+        for pool in pools:
+            pool.threads = pool.spec.threads or share
+            for index in range(pool.spec.count):
+                pool.seats.append(Seat(pool.spec, index, self._device(pool.spec), selector))
+
+    def launch(self, seat: Seat, pool: Pool) -> None:
+        """Start a process for a seat.
+
+        Raises:
+            OSError: If the system starts no process.
+        """
+        if self._warden is None:
+            scratch = str(self._site.scratch) if self._site.temporary else ""
+            self._warden = self._spawner.submit(Warden, scratch).result()
+        context = self._site.context(seat.spec, seat.index, seat.life + 1)
+        context = replace(context, threads=pool.threads, device=seat.device)
+        seat.launch(Opening(context, self._offset, pool.factory), self._spawner)
+        self._warden.watch(seat.pid, seat.mark)
+
+    def clean_up(self, seats: Iterable[Seat]) -> None:
+        """End what these workers started; they have ended themselves."""
+        gone = [seat for seat in seats if seat.pid]
+        if not gone:
+            return
+        end_marked({seat.pid for seat in gone}, [seat.mark for seat in gone])
+        for seat in gone:
+            if self._warden is not None:
+                self._warden.forget(seat.pid, seat.mark)
+
+    def close(self) -> None:
+        """After this nothing of it remains."""
+        if self._warden is not None:
+            self._warden.close()
+        self._spawner.shutdown()
+        self._site.clear()
+
+    def _check_gpus(self, specs: Iterable[PoolSpec]) -> None:
+        wanted = self._gpus + sum(spec.count * spec.resources.gpus for spec in specs)
+        if wanted > 0 and wanted > gpu_count():
+            raise RunError(
+                f"the pools want {wanted:g} GPUs and this process may use {gpu_count()}; give "
+                "workers fewer (a fraction lets several share one), or check CUDA_VISIBLE_DEVICES."
+            )
+
+    def _device(self, spec: PoolSpec) -> str:
+        share = spec.resources.gpus
+        if not share:
+            return "cpu"
+        if share < 1 and int(self._gpus + share - 1e-9) > int(self._gpus + 1e-9):
+            self._gpus = float(int(self._gpus) + 1)  # a share lies on one GPU
+        device = f"cuda:{int(self._gpus + 1e-9)}"
+        self._gpus += share
+        return device
+
+
+def portable(factory: Factory, pool: str) -> bytes:
+    """A factory as bytes for another process; what the main script defines travels by value.
+
+    Raises:
+        RunError: If something in it cannot be pickled.
+    """
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(factory))
+    # Isolation boundary: pickling runs anyone's code.
+    except Exception as error:
+        raise RunError(
+            f"the handler of pool {pool!r} cannot be sent to a worker process "
+            f"({failure_of(error).message}). Give it as 'package.module:attribute' with plain "
+            "options, or let it open files, locks and connections in its method open."
+        ) from error

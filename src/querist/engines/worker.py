@@ -1,0 +1,271 @@
+"""The worker's side of the engine ``processes``: one process, one handler, one task at a time.
+
+The main thread runs tasks and sends what comes of them. A second thread reads, so that a task can
+be cancelled, called back or joined by the next one while the first still runs. The two share
+dictionaries and queues whose single operations are atomic; only sending takes a lock.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import queue
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from querist.core.answers import Failure, Reason
+from querist.core.roles import Handler, WorkerContext
+from querist.core.tasks import Factory, Task
+from querist.engines import wire
+from querist.engines.lifeline import die_with_parent
+from querist.engines.opening import close_handler, failure_of, open_handler, perform
+from querist.engines.wire import Kind, Stamp
+
+FAULTS = "faults.log"
+
+
+class _Unwind(BaseException):
+    """Ends the main thread in order, through the handler's own ``finally``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a worker is told first.
+
+    Attributes:
+        context: For its handler.
+        offset: Campaign time minus this host's monotonic clock, in seconds.
+        factory: The pickled factory of its handler.
+    """
+
+    context: WorkerContext
+    offset: float
+    factory: bytes
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve the engine at the other end of this socket until it is closed."""
+    # Commands that handlers start must not hold the connection open after this process.
+    os.set_inheritable(descriptor, False)
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=descriptor) as connection:
+        worker = Worker(connection)
+        signal.signal(signal.SIGTERM, worker.terminate)
+        try:
+            worker.serve()
+        except _Unwind:
+            worker.close()
+
+
+class Worker:
+    """One handler and its connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._reader = wire.Reader()
+        self._sending = threading.Lock()
+        self._waiting: dict[int, list[wire.Part]] = {}
+        self._order: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._handler: Handler | None = None
+        self.current = 0
+        self.stopped: set[int] = set()
+        self.closing = False
+
+    def serve(self) -> None:
+        """Open the handler, then run tasks until told to close."""
+        frames = self._reader.receive(self._connection)
+        while not frames:
+            frames = self._reader.receive(self._connection)
+        _, _, parts = frames.pop(0)
+        opening: Opening = wire.loads(parts)
+        threading.Thread(target=self._listen, args=(frames,), daemon=True).start()
+        faults = opening.context.scratch / FAULTS
+        with faults.open("w") as file:
+            faulthandler.enable(file)
+            if self._open(opening):
+                self._work(_Context(self, opening))
+            self.close()
+            faulthandler.disable()
+
+    def close(self) -> None:
+        """Close the handler, once."""
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            close_handler(handler)
+
+    def terminate(self, signum: int, frame: FrameType | None) -> None:
+        """SIGTERM: the first lets the task end, asking it to; a second one unwinds it."""
+        del signum, frame
+        if not self.closing:
+            self._stop()
+        elif self._handler is not None:
+            raise _Unwind
+
+    def send(self, *frames: list[wire.Part]) -> None:
+        """Send frames together."""
+        pieces = [piece for pieces in frames for piece in pieces]
+        if sum(map(len, pieces)) <= 1 << 16:
+            pieces = [b"".join(pieces)]
+        with self._sending:
+            wire.send_all(self._connection, pieces)
+
+    def _open(self, opening: Opening) -> bool:
+        context = opening.context
+        try:
+            _limit_memory(context.memory_mb)
+            made: Factory = wire.loads([opening.factory])
+            self._handler = open_handler(made, context)
+            _limit_torch(context.threads)
+        # Isolation boundary: opening runs anyone's code.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            story = failure_of(error).traceback
+            self.send(wire.frame(Kind.BROKEN, Stamp(), wire.dumps(story)))
+            return False
+        self.send(wire.frame(Kind.READY, Stamp()))
+        return True
+
+    def _listen(self, frames: list[wire.Frame]) -> None:
+        try:
+            while True:
+                for kind, stamp, parts in frames:
+                    self._take(kind, stamp, parts)
+                frames = self._reader.receive(self._connection)
+        except (EOFError, OSError):
+            # The engine is gone: so is, at once, this process and its group.
+            os.killpg(os.getpid(), signal.SIGKILL)
+
+    def _take(self, kind: int, stamp: Stamp, parts: list[wire.Part]) -> None:
+        serial = stamp.serial
+        if kind == Kind.CLOSE:
+            self._stop()
+        elif kind == Kind.TASK:
+            self._waiting[serial] = parts
+            self._order.put(serial)
+        elif self._waiting.pop(serial, None) is not None:
+            self.send(wire.frame(Kind.RETURNED, stamp))
+        elif kind == Kind.CANCEL and serial == self.current:
+            self.stopped.add(serial)
+
+    def _stop(self) -> None:
+        self.closing = True
+        self._waiting.clear()
+        self._order.put(None)
+
+    def _next(self, wait: bool) -> tuple[int, list[wire.Part]] | None:
+        while True:
+            serial = self._order.get(wait)
+            if serial is None or self.closing:
+                self.closing = True
+                return None
+            # In this order: a cancellation finds the task waiting, or else to be the current one.
+            self.current = serial
+            parts = self._waiting.pop(serial, None)
+            if parts is not None:
+                return serial, parts
+
+    def _work(self, context: _Context) -> None:
+        done: list[wire.Part] = []
+        while True:
+            try:
+                following = self._next(wait=not done)
+            except queue.Empty:
+                self.send(done)
+                done = []
+                continue
+            if following is None:
+                self.send(done)
+                return
+            serial, parts = following
+            begun = context.now()
+            self.send(done, wire.frame(Kind.STARTED, Stamp(serial, begun)))
+            done = self._run(serial, parts, context, begun)
+            self.stopped.discard(serial)
+
+    def _run(
+        self, serial: int, parts: list[wire.Part], context: _Context, begun: float
+    ) -> list[wire.Part]:
+        cpu = cpu_seconds()
+        outcome = self._outcome(parts, context)
+        kind = Kind.FAILED if isinstance(outcome, Failure) else Kind.FINISHED
+        stamp = Stamp(serial, begun, context.now(), cpu_seconds() - cpu)
+        try:
+            body = wire.dumps(outcome)
+        # Isolation boundary: what a handler returns may refuse to be pickled in any way.
+        except Exception as error:  # noqa: BLE001
+            failure = failure_of(error)
+            message = (
+                "the result cannot be sent: it should hold plain values and arrays, but "
+                f"pickling it raised {failure.message}"
+            )
+            kind = Kind.FAILED
+            body = wire.dumps(Failure(Reason.RAISED, message, failure.traceback, transient=False))
+        return wire.frame(kind, stamp, body)
+
+    def _outcome(self, parts: list[wire.Part], context: _Context) -> Mapping[str, Any] | Failure:
+        try:
+            task = Task(*wire.loads(parts))
+        # Isolation boundary: unpickling runs anyone's code.
+        except Exception as error:  # noqa: BLE001
+            failure = failure_of(error)
+            message = (
+                f"the task's payload cannot be read in the worker: {failure.message} (classes "
+                "must be importable there, so not defined in the main script)"
+            )
+            return Failure(failure.reason, message, failure.traceback, transient=False)
+        assert self._handler is not None
+        return perform(self._handler, task, context)
+
+
+class _Context:
+    """The task context of a worker process."""
+
+    __slots__ = ("_offset", "_worker", "worker")
+
+    def __init__(self, worker: Worker, opening: Opening) -> None:
+        self._worker = worker
+        self._offset = opening.offset
+        self.worker = opening.context
+
+    def should_stop(self) -> bool:
+        worker = self._worker
+        return worker.closing or worker.current in worker.stopped
+
+    def progress(self, data: Mapping[str, Any]) -> None:
+        worker = self._worker
+        worker.send(wire.frame(Kind.PROGRESS, Stamp(worker.current), wire.dumps(data)))
+
+    def now(self) -> float:
+        return time.monotonic() + self._offset
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process, all its threads, and its children that have ended."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _limit_memory(megabytes: int | None) -> None:
+    # The data segment and private writable mappings (Linux >= 4.7), what a program allocates.
+    # RLIMIT_AS would also count libraries, thread stacks and address space that is only reserved,
+    # of which CUDA takes far more than there is memory.
+    if megabytes is not None:
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (megabytes << 20, hard))
+
+
+def _limit_torch(threads: int) -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
