@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from querist.testing.contexts import LoneContext, lone_context
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Iterator[LoneContext]:
+def context(tmp_path: Path) -> LoneContext:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    yield lone_context(scratch)
+    return lone_context(scratch)
