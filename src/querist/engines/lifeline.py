@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 MARK = "QUERIST_LEASH"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_ROUNDS = 200
+_PATIENCE, _LIMIT = 0.5, 3.0  # seconds: between SIGTERM and SIGKILL; altogether
 
 
 class Row(NamedTuple):
@@ -69,17 +69,25 @@ def _ps_row(pid: str, state: str) -> Row:
     return Row(int(pid), session, state.startswith("Z"))
 
 
-def marked(sessions: Collection[int], marks: Collection[str]) -> set[int]:
-    """Living processes of these sessions, or with one of these marks in their environment."""
+def marked(sessions: Collection[int], marks: Collection[str]) -> dict[int, bool]:
+    """Living processes of these sessions, or with one of these marks in their environment.
+
+    Returns:
+        By process number, whether it is in one of the sessions.
+    """
     wanted = [f"{MARK}={mark}".encode() for mark in marks]
-    return {
-        row.pid
-        for row in processes()
-        if not row.ended
-        and row.pid != os.getpid()
+    found = {}
+    for pid, session, ended in processes():
         # Session 0 is that of the kernel and, in a container, of what came from outside.
-        and (0 < row.session in sessions or any(m in _environment(row.pid) for m in wanted))
-    }
+        inside = 0 < session in sessions
+        if pid != os.getpid() and not ended and (inside or _has_mark(pid, wanted)):
+            found[pid] = inside
+    return found
+
+
+def _has_mark(pid: int, wanted: list[bytes]) -> bool:
+    environment = _environment(pid)
+    return any(mark in environment for mark in wanted)
 
 
 def _environment(pid: int) -> bytes:
@@ -91,13 +99,23 @@ def _environment(pid: int) -> bytes:
 
 
 def end_marked(sessions: Collection[int], marks: Collection[str]) -> None:
-    """Kill what :func:`marked` finds until nothing is left, those born meanwhile included."""
-    for _ in range(_ROUNDS):
+    """Kill what :func:`marked` finds until nothing is left, those born meanwhile included.
+
+    What is in a session of its own first gets SIGTERM and a moment: it may be a guard of further
+    processes that nobody else can find.
+    """
+    begun, asked = time.monotonic(), set()
+    while time.monotonic() < begun + _LIMIT:
         found = marked(sessions, marks)
         if not found:
             return
-        for pid in found:
-            send(pid, signal.SIGKILL)
+        patient = time.monotonic() < begun + _PATIENCE
+        for pid, inside in found.items():
+            if inside or not patient:
+                send(pid, signal.SIGKILL)
+            elif pid not in asked:
+                asked.add(pid)
+                send(pid, signal.SIGTERM)
         time.sleep(0.002)
 
 
