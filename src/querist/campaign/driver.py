@@ -34,6 +34,7 @@ from querist.core.events import (
 )
 from querist.core.roles import Engine
 from querist.store.errors import StoreError
+from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
 
 INBOX_SECONDS = 0.5
@@ -72,9 +73,9 @@ class Driver:
         folder: The run's folder, whose lock the caller holds.
         controller: Not begun yet.
         engine: Started by the caller, closed by the caller.
+        lock: The run's lock, checked now and then (its file system may have lost it).
         header: What "run.started" says of engine, host and pools.
         watcher: Looks on.
-        sync: False skips syncing to disk: for benchmarks only.
     """
 
     def __init__(
@@ -82,16 +83,13 @@ class Driver:
         folder: RunFolder,
         controller: CampaignController,
         engine: Engine,
+        lock: WriterLock,
         header: Mapping[str, Any],
         watcher: Watcher,
-        *,
-        sync: bool = True,
     ) -> None:
         self.folder, self.controller, self.engine = folder, controller, engine
-        self.header, self.watcher = header, watcher
-        self._writer = folder.journal_writer(
-            on_durable=self._on_durable, on_failed=self._on_failed, sync=sync
-        )
+        self.header, self.watcher, self._lock = header, watcher, lock
+        self._writer = folder.journal_writer(on_durable=self._on_durable, on_failed=self._on_failed)
         self._inbox, self._outbox = folder.inbox, folder.outbox
         self._durable = self._writer.durable_seq
         self._told = self._durable
@@ -222,6 +220,7 @@ class Driver:
     def _snapshot_when_due(self) -> None:
         if time.monotonic() >= self._next_snapshot:
             self._next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
+            self._lock.check()
             self._snapshot()
 
     def _snapshot(self) -> None:

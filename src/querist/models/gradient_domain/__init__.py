@@ -15,6 +15,7 @@ from .committee import (
     fit_member,
     member_rows,
 )
+from .model import GradientDomain
 from .predictor import (
     CommitteePrediction,
     Predictor,
@@ -41,6 +42,7 @@ __all__ = [
     "FitInterruptedError",
     "FitSettings",
     "FittedCommittee",
+    "GradientDomain",
     "IllConditionedError",
     "Member",
     "Predictor",

@@ -1,0 +1,333 @@
+"""The public face of a campaign: assemble, run, resume, look at the result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from querist.accounting.progress import ProgressState
+from querist.accounting.report import write_report
+from querist.accounting.summary import Summary, SummaryBuilder
+from querist.campaign.checking import require_sound
+from querist.campaign.driver import Driver, Outcome, signals
+from querist.campaign.handlers.parts import load_state
+from querist.campaign.labels import LabelReader
+from querist.campaign.loading import importable, load_settings, parse_settings
+from querist.campaign.settings import CampaignSettings
+from querist.campaign.starting import starting_facts
+from querist.campaign.watching import watcher
+from querist.campaign.wiring import model_factory, plan, pools
+from querist.control.controller import CampaignController
+from querist.control.state import CampaignState
+from querist.core.answers import Dataset
+from querist.core.errors import RunError
+from querist.core.events import Fact
+from querist.core.roles import Engine, Model
+from querist.engines import create
+from querist.oracles.function import FunctionOracle
+from querist.store.lock import WriterLock
+from querist.store.run_folder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run that ended.
+
+    Attributes:
+        folder: Where all of it lies.
+        status: "finished", "stopped" or "failed".
+        reason: Why it ended, a sentence.
+    """
+
+    folder: Path
+    status: str
+    reason: str
+
+    def dataset(self) -> Dataset:
+        """All labels, hold-out included."""
+        return LabelReader(self.folder / "journal").all()
+
+    def summary(self) -> Summary:
+        """The one structure from which reports are drawn."""
+        return summary_of(self.folder)
+
+    def model(self) -> Model:
+        """The newest model, loaded.
+
+        Raises:
+            RunError: If no model was trained, or if it was given as a live Python object (then
+                use ``campaign.model(folder)``).
+        """
+        return Campaign.of_run(self.folder).model(self.folder)
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write the HTML report; into the run's folder by default."""
+        return report_of(self.folder, path)
+
+
+class Campaign:
+    """Generators, a model, oracles and a policy, wired together, with a store.
+
+    Roles are live objects, "package.module:Name" strings, built-in short names, or mappings with
+    ``use`` and ``options``. All other settings are those of ``campaign.yaml``.
+
+    Args:
+        settings: The settings, when they were made elsewhere; otherwise give them by name.
+        values: Fields of :class:`~querist.campaign.settings.CampaignSettings`; ``generator`` and
+            ``oracle`` may stand for ``generators`` and ``oracles``, and ``output`` for
+            ``gate={"output": ...}``.
+
+    Raises:
+        ConfigError: If a setting or role cannot be used; it names all of them.
+
+    Example:
+        >>> campaign = Campaign(generator=..., model="random_features", oracle=f, output="y")
+        ... # doctest: +SKIP
+    """
+
+    def __init__(self, settings: CampaignSettings | None = None, **values: Any) -> None:
+        self.settings = settings or parse_settings(_full_names(values), "the campaign")
+        self._import_path: Path | None = None
+        require_sound(self.settings)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Campaign:
+        """From ``campaign.yaml``.
+
+        Raises:
+            ConfigError: If it cannot be used.
+        """
+        campaign = cls(load_settings(path))
+        campaign._import_path = Path(path).resolve().parent
+        return campaign
+
+    @classmethod
+    def of_run(cls, folder: Path | str) -> Campaign:
+        """The campaign of an existing run, from the configuration kept in its folder.
+
+        Raises:
+            RunError: If it was made from live Python objects.
+        """
+        kept = RunFolder(folder).config()
+        if kept["live"]:
+            raise RunError(
+                f"this run was made from live Python objects ({', '.join(kept['live'])}), which "
+                "cannot be made anew from its folder. Run the same script again with "
+                "campaign.resume(folder) instead of campaign.run(folder)."
+            )
+        if kept["import_path"]:
+            importable(Path(kept["import_path"]))
+        campaign = cls(parse_settings(kept["settings"], f"{folder}/config.json"))
+        campaign._import_path = Path(kept["import_path"]) if kept["import_path"] else None
+        return campaign
+
+    # ---------------------------------------------------------------------------- run, resume
+
+    def run(
+        self,
+        folder: Path | str | None = None,
+        *,
+        progress: bool | str = True,
+        handle_signals: bool = True,
+    ) -> RunResult:
+        """Run to the end.
+
+        Args:
+            folder: Of the new run; by default the one in the settings, or ``runs/<name>``.
+            progress: Show progress on standard error: True, False, "plain" or "live".
+            handle_signals: Let Ctrl-C and SIGTERM end the run in order (main thread only).
+
+        Raises:
+            RunExists: If the folder holds a run already.
+            RunError: If the campaign cannot start.
+        """
+        path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
+        made = RunFolder.create(path, self._kept(), seeds={"seed": self.settings.seed})
+        with made.lock() as lock:
+            append_facts(made, starting_facts(self.settings.start, made))
+            return self._drive(made, lock, progress, handle_signals)
+
+    def resume(
+        self,
+        folder: Path | str | None = None,
+        *,
+        progress: bool | str = True,
+        handle_signals: bool = True,
+    ) -> RunResult:
+        """Continue a run after a stop or a crash of anything at any moment.
+
+        Args:
+            folder: Of the run; by default as for :meth:`run`.
+            progress: As for :meth:`run`.
+            handle_signals: As for :meth:`run`.
+
+        Raises:
+            NotARun: If there is no run in the folder.
+            RunLocked: If another process runs it.
+        """
+        path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
+        found = RunFolder(path)
+        with found.lock() as lock:
+            return self._drive(found, lock, progress, handle_signals)
+
+    def _drive(
+        self, folder: RunFolder, lock: WriterLock, progress: bool | str, handle_signals: bool
+    ) -> RunResult:
+        controller, kept = restored_controller(self.settings, folder)
+        state = controller.state
+        shown = watcher(progress, self._progress_state(controller))
+        engine = self._engine(folder, state.now)
+        specs = pools(self.settings)
+        header = _header(self.settings, {spec.name: spec.count for spec in specs})
+        driver = Driver(folder, controller, engine, lock, header, shown)
+        controller.requeue(*kept)
+        try:
+            engine.start(specs)
+            with signals(driver.interrupt) if handle_signals else _nothing():
+                outcome = driver.run()
+        finally:
+            engine.close(grace=1.0)
+            shown.close()
+        return self._conclude(folder, outcome)
+
+    def _conclude(self, folder: RunFolder, outcome: Outcome) -> RunResult:
+        summary_of(folder.path).save(folder.path / "summary.json")
+        return RunResult(folder.path, outcome.status, outcome.reason)
+
+    def _engine(self, folder: RunFolder, now: float) -> Engine:
+        options = {
+            "run": folder.path,
+            "scratch": folder.scratch,
+            "seed": self.settings.seed,
+            "start_at": now,
+        }
+        engine: Engine = create(
+            self.settings.engine.kind, **{**options, **self.settings.engine.options}
+        )
+        return engine
+
+    def _progress_state(self, controller: CampaignController) -> ProgressState:
+        budget = self.settings.budget
+        state = ProgressState(budget.labels, budget.cost, controller.plan.error_metric)
+        state.labels = controller.state.ledger.labels
+        state.cost = controller.state.ledger.cost
+        state.version = controller.state.model.version
+        return state
+
+    def _kept(self) -> dict[str, Any]:
+        return {
+            "settings": self.settings.model_dump(mode="json"),
+            "live": self.settings.live_roles,
+            "import_path": None if self._import_path is None else str(self._import_path),
+        }
+
+    # ---------------------------------------------------------------------------------- model
+
+    def model(self, folder: Path | str) -> Model:
+        """The newest model of a run, loaded.
+
+        Raises:
+            RunError: If no model was trained yet.
+        """
+        found = RunFolder(folder)
+        state, _ = restored_state(self.settings, found)
+        if not state.model.version:
+            raise RunError(f"no model was trained yet in {folder}.")
+        model: Model = model_factory(self.settings).create()
+        model.load(load_state(found.path, state.model))
+        return model
+
+
+def _full_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The short names of a first program."""
+    named = dict(values)
+    for short, long in (("generator", "generators"), ("oracle", "oracles")):
+        if short in named:
+            named[long] = named.pop(short)
+    if "output" in named:
+        gate = dict(named.get("gate") or {})
+        named["gate"] = {**gate, "output": named.pop("output")}
+    oracle = named.get("oracles")
+    if callable(oracle) and not hasattr(oracle, "answer"):
+        named["oracles"] = FunctionOracle(oracle, outputs=named["gate"]["output"])
+    return named
+
+
+def restored_state(
+    settings: CampaignSettings, folder: RunFolder, up_to: int | None = None
+) -> tuple[CampaignState, tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The fold of a run's snapshot and of the facts after it, with the snapshot itself."""
+    state = CampaignState(plan(settings))
+    snapshot = folder.snapshots.latest(up_to)
+    data, arrays = ({}, {}) if snapshot is None else (snapshot.state, snapshot.arrays)
+    if snapshot is not None:
+        state.restore(data, arrays)
+    for record in folder.journal_reader(after=snapshot.seq if snapshot else 0).read_new():
+        state.fold(Fact(record.kind, record.data, record.arrays))
+    return state, (data, arrays)
+
+
+def restored_controller(
+    settings: CampaignSettings, folder: RunFolder
+) -> tuple[CampaignController, tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """A controller that continues where the journal ends; the caller holds the lock."""
+    writer = folder.journal_writer()  # truncates a torn tail
+    seq = writer.last_seq
+    writer.close()
+    state, kept = restored_state(settings, folder, seq)
+    return CampaignController(state.plan, state, seq), kept
+
+
+def append_facts(folder: RunFolder, facts: Iterator[Fact]) -> int:
+    """Append facts durably; the caller holds the lock. Returns how many there were."""
+    count = 0
+    writer = folder.journal_writer()
+    try:
+        for fact in facts:
+            writer.append(fact.kind, fact.data, fact.arrays)
+            count += 1
+        writer.flush()
+        return count
+    finally:
+        writer.close()
+
+
+def _header(settings: CampaignSettings, counts: Mapping[str, int]) -> dict[str, Any]:
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "wall": time.time(),
+        "engine": settings.engine.kind,
+        "pools": dict(counts),
+        "host": platform.node(),
+        "cores": own,
+        "pid": os.getpid(),
+    }
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def summary_of(folder: Path | str) -> Summary:
+    """The summary of a run, read from its journal, also while it runs."""
+    found = RunFolder(folder)
+    builder = SummaryBuilder(found.run_id)
+    for record in found.journal_reader().read_new():
+        builder.add(record)
+    return builder.build()
+
+
+def report_of(folder: Path | str, path: Path | str | None = None) -> Path:
+    """Write the HTML report of a run, also while it runs."""
+    found = RunFolder(folder)
+    target = Path(path) if path is not None else found.path / "report.html"
+    return write_report(
+        summary_of(folder), target, extra={"Configuration": found.config()["settings"]}
+    )

@@ -1,0 +1,155 @@
+"""Checks a campaign without running it: every problem found, each with what to do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from querist.campaign.nearest import suggest
+from querist.campaign.rules import RETRAIN, STOP, read_rule
+from querist.campaign.settings import CampaignSettings, Role
+from querist.core.errors import ConfigError, QueristError
+from querist.core.tasks import Factory, resolve
+
+NEEDED: dict[str, tuple[str, ...]] = {
+    "generator": ("propose", "observe"),
+    "model": ("predict", "fit", "load"),
+    "oracle": ("answer",),
+    "policy": ("priority", "route", "should_retrain", "should_stop"),
+}
+CALLED = ("filter", "validator")
+DATA_SUFFIXES = (".extxyz", ".xyz", ".npz", ".npy", ".db", ".parquet", ".json", ".csv", ".yaml")
+
+
+def problems(settings: CampaignSettings) -> list[str]:
+    """Everything that would stop this campaign from starting, one sentence each."""
+    found: list[str] = []
+    for where, kind, role in _roles(settings):
+        found.extend(f"{where}: {problem}" for problem in _role_problems(kind, role))
+    for config, known, where in (
+        (settings.retrain, RETRAIN, "retrain"),
+        (settings.stop, STOP, "stop"),
+    ):
+        try:
+            read_rule(config, known, where)
+        except ValueError as error:
+            found.append(f"{error}.")
+    found.extend(_sense(settings))
+    return found
+
+
+def require_sound(settings: CampaignSettings) -> None:
+    """Raise when there is any problem.
+
+    Raises:
+        ConfigError: With all of them.
+    """
+    found = problems(settings)
+    if found:
+        raise ConfigError("the campaign cannot be used:", tuple(found))
+
+
+def _roles(settings: CampaignSettings) -> Iterator[tuple[str, str, Role]]:
+    for index, role in enumerate(settings.generators):
+        yield f"generators.{index}", "generator", role
+    yield "model", "model", settings.model
+    for name, oracle in settings.oracles.items():
+        if not oracle.outside:
+            yield f"oracles.{name}", "oracle", oracle
+        if oracle.validator is not None:
+            yield f"oracles.{name}.validator", "validator", oracle.validator
+    for index, role in enumerate(settings.gate.filters):
+        yield f"gate.filters.{index}", "filter", role
+    if settings.policy is not None:
+        yield "policy", "policy", settings.policy
+
+
+def _role_problems(kind: str, role: Role) -> Iterator[str]:
+    if role.is_live:
+        yield from _missing_methods(kind, role.live)
+        return
+    try:
+        factory = role.factory(kind)
+        target = resolve(factory.target)
+    except (ValueError, QueristError) as error:
+        yield _sentence(error)
+        return
+    except Exception as error:  # noqa: BLE001 - importing a user's module may raise anything
+        yield f"importing {role.use!r} raised {type(error).__name__}: {error}."
+        return
+    yield from _unfit_options(target, factory)
+    if isinstance(target, type):
+        yield from _missing_methods(kind, target)
+    yield from _missing_files(factory.options)
+
+
+def _missing_methods(kind: str, thing: Any) -> Iterator[str]:
+    name = thing.__name__ if isinstance(thing, type) else type(thing).__name__
+    if kind in CALLED:
+        if not callable(thing):
+            yield f"{name} cannot be called; a {kind} is a function or has __call__."
+        return
+    for method in NEEDED[kind]:
+        if not callable(getattr(thing, method, None)):
+            yield f"{name} lacks the method {method!r}; a {kind} needs {', '.join(NEEDED[kind])}."
+
+
+def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str]:
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):  # some C callables have none
+        return
+    known = [p.name for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    for key in factory.options:
+        if key not in known and not takes_any:
+            yield (
+                f"options.{key}: {factory.target} has no such option; it has "
+                f"{', '.join(known) or 'none'}.{suggest(key, known)}"
+            )
+    for parameter in signature.parameters.values():
+        required = parameter.default is parameter.empty and parameter.kind in (
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        )
+        if required and parameter.name not in factory.options:
+            yield f"options.{parameter.name}: {factory.target} requires it."
+
+
+def _missing_files(options: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in options.items():
+        is_file = isinstance(value, str) and value.lower().endswith(DATA_SUFFIXES)
+        if is_file and not Path(value).exists():
+            yield f"options.{key}: the file {value} does not exist."
+
+
+def _sense(settings: CampaignSettings) -> Iterator[str]:
+    """Settings that are valid one by one but cannot work together."""
+    start = settings.start
+    files = [("start.labels", p) for p in start.labels]
+    files += [("start.test_set", start.test_set)] if start.test_set else []
+    files += [("start.weights", start.weights)] if start.weights else []
+    for where, path in files:
+        if not path.exists():
+            yield f"{where}: the file {path} does not exist."
+    if settings.initial == 0 and not start.labels and start.weights is None:
+        yield "initial: 0 needs start.labels or start.weights, else there is nothing to begin with."
+    for name in settings.routes:
+        if name not in settings.oracles:
+            yield f"routes.{name}: there is no such oracle.{suggest(name, settings.oracles)}"
+    for name, oracle in settings.oracles.items():
+        if not oracle.workers and not oracle.outside:
+            yield f"oracles.{name}: has no workers; give workers: 1 or more (or outside: n)."
+    if settings.gate.reject <= settings.gate.ask:
+        yield f"gate.reject: {settings.gate.reject:g} should be above gate.ask."
+    budget = settings.budget
+    limited = settings.stop or settings.policy or budget != type(budget)()
+    if not limited:
+        yield "budget: the campaign would never end; give a budget (labels, cost, seconds) or stop."
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text if text.endswith((".", "?")) else f"{text}."

@@ -1,0 +1,143 @@
+"""A YAML file to settings, with errors a person can act upon."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from querist.campaign.nearest import suggest
+from querist.campaign.settings import CampaignSettings, OracleSettings, Role
+from querist.core.errors import ConfigError
+
+_WORDS = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "string_type": "a text",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "tuple_type": "a list",
+    "path_type": "a path",
+}
+
+
+def load_settings(path: Path | str) -> CampaignSettings:
+    """Read ``campaign.yaml``.
+
+    Modules beside the file can be imported by its roles, and relative paths are relative to it.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    folder = path.resolve().parent
+    importable(folder)
+    return parse_settings(config, str(path), folder)
+
+
+def importable(folder: Path) -> None:
+    """Let modules of a folder be imported, here and in workers (they inherit ``sys.path``)."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def parse_settings(config: Any, where: str, folder: Path | None = None) -> CampaignSettings:
+    """Settings from a mapping.
+
+    Args:
+        config: What the YAML file holds.
+        where: Its name, for errors.
+        folder: What relative paths are relative to; None leaves them as they are.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"{where} should hold a mapping of settings, got {config!r}.")
+    located = config if folder is None else _locate(dict(config), folder)
+    try:
+        return CampaignSettings.model_validate(located)
+    except ValidationError as error:
+        problems = tuple(dict.fromkeys(_problems(error)))
+        raise ConfigError(f"{where} cannot be used:", problems) from error
+
+
+def _locate(value: Any, folder: Path) -> Any:
+    """Texts that name an existing file beside the configuration become absolute paths."""
+    if isinstance(value, dict):
+        return {
+            key: _start(item, folder) if key == "start" else _locate(item, folder)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_locate(item, folder) for item in value]
+    if isinstance(value, str) and _looks_like_path(value) and (folder / value).exists():
+        return str(folder / value)
+    return value
+
+
+def _start(value: Any, folder: Path) -> Any:
+    """In ``start`` everything is a path."""
+    if isinstance(value, dict):
+        return {key: _start(item, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_start(item, folder) for item in value]
+    return str(folder / value) if isinstance(value, str) else value
+
+
+def _looks_like_path(text: str) -> bool:
+    return 0 < len(text) < 500 and "\n" not in text and ("." in text or "/" in text)
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            key = str(item["loc"][-1])
+            known = _known_keys(item["loc"][:-1])
+            yield f"{where}: unknown key.{suggest(key, known) or ' Known: ' + ', '.join(known)}"
+        elif item["type"] == "missing":
+            yield f"{where}: is required but missing."
+        elif item["type"] in _WORDS:
+            yield f"{where}: should be {_WORDS[item['type']]}, got {item['input']!r}."
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message = message.replace("Input should be", "should be")
+            got = "" if item["type"] == "value_error" else f", got {item['input']!r}"
+            yield f"{where}: {message}{got}."
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Keys that are allowed at a place of the configuration."""
+    model: type[BaseModel] = CampaignSettings
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        found = None if field is None else _section(field.annotation)
+        model = found or (OracleSettings if model is CampaignSettings else Role)
+    return [name for name in model.model_fields if name != "live"]
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    arguments = getattr(annotation, "__args__", ())
+    return next((found for a in arguments if (found := _section(a)) is not None), None)

@@ -1,0 +1,58 @@
+"""Short names for what comes with Querist, so that a configuration reads well."""
+
+from __future__ import annotations
+
+from querist.campaign.nearest import suggest
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "generator": {
+        "ask_tell": "querist.generators.ask_tell:AskTell",
+        "candidates": "querist.generators.candidates:Candidates",
+        "langevin": "querist.generators.langevin:LangevinWalkers",
+        "random_walk": "querist.generators.random_walk:RandomWalk",
+        "stream": "querist.generators.stream:Stream",
+        "uniform": "querist.generators.uniform:Uniform",
+    },
+    "model": {
+        "committee": "querist.models.committee:Committee",
+        "gaussian_process": "querist.models.gaussian_process:GaussianProcess",
+        "gradient_domain": "querist.models.gradient_domain.model:GradientDomain",
+        "mc_dropout": "querist.models.mc_dropout:MCDropout",
+        "random_features": "querist.models.random_features:RandomFeatures",
+        "torch_ensemble": "querist.models.torch_ensemble:TorchEnsemble",
+    },
+    "oracle": {
+        "calculator": "querist.oracles.calculator:CalculatorOracle",
+        "command": "querist.oracles.command:CommandOracle",
+        "executor": "querist.oracles.executor:ExecutorOracle",
+        "function": "querist.oracles.function:FunctionOracle",
+        "xtb": "querist.oracles.xtb:XTB",
+        "hartree_fock": "querist.oracles.pyscf:HartreeFock",
+    },
+    "filter": {
+        "finite": "querist.control.filters:Finite",
+        "max_distance": "querist.control.filters:MaxDistance",
+        "min_distance": "querist.control.filters:MinDistance",
+        "within": "querist.control.filters:Within",
+    },
+    "policy": {},
+    "validator": {},
+}
+
+
+def target_of(role: str, use: str) -> str:
+    """The import path behind a short name; an import path stays as it is.
+
+    Raises:
+        ValueError: If it is neither; the sentence names the nearest short name.
+    """
+    if ":" in use:
+        return use
+    known = BUILT_IN[role]
+    if use in known:
+        return known[use]
+    hint = suggest(use, known)
+    raise ValueError(
+        f"{use!r} is neither a built-in {role} ({', '.join(known) or 'there are none'}) "
+        f"nor an import path such as 'package.module:Name'.{hint}"
+    )

@@ -1,0 +1,204 @@
+"""A campaign's configuration: one schema for Python and YAML, which refuses what it does not know.
+
+Every field here is a key of ``campaign.yaml``. Roles are given as ``use`` (a short name or an
+import path "package.module:Name") and ``options`` (its keyword arguments).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from querist.campaign.registry import target_of
+from querist.core.tasks import Factory
+
+
+class Settings(BaseModel):
+    """Base of all sections: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Role(Settings):
+    """One role: a short name or import path with options, or (from Python only) a live object."""
+
+    use: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+    live: Any = Field(default=None, exclude=True, repr=False)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Role:
+        if getattr(self, "outside", 0):
+            return self
+        if bool(self.use) == (self.live is not None):
+            raise ValueError("a role needs 'use': a short name or 'package.module:Name'")
+        return self
+
+    def factory(self, role: str) -> Factory:
+        """How to make it in a worker."""
+        if self.live is not None:
+            return Factory(live=self.live)
+        return Factory(target_of(role, self.use), self.options)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a Python object, which no other process can make anew."""
+        return self.live is not None
+
+
+def _role(value: Any) -> Any:
+    """A bare string means a role without options; any other object is a live one."""
+    if isinstance(value, str):
+        return {"use": value}
+    if isinstance(value, Factory):
+        return {"use": value.target, "options": dict(value.options), "live": value.live}
+    if isinstance(value, (dict, Settings)) or value is None:
+        return value
+    return {"live": value}
+
+
+AnyRole = Annotated[Role, BeforeValidator(_role)]
+
+
+class OracleSettings(Role):
+    """An oracle, its workers and its limits.
+
+    ``outside: n`` makes it an oracle without workers: up to ``n`` questions are open at once and
+    are answered through the run's inbox (by people or other programs).
+    """
+
+    workers: int = Field(default=1, ge=0)
+    batch: int = Field(default=1, ge=1)
+    timeout: float | None = Field(default=None, gt=0)
+    memory_mb: int | None = Field(default=None, gt=0)
+    cost: float | None = Field(default=None, ge=0)
+    level: str = ""
+    validator: AnyRole | None = None
+    outside: int = Field(default=0, ge=0)
+
+
+class GateSettings(Settings):
+    """Trust, ask, reject. ``ask`` is absolute; with ``quantile`` it is the least threshold."""
+
+    output: str
+    ask: float = Field(default=0.0, ge=0)
+    quantile: float | None = Field(default=None, gt=0, lt=1)
+    reject: float = Field(default=float("inf"), gt=0)
+    filters: tuple[AnyRole, ...] = ()
+
+
+class BudgetSettings(Settings):
+    """What may be spent: labels, cost (oracle seconds by default), seconds of campaign time."""
+
+    labels: int | None = Field(default=None, ge=0)
+    cost: float | None = Field(default=None, ge=0)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+class RetrySettings(Settings):
+    """How failed questions are tried again before they are quarantined."""
+
+    attempts: int = Field(default=2, ge=1)
+    backoff: float = Field(default=0.5, ge=0)
+    give_up: int = Field(default=10, ge=1)
+
+
+class QueueSettings(Settings):
+    """``limit``: candidates that wait; ``max_fresh``: training questions beyond the last fit."""
+
+    limit: int = Field(default=1000, ge=1)
+    max_fresh: int | None = Field(default=None, ge=1)
+
+
+class SliceSettings(Settings):
+    """Longest piece of exploring between two messages. On ``inline`` only steps count."""
+
+    steps: int = Field(default=1_000_000, ge=1)
+    seconds: float | None = Field(default=0.25, gt=0)
+
+
+class StartSettings(Settings):
+    """What one has already: labels, a fixed test set, trained weights. None is charged."""
+
+    labels: tuple[Path, ...] = ()
+    test_set: Path | None = None
+    weights: Path | None = None
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, (str, Path)) else value
+
+
+class EngineSettings(Settings):
+    """Where the work runs: "processes" (default) or "inline"; options of that engine."""
+
+    kind: Literal["processes", "inline"] = "processes"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+def _engine(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+class CampaignSettings(Settings):
+    """All of a campaign."""
+
+    name: str = "campaign"
+    folder: Path | None = None
+    seed: int = Field(default=0, ge=0)
+    engine: Annotated[EngineSettings, BeforeValidator(_engine)] = Field(
+        default_factory=EngineSettings
+    )
+    generators: tuple[AnyRole, ...] = Field(min_length=1)
+    explorers: int = Field(default=1, ge=1)
+    model: AnyRole
+    calibrate: dict[str, Any] | None = None
+    trainers: int = Field(default=1, ge=0)
+    oracles: dict[str, OracleSettings] = Field(min_length=1)
+    gate: GateSettings
+    routes: dict[str, float] = Field(default_factory=dict)
+    policy: AnyRole | None = None
+    initial: int = Field(default=20, ge=0)
+    holdout: float = Field(default=0.1, ge=0, lt=1)
+    calibration: float = Field(default=0.0, ge=0, lt=1)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    retrain: dict[str, Any] = Field(default_factory=lambda: {"growing_by": 0.1, "when_idle": 5})
+    stop: dict[str, Any] = Field(default_factory=dict)
+    retry: RetrySettings = Field(default_factory=RetrySettings)
+    queue: QueueSettings = Field(default_factory=QueueSettings)
+    slice: SliceSettings = Field(default_factory=SliceSettings)
+    error_metric: str = ""
+    final_fit: bool = True
+    start: StartSettings = Field(default_factory=StartSettings)
+
+    @field_validator("generators", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+    @field_validator("oracles", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not ({"use", "live"} & set(value)):
+            return {name: _role(oracle) for name, oracle in value.items()}
+        return {"oracle": _role(value)}
+
+    @field_validator("oracles")
+    @classmethod
+    def _plain_names(cls, value: dict[str, OracleSettings]) -> dict[str, OracleSettings]:
+        for name in value:
+            if not name.replace("-", "_").isidentifier():
+                raise ValueError(f"the oracle's name {name!r} should be letters, digits, '_', '-'")
+        return value
+
+    @property
+    def live_roles(self) -> list[str]:
+        """Names of the roles given as Python objects."""
+        roles: dict[str, Role | None] = {"model": self.model, "policy": self.policy}
+        roles |= {f"generators.{i}": role for i, role in enumerate(self.generators)}
+        roles |= {f"oracles.{name}": role for name, role in self.oracles.items()}
+        roles |= {f"gate.filters.{i}": role for i, role in enumerate(self.gate.filters)}
+        return [name for name, role in roles.items() if role is not None and role.is_live]

@@ -1,0 +1,129 @@
+"""Settings to the objects that run: the controller's plan and the engine's pools."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from querist.campaign.rules import RETRAIN, STOP, read_rule
+from querist.campaign.settings import CampaignSettings, OracleSettings
+from querist.control.gate import BandGate, LimitRule
+from querist.control.plan import OraclePlan, Plan, RetryRule
+from querist.control.policy import Policy, StandardPolicy
+from querist.core.roles import SupportsMembers
+from querist.core.tasks import Factory, PoolSpec, Resources
+
+HANDLERS = "querist.campaign.handlers"
+
+
+def model_factory(settings: CampaignSettings) -> Factory:
+    """The model, inside a calibrator where one is asked for."""
+    inner = settings.model.factory("model")
+    if settings.calibrate is None:
+        return inner
+    options = {"model": inner, "output": settings.gate.output, **settings.calibrate}
+    return Factory("querist.campaign.calibrated:calibrated", options)
+
+
+def gate(settings: CampaignSettings) -> BandGate:
+    """The gate with its filters made."""
+    filters = tuple(role.factory("filter").create() for role in settings.gate.filters)
+    return BandGate(settings.gate.output, filters)
+
+
+def policy(settings: CampaignSettings) -> Policy:
+    """The user's policy, or the standard one with the configured rules."""
+    if settings.policy is not None:
+        made: Policy = settings.policy.factory("policy").create()
+        return made
+    return StandardPolicy(
+        read_rule(settings.retrain, RETRAIN, "retrain"),
+        read_rule(settings.stop, STOP, "stop"),
+        tuple(sorted(settings.routes.items(), key=lambda route: route[1])),
+    )
+
+
+def plan(settings: CampaignSettings) -> Plan:
+    """What the controller is told."""
+    budget, retry = settings.budget, settings.retry
+    inline = settings.engine.kind == "inline"
+    return Plan(
+        oracles=tuple(_oracle_plan(name, o) for name, o in settings.oracles.items()),
+        policy=policy(settings),
+        limits=LimitRule(settings.gate.ask, settings.gate.quantile, settings.gate.reject),
+        explorers=settings.explorers,
+        trainers=settings.trainers,
+        members=_members(settings) if settings.trainers > 1 else 1,
+        initial=settings.initial,
+        holdout=settings.holdout if settings.start.test_set is None else 0.0,
+        calibration=settings.calibration,
+        max_queue=settings.queue.limit,
+        max_fresh=settings.queue.max_fresh,
+        slice_steps=min(settings.slice.steps, 50) if inline else settings.slice.steps,
+        slice_seconds=None if inline else settings.slice.seconds,
+        retry=RetryRule(retry.attempts, retry.backoff, retry.give_up),
+        final_fit=settings.final_fit,
+        labels=math.inf if budget.labels is None else budget.labels,
+        cost=math.inf if budget.cost is None else budget.cost,
+        seconds=budget.seconds,
+        error_metric=settings.error_metric or f"{settings.gate.output}.mae",
+        seed=settings.seed,
+    )
+
+
+def _oracle_plan(name: str, oracle: OracleSettings) -> OraclePlan:
+    return OraclePlan(name, oracle.batch, oracle.timeout, oracle.cost, oracle.outside)
+
+
+def _members(settings: CampaignSettings) -> int:
+    made = model_factory(settings).create()
+    return int(made.members) if isinstance(made, SupportsMembers) else 1
+
+
+def pools(settings: CampaignSettings) -> list[PoolSpec]:
+    """The engine's pools: explorers, oracles, trainers."""
+    made_gate, model = gate(settings), model_factory(settings)
+    found = [
+        PoolSpec(
+            f"explorer.{slot}",
+            _handler(
+                "explorer:Explorer",
+                generators=generators_of(settings, slot),
+                model=model,
+                gate=made_gate,
+                slot=slot,
+            ),
+        )
+        for slot in range(settings.explorers)
+    ]
+    for name, oracle in settings.oracles.items():
+        if not oracle.outside:
+            found.append(_oracle_pool(name, oracle))
+    if settings.trainers:
+        trainer = _handler("trainer:Trainer", model=model, gate=made_gate)
+        found.append(PoolSpec("trainer", trainer, settings.trainers))
+    return found
+
+
+def _oracle_pool(name: str, oracle: OracleSettings) -> PoolSpec:
+    validator = None if oracle.validator is None else oracle.validator.factory("validator")
+    handler = _handler(
+        "labeller:Labeller",
+        oracle=oracle.factory("oracle"),
+        validator=validator,
+        level=oracle.level,
+    )
+    resources = Resources(memory_mb=oracle.memory_mb)
+    return PoolSpec(f"oracle.{name}", handler, oracle.workers, resources)
+
+
+def generators_of(settings: CampaignSettings, slot: int) -> tuple[Factory, ...]:
+    """The generators of one explorer: shared out in turn, or one for each when there are fewer."""
+    factories = [role.factory("generator") for role in settings.generators]
+    if len(factories) < settings.explorers:
+        return (factories[slot % len(factories)],)
+    return tuple(factories[slot :: settings.explorers])
+
+
+def _handler(target: str, **options: Any) -> Factory:
+    return Factory(f"{HANDLERS}.{target}", options)

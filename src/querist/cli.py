@@ -1,0 +1,269 @@
+"""The command line: ``querist run campaign.yaml`` and what belongs to it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from querist import __version__
+from querist.core.errors import ConfigError, QueristError
+
+if TYPE_CHECKING:
+    from querist.campaign.campaign import RunResult
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+RUN = click.argument("run", type=click.Path(path_type=Path))
+
+
+class Commands(click.Group):
+    """Lists commands in the order of a campaign's life, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In order of definition."""
+        return list(self.commands)
+
+
+def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn the library's errors into their sentence and an exit status."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            sys.exit(EXIT_USAGE)
+        except QueristError as error:
+            click.echo(f"querist: {error}", err=True)
+            sys.exit(EXIT_FAILED)
+
+    return wrapped
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="querist %(version)s")
+def main() -> None:
+    """Active learning that keeps every worker busy and loses nothing."""
+
+
+PROGRESS = click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    help="A live panel, plain lines, or nothing. auto: by whether there is a terminal.",
+)
+
+
+@main.command()
+@click.argument("campaign", type=click.Path(path_type=Path))
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder of the new run.")
+@click.option("--engine", type=click.Choice(["processes", "inline"]), help="Instead of the file's.")
+@PROGRESS
+@sentences
+def run(campaign: Path, folder: Path | None, engine: str | None, progress: str) -> None:
+    """Run the campaign of a YAML file."""
+    from querist.campaign.campaign import Campaign
+    from querist.campaign.settings import EngineSettings
+
+    made = Campaign.load(campaign)
+    if engine is not None:
+        chosen = EngineSettings.model_validate({"kind": engine})
+        made.settings = made.settings.model_copy(update={"engine": chosen})
+    _end(made.run(folder, progress=_progress(progress)))
+
+
+@main.command()
+@RUN
+@PROGRESS
+@sentences
+def resume(run: Path, progress: str) -> None:
+    """Continue a run after a stop or a crash."""
+    from querist.campaign.campaign import Campaign
+
+    _end(Campaign.of_run(run).resume(run, progress=_progress(progress)))
+
+
+def _progress(choice: str) -> bool | str:
+    return {"auto": True, "none": False}.get(choice, choice)
+
+
+def _end(result: RunResult) -> None:
+    click.echo(f"{result.status}: {result.reason}", err=True)
+    click.echo(f"run folder: {result.folder}", err=True)
+    if result.status == "failed":
+        click.echo(f"see: querist failures {result.folder}", err=True)
+        sys.exit(EXIT_FAILED)
+    if result.status == "stopped":
+        click.echo(f"continue with: querist resume {result.folder}", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+@main.command()
+@click.argument("campaign", type=click.Path(path_type=Path))
+@sentences
+def check(campaign: Path) -> None:
+    """Validate a campaign's YAML file without running it."""
+    from querist.campaign.campaign import Campaign
+
+    Campaign.load(campaign)
+    click.echo(f"{campaign} is sound.")
+
+
+@main.command()
+@RUN
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="The HTML file to write.")
+@sentences
+def report(run: Path, output: Path | None) -> None:
+    """Write the HTML report of a run, also while it runs, also on another host."""
+    from querist.campaign.campaign import report_of
+
+    click.echo(report_of(run, output))
+
+
+@main.command()
+@RUN
+@sentences
+def summary(run: Path) -> None:
+    """Print the summary of a run as JSON."""
+    from querist.campaign.campaign import summary_of
+
+    click.echo(summary_of(run).to_json(indent=2))
+
+
+@main.command()
+@RUN
+@sentences
+def status(run: Path) -> None:
+    """Say in one line where a run stands."""
+    from querist.accounting.progress import render_plain
+    from querist.campaign.inspecting import progress_of
+
+    click.echo(render_plain(progress_of(run)))
+
+
+@main.command()
+@RUN
+@click.option("--traceback", "-t", is_flag=True, help="Print full tracebacks.")
+@sentences
+def failures(run: Path, traceback: bool) -> None:
+    """List questions and tasks that failed, with their causes."""
+    from querist.campaign.inspecting import failures_of
+
+    found = failures_of(run)
+    for failure in found:
+        click.echo(failure.sentence())
+        if traceback and failure.traceback:
+            click.echo(_indent(failure.traceback))
+    quarantined = sum(failure.final for failure in found)
+    click.echo(f"{len(found)} failed tries, {quarantined} of them final (quarantined).")
+
+
+def _indent(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.rstrip().splitlines())
+
+
+@main.command(name="import")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Labels file to write (.npz)."
+)
+@click.option("--into", type=click.Path(path_type=Path), help="A stopped run to add them to.")
+@click.option("--format", "form", help="Format of the sources, where their suffix does not tell.")
+@click.option("--holdout", type=float, default=0.0, help="Share drawn at random for the hold-out.")
+@click.option("--calibration", type=float, default=0.0, help="Share drawn for calibration.")
+@click.option("--level", default="", help="Level of theory of labels that do not say theirs.")
+@click.option("--seed", type=int, default=0, help="Of the random split.")
+@sentences
+def import_(sources: tuple[Path, ...], output: Path | None, into: Path | None, **how: Any) -> None:
+    """Read labelled data: extended XYZ, ASE databases, DeePMD npy, npz, Parquet."""
+    from querist.campaign.exchanging import import_into, import_to
+
+    if (output is None) == (into is None):
+        raise click.UsageError("give either --output FILE or --into RUN.")
+    how["format"] = how.pop("form")
+    if output is not None:
+        click.echo(import_to(output, sources, **how))
+    elif into is not None:
+        click.echo(import_into(into, sources, **how))
+
+
+@main.command()
+@RUN
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--format", "form", help="extxyz, npz, parquet ...; by default from the suffix.")
+@click.option(
+    "--purpose",
+    type=click.Choice(["all", "train", "holdout", "calibration", "audit"]),
+    default="all",
+    help="Only labels of this purpose.",
+)
+@sentences
+def export(run: Path, output: Path, form: str | None, purpose: str) -> None:
+    """Write the labels of a run: extended XYZ, npz, Parquet ..."""
+    from querist.campaign.exchanging import export_from
+
+    click.echo(export_from(run, output, form, purpose))
+
+
+@main.command()
+@RUN
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="The JSON file to write.")
+@sentences
+def trace(run: Path, output: Path | None) -> None:
+    """Write a timeline for chrome://tracing or ui.perfetto.dev."""
+    from querist.accounting.trace import write_trace
+    from querist.store.run_folder import RunFolder
+
+    found = RunFolder(run)
+    target = output or found.path / "trace.json"
+    click.echo(write_trace(found.journal_reader().read_new(), target))
+
+
+@main.command()
+@RUN
+@sentences
+def pause(run: Path) -> None:
+    """Ask nothing more until ``querist go``; what is in flight goes on."""
+    _post(run, "pause", {})
+
+
+@main.command()
+@RUN
+@sentences
+def go(run: Path) -> None:
+    """Continue a paused run."""
+    _post(run, "resume", {})
+
+
+@main.command()
+@RUN
+@sentences
+def stop(run: Path) -> None:
+    """End a running campaign in order, from anywhere that sees its folder."""
+    _post(run, "stop", {"why": "stopped by `querist stop`"})
+
+
+@main.command(name="set")
+@RUN
+@click.option("--labels", type=int, help="New budget of labels.")
+@click.option("--cost", type=float, help="New budget of cost.")
+@click.option("--seconds", type=float, help="New limit of campaign time in seconds.")
+@sentences
+def set_(run: Path, **values: float | None) -> None:
+    """Change a budget of a run, running or not."""
+    given = {name: value for name, value in values.items() if value is not None}
+    if not given:
+        raise click.UsageError("give at least one of --labels, --cost, --seconds.")
+    _post(run, "set", given)
+
+
+def _post(run: Path, kind: str, data: dict[str, Any]) -> None:
+    from querist.store.run_folder import RunFolder
+
+    RunFolder(run).inbox.post(kind, data)
+    click.echo(f"posted {kind!r} to {run}; it is read within a second, or when the run is resumed.")
