@@ -7,16 +7,93 @@ next to nothing and pulls in no heavy package.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from querist.campaign.campaign import Campaign as Campaign
+    from querist.campaign.campaign import RunResult as RunResult
+    from querist.control.gate import BandGate as BandGate
+    from querist.control.rules import View as View
+    from querist.core.answers import Abstention as Abstention
+    from querist.core.answers import Dataset as Dataset
+    from querist.core.answers import Failure as Failure
+    from querist.core.answers import Label as Label
+    from querist.core.answers import Purpose as Purpose
+    from querist.core.answers import Question as Question
+    from querist.core.answers import Reason as Reason
+    from querist.core.atoms import atoms_sample as atoms_sample
+    from querist.core.batch import Batch as Batch
+    from querist.core.batch import Sample as Sample
+    from querist.core.errors import QueristError as QueristError
+    from querist.core.prediction import Feedback as Feedback
+    from querist.core.prediction import Prediction as Prediction
+    from querist.core.prediction import Proposal as Proposal
+    from querist.core.prediction import Verdict as Verdict
+    from querist.core.roles import FitRequest as FitRequest
+    from querist.core.roles import FitResult as FitResult
+    from querist.core.roles import ModelState as ModelState
+    from querist.core.roles import WorkerContext as WorkerContext
+    from querist.core.tasks import Factory as Factory
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
-
-# Public name -> module that defines it. A name added here is also added to `__all__` above and,
+# Public name -> module that defines it. A name added here is also added to `__all__` below and,
 # as `from querist.room.module import Name as Name`, under `if TYPE_CHECKING:` so that type
 # checkers and editors see it; tests/law/test_public_api.py compares the three.
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "Abstention": "querist.core.answers",
+    "BandGate": "querist.control.gate",
+    "Batch": "querist.core.batch",
+    "Campaign": "querist.campaign.campaign",
+    "Dataset": "querist.core.answers",
+    "Factory": "querist.core.tasks",
+    "Failure": "querist.core.answers",
+    "Feedback": "querist.core.prediction",
+    "FitRequest": "querist.core.roles",
+    "FitResult": "querist.core.roles",
+    "Label": "querist.core.answers",
+    "ModelState": "querist.core.roles",
+    "Prediction": "querist.core.prediction",
+    "Proposal": "querist.core.prediction",
+    "Purpose": "querist.core.answers",
+    "QueristError": "querist.core.errors",
+    "Question": "querist.core.answers",
+    "Reason": "querist.core.answers",
+    "RunResult": "querist.campaign.campaign",
+    "Sample": "querist.core.batch",
+    "Verdict": "querist.core.prediction",
+    "View": "querist.control.rules",
+    "WorkerContext": "querist.core.roles",
+    "atoms_sample": "querist.core.atoms",
+}
+
+__all__ = [
+    "Abstention",
+    "BandGate",
+    "Batch",
+    "Campaign",
+    "Dataset",
+    "Factory",
+    "Failure",
+    "Feedback",
+    "FitRequest",
+    "FitResult",
+    "Label",
+    "ModelState",
+    "Prediction",
+    "Proposal",
+    "Purpose",
+    "QueristError",
+    "Question",
+    "Reason",
+    "RunResult",
+    "Sample",
+    "Verdict",
+    "View",
+    "WorkerContext",
+    "__version__",
+    "atoms_sample",
+]
 
 
 def __getattr__(name: str) -> Any:
