@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from querist.accounting.facts import FactLike, finite, number, span, text
+from querist.accounting.facts import FactLike, finite, number, several, span, text
 
 LABEL, FAILURE, ABSTENTION = "label", "failure", "abstention"
 NOTE = (
@@ -94,7 +94,7 @@ class CostFold:
 
     def fitted(self, fact: FactLike) -> None:
         """Seconds of training, over all groups of members."""
-        found = [span(one) for one in fact.data.get("spans") or ()]
+        found = [span(one) for one in several(fact.data, "spans")]
         self._fit += sum(one[1] - one[0] for one in found if one is not None)
 
     def _answer(self, fact: FactLike, outcome: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from querist.core.batch import Array
+
+LARGEST = 1e100  # beyond it sums and squares would overflow
 
 
 class FactLike(Protocol):
@@ -35,17 +36,34 @@ def number(data: Mapping[str, Any], key: str, default: float = 0.0) -> float:
     return default if value is None else value
 
 
+def whole(data: Mapping[str, Any], key: str, default: int = 0) -> int:
+    """A count or a number of order, from 0 to 2**53."""
+    return int(min(max(number(data, key, default), 0), 2**53))
+
+
 def finite(value: Any) -> float | None:
-    """The value as a finite float, or None."""
+    """The value as a finite float of a sane size, or None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) < LARGEST else None
 
 
 def text(data: Mapping[str, Any], key: str, default: str = "") -> str:
     """A string, or the default where there is nothing."""
     value = data.get(key)
     return default if value is None or value == "" else str(value)
+
+
+def several(data: Mapping[str, Any], key: str) -> Sequence[Any]:
+    """A list, or an empty one where there is none."""
+    value = data.get(key)
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def named(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A mapping, or an empty one where there is none."""
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def span(spans: Any) -> tuple[float, float] | None:
@@ -60,8 +78,5 @@ def span(spans: Any) -> tuple[float, float] | None:
 
 def metrics(data: Mapping[str, Any]) -> dict[str, float]:
     """The finite numbers of a fact's metrics, in their order."""
-    found = data.get("metrics")
-    if not isinstance(found, Mapping):
-        return {}
-    values = {str(name): finite(value) for name, value in found.items()}
+    values = {str(name): finite(value) for name, value in named(data, "metrics").items()}
     return {name: value for name, value in values.items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any
 
-from querist.accounting.facts import FactLike, finite, number, text
+from querist.accounting.facts import FactLike, finite, named, number, text, whole
 from querist.accounting.learning import Ledger
 from querist.accounting.series import Series, shortened
 
@@ -49,7 +49,7 @@ class RunFold:
             "status": last.get("status", "unfinished"),
             "reason": last.get("reason", ""),
             "engine": last.get("engine"),
-            "pools": last.get("pools") or {},
+            "pools": named(last, "pools"),
             "host": last.get("host"),
             "cores": last.get("cores"),
             "started_wall": first,
@@ -92,7 +92,7 @@ class LabelFold:
 
     def imported(self, fact: FactLike, spent: float) -> None:
         """Labels were taken over from a file; nobody paid for them here."""
-        count = int(number(fact.data, "count"))
+        count = whole(fact.data, "count")
         self.imported_count += count
         self._count(fact, count, "imported", spent)
 
@@ -177,7 +177,7 @@ class QuestionFold:
 
     def dropped(self, fact: FactLike) -> None:
         """Candidates left the queue without being asked."""
-        self._dropped[text(fact.data, "why", "unstated")] += int(number(fact.data, "count"))
+        self._dropped[text(fact.data, "why", "unstated")] += whole(fact.data, "count")
 
     def _close(self, fact: FactLike, how: str) -> None:
         self._open.discard(text(fact.data, "question"))
@@ -214,8 +214,8 @@ class ExploreFold:
         data, t = fact.data, number(fact.data, "t")
         self._slices += 1
         for name in self.COUNTS:
-            self._counts[name] += int(number(data, name))
-        queued, outstanding = int(number(data, "queued")), int(number(data, "outstanding"))
+            self._counts[name] += whole(data, name)
+        queued, outstanding = whole(data, "queued"), whole(data, "outstanding")
         self._peak = max(self._peak, queued)
         self._queue.add(t, {"queued": queued, "outstanding": outstanding})
         if finite(data.get("p50")) is not None:
@@ -259,7 +259,7 @@ class FailureFold:
                 "reason": text(data, "reason"),
                 "message": shortened(text(data, "message"), MESSAGE),
                 "traceback": shortened(text(data, "traceback"), TRACEBACK),
-                "attempt": int(number(data, "attempt", 1)),
+                "attempt": whole(data, "attempt", 1),
                 "final": final,
             }
         )
@@ -290,7 +290,7 @@ class CommandFold:
         self._total += 1
         data = fact.data
         self._rows.append(
-            {"t": number(data, "t"), "kind": text(data, "kind"), "data": data.get("data") or {}}
+            {"t": number(data, "t"), "kind": text(data, "kind"), "data": named(data, "data")}
         )
 
     def build(self) -> dict[str, Any]:

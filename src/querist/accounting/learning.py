@@ -7,7 +7,7 @@ from bisect import bisect_right
 from typing import Any
 
 from querist.accounting.calibration import calibration
-from querist.accounting.facts import FactLike, finite, metrics, number, span, text
+from querist.accounting.facts import FactLike, finite, metrics, number, several, span, text, whole
 from querist.accounting.series import Series, thinned
 from querist.core.batch import Array
 
@@ -49,9 +49,9 @@ class LearningFold:
     def published(self, fact: FactLike) -> None:
         """New weights."""
         data, row = fact.data, self._row(fact)
-        labels = int(number(data, "dataset"))
+        labels = whole(data, "dataset")
         train, cost = self._ledger.at(labels)
-        spans = [one for one in map(span, data.get("spans") or ()) if one is not None]
+        spans = [one for one in map(span, several(data, "spans")) if one is not None]
         row.update(
             t=number(data, "t"),
             labels=labels,
@@ -69,10 +69,10 @@ class LearningFold:
         """A model's error on labels that it did not see."""
         data, row = fact.data, self._row(fact)
         on = text(data, "on", HOLDOUT)
-        row[on] = {"n": int(number(data, "n")), "metrics": metrics(data)}
+        row[on] = {"n": whole(data, "n"), "metrics": metrics(data)}
         score, error = fact.arrays.get("score"), fact.arrays.get("error")
         if score is not None and error is not None and len(score) == len(error):
-            self._pairs[on] = (int(number(data, "version")), score, error, metrics(data))
+            self._pairs[on] = (whole(data, "version"), score, error, metrics(data))
 
     def gate(self, fact: FactLike) -> None:
         """The thresholds changed."""
@@ -87,7 +87,7 @@ class LearningFold:
         self._ask = self._ask if limit is None else limit
 
     def _row(self, fact: FactLike) -> dict[str, Any]:
-        version = int(number(fact.data, "version"))
+        version = whole(fact.data, "version")
         row = self._rows.get(version)
         if row is None:
             row = self._rows[version] = {

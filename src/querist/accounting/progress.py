@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from querist.accounting.facts import finite, metrics, number, text
+from querist.accounting.facts import finite, metrics, named, number, text, whole
 from querist.accounting.folds import RECENT_LABELS, recent_rate
 from querist.accounting.units import count, duration, percent, plural, quantity
 
@@ -124,10 +124,10 @@ class ProgressState:
         self.cost += number(data, "cost")
 
     def _imported(self, data: Mapping[str, Any]) -> None:
-        self.imported += int(number(data, "count"))
+        self.imported += whole(data, "count")
 
     def _published(self, data: Mapping[str, Any]) -> None:
-        self.version = int(number(data, "version"))
+        self.version = whole(data, "version")
 
     def _evaluated(self, data: Mapping[str, Any]) -> None:
         found = metrics(data)
@@ -138,11 +138,11 @@ class ProgressState:
         self.first_error = self.error if self.first_error is None else self.first_error
 
     def _explored(self, data: Mapping[str, Any]) -> None:
-        self.queued = int(number(data, "queued"))
-        self.outstanding = int(number(data, "outstanding"))
+        self.queued = whole(data, "queued")
+        self.outstanding = whole(data, "outstanding")
 
     def _commanded(self, data: Mapping[str, Any]) -> None:
-        what, value = text(data, "kind"), data.get("data") or {}
+        what, value = text(data, "kind"), named(data, "data")
         if what == "set":
             labels, cost = finite(value.get("labels")), finite(value.get("cost"))
             self.label_limit = self.label_limit if labels is None else int(labels)

@@ -28,7 +28,7 @@ from querist.accounting.series import tidy
 from querist.accounting.summary import Summary
 from querist.accounting.units import count, duration, percent, plural, quantity
 
-METRICS = 3  # that get a learning curve
+METRICS = 4  # that get a learning curve
 ROWS_WIDE, ROWS_NARROW = 40, 20  # workers in the timeline
 UNFINISHED = (
     "The journal records no end: the run still goes on, or it ended without being able to say so. "
@@ -121,6 +121,7 @@ class Report:
         costs, models = self.data["costs"], self.data["models"]
         purposes = ", ".join(f"{count(n)} {name}" for name, n in labels["by_purpose"].items())
         bound = saved["oracle_seconds_upper_estimate"]
+        rate = self.data["rates"]["labels_per_second"]
         shown = [
             tile("Labels", count(labels["total"]), purposes),
             self._error_tile(),
@@ -129,6 +130,11 @@ class Report:
                 "Oracle time saved, at most",
                 duration(bound),
                 f"{count(saved['trusted_predictions'])} trusted predictions",
+            ),
+            tile(
+                "Campaign time",
+                duration(self.seconds),
+                f"{quantity(rate * 3600)} labels an hour" if rate else "",
             ),
             self._busy_tile(),
             tile(
@@ -169,14 +175,12 @@ class Report:
         return "" if mean is None else f"{duration(mean)} a label"
 
     def _busy_tile(self) -> Html:
-        pools = self.data["workers"]["pools"].values()
-        present = sum(pool["present"] for pool in pools)
-        busy = sum(pool["busy"] for pool in pools) / present if present else None
-        slow = sorted(
-            (p["share"], n) for n, p in self.data["workers"]["pools"].items() if p["share"]
-        )
-        note = f"least: {slow[0][1]}, {percent(slow[0][0])}" if len(slow) > 1 else ""
-        return tile("Workers busy", percent(busy), note)
+        pools = self.data["workers"]["pools"]
+        present = sum(pool["present"] for pool in pools.values())
+        busy = sum(pool["busy"] for pool in pools.values())
+        told = sorted((p["share"], name) for name, p in pools.items() if p["share"] is not None)
+        note = f"least: {told[0][1]}, {percent(told[0][0])}" if len(told) > 1 else ""
+        return tile("Workers busy", percent(busy / present if present else None), note)
 
     # -- sections -----------------------------------------------------------------------------
 
@@ -195,7 +199,8 @@ class Report:
             f"in the last evaluation, never trained on), against what it had learned from and what "
             f"had been paid by then, failed calls and hold-out labels included."
         )
-        drawn = [self._curve(name, by) for name in names[:METRICS] for by in ("labels", "cost")]
+        drawn = [self._curve(names[0], by) for by in ("labels", "cost")]
+        drawn += [self._curve(name, "labels") for name in _others(names)]
         series = self.data["labels"]["over_time"]
         grown = plots.stacked("labels", series, self.seconds, "labels") if by_purpose else ""
         drawn.append(figure(grown, "Labels by purpose. Imported ones were there from the start."))
@@ -237,11 +242,10 @@ class Report:
         if not asked["asked"]:
             return nothing("Nothing has been asked yet.")
         series = asked["over_time"]
-        left = [
-            bars(asked["by_why"], "Why they were asked"),
-            bars(asked["by_purpose"], "What they were asked for"),
-        ]
-        right = [bars(asked["dropped_by_why"], "Dropped before they were asked")]
+        left = [bars(asked["by_why"], "Why they were asked")]
+        if asked["dropped"]:
+            left.append(bars(asked["dropped_by_why"], "Dropped before they were asked"))
+        right = [bars(asked["by_purpose"], "What they were asked for")]
         if len(asked["by_oracle"]) > 1:
             right.append(bars(asked["by_oracle"], "Of whom they were asked"))
         drawn = [
@@ -343,6 +347,13 @@ class Report:
             f"{plural(journal['facts'], 'record')} of the journal, up to number "
             f"{journal['last_seq']}.",
         )
+
+
+def _others(names: list[str]) -> list[str]:
+    """Metrics beside the first one, other outputs first; an odd number, which fills the rows."""
+    first = names[0].rpartition(".")[0]
+    others = sorted(names[1:], key=lambda name: name.rpartition(".")[0] == first)[: METRICS - 1]
+    return others[:1] if len(others) == 2 else others
 
 
 def _json(value: Any) -> str:

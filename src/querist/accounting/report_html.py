@@ -38,18 +38,22 @@ def tag(name: str, *children: Any, **attributes: Any) -> Html:
     return Html(f"<{name}{told}>{join(children)}</{name}>")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str, text: int = 1) -> Html:
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str, align: str = ""
+) -> Html:
     """A table that scrolls sideways where it is too wide.
 
     Args:
         head: Column names.
         rows: One sequence of cells a row.
         caption: Read out by screen readers; not shown.
-        text: The first so many columns are text, the others numbers.
+        align: One letter a column, "l" for text and "n" for numbers; by default the first column
+            is text and the others are numbers.
     """
-    names = [tag("th", name, scope="col", class_=_align(i, text)) for i, name in enumerate(head)]
+    classes = ["n" if letter == "n" else None for letter in align or "l" + "n" * (len(head) - 1)]
+    names = [tag("th", n, scope="col", class_=c) for n, c in zip(head, classes, strict=True)]
     body = [
-        tag("tr", *[tag("td", cell, class_=_align(i, text)) for i, cell in enumerate(row)])
+        tag("tr", *[tag("td", cell, class_=c) for cell, c in zip(row, classes, strict=True)])
         for row in rows
     ]
     inner = tag(
@@ -59,10 +63,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str, text
         tag("tbody", *body),
     )
     return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=caption)
-
-
-def _align(index: int, text: int) -> str | None:
-    return "n" if index >= text else None
 
 
 def tile(name: str, value: str, note: str = "") -> Html:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from querist.accounting.report_html import escape
-from querist.accounting.spans import Floats, coalesce
+from querist.accounting.spans import Floats, coalesce, fair_limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,6 +140,15 @@ def _time_axis(axes: Axes, seconds: float) -> float:
     return unit
 
 
+def _count_axis(axes: Axes) -> None:
+    """A vertical axis of whole numbers from zero."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
 def _numbers(values: Sequence[Any]) -> Floats:
     """A list with None in it, as floats with NaN."""
     return np.array([np.nan if value is None else value for value in values], np.float64)
@@ -255,7 +264,7 @@ def queue(series: Mapping[str, Any], seconds: float) -> str:
         axes.step(t, queued, where="post", color=SERIES[0], linewidth=1, label="waiting")
         out = _numbers(series["outstanding"])
         axes.step(t, out, where="post", color=SERIES[1], linewidth=1, label="being answered")
-        axes.set_ylim(bottom=0)
+        _count_axis(axes)
         axes.set_ylabel("questions")
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.16), ncols=2)
     return canvas.svg()
@@ -264,7 +273,7 @@ def queue(series: Mapping[str, Any], seconds: float) -> str:
 def stacked(name: str, series: Mapping[str, Any], seconds: float, what: str) -> str:
     """Cumulative counts by name over time, one above the other."""
     names = [key for key in series if key != "t"]
-    if len(series["t"]) < 2 or not names:
+    if len(series["t"]) < 2 or not names or series["t"][0] >= seconds:
         return ""
     names = sorted(names, key=lambda key: -series[key][-1])
     kept, rest = names[:5], names[5:]
@@ -281,6 +290,7 @@ def stacked(name: str, series: Mapping[str, Any], seconds: float, what: str) -> 
         t = np.append(_numbers(series["t"]), seconds) / unit
         held = [np.append(layer, layer[-1]) for layer in layers]
         axes.stackplot(t, *held, labels=[_cut(k, 26) for k in kept], alpha=0.75, linewidth=0)
+        _count_axis(axes)
         axes.set_ylabel(what)
         axes.legend(loc="upper left")
     return canvas.svg()
@@ -297,14 +307,14 @@ def utilisation(pools: Mapping[str, Any], seconds: float, width: float = WIDE) -
         for (name, pool), colour in zip(shown.items(), SERIES * 9, strict=False):
             t, share = _smooth(pool["utilisation"])
             label = f"{_cut(name, 22)} ({100 * pool['share']:.0f} %)"
-            axes.plot(t / unit, 100 * share, color=colour, label=label, linewidth=1.3)
+            axes.step(t / unit, 100 * share, where="mid", color=colour, label=label, linewidth=1.3)
         axes.set_ylim(0, 103)
         axes.set_ylabel("busy / %")
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.3), ncols=4 if width == WIDE else 2)
     return canvas.svg()
 
 
-def _smooth(series: Mapping[str, Any], bins: int = 50) -> tuple[Floats, Floats]:
+def _smooth(series: Mapping[str, Any], bins: int = 67) -> tuple[Floats, Floats]:
     """Means of neighbouring bins, so that single tasks do not make a comb."""
     t, share = _numbers(series["t"]), _numbers(series["share"])
     size = max(1, len(t) // bins)
@@ -331,24 +341,33 @@ def chosen_workers(rows: Sequence[Mapping[str, Any]], limit: int) -> list[Mappin
 
 def gantt(rows: Sequence[Mapping[str, Any]], seconds: float, width: float = WIDE) -> str:
     """What each worker did when, coloured by kind; paler where it was busy part of the time."""
-    if not rows or seconds <= 0:
-        return ""
     kinds = _kinds(rows)
+    if not kinds or seconds <= 0:
+        return ""
     height = 0.7 + 0.17 * len(rows)
     canvas = Canvas(f"gantt-{width:.0f}", "What each worker did when", width, height)
-    limit = max(20, GANTT_INTERVALS // (len(rows) * max(1, len(kinds))))
+    limits = _limits(rows)
     with canvas as axes:
         unit = _time_axis(axes, seconds)
         for y, row in enumerate(rows):
             for kind, entry in row["kinds"].items():
                 table = np.array(entry["intervals"], np.float64).reshape(-1, 3)
-                _blocks(axes, coalesce(table, limit) / unit, y, kinds[kind])
+                _blocks(axes, coalesce(table, limits[row["pool"]]) / unit, y, kinds[kind])
         axes.set_yticks(range(len(rows)), [_worker_label(row, width) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
         _legend(axes, kinds, height)
     return canvas.svg()
+
+
+def _limits(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many intervals a timeline of each pool may show."""
+    lengths: dict[str, list[int]] = {}
+    for row in rows:
+        counts = [len(entry["intervals"]) for entry in row["kinds"].values()]
+        lengths.setdefault(row["pool"], []).extend(counts)
+    return fair_limits(lengths, GANTT_INTERVALS)
 
 
 def _kinds(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -375,7 +394,9 @@ def _blocks(axes: Axes, table: Floats, y: int, colour: str) -> None:
         rows = table[level == step]
         if len(rows):
             path = Path(_corners(rows, y), np.tile([1, 2, 2, 2, 79], len(rows)).astype(np.uint8))
-            axes.add_patch(PathPatch(path, facecolor=colour, alpha=alpha, linewidth=0))
+            axes.add_patch(
+                PathPatch(path, facecolor=colour, alpha=alpha, linewidth=0, zorder=2 + step)
+            )
 
 
 def _corners(rows: Floats, y: int, half: float = 0.36) -> Floats:

@@ -81,7 +81,7 @@ def pools(found: Mapping[str, Row]) -> Html:
         for name, pool in found.items()
     ]
     head = ("pool", "workers", "busy", "busy time", "tasks", "by kind")
-    return table(head, rows, "Pools")
+    return table(head, rows, "Pools", "lnnnnl")
 
 
 def workers(rows: Sequence[Row]) -> Html:
@@ -99,7 +99,7 @@ def workers(rows: Sequence[Row]) -> Html:
         for row in rows[:1000]
     ]
     head = ("worker", "pool", "busy", "busy time", "present", "tasks", "times lost")
-    return table(head, body, "Workers", text=2)
+    return table(head, body, "Workers", "llnnnnn")
 
 
 def lost(rows: Sequence[Row]) -> Html:
@@ -108,7 +108,7 @@ def lost(rows: Sequence[Row]) -> Html:
         (duration(row["t"]), row["worker"], "no" if row["final"] else "yes", _wrap(row["message"]))
         for row in rows
     ]
-    return table(("at", "worker", "replaced", "message"), body, "Lost workers", text=4)
+    return table(("at", "worker", "replaced", "message"), body, "Lost workers", "llll")
 
 
 def costs(found: Row, unit: str) -> Html:
@@ -193,10 +193,11 @@ def models(
     named = [f"{name} / {unit}" if (unit := _unit(name, units)) else name for name in metrics]
     body = [_model(row, metrics) for row in reversed(rows)]
     columns = [*head, *named, "why"]
-    latest = table(columns, body[:MODELS], "Models, latest first", text=0)
+    align = "n" * (len(columns) - 1) + "l"
+    latest = table(columns, body[:MODELS], "Models, latest first", align)
     if len(body) <= MODELS:
         return latest
-    older = table(columns, body[MODELS:], "Earlier models", text=0)
+    older = table(columns, body[MODELS:], "Earlier models", align)
     return join([latest, details(f"{plural(len(body) - MODELS, 'earlier model')}", older)])
 
 
@@ -245,7 +246,7 @@ def commands(found: Row) -> Html:
         (duration(row["t"]), row["kind"], _wrap(json.dumps(row["data"], ensure_ascii=False)))
         for row in found["table"]
     ]
-    return table(("at", "command", "data"), body, "Commands by users", text=3)
+    return table(("at", "command", "data"), body, "Commands by users", "lll")
 
 
 def _wrap(text: str) -> Html:

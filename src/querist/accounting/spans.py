@@ -7,7 +7,7 @@ stands for several joined ones is not busy all the time, and says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -132,11 +132,30 @@ def _join(rows: Floats, first: NDArray[np.bool_]) -> Floats:
     return np.column_stack([rows[at, 0], stops, busy])
 
 
-class Timeline:
-    """Busy intervals of one worker that never grow beyond a bound.
+def fair_limit(lengths: ArrayLike, budget: int) -> int:
+    """The largest limit, at least 1, at which lengths cut to it add up to the budget or less."""
+    ordered = np.sort(np.asarray(lengths, np.int64))
+    if not len(ordered) or ordered.sum() <= budget:
+        return max(1, int(ordered.max(initial=1)))
+    left = budget - np.r_[0, np.cumsum(ordered[:-1])]
+    limits = left // np.arange(len(ordered), 0, -1)
+    return max(1, int(limits[np.argmax(limits < ordered)]))
 
-    Not for several threads. While there are few intervals they are kept as they are; when there
-    are more than twice the limit, the nearest ones are joined.
+
+def fair_limits(groups: Mapping[str, Sequence[int]], budget: int) -> dict[str, int]:
+    """The limit on the lengths in each group, where groups share a budget as fairly as members do.
+
+    A pool of one trainer so keeps what a pool of a thousand oracles cannot.
+    """
+    totals = {name: sum(lengths) for name, lengths in groups.items()}
+    share = fair_limit([*totals.values()], budget)
+    return {name: fair_limit(groups[name], min(total, share)) for name, total in totals.items()}
+
+
+class Timeline:
+    """Busy intervals of one worker, which can be joined to keep within a bound.
+
+    Not for several threads.
     """
 
     __slots__ = ("_rows", "tasks")
@@ -148,23 +167,26 @@ class Timeline:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, start: float, stop: float, limit: int) -> None:
-        """Take one interval; several items of one call share their instants and count once."""
+    def add(self, start: float, stop: float) -> int:
+        """Take one interval; several items of one call share their instants and count once.
+
+        Returns:
+            How many rows were added: 1 or 0.
+        """
         if not stop > start or (self._rows and self._rows[-1][:2] == (start, stop)):
-            return
+            return 0
         self.tasks += 1
         self._rows.append((start, stop, stop - start))
-        if len(self._rows) > 2 * limit:
+        return 1
+
+    def shrink(self, limit: int) -> None:
+        """Join the nearest intervals until at most ``limit`` are left."""
+        if len(self._rows) > limit:
             self._rows = [(row[0], row[1], row[2]) for row in self.table(limit).tolist()]
 
     def table(self, limit: int) -> Floats:
         """``(m, 3)`` start, stop, busy seconds, with ``m <= limit``; the timeline is unchanged."""
         return coalesce(np.array(self._rows, np.float64).reshape(-1, 3), limit)
-
-    @property
-    def seconds(self) -> float:
-        """Busy seconds; overlaps count once."""
-        return float(self.table(max(1, len(self._rows)))[:, 2].sum())
 
 
 def stacked(tables: Sequence[Floats]) -> Floats:

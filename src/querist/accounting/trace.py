@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from querist.accounting.facts import FactLike, finite, metrics, number, span, text
+from querist.accounting.facts import FactLike, finite, metrics, number, several, span, text, whole
 from querist.accounting.series import tidy
 
 Event = dict[str, Any]
@@ -89,7 +89,7 @@ class _Tracer:
 
     def _fits(self, data: Mapping[str, Any]) -> Iterator[Event]:
         yield _instant("model.published", data)
-        spans, workers = data.get("spans") or (), data.get("workers") or ()
+        spans, workers = several(data, "spans"), several(data, "workers")
         for one, worker in zip(spans, workers, strict=False):
             told = {"worker": worker, "spans": one, "version": data.get("version")}
             told |= {"dataset": data.get("dataset"), "why": data.get("why"), **metrics(data)}
@@ -126,7 +126,7 @@ class _Tracer:
 
     def _labels(self, data: Mapping[str, Any]) -> Event:
         purpose = text(data, "purpose", "train")
-        added = int(number(data, "count", 1))
+        added = whole(data, "count", 1)
         self._purposes[purpose] = self._purposes.get(purpose, 0) + added
         return _counter({"t": data.get("t"), **self._purposes}, "labels", tuple(self._purposes))
 

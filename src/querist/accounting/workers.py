@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from querist.accounting.facts import FactLike, number, span, text
-from querist.accounting.spans import Floats, Timeline, coalesce, concurrency, stacked
+from querist.accounting.facts import FactLike, number, several, span, text
+from querist.accounting.spans import Floats, Timeline, coalesce, concurrency, fair_limits, stacked
 
-INTERVALS = 30_000  # in the timelines of all workers together
+INTERVALS = 40_000  # in the timelines of all workers together
 BINS = 200  # of a pool's utilisation over time
 LOSSES = 100  # lost workers that are listed
 _PRESENCE = 32  # intervals in which a worker was there
@@ -31,8 +31,10 @@ class _Worker:
 
     def leave(self, t: float) -> None:
         if self.since is not None:
-            self.presence.add(self.since, t, _PRESENCE)
+            self.presence.add(self.since, t)
             self.since = None
+            if len(self.presence) > 2 * _PRESENCE:
+                self.presence.shrink(_PRESENCE)
 
     def present(self, now: float, busy: Floats) -> Floats:
         """Table of when it was there; a worker of which nobody said so, from its first task on."""
@@ -49,13 +51,14 @@ class WorkerFold:
     """Folds tasks, joins and losses into bounded timelines.
 
     Args:
-        intervals: Upper bound on the intervals of all timelines together (at least 8 each).
+        intervals: Upper bound on the intervals of all timelines in a summary; twice as many are
+            held. Pools share it as fairly as workers do; each timeline has at least one.
     """
 
     def __init__(self, intervals: int = INTERVALS) -> None:
         self._intervals = intervals
         self._workers: dict[str, _Worker] = {}
-        self._timelines = 0
+        self._rows = 0
         self._lost: deque[dict[str, Any]] = deque(maxlen=LOSSES)
         self._losses = 0
 
@@ -104,7 +107,7 @@ class WorkerFold:
 
     def fitted(self, fact: FactLike) -> None:
         """A model was published: the spans of the trainers that made it."""
-        spans, workers = fact.data.get("spans") or (), fact.data.get("workers") or ()
+        spans, workers = several(fact.data, "spans"), several(fact.data, "workers")
         for one, worker in zip(spans, workers, strict=False):
             self._busy({"worker": worker}, "fit", one)
 
@@ -117,8 +120,23 @@ class WorkerFold:
         timeline = worker.kinds.get(kind)
         if timeline is None:
             timeline = worker.kinds[kind] = Timeline()
-            self._timelines += 1
-        timeline.add(*interval, self._limit)
+        self._rows += timeline.add(*interval)
+        if self._rows > 2 * self._intervals:
+            self._shrink()
+
+    def _limits(self) -> dict[str, int]:
+        lengths: dict[str, list[int]] = {}
+        for worker in self._workers.values():
+            lengths.setdefault(worker.pool, []).extend(map(len, worker.kinds.values()))
+        return fair_limits(lengths, self._intervals)
+
+    def _shrink(self) -> None:
+        limits = self._limits()
+        timelines = [(w.pool, line) for w in self._workers.values() for line in w.kinds.values()]
+        for pool, line in timelines:
+            line.shrink(limits[pool])
+        # Where there are more timelines than intervals, only what comes from now on counts.
+        self._rows = min(self._intervals, sum(len(line) for _, line in timelines))
 
     def _worker(self, name: str, pool: str) -> _Worker:
         worker = self._workers.get(name)
@@ -128,16 +146,13 @@ class WorkerFold:
             worker.pool = pool
         return worker
 
-    @property
-    def _limit(self) -> int:
-        return max(8, self._intervals // max(1, self._timelines))
-
     def build(self, now: float) -> dict[str, Any]:
         """The section ``workers`` of a summary at campaign time ``now``."""
-        digits, pools = _digits(now), _Pools(now)
+        digits, pools, limits = _digits(now), _Pools(now), self._limits()
         rows = []
         for name, worker in sorted(self._workers.items(), key=lambda item: _natural(item[0])):
-            tables = {kind: line.table(self._limit) for kind, line in worker.kinds.items()}
+            limit = limits[worker.pool]
+            tables = {kind: line.table(limit) for kind, line in worker.kinds.items()}
             busy = coalesce(stacked([*tables.values()]), _ALL)
             present = worker.present(now, busy)
             row = _row(name, worker, busy, present)
