@@ -250,7 +250,8 @@ class Committee:
         classes, name = self.classes, held.outputs.names[0]
         pairs = zip(held.estimators, held.classes, strict=True)
         by_member = np.stack([_probabilities(*pair, classes, X) for pair in pairs])
-        mean, std = by_member.mean(axis=0), by_member.std(axis=0)
+        mean = by_member.mean(axis=0)
+        std = by_member.std(axis=0, ddof=min(1, len(by_member) - 1))
         doubt = 1.0 - mean.max(axis=1)
         spread = {name: Column.stack(doubt, name), f"{name}.proba": Column.stack(std, name)}
         members = tuple(_decoded(name, classes, proba) for proba in by_member)

@@ -84,10 +84,15 @@ def bootstrap(rng: np.random.Generator, count: int) -> NDArray[np.int64]:
     return rng.integers(0, count, count)
 
 
-def combine(outputs: NDArray[np.float64], fields: Fields) -> Prediction:
-    """Mean, standard deviation (divided by M) and members of ``(M, n, width)`` outputs."""
-    mean, std = fields.split(outputs.mean(axis=0)), fields.split(outputs.std(axis=0))
-    return Prediction(mean, std, tuple(fields.split(member) for member in outputs))
+def combine(outputs: NDArray[np.float64], fields: Fields, ddof: int = 1) -> Prediction:
+    """Mean, standard deviation and members of ``(M, n, width)`` outputs.
+
+    The variance is divided by ``M - ddof``: 1 for members independent of each other. A single
+    member has no spread, so its standard deviation is 0.
+    """
+    spread = outputs.std(axis=0, ddof=ddof if len(outputs) > 1 else 0)
+    members = tuple(fields.split(member) for member in outputs)
+    return Prediction(fields.split(outputs.mean(axis=0)), fields.split(spread), members)
 
 
 def same(values: Iterable[object], what: str, who: str) -> None:

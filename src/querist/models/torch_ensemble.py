@@ -160,11 +160,9 @@ class TorchEnsemble:
         build = backend.builder(self.module, self.options)
         shape = inputs.width, outputs.width
         modules = [backend.make(build, shape, 0, _weights(state, i)) for i in range(count)]
-        x, y = (
-            [Scaler.from_arrays(state.arrays, f"m{i}.{p}_") for i in range(count)] for p in "xy"
-        )
+        x, y = (_scalers(state, f".{prefix}_", count) for prefix in "xy")
         stack = backend.Stack(modules, self.device or "cpu")
-        self._loaded = _Loaded(inputs, outputs, _stacked(x), _stacked(y), stack)
+        self._loaded = _Loaded(inputs, outputs, x, y, stack)
 
     def predict(self, batch: Batch) -> Prediction:
         """Mean and standard deviation over the members, which are given as well.

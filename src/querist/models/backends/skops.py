@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.core.errors import RunError, require
+from querist.core.errors import MissingExtra, RunError, require
 
 # Types of scikit-learn that only hold data and that skops leaves to its user to trust. Whole
 # modules are never trusted: a module also holds what it imports.
@@ -34,6 +37,9 @@ TRUSTED = frozenset(
         "sklearn.tree._tree.Tree",
     }
 )
+
+
+_SCHEMA = "schema.json"
 
 
 def _skops() -> Any:
@@ -68,16 +74,51 @@ def dump(estimator: Any, trusted: Sequence[str] = ()) -> NDArray[np.uint8]:
         RunError: If it could not be loaded back.
     """
     name = type(estimator).__name__
-    io = _skops()
     try:
-        data = io.dumps(estimator)
+        data = _skops().dumps(estimator)
+    except (MissingExtra, MemoryError):
+        raise
     except Exception as error:  # the estimator's own code runs here
         raise RunError(
             f"a fitted {name} cannot be kept without pickle: skops says {error!r}. Use a "
             "scikit-learn estimator, or write a Model whose state is arrays."
         ) from error
     _check(data, trusted, f"a fitted {name}")
-    return np.frombuffer(data, np.uint8)
+    return np.frombuffer(canonical(data), np.uint8)
+
+
+def canonical(data: bytes) -> bytes:
+    """The same archive with nothing in it that changes from run to run.
+
+    skops names objects by their addresses in memory, and zip files hold the time; with both gone,
+    equal estimators have equal bytes, so that weights have a digest that means something.
+    """
+    numbers: dict[str, str] = {}
+
+    def renamed(node: Any, key: str = "") -> Any:
+        if isinstance(node, dict):
+            return {name: renamed(value, name) for name, value in node.items()}
+        if isinstance(node, list):
+            return [renamed(value) for value in node]
+        if key == "__id__":
+            return int(numbers.setdefault(str(node), str(len(numbers) + 1)))
+        if key == "file":
+            return _renamed_file(node, numbers)
+        return node
+
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
+        schema = renamed(json.loads(old.read(_SCHEMA)))
+        files = {_renamed_file(name, numbers): name for name in old.namelist() if name != _SCHEMA}
+        parts = {name: old.read(files[name]) for name in sorted(files)}
+        for name, part in {**parts, _SCHEMA: json.dumps(schema).encode()}.items():
+            new.writestr(zipfile.ZipInfo(name), part, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def _renamed_file(name: str, numbers: dict[str, str]) -> str:
+    stem, dot, suffix = name.partition(".")
+    return numbers.setdefault(stem, str(len(numbers) + 1)) + dot + suffix
 
 
 def parse(array: NDArray[np.uint8], trusted: Sequence[str] = ()) -> Any:

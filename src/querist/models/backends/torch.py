@@ -347,7 +347,9 @@ def _masked(mask: Matrix, like: Any) -> Any:
     """A layer that multiplies by a fixed mask."""
     pt = torch()
 
-    class Masked(pt.nn.Module):  # type: ignore[misc]  # torch may be absent, then untyped
+    base: Any = pt.nn.Module
+
+    class Masked(base):  # type: ignore[misc]  # its base is only known where torch is installed
         """Dropout of which the draw was made once."""
 
         def __init__(self) -> None:
