@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,49 +12,15 @@ from querist.control.plan import OraclePlan
 from querist.control.queue import Candidate, CandidateQueue
 from querist.control.rules import View
 from querist.control.state import CampaignState, OpenQuestion
+from querist.control.workers import Workers
 from querist.core.answers import Abstention, Failure, Label, Outcome, Purpose, Question, Reason
 from querist.core.batch import Array
 from querist.core.events import Fact
 from querist.core.tasks import Spans
 
+PROBES = 64
 RecordLater = Callable[[str, Mapping[str, Any], Mapping[str, Array]], None]
 """Records a fact that is folded only once it is durable."""
-
-
-class Workers:
-    """How many workers each pool has now, and how many of its tasks are on the way."""
-
-    def __init__(self) -> None:
-        self.joined: dict[str, set[str]] = {}
-        self.lost: dict[str, str] = {}
-        self.busy: dict[str, int] = {}
-
-    def join(self, worker: str, pool: str) -> None:
-        """A worker is ready."""
-        self.joined.setdefault(pool, set()).add(worker)
-        self.lost.pop(pool, None)
-
-    def leave(self, worker: str, pool: str, message: str, *, final: bool) -> None:
-        """A worker is gone, for good or to be replaced."""
-        self.joined.setdefault(pool, set()).discard(worker)
-        if final and not self.joined[pool]:
-            self.lost[pool] = message
-
-    def count(self, pool: str) -> int:
-        """Workers that are ready."""
-        return len(self.joined.get(pool, ()))
-
-    def take(self, pool: str) -> None:
-        """One more task of the pool is on the way."""
-        self.busy[pool] = self.busy.get(pool, 0) + 1
-
-    def free(self, pool: str) -> None:
-        """A task of the pool came back."""
-        self.busy[pool] = self.busy.get(pool, 0) - 1
-
-    def room(self, pool: str, ahead: int = 0) -> int:
-        """Tasks that the pool could take now, with ``ahead`` waiting for each worker."""
-        return self.count(pool) * (1 + ahead) - self.busy.get(pool, 0)
 
 
 class Asking:
@@ -76,13 +41,12 @@ class Asking:
         plan = state.plan
         self.oracles = {oracle.name: oracle for oracle in plan.oracles}
         self.queues = {name: CandidateQueue(plan.max_queue) for name in self.oracles}
-        self.probes: deque[Candidate] = deque(maxlen=64)
         self.tasks: dict[str, tuple[OraclePlan, list[OpenQuestion]]] = {}
-        self.timed_out: set[str] = set()
         self.dropped: list[Candidate] = []
-        self.seconds: dict[str, float] = {}
-        self.last_failure = ""
-        self._again: list[tuple[float, str]] = []
+        self._probes: dict[str, Candidate] = {}
+        self._seconds: dict[str, float] = {}
+        self._timed_out: set[str] = set()
+        self._again: dict[str, list[tuple[float, str]]] = {name: [] for name in self.oracles}
         self._expiry: list[tuple[float, str]] = []
 
     # ------------------------------------------------------------------------------ admitting
@@ -111,22 +75,33 @@ class Asking:
             self.dropped.append(evicted)
         return not known and evicted is not candidate
 
+    def offer_probe(self, probe: Candidate) -> None:
+        """Keep a sample that was drawn at random, for labels that must be; the newest are kept."""
+        self._probes.pop(probe.sample.id, None)
+        self._probes[probe.sample.id] = probe
+        if len(self._probes) > PROBES:
+            del self._probes[next(iter(self._probes))]
+
     def rescore(self, samples: Sequence[str], scores: Sequence[float], view: View) -> int:
         """Give waiting candidates their new uncertainty; returns how many became stale."""
-        limits, stale = self.state.limits, 0
-        for queue in self.queues.values():
-            for sample, score in zip(samples, scores, strict=True):
-                old = queue.remove(sample)
-                if old is None:
-                    continue
-                fresh = Candidate(
-                    old.sample, score, "uncertain", old.slot, old.walker, view.version
-                )
-                asked = limits is None or limits.ask < score <= limits.reject
-                if not asked or not self.admit(fresh, view):
-                    self.dropped.append(fresh)
-                    stale += 1
-        return stale
+        limits = self.state.limits
+        stale: list[Candidate] = []
+        for sample, score in zip(samples, scores, strict=True):
+            removed = [queue.remove(sample) for queue in self.queues.values()]
+            old = next((candidate for candidate in removed if candidate is not None), None)
+            if old is None:
+                continue
+            fresh = Candidate(old.sample, score, "uncertain", old.slot, old.walker, view.version)
+            asked = limits is None or limits.ask < score <= limits.reject
+            if not asked or not self.admit(fresh, view):
+                stale.append(fresh)
+        self.dropped += stale
+        return len(stale)
+
+    def is_pending(self, sample: str) -> bool:
+        """Whether this sample waits to be asked or to be answered."""
+        asked = any(Question(sample, name).id in self.state.open for name in self.oracles)
+        return asked or any(sample in queue for queue in self.queues.values())
 
     def waiting(self) -> list[Candidate]:
         """All candidates that wait, best first within each oracle."""
@@ -137,17 +112,29 @@ class Asking:
     def fill(self, now: float) -> None:
         """Hand out questions while oracles have room and the budget allows."""
         for oracle in self.state.plan.oracles:
-            while self._room(oracle) > 0:
+            while self._has_work(oracle) and self._room(oracle) > 0:
                 if not self._hand_out(oracle, now):
                     break
 
+    def _has_work(self, oracle: OraclePlan) -> bool:
+        return bool(self.queues[oracle.name] or self._again[oracle.name] or self._probes)
+
     def _room(self, oracle: OraclePlan) -> int:
         if oracle.outside:
-            held = sum(q.question.oracle == oracle.name for q in self.state.open.values())
-            return oracle.outside - held
+            return oracle.outside - self.state.open_by_oracle[oracle.name]
         # A task waits in a worker only where answers are quick: long ones are better chosen late.
-        ahead = 1 if self.seconds.get(oracle.name, math.inf) < 1.0 else 0
+        ahead = 1 if self._seconds.get(oracle.name, math.inf) < 1.0 else 0
         return self.workers.room(oracle.pool, ahead)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget has no room for any question, nor for another try of an open one."""
+        state, ledger = self.state, self.state.ledger
+        if self.tasks or any(state.open_by_oracle[o.name] for o in state.plan.oracles if o.outside):
+            return False
+        if state.open and ledger.affords(0.0):
+            return False
+        return not any(ledger.allows(state.costs.estimate(name)) for name in self.oracles)
 
     def _hand_out(self, oracle: OraclePlan, now: float) -> bool:
         questions: list[OpenQuestion] = []
@@ -161,24 +148,17 @@ class Asking:
         return bool(questions)
 
     def _retry(self, oracle: str, now: float) -> OpenQuestion | None:
-        put_back = []
-        found = None
-        while self._again and self._again[0][0] <= now and found is None:
-            entry = heapq.heappop(self._again)
-            question = self.state.open.get(entry[1])
-            if question is None or question.task is not None or question.recording:
-                continue
-            if question.question.oracle == oracle:
-                found = question
-            else:
-                put_back.append(entry)
-        for entry in put_back:
-            heapq.heappush(self._again, entry)
-        return found
+        waiting = self._again[oracle]
+        # Its reservation is kept, but earlier tries may have cost what was meant for this one.
+        while waiting and waiting[0][0] <= now and self.state.ledger.affords(0.0):
+            question = self.state.open.get(heapq.heappop(waiting)[1])
+            if question is not None and question.task is None and not question.recording:
+                return question
+        return None
 
     def again(self, question: OpenQuestion, when: float) -> None:
         """Ask a question again at ``when``."""
-        heapq.heappush(self._again, (when, question.question.id))
+        heapq.heappush(self._again[question.question.oracle], (when, question.question.id))
         self.desk.wake_at(when)
 
     def _new(self, oracle: str) -> OpenQuestion | None:
@@ -216,27 +196,29 @@ class Asking:
         state, plan = self.state, self.state.plan
         first = oracle == plan.oracles[0].name
         initial = state.model.version == 0
-        if initial and self.asked_initially >= plan.initial:
+        if initial and self.initial_left <= 0:
             return None
         wanted = self._random_purpose() if first else None
         if wanted is not None:
-            probe = self._take(self.queues[oracle].pop) if initial else self._take_probe(oracle)
+            probe = self._take(oracle) if initial else self._take_probe(oracle)
             if probe is not None:
                 return probe, wanted, "initial" if initial else wanted.value
         ahead = state.fresh + state.open_by_purpose[Purpose.TRAIN]
         if not initial and plan.max_fresh is not None and ahead >= plan.max_fresh:
             return None
-        candidate = self._take(self.queues[oracle].pop)
+        candidate = self._take(oracle)
         return None if candidate is None else (candidate, Purpose.TRAIN, candidate.why)
 
     @property
-    def asked_initially(self) -> int:
-        """Questions that count towards the initial ones (quarantined ones are replaced)."""
-        return self.state.asked - self.state.quarantined
+    def initial_left(self) -> int:
+        """Questions still to be asked before the first model (quarantined ones are replaced)."""
+        state = self.state
+        asked = state.asked - state.quarantined
+        return state.plan.initial - state.imported[Purpose.TRAIN] - asked
 
     def _random_purpose(self) -> Purpose | None:
         state, plan = self.state, self.state.plan
-        total = self.asked_initially + 1
+        total = state.asked - state.quarantined + 1
         shares = ((Purpose.HOLDOUT, plan.holdout), (Purpose.CALIBRATION, plan.calibration))
         for purpose, share in shares:
             have = state.open_by_purpose[purpose] + state.answered[purpose]
@@ -245,23 +227,18 @@ class Asking:
         return None
 
     def _take_probe(self, oracle: str) -> Candidate | None:
-        while self.probes:
-            probe = self.probes.popleft()
+        while self._probes:
+            probe = self._probes.pop(next(iter(self._probes)))
             if not self.state.knows(Question(probe.sample.id, oracle).id):
                 self.queues[oracle].remove(probe.sample.id)
                 return probe
         return None
 
-    def _take(self, pop: Callable[[], Candidate | None]) -> Candidate | None:
-        candidate = pop()
+    def _take(self, oracle: str) -> Candidate | None:
+        candidate = self.queues[oracle].pop()
         if candidate is not None:
-            self._forget_probe(candidate.sample.id)
+            self._probes.pop(candidate.sample.id, None)
         return candidate
-
-    def _forget_probe(self, sample: str) -> None:
-        if any(probe.sample.id == sample for probe in self.probes):
-            kept = [probe for probe in self.probes if probe.sample.id != sample]
-            self.probes = deque(kept, maxlen=self.probes.maxlen)
 
     def _send(self, oracle: OraclePlan, questions: list[OpenQuestion]) -> None:
         timeout = None if oracle.timeout is None else oracle.timeout * len(questions)
@@ -284,7 +261,7 @@ class Asking:
         """A worker began a task: its time limit counts from now."""
         held = self.tasks.get(task)
         if held is not None and held[0].timeout is not None:
-            when = now + held[0].timeout * len(held[1])
+            when = now + self._limit(task)
             heapq.heappush(self._expiry, (when, task))
             self.desk.wake_at(when)
 
@@ -292,19 +269,19 @@ class Asking:
         """Cancel the tasks that exceeded their time limit."""
         while self._expiry and self._expiry[0][0] <= now:
             _, task = heapq.heappop(self._expiry)
-            if task in self.tasks:
-                self.timed_out.add(task)
-                limit = self.tasks[task][0].timeout
-                self.desk.cancel(task, f"exceeded its time limit of {limit:g} s")
+            if task in self.tasks and task not in self._timed_out:
+                self._timed_out.add(task)
+                self.desk.cancel(task, f"exceeded its time limit of {self._limit(task):g} s")
+
+    def _limit(self, task: str) -> float:
+        oracle, questions = self.tasks[task]
+        return (oracle.timeout or math.inf) * len(questions)
 
     # -------------------------------------------------------------------------------- answers
 
     def finished(self, task: str, result: Mapping[str, Any], worker: str, spans: Spans) -> None:
         """A label task returned: one outcome a question."""
-        held = self._returned(task)
-        if held is None:
-            return
-        oracle, questions = held
+        oracle, questions = self._returned(task)
         self._learn_seconds(oracle.name, spans.seconds / max(1, len(questions)))
         outcomes, seconds = result["outcomes"], result["seconds"]
         outbox = result.get("outbox") or [None] * len(questions)
@@ -329,28 +306,25 @@ class Asking:
 
     def failed(self, task: str, failure: Failure, worker: str, spans: Spans) -> None:
         """A label task gave nothing: each of its open questions failed."""
-        held = self._returned(task)
-        if held is None:
-            return
-        if task in self.timed_out:
-            self.timed_out.discard(task)
-            limit = f"the oracle exceeded its time limit of {held[0].timeout:g} s"
+        if task in self._timed_out:
+            limit = f"the oracle exceeded its time limit of {self._limit(task):g} s"
             failure = Failure(Reason.TIMEOUT, limit, failure.traceback)
-        for question in held[1]:
+        _, questions = self._returned(task)
+        for question in questions:
             if question.task == task:
-                cost = max(0.0, spans.seconds) / len(held[1])
+                cost = max(0.0, spans.seconds) / len(questions)
                 facts = {"worker": worker, "spans": spans_json(spans), "cost": cost}
                 self.answer(question, failure, facts)
 
-    def _returned(self, task: str) -> tuple[OraclePlan, list[OpenQuestion]] | None:
-        held = self.tasks.pop(task, None)
-        if held is not None:
-            self.workers.free(held[0].pool)
+    def _returned(self, task: str) -> tuple[OraclePlan, list[OpenQuestion]]:
+        held = self.tasks.pop(task)
+        self._timed_out.discard(task)
+        self.workers.free(held[0].pool)
         return held
 
     def _learn_seconds(self, oracle: str, seconds: float) -> None:
-        old = self.seconds.get(oracle)
-        self.seconds[oracle] = seconds if old is None else 0.9 * old + 0.1 * seconds
+        old = self._seconds.get(oracle)
+        self._seconds[oracle] = seconds if old is None else 0.9 * old + 0.1 * seconds
 
     def answer(self, question: OpenQuestion, outcome: Outcome, facts: Mapping[str, Any]) -> None:
         """Record the outcome of a question; it counts once it is durable."""
@@ -380,7 +354,6 @@ class Asking:
     ) -> None:
         last = question.attempt + 1 >= self.state.plan.retry.attempts
         final = last or not failure.transient
-        self.last_failure = f"{failure.reason.value}: {failure.message}"
         more = {
             "reason": failure.reason.value,
             "message": failure.message,

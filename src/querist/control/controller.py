@@ -11,16 +11,17 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from querist.control.asking import Asking, Workers
+from querist.control import posted
+from querist.control.asking import Asking
 from querist.control.desk import Desk
 from querist.control.exploring import Exploring
 from querist.control.plan import Plan
 from querist.control.queue import Candidate
-from querist.control.rules import View
+from querist.control.rules import Rule, View
 from querist.control.state import CampaignState, OpenQuestion
 from querist.control.training import POOL as TRAINER
 from querist.control.training import Training
-from querist.core.answers import Abstention, Label
+from querist.control.workers import Workers
 from querist.core.batch import Array, Sample
 from querist.core.events import (
     Command,
@@ -39,7 +40,6 @@ from querist.core.events import (
     WorkerJoined,
     WorkerLost,
 )
-from querist.core.prediction import AnsweredSample
 
 
 class CampaignController:
@@ -71,9 +71,12 @@ class CampaignController:
         self.phase = "running"
         self._ending: tuple[str, str] = ("", "")
         self._until = math.inf
+        self._wakes = math.nan
         self._pending: deque[tuple[int, Fact]] = deque()
-        self._acknowledge: list[tuple[int, str]] = []
+        self._acknowledge: deque[tuple[int, str]] = deque()
         self._posted: set[str] = set()
+        self._held: dict[str, list[Posted]] = {}
+        self._quarantined_before = self.state.quarantined
 
     # ------------------------------------------------------------------------------- protocol
 
@@ -87,6 +90,10 @@ class CampaignController:
         self.desk.now = now
         data = {**header, "epoch": self.desk.epoch}
         self.state.fold(self.desk.record("run.started", data)[1])
+        self.workers.expect(header.get("pools", {}))
+        for when in _deadlines(self.plan.policy):
+            self.desk.wake_at(when)
+        self.training.evaluate_newest()
         for question in list(self.state.open.values()):
             if not self.asking.oracles[question.question.oracle].outside:
                 self.asking.again(question, now)
@@ -99,12 +106,13 @@ class CampaignController:
             return []
         self.desk.now = now
         _HANDLERS[type(event)](self, event)
-        self._advance()
+        if type(event) is not TaskStarted:  # which decides nothing
+            self._advance()
         return self.desk.take()
 
     def next_deadline(self) -> float | None:
-        """When a tick is due at the latest."""
-        return self.desk.next_deadline()
+        """When a tick is due at the latest; always later than the last event."""
+        return None if self.phase == "done" else self.desk.next_deadline()
 
     def view(self) -> View:
         """What its policy sees now."""
@@ -146,27 +154,28 @@ class CampaignController:
 
     def _joined(self, event: WorkerJoined) -> None:
         self.workers.join(event.worker, event.pool)
+        self.exploring.joined(event.pool)
         self.desk.record("worker.joined", {"worker": event.worker, "pool": event.pool})
 
     def _lost(self, event: WorkerLost) -> None:
         self.workers.leave(event.worker, event.pool, event.message, final=event.final)
+        if event.pool in self.workers.lost:
+            self.exploring.lost(event.pool, event.message)
         data = {"worker": event.worker, "pool": event.pool, "message": event.message}
         self.desk.record("worker.lost", {**data, "final": event.final})
         level = "error" if event.final else "warning"
         self.desk.say(level, f"worker {event.worker} was lost: {event.message}")
 
     def _role_changed(self, event: RoleChanged) -> None:
-        for pool, joined in self.workers.joined.items():
-            if event.worker in joined:
-                self.workers.leave(event.worker, pool, "changed its role", final=False)
-        self.workers.join(event.worker, event.pool)
+        self.workers.move(event.worker, event.pool)
+        self.exploring.joined(event.pool)
         self.desk.record("worker.joined", {"worker": event.worker, "pool": event.pool})
 
     def _durable(self, event: Durable) -> None:
         while self._pending and self._pending[0][0] <= event.seq:
             self._take_in(self._pending.popleft()[1])
         while self._acknowledge and self._acknowledge[0][0] <= event.seq:
-            self.desk.acknowledge(self._acknowledge.pop(0)[1])
+            self.desk.acknowledge(self._acknowledge.popleft()[1])
 
     def _take_in(self, fact: Fact) -> None:
         question = self.state.open.get(str(fact.data.get("question")))
@@ -176,20 +185,22 @@ class CampaignController:
         elif question is not None:
             self.asking.durable(fact)
             self._tell(question, fact)
+            for event in self._held.pop(question.question.id, ()):
+                self._answered_outside(event)
 
     def _tell(self, question: OpenQuestion, fact: Fact) -> None:
-        """A durable final answer goes back to the walker that asked."""
+        """A durable final answer goes back to the walkers that wait for it."""
         if question.question.id in self.state.open:
             return
         outputs = None
         if fact.kind == "answer.label":
             outputs = {k[4:]: v for k, v in fact.arrays.items() if k[:4] == "out/"}
-        answer = AnsweredSample(question.walker, question.sample, outputs)
-        self.exploring.tell(question.slot, answer)
+        self.exploring.resolve(question.sample, outputs, (question.slot, question.walker))
 
     def _broken(self, event: StoreBroken) -> None:
-        self._stop_exploring("the run's record cannot be written")
-        self._done("failed", event.message)
+        self.exploring.stop("the run's record cannot be written")
+        self.phase = "done"  # no last record: there is nothing to write it to
+        self.desk.finish("failed", event.message)
 
     def _interrupted(self, event: Interrupted) -> None:
         if self.phase == "interrupted":
@@ -198,11 +209,8 @@ class CampaignController:
         self.phase, self._ending = "interrupted", ("stopped", event.message)
         self._until = self.desk.now + event.grace
         self.desk.wake_at(self._until)
-        self._stop_exploring(event.message)
+        self.exploring.stop(event.message)
         self.training.abandon(event.message)
-
-    def _stop_exploring(self, why: str) -> None:
-        self.exploring.stop(why)
 
     # --------------------------------------------------------------------------------- inbox
 
@@ -210,41 +218,36 @@ class CampaignController:
         if event.id in self._posted:
             return
         self._posted.add(event.id)
-        if event.kind in ("answer", "abstain"):
-            self._answered_outside(event)
-        elif event.kind == "stop":
-            self._command(event)
-            self._interrupted(Interrupted(str(event.data.get("why", "a user stopped the run"))))
-        elif event.kind in ("pause", "resume", "set", "lease"):
-            self._command(event)
-        else:
-            self.desk.say("warning", f"a posted message of unknown kind {event.kind!r} was ignored")
+        problem = posted.problem(event)
+        if problem is not None:
+            self.desk.say("warning", f"the posted message {event.id!r} was ignored: {problem}")
             self.desk.acknowledge(event.id)
+        elif event.kind in ("answer", "abstain"):
+            self._answered_outside(event)
+        else:
+            self._command(event)
 
     def _command(self, event: Posted) -> None:
         data = {"kind": event.kind, "data": dict(event.data)}
         seq, fact = self.desk.record("user.command", data)
         self.state.fold(fact)
         self._acknowledge.append((seq, event.id))
+        if event.kind == "stop":
+            self._interrupted(Interrupted(str(event.data.get("why", "a user stopped the run"))))
+        elif event.kind == "set":
+            self.exploring.set_limits()
 
     def _answered_outside(self, event: Posted) -> None:
-        question = self.state.open.get(str(event.data.get("question")))
-        if question is None or question.recording:
+        question = self.state.open.get(event.data["question"])
+        if question is None:
             self.desk.acknowledge(event.id)  # answered in the meantime: nothing to do
             return
+        if question.recording:
+            # What is being recorded may be a failure that is to be tried again.
+            self._held.setdefault(question.question.id, []).append(event)
+            return
         task = question.task
-        outcome = (
-            Label(event.arrays, str(event.data.get("level", "")), event.data.get("cost"))
-            if event.kind == "answer"
-            else Abstention(str(event.data.get("message", "")))
-        )
-        origin = str(event.data.get("origin", "outside"))
-        facts = {"worker": str(event.data.get("worker", origin)), "origin": origin}
-        spans = event.data.get("spans") or dict.fromkeys(
-            ("submitted", "started", "finished", "received"), self.desk.now
-        ) | {"cpu": 0.0}
-        cost = float(event.data.get("seconds", 0.0))
-        self.asking.answer(question, outcome, {**facts, "spans": spans, "cost": cost})
+        self.asking.answer(question, posted.outcome(event), posted.facts(event, self.desk.now))
         self._acknowledge.append((self.desk.seq, event.id))
         if task is not None and all(q.task != task for q in self.asking.tasks[task][1]):
             self.desk.cancel(task, "it was answered from outside")
@@ -263,6 +266,7 @@ class CampaignController:
         """Everything that may follow from any event."""
         now = self.desk.now
         self.asking.expire(now)
+        self.exploring.dismiss_dropped()
         if self.phase == "running":
             self._run(now)
         elif self.phase == "draining":
@@ -271,26 +275,45 @@ class CampaignController:
             self._close()
         elif self.phase == "interrupted" and (now >= self._until or not self._in_flight()):
             self._done(*self._ending)
-        self.exploring.dismiss_dropped()
 
     def _run(self, now: float) -> None:
-        if not self.state.paused:
-            self.asking.fill(now)
-            self.training.consider(self.view())
-            self.exploring.fill(now)
-        self._consider_stop()
-
-    def _consider_stop(self) -> None:
+        if self.state.paused:
+            self._consider_stop(self.view())
+            return
+        self.asking.fill(now)
         view = self.view()
+        idle = view.version == 0 and not view.queued and not view.outstanding
+        self.training.consider(view, last=idle and self.exploring.exhausted)
+        self.exploring.fill(now)
+        self._consider_stop(view)
+
+    def _consider_stop(self, view: View) -> None:
         reason = self.plan.policy.should_stop(view) or self._spent() or self._out_of_time()
         if reason is not None:
             self._drain_for("finished", reason)
         elif (failure := self._hopeless()) is not None:
             self._drain_for("failed", failure)
-        elif self.state.ledger.exhausted and not self.training.busy:
+        elif not (view.outstanding and self.asking.tasks) and not self._is_busy():
+            self._consider_end(view)
+
+    def _consider_end(self, view: View) -> None:
+        """Whether it must end, now that nothing is on the way but exploring."""
+        if self.asking.exhausted:
             self._drain_for("finished", "the budget has no room for another question")
-        elif self._nothing_left(view):
+        elif view.outstanding:
+            return
+        elif view.version == 0 and self.asking.initial_left <= 0 and not self.plan.trainers:
+            self._drain_for("finished", "all initial questions are answered; nothing is trained")
+        elif view.version == 0 and self.asking.initial_left <= 0 and not view.train_labels:
+            self._drain_for("failed", "there is no label to train a first model on")
+        elif not view.queued and not self._awaits_first_fit(view) and self.exploring.exhausted:
             self._drain_for("finished", "nothing is left to ask: all generators are exhausted")
+
+    def _awaits_first_fit(self, view: View) -> bool:
+        return view.version == 0 and view.train_labels > 0 and self.plan.trainers > 0
+
+    def _is_busy(self) -> bool:
+        return bool(self._pending) or self.training.busy
 
     def _spent(self) -> str | None:
         ledger = self.state.ledger
@@ -305,62 +328,61 @@ class CampaignController:
         if limit is None:
             return None
         if self.desk.now < limit:
-            self.desk.wake_at(limit)
+            if self._wakes != limit:
+                self._wakes = limit
+                self.desk.wake_at(limit)
             return None
         return f"the wall time reached {self.desk.now:.0f} s (of {limit:g} s)"
 
     def _hopeless(self) -> str | None:
-        state, give_up = self.state, self.plan.retry.give_up
-        if state.quarantined >= give_up and not state.ledger.labels:
-            last = self.asking.last_failure
-            return f"all of the first {state.quarantined} questions failed, the last one: {last}"
+        state, exploring = self.state, self.exploring
+        failed = state.quarantined - self._quarantined_before
+        if failed >= self.plan.retry.give_up and not state.ledger.labels:
+            return f"all of the first {failed} questions failed, the last one: {state.last_failure}"
+        for pool, message in self.workers.lost.items():
+            if pool == TRAINER or any(oracle.pool == pool for oracle in self.plan.oracles):
+                return f"no worker is left in the pool {pool!r}: {message}"
         if self.training.failure:
             return self.training.failure
-        for pool, message in self.workers.lost.items():
-            if self._is_needed(pool):
-                return f"no worker is left in the pool {pool!r}: {message}"
-        slots = self.exploring.slots
-        if self.exploring.dead == len(slots) > 0 and not self.asking.queued and not state.open:
-            return f"all explorers failed, the last one: {slots[-1].dead}"
+        is_done = not self.asking.queued and not state.open
+        if exploring.dead == len(exploring.slots) > 0 and is_done:
+            return f"all explorers failed, the last one: {exploring.last_death}"
         return None
-
-    def _is_needed(self, pool: str) -> bool:
-        if pool.startswith("explorer."):
-            return all(f"explorer.{i}" in self.workers.lost for i in range(self.plan.explorers))
-        return pool == TRAINER or any(oracle.pool == pool for oracle in self.plan.oracles)
-
-    def _nothing_left(self, view: View) -> bool:
-        if view.queued or view.outstanding or self._pending or self.training.busy:
-            return False
-        if view.version == 0 and view.train_labels and self.plan.trainers:
-            return False
-        return self.exploring.exhausted
 
     # --------------------------------------------------------------------------------- ending
 
     def _drain_for(self, status: str, reason: str) -> None:
         self.phase, self._ending = "draining", (status, reason)
-        self._stop_exploring(reason)
+        self.exploring.stop(reason)
+        self.training.rescores = False
         self._drain()
 
     def _drain(self) -> None:
-        if self._in_flight():
+        if self._in_flight() or self.training.busy:
             return
-        wants_fit = self.plan.final_fit and self.plan.trainers and self._ending[0] == "finished"
-        if wants_fit and self.state.fresh > 0 and self.training.idle and not self.training.failure:
+        if self._wants_last_fit():
+            if not self.training.idle:
+                return  # a trainer is starting or coming back
             self.training.begin("the campaign ends")
         self.phase = "closing"
         self._close()
 
+    def _wants_last_fit(self) -> bool:
+        wanted = self.plan.final_fit and self.plan.trainers and self._ending[0] == "finished"
+        can = not self.training.failure and TRAINER not in self.workers.lost
+        return bool(wanted and can and self.state.fresh > 0)
+
     def _close(self) -> None:
-        if not self.training.busy and not self._pending:
-            self._done(*self._ending)
+        if self.training.busy or self._in_flight():
+            return
+        if self.training.failure and self._ending[0] == "finished":
+            self._ending = ("failed", self.training.failure)
+        self._done(*self._ending)
 
     def _in_flight(self) -> bool:
         """Whether answers, slices, or records that must be durable are on the way."""
-        running = any(question.task is not None for question in self.state.open.values())
-        fitting = self.phase == "draining" and self.training.busy
-        return running or fitting or bool(self._pending) or self.exploring.busy
+        recording = self._pending or self._acknowledge
+        return bool(self.asking.tasks or recording) or self.exploring.busy
 
     def _done(self, status: str, reason: str) -> None:
         if self.phase == "done":
@@ -405,6 +427,12 @@ def _candidate_from(item: Sequence[Any], arrays: Mapping[str, Array]) -> Candida
     sample = Sample(arrays, item[1], item[0])
     score = math.nan if item[2] is None else item[2]
     return Candidate(sample, score, item[3], -1, -1, item[4])
+
+
+def _deadlines(policy: Any) -> list[float]:
+    """When the policy's rules may begin to hold though nothing happens."""
+    rules = (getattr(policy, name, None) for name in ("retrain", "stop"))
+    return [when for rule in rules if isinstance(rule, Rule) for when in rule.deadlines()]
 
 
 _HANDLERS: dict[type, Callable[[CampaignController, Any], None]] = {

@@ -70,8 +70,8 @@ class Desk:
         heapq.heappush(self._deadlines, when)
 
     def next_deadline(self) -> float | None:
-        """The earliest tick asked for that is not past."""
-        while self._deadlines and self._deadlines[0] < self.now:
+        """The earliest tick asked for that is still to come."""
+        while self._deadlines and self._deadlines[0] <= self.now:
             heapq.heappop(self._deadlines)
         return self._deadlines[0] if self._deadlines else None
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from querist.control.asking import Asking, Workers
+from querist.control.asking import Asking
 from querist.control.desk import Desk, spans_json
 from querist.control.queue import Candidate
 from querist.control.rules import View
 from querist.control.sketch import QuantileSketch
 from querist.control.state import CampaignState
+from querist.control.workers import Workers
 from querist.core.answers import Failure
-from querist.core.batch import Batch
+from querist.core.batch import Array, Batch, Sample
 from querist.core.prediction import AnsweredSample
 from querist.core.roles import Limits
 from querist.core.tasks import Spans
@@ -25,10 +27,14 @@ WAIT_SECONDS = 1.0
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One explorer: its task under way, and the answers that it has not been told yet."""
+    """One explorer: its task under way, and the answers that it has not been told yet.
+
+    Before ``not_before`` it rests; when it is ``waiting``, news end its rest.
+    """
 
     index: int
     task: str | None = None
+    initial: int = 0
     told: list[AnsweredSample] = field(default_factory=list)
     telling: list[AnsweredSample] = field(default_factory=list)
     waiting: bool = False
@@ -58,10 +64,17 @@ class Exploring:
         self.state, self.desk, self.workers, self.asking = state, desk, workers, asking
         self.slots = [Slot(index) for index in range(state.plan.explorers)]
         self.scores = QuantileSketch.empty()
-        self._scores_version = 0
-        self._tasks: dict[str, Slot] = {}
-        self._idle = set(range(len(self.slots)))
         self.dead = 0
+        self.last_death = ""
+        self._scores_version = self._version = 0
+        self._tasks: dict[str, Slot] = {}
+        self._by_pool = {slot.pool: slot for slot in self.slots}
+        self._waiters: dict[str, dict[tuple[int, int], None]] = {}
+        # Slots that may have something to do. Whatever changes that puts them back, so that no
+        # event looks at all explorers.
+        self._to_look_at = dict.fromkeys(range(len(self.slots)))
+        self._resting: list[tuple[float, int]] = []
+        self._initial = 0  # asked of slices under way
 
     @property
     def busy(self) -> bool:
@@ -71,7 +84,8 @@ class Exploring:
     @property
     def exhausted(self) -> bool:
         """Whether no explorer will ever find anything more."""
-        return all(slot.exhausted or slot.dead for slot in self.slots) and not self.busy
+        ended = (slot.dead or (slot.exhausted and not slot.told) for slot in self.slots)
+        return not self.busy and all(ended)
 
     def owns(self, task: str) -> bool:
         """Whether this is an explorer's task."""
@@ -81,30 +95,41 @@ class Exploring:
 
     def fill(self, now: float) -> None:
         """Give every explorer that has something to do its next slice."""
-        wanted = self._initial_wanted()
-        if self.state.model.version == 0 and wanted <= 0:
+        self._wake(now)
+        left = self._initial_left()
+        if left is not None and left <= 0:
             return
-        for slot in [self.slots[index] for index in sorted(self._idle)]:
+        share = 0 if left is None else math.ceil(left / max(1, len(self.slots) - self.dead))
+        for index in list(self._to_look_at):
+            if left is not None and left <= 0:
+                return
+            del self._to_look_at[index]
+            slot = self.slots[index]
             if self._is_ready(slot, now):
+                wanted = min(share, left or 0)
                 self._send(slot, wanted)
+                left = None if left is None else left - wanted
+
+    def _wake(self, now: float) -> None:
+        if self._version != self.state.model.version:
+            self._version = self.state.model.version
+            self._to_look_at = {slot.index: None for slot in self.slots if slot.task is None}
+        while self._resting and self._resting[0][0] <= now:
+            self._to_look_at[heapq.heappop(self._resting)[1]] = None
 
     def _is_ready(self, slot: Slot, now: float) -> bool:
         if slot.task is not None or slot.dead or not self.workers.count(slot.pool):
             return False
-        if now < slot.not_before and not (slot.waiting and (slot.told or self._is_news(slot))):
+        is_news = bool(slot.told) or slot.version != self.state.model.version
+        if now < slot.not_before and not (slot.waiting and is_news):
             return False
-        if self.state.model.version == 0:
-            return not slot.exhausted
         return not slot.exhausted or bool(slot.told)
 
-    def _is_news(self, slot: Slot) -> bool:
-        return slot.version != self.state.model.version
-
-    def _initial_wanted(self) -> int:
+    def _initial_left(self) -> int | None:
+        """Candidates still wanted for the first model; None once there is one."""
         if self.state.model.version:
-            return 0
-        missing = self.state.plan.initial - self.asking.asked_initially - self.asking.queued
-        return math.ceil(missing / max(1, len(self.slots)))
+            return None
+        return self.asking.initial_left - self.asking.queued - self._initial
 
     def _send(self, slot: Slot, initial: int) -> None:
         plan = self.state.plan
@@ -119,15 +144,45 @@ class Exploring:
             "initial": initial,
         }
         slot.task = self.desk.submit("explore", slot.pool, payload).id
-        slot.version = self.state.model.version
+        slot.version, slot.initial = self.state.model.version, initial
+        self._initial += initial
         self.workers.take(slot.pool)
         self._tasks[slot.task] = slot
-        self._idle.discard(slot.index)
 
     def tell(self, slot: int, answer: AnsweredSample) -> None:
         """An answer (or its absence) for a walker of an explorer."""
         if 0 <= slot < len(self.slots):
             self.slots[slot].told.append(answer)
+            self._to_look_at[slot] = None
+
+    def resolve(
+        self, sample: Sample, outputs: Mapping[str, Array] | None, asker: tuple[int, int]
+    ) -> None:
+        """Tell ``asker`` and all walkers that wait for a sample what became of it.
+
+        Args:
+            sample: The sample.
+            outputs: Its label; None when there is none and none will come.
+            asker: Slot and walker that its question names.
+        """
+        waiters = self._waiters.pop(sample.id, {})
+        for slot, walker in {asker: None, **waiters}:
+            self.tell(slot, AnsweredSample(walker, sample, outputs))
+
+    def joined(self, pool: str) -> None:
+        """A worker joined this pool."""
+        if pool in self._by_pool:
+            self._to_look_at[self._by_pool[pool].index] = None
+
+    def lost(self, pool: str, message: str) -> None:
+        """This pool will have no worker any more."""
+        slot = self._by_pool.get(pool)
+        if slot is not None:
+            self._bury(slot, message)
+
+    def _bury(self, slot: Slot, message: str) -> None:
+        self.dead += not slot.dead
+        slot.dead = self.last_death = message or "no reason was given"
 
     def stop(self, why: str) -> None:
         """End all slices early; what they found so far still arrives."""
@@ -142,14 +197,14 @@ class Exploring:
         """Take in what a slice found."""
         slot = self._returned(task)
         slot.telling, slot.failures = [], 0
-        slot.waiting, slot.exhausted = result["waiting"], result["exhausted"]
-        if slot.waiting or not result["steps"]:
-            slot.not_before = self.desk.now + WAIT_SECONDS
-            self.desk.wake_at(slot.not_before)
+        slot.exhausted = result["exhausted"]
+        slot.waiting = result["waiting"] or not (result["steps"] or len(result["candidates"]))
+        if slot.waiting:
+            self._rest(slot, WAIT_SECONDS)
         self._merge_scores(result)
         evicted = len(self.asking.dropped)
         self._admit(slot, result, view)
-        self._set_limits()
+        self.set_limits()
         names = ("steps", "proposed", "trusted", "asked", "rejected", "filtered", "predict")
         sketch: QuantileSketch = result["sketch"]
         quantiles = {f"p{q}": _finite(sketch.quantile(q / 100)) for q in (50, 95)}
@@ -189,23 +244,21 @@ class Exploring:
         walkers, scores = result["walkers"], result["scores"]
         for index, sample in enumerate(candidates.samples()):
             walker, score = int(walkers[index]), float(scores[index])
+            if walker >= 0:
+                self._waiters.setdefault(sample.id, {})[slot.index, walker] = None
             candidate = Candidate(sample, score, why, slot.index, walker, version)
             if not self.asking.admit(candidate, view):
                 self._dismiss(candidate)
         probes: Batch = result["probes"]
         for index, sample in enumerate(probes.samples()):
             score = float(result["probe_scores"][index])
-            self.asking.probes.append(Candidate(sample, score, "probe", -1, -1, version))
+            self.asking.offer_probe(Candidate(sample, score, "probe", -1, -1, version))
 
     def _dismiss(self, candidate: Candidate) -> None:
-        """A walker may wait for a candidate that will not be asked now: let it go on."""
-        if candidate.walker >= 0 and not self._is_pending(candidate):
-            self.tell(candidate.slot, AnsweredSample(candidate.walker, candidate.sample, None))
-
-    def _is_pending(self, candidate: Candidate) -> bool:
-        prefix = candidate.sample.id
-        asked = any(f"{prefix}.{name}.0" in self.state.open for name in self.asking.oracles)
-        return asked or any(prefix in queue for queue in self.asking.queues.values())
+        """Walkers may wait for a candidate that will not be asked now: let them go on."""
+        sample = candidate.sample
+        if sample.id in self._waiters and not self.asking.is_pending(sample.id):
+            self.resolve(sample, None, (-1, -1))
 
     def dismiss_dropped(self) -> None:
         """Tell walkers about candidates that left the queue unasked."""
@@ -213,11 +266,15 @@ class Exploring:
         for candidate in dropped:
             self._dismiss(candidate)
 
-    def _set_limits(self) -> None:
-        plan, state = self.state.plan, self.state
-        new = plan.limits.limits(self.current_scores(), state.limits)
-        old = state.limits
-        if old is not None and abs(new.ask - old.ask) <= 0.02 * abs(old.ask):
+    def set_limits(self) -> None:
+        """Follow the scores, or the user's threshold where there is one."""
+        state, old, rule = self.state, self.state.limits, self.state.plan.limits
+        new = rule.limits(self.current_scores(), old)
+        if state.threshold is not None:
+            new = Limits(state.threshold, new.reject)
+        # A running quantile trembles; each change costs a record.
+        slack = 0.02 if state.threshold is None and rule.quantile is not None else 0.0
+        if old is not None and abs(new.ask - old.ask) <= slack * abs(old.ask):
             return
         reject = new.reject if math.isfinite(new.reject) else None
         data = {"ask": new.ask, "reject": reject, "version": state.model.version}
@@ -229,26 +286,29 @@ class Exploring:
         slot.told = slot.telling + slot.told
         slot.telling = []
         slot.failures += 1
+        slot.waiting = False
         ended = {"kind": "explore", "pool": slot.pool, "worker": worker}
         why = {"reason": failure.reason.value, "message": failure.message}
         more = {"traceback": failure.traceback, "spans": spans_json(spans)}
         self.desk.record("task.failed", {**ended, **why, **more})
-        slot.not_before = self.desk.now + 0.5 * 2**slot.failures
-        self.desk.wake_at(slot.not_before)
+        self._rest(slot, 0.5 * 2**slot.failures)
         if slot.failures >= ATTEMPTS:
-            slot.dead = failure.message
-            self.dead += 1
-            self._idle.discard(slot.index)
+            self._bury(slot, failure.message)
             message = f"explorer {slot.index} was given up after {ATTEMPTS} failures in a row: "
             self.desk.say("error", message + failure.message)
 
     def _returned(self, task: str) -> Slot:
         slot = self._tasks.pop(task)
         slot.task = None
-        if not slot.dead:
-            self._idle.add(slot.index)
+        self._initial -= slot.initial
+        self._to_look_at[slot.index] = None
         self.workers.free(slot.pool)
         return slot
+
+    def _rest(self, slot: Slot, seconds: float) -> None:
+        slot.not_before = self.desk.now + seconds
+        heapq.heappush(self._resting, (slot.not_before, slot.index))
+        self.desk.wake_at(slot.not_before)
 
 
 def _finite(value: float) -> float | None:

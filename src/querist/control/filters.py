@@ -29,7 +29,7 @@ class Finite:
         """``(n,)`` sensible or not."""
         keep = np.ones(len(batch), np.bool_)
         for column in batch.columns.values():
-            if column.data.dtype.kind == "f" and not np.isfinite(column.data).all():
+            if column.data.dtype.kind in "fc" and not np.isfinite(column.data).all():
                 keep &= [bool(np.isfinite(item).all()) for item in column.items()]
         return keep
 

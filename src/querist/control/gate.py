@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from querist.control.sketch import QuantileSketch
 from querist.core.batch import Batch
@@ -18,7 +19,8 @@ class BandGate:
     """Compares the uncertainty of one output with two limits.
 
     A sample is trusted up to ``limits.ask``, asked up to ``limits.reject`` and rejected above,
-    or when a filter says that it makes no sense, or when its prediction is not finite.
+    or when a filter says that it makes no sense, or when the prediction of that output or its
+    uncertainty is not finite.
 
     Attributes:
         output: Which output's uncertainty counts. For vectors by atom it is the maximum over
@@ -35,15 +37,20 @@ class BandGate:
         verdict = np.full(len(score), Verdict.TRUST, np.int8)
         verdict[score > limits.ask] = Verdict.ASK
         verdict[score > limits.reject] = Verdict.REJECT
-        verdict[~np.isfinite(score)] = Verdict.REJECT
-        for sensible in self.filters:
-            verdict[~sensible(batch)] = Verdict.REJECT
+        verdict[~(np.isfinite(score) & self._is_finite(prediction))] = Verdict.REJECT
+        verdict[~self.sensible(batch)] = Verdict.REJECT
         return Verdicts(verdict, score)
 
-    def sensible(self, batch: Batch) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-        """``(n,)`` whether all filters accept, for samples that have no prediction yet."""
+    def _is_finite(self, prediction: Prediction) -> NDArray[np.bool_]:
+        column = prediction.mean.columns.get(self.output)
+        if column is None or column.data.dtype.kind not in "fc" or np.isfinite(column.data).all():
+            return np.ones(len(prediction), np.bool_)
+        return np.array([bool(np.isfinite(item).all()) for item in column.items()], np.bool_)
+
+    def sensible(self, batch: Batch) -> NDArray[np.bool_]:
+        """``(n,)`` whether all filters accept; needs no prediction."""
         keep = np.ones(len(batch), np.bool_)
-        for accepts in self.filters:
+        for accepts in self.filters if len(batch) else ():
             keep &= accepts(batch)
         return keep
 

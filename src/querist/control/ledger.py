@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+_ROUNDING = 1 + 1e-9  # sums of costs carry rounding errors; a hundred times 0.1 fits into 10
+
 
 class RunningCost:
     """Mean of actual costs by oracle; the declared cost until there is one.
@@ -65,9 +67,11 @@ class Ledger:
     def allows(self, cost: float) -> bool:
         """Whether one more question of this estimated cost fits."""
         labels = self.labels + len(self._reserved) + 1
-        return labels <= self.label_limit and (
-            self.cost + self.reserved_cost + cost <= self.cost_limit
-        )
+        return labels <= self.label_limit and self.affords(cost)
+
+    def affords(self, cost: float) -> bool:
+        """Whether this cost fits besides what is spent and reserved."""
+        return self.cost + self.reserved_cost + cost <= self.cost_limit * _ROUNDING
 
     def reserve(self, question: str, cost: float) -> bool:
         """Reserve for a question; False (and no change) when it does not fit."""
@@ -93,14 +97,9 @@ class Ledger:
         self.cost += cost
         self.labels += int(label)
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether no label more can ever be asked, with nothing reserved to be given back."""
-        return not self._reserved and not self.allows(0.0)
-
     def state(self) -> dict[str, Any]:
         """JSON-able state, limits not included."""
-        return {"labels": self.labels, "cost": self.cost, "reserved": self._reserved}
+        return {"labels": self.labels, "cost": self.cost, "reserved": dict(self._reserved)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Read back what ``state`` gave."""

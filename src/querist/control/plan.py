@@ -64,7 +64,7 @@ class Plan:
         explorers: Number of explorers, each with its own pool ``explorer.0`` ...
         trainers: Workers in the pool ``trainer``; 0 when nothing is trained.
         members: Committee members that may be fitted apart.
-        initial: Questions asked before there is any model.
+        initial: Questions asked before there is any model; imported train labels stand for some.
         holdout, calibration: Share of all questions drawn at random for this purpose.
         max_queue: Most candidates that wait for each oracle.
         max_fresh: Most training questions asked beyond the last fit; None for no limit.

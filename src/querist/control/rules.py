@@ -68,6 +68,10 @@ class Rule:
         """The rules that it is made of, itself included."""
         return (self,)
 
+    def deadlines(self) -> tuple[float, ...]:
+        """Instants of campaign time at which it may begin to hold though nothing happens."""
+        return tuple(when for part in self.parts() if part is not self for when in part.deadlines())
+
 
 @dataclass(frozen=True, slots=True)
 class AllOf(Rule):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import itemgetter
+from sys import float_info
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _GAMMA = 1.02  # relative error of a quantile is at most (gamma - 1) / (gamma + 1), about 1 %
+_LOG_GAMMA = math.log(_GAMMA)
+_LOG_MAX = math.log(float_info.max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,9 @@ class QuantileSketch:
     zeros: int = 0
     count: int = 0
     dropped: int = 0
+    _sums: list[tuple[int, int]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def empty(cls) -> QuantileSketch:
@@ -40,7 +49,7 @@ class QuantileSketch:
         array = np.asarray(values, np.float64).reshape(-1)
         good = array[np.isfinite(array) & (array >= 0)]
         positive = good[good > 1e-300]
-        index = np.ceil(np.log(positive) / math.log(_GAMMA)).astype(np.int64)
+        index = np.ceil(np.log(positive) / _LOG_GAMMA).astype(np.int64)
         keys, counts = np.unique(index, return_counts=True)
         bins = dict(zip(keys.tolist(), counts.tolist(), strict=True))
         return cls(bins, len(good) - len(positive), len(good), len(array) - len(good))
@@ -60,15 +69,20 @@ class QuantileSketch:
             raise ValueError(f"a quantile lies between 0 and 1, got {q}.")
         if self.count == 0:
             return math.nan
-        rank, seen = q * (self.count - 1), self.zeros
-        if rank < seen:
+        rank = q * (self.count - 1)
+        if rank < self.zeros:
             return 0.0
-        index = 0
-        for index in sorted(self.bins):
-            seen += self.bins[index]
-            if seen > rank:
-                break
-        return float(2 * _GAMMA**index / (_GAMMA + 1))
+        sums = self._cumulative()
+        index = sums[min(bisect_right(sums, rank, key=itemgetter(0)), len(sums) - 1)][1]
+        return 2 / (_GAMMA + 1) * math.exp(min(index * _LOG_GAMMA, _LOG_MAX))
+
+    def _cumulative(self) -> list[tuple[int, int]]:
+        # Sorted once, at the first quantile: rules may ask at every event.
+        if not self._sums:
+            keys = sorted(self.bins)
+            sums = accumulate((self.bins[key] for key in keys), initial=self.zeros)
+            self._sums.extend(zip(list(sums)[1:], keys, strict=True))
+        return self._sums
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form."""

@@ -41,6 +41,9 @@ class OpenQuestion:
 class CampaignState:
     """Everything that facts determine. ``fold`` is the only way to change it.
 
+    Folding a fact that asks, measures, limits or commands twice changes nothing, so a snapshot may
+    hold such facts ahead of the answers that were not yet durable when it was taken.
+
     Args:
         plan: The campaign's fixed part.
     """
@@ -52,19 +55,22 @@ class CampaignState:
         self.open: dict[str, OpenQuestion] = {}
         self.closed: set[str] = set()
         self.open_by_purpose = dict.fromkeys(Purpose, 0)
+        self.open_by_oracle = dict.fromkeys((oracle.name for oracle in plan.oracles), 0)
         self.answered = dict.fromkeys(Purpose, 0)
         self.imported = dict.fromkeys(Purpose, 0)
         self.quarantined = 0
+        self.last_failure = ""
         self.model = ModelRef(0)
         self.model_dataset = 0
         self.fitted_train = 0
+        self.begun_train = 0  # of this process only: train labels of the newest fit begun
         self.errors: tuple[Mapping[str, float], ...] = ()
         self.recent_error = self.published_error = math.nan
         self.limits: Limits | None = None
         self.epoch = -1
         self.paused = False
-        self.seconds = plan.seconds
         self.now = 0.0
+        self._set: dict[str, float | None] = {}  # by a user, instead of what the plan says
 
     # -------------------------------------------------------------------------------- derived
 
@@ -84,6 +90,16 @@ class CampaignState:
         return self.answered[Purpose.HOLDOUT] + self.imported[Purpose.HOLDOUT]
 
     @property
+    def seconds(self) -> float | None:
+        """Longest campaign time in force; None for no limit."""
+        return self._set.get("seconds", self.plan.seconds)
+
+    @property
+    def threshold(self) -> float | None:
+        """What a user set as the limit above which to ask; None to follow the plan."""
+        return self._set.get("threshold")
+
+    @property
     def asked(self) -> int:
         """Questions asked so far: open, answered or quarantined."""
         return len(self.open) + len(self.closed)
@@ -91,7 +107,7 @@ class CampaignState:
     @property
     def fresh(self) -> int:
         """Train labels since the data of the newest fit that was begun."""
-        return self.train_labels - self.fitted_train
+        return self.train_labels - max(self.fitted_train, self.begun_train)
 
     def knows(self, question: str) -> bool:
         """Whether this question was ever asked."""
@@ -141,7 +157,7 @@ class CampaignState:
             data["walker"],
             data["estimate"],
         )
-        self.open_by_purpose[purpose] += 1
+        self._count(self.open[question.id], 1)
         self.ledger.force(question.id, data["estimate"])
 
     def _labelled(self, fact: Fact) -> None:
@@ -154,6 +170,7 @@ class CampaignState:
     def _failed(self, fact: Fact) -> None:
         data = fact.data
         self.ledger.charge(data["cost"], label=False)
+        self.last_failure = f"{data['reason']}: {data['message']}"
         if data["final"]:
             self._close(data["question"])
             self.quarantined += 1
@@ -171,9 +188,14 @@ class CampaignState:
     def _close(self, question: str) -> None:
         known = self.open.pop(question, None)
         if known is not None:
-            self.open_by_purpose[known.purpose] -= 1
+            self._count(known, -1)
         self.closed.add(question)
         self.ledger.release(question)
+
+    def _count(self, item: OpenQuestion, change: int) -> None:
+        self.open_by_purpose[item.purpose] += change
+        oracle = item.question.oracle
+        self.open_by_oracle[oracle] = self.open_by_oracle.get(oracle, 0) + change
 
     def _imported(self, fact: Fact) -> None:
         self.imported[Purpose(fact.data["purpose"])] += fact.data["count"]
@@ -185,32 +207,37 @@ class CampaignState:
         self.model = ModelRef(data["version"], tuple(data["files"]), data["digest"])
         self.model_dataset = data["dataset"]
         self.fitted_train = max(self.fitted_train, data.get("train", self.train_labels))
-        self.recent_error = math.nan
+        self.recent_error = self.published_error = math.nan
 
     def _evaluated(self, fact: Fact) -> None:
-        data, metric = fact.data, self.plan.error_metric
+        data, version = fact.data, fact.data["version"]
         metrics = {name: _number(value) for name, value in data["metrics"].items()}
-        error = metrics.get(metric, math.nan)
+        error = metrics.get(self.plan.error_metric, math.nan)
+        is_newest = version == self.model.version
         if data["on"] == "recent":
-            self.recent_error = error
+            self.recent_error = error if is_newest else self.recent_error
             return
-        before = tuple(e for e in self.errors if e["version"] != data["version"])
-        self.errors = (*before, {"version": data["version"], **metrics})
-        if data["version"] == self.model.version:
+        others = (e for e in self.errors if e["version"] != version)
+        errors = (*others, {"version": version, **metrics})
+        self.errors = tuple(sorted(errors, key=lambda e: e["version"]))
+        if is_newest:
             self.published_error = error
 
     def _limited(self, fact: Fact) -> None:
-        reject = fact.data["reject"]
-        self.limits = Limits(fact.data["ask"], math.inf if reject is None else reject)
+        self.limits = Limits(fact.data["ask"], _limit(fact.data["reject"]))
 
     def _commanded(self, fact: Fact) -> None:
         name, data = fact.data["kind"], fact.data["data"]
         if name in ("pause", "resume"):
             self.paused = name == "pause"
         if name == "set":
-            self.ledger.label_limit = data.get("labels", self.ledger.label_limit)
-            self.ledger.cost_limit = data.get("cost", self.ledger.cost_limit)
-            self.seconds = data.get("seconds", self.seconds)
+            self._set.update(data)
+            self._apply_budgets()
+
+    def _apply_budgets(self) -> None:
+        plan, ledger = self.plan, self.ledger
+        ledger.label_limit = _limit(self._set.get("labels", plan.labels))
+        ledger.cost_limit = _limit(self._set.get("cost", plan.cost))
 
     def _started(self, fact: Fact) -> None:
         self.epoch = fact.data["epoch"]
@@ -228,13 +255,14 @@ class CampaignState:
             "now": self.now,
             "epoch": self.epoch,
             "ledger": self.ledger.state(),
-            "budget": [_finite(self.ledger.label_limit), _finite(self.ledger.cost_limit)],
+            "set": dict(self._set),
             "costs": self.costs.state(),
             "open": questions,
             "closed": sorted(self.closed),
             "answered": dict(self.answered),
             "imported": dict(self.imported),
             "quarantined": self.quarantined,
+            "last_failure": self.last_failure,
             "model": [self.model.version, list(self.model.files), self.model.digest],
             "model_dataset": self.model_dataset,
             "fitted_train": self.fitted_train,
@@ -245,7 +273,6 @@ class CampaignState:
             if self.limits is None
             else [self.limits.ask, _finite(self.limits.reject)],
             "paused": self.paused,
-            "seconds": self.seconds,
         }
         return data, arrays
 
@@ -253,23 +280,22 @@ class CampaignState:
         """Become the state that was snapshot."""
         self.now, self.epoch = data["now"], data["epoch"]
         self.ledger.restore(data["ledger"])
-        self.ledger.label_limit, self.ledger.cost_limit = (
-            math.inf if limit is None else limit for limit in data["budget"]
-        )
+        self._set = dict(data["set"])
+        self._apply_budgets()
         self.costs.restore(data["costs"])
         self.open = {}
+        self.open_by_purpose = dict.fromkeys(Purpose, 0)
+        self.open_by_oracle = dict.fromkeys((oracle.name for oracle in self.plan.oracles), 0)
         for index, item in enumerate(data["open"]):
             prefix = f"open/{index}/"
             held = {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
             question = _open_from(item, held)
             self.open[question.question.id] = question
-        self.open_by_purpose = dict.fromkeys(Purpose, 0)
-        for question in self.open.values():
-            self.open_by_purpose[question.purpose] += 1
+            self._count(question, 1)
         self.closed = set(data["closed"])
         self.answered = {Purpose(k): v for k, v in data["answered"].items()}
         self.imported = {Purpose(k): v for k, v in data["imported"].items()}
-        self.quarantined = data["quarantined"]
+        self.quarantined, self.last_failure = data["quarantined"], data["last_failure"]
         version, files, digest = data["model"]
         self.model = ModelRef(version, tuple(files), digest)
         self.model_dataset, self.fitted_train = data["model_dataset"], data["fitted_train"]
@@ -277,12 +303,8 @@ class CampaignState:
         self.recent_error = _number(data["recent_error"])
         self.published_error = _number(data["published_error"])
         limits = data["limits"]
-        self.limits = (
-            None
-            if limits is None
-            else Limits(limits[0], math.inf if limits[1] is None else limits[1])
-        )
-        self.paused, self.seconds = data["paused"], data["seconds"]
+        self.limits = None if limits is None else Limits(limits[0], _limit(limits[1]))
+        self.paused = data["paused"]
 
 
 def _finite(value: float) -> float | None:
@@ -291,6 +313,10 @@ def _finite(value: float) -> float | None:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _limit(value: float | None) -> float:
+    return math.inf if value is None else value
 
 
 def _open_json(item: OpenQuestion) -> dict[str, Any]:

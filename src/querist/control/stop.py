@@ -10,7 +10,10 @@ from querist.control.rules import Rule, View
 
 @dataclass(frozen=True, slots=True)
 class Labels(Rule):
-    """After ``count`` labels that were paid for. Never exceeded: questions are reserved."""
+    """After ``count`` labels that were paid for.
+
+    Answers in flight by then still arrive; a budget (``Plan.labels``) is never exceeded.
+    """
 
     count: int
 
@@ -44,6 +47,10 @@ class WallTime(Rule):
             return f"the wall time reached {view.now:.0f} s (of {self.seconds:g} s)"
         return None
 
+    def deadlines(self) -> tuple[float, ...]:
+        """When it begins to hold."""
+        return (self.seconds,)
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorBelow(Rule):
@@ -63,7 +70,7 @@ class ErrorBelow(Rule):
 
 @dataclass(frozen=True, slots=True)
 class ErrorConverged(Rule):
-    """When the best hold-out ``metric`` improved by less than ``share`` in ``patience`` models."""
+    """When ``patience`` models improved the best hold-out ``metric`` by no more than ``share``."""
 
     metric: str
     share: float = 0.02
@@ -77,9 +84,9 @@ class ErrorConverged(Rule):
         if len(errors) <= self.patience:
             return None
         before, after = min(errors[: -self.patience]), min(errors[-self.patience :])
-        if after > (1 - self.share) * before:
+        if after >= (1 - self.share) * before:
             return (
-                f"{self.metric} improved by less than {self.share:.1%} over "
+                f"{self.metric} improved by no more than {self.share:.1%} over "
                 f"{self.patience} models (best {min(before, after):.4g})"
             )
         return None

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from querist.control.asking import Asking, RecordLater, Workers
+from querist.control.asking import Asking, RecordLater
 from querist.control.desk import Desk, spans_json
 from querist.control.retrain import OnErrorGrowth
 from querist.control.rules import Rule, View
 from querist.control.state import CampaignState
-from querist.core.answers import Failure
+from querist.control.workers import Workers
+from querist.core.answers import Failure, Purpose
 from querist.core.events import Fact
 from querist.core.tasks import DatasetRef, ModelRef, Spans
 
@@ -61,6 +62,8 @@ class Training:
         self.publishing = False
         self.chores: dict[str, str] = {}
         self.failure: str | None = None
+        self.rescores = True
+        self._abandoned = False
         self._evaluated_at = 0
         self._wants_recent = _wants_recent(state.plan.policy)
 
@@ -76,20 +79,22 @@ class Training:
 
     # ---------------------------------------------------------------------------------- fits
 
-    def consider(self, view: View) -> None:
-        """Begin a fit when it is time."""
+    def consider(self, view: View, *, last: bool) -> None:
+        """Begin a fit when it is time; ``last`` says that nothing more will come to be asked."""
         if not self.idle or self.failure is not None:
             return
-        why = self._first(view) if view.version == 0 else self._again(view)
+        why = self._first(view, last) if view.version == 0 else self._again(view)
         if why is not None:
             self.begin(why)
         elif self._wants_recent and view.version:
             self._evaluate_recent(view)
 
-    def _first(self, view: View) -> str | None:
-        asked_enough = self.asking.asked_initially >= self.state.plan.initial
-        answered = view.labels >= self.state.plan.initial or (asked_enough and not view.outstanding)
-        if view.train_labels and (answered or self.state.ledger.exhausted):
+    def _first(self, view: View, last: bool) -> str | None:
+        if not view.fresh:
+            return None
+        enough = view.labels + self.state.imported[Purpose.TRAIN] >= self.state.plan.initial
+        no_more = not view.outstanding and (last or self.asking.initial_left <= 0)
+        if enough or no_more or self.asking.exhausted:
             return f"the first {view.train_labels} labels are there"
         return None
 
@@ -107,7 +112,7 @@ class Training:
         self.fit = Fit(
             state.model.version + 1, state.labels, state.train_labels, why, self._groups()
         )
-        state.fitted_train = state.train_labels
+        state.begun_train = state.train_labels
         for group in range(len(self.fit.groups)):
             self._send(self.fit, group)
 
@@ -134,7 +139,8 @@ class Training:
         fit.tasks[task.id] = group
 
     def abandon(self, why: str) -> None:
-        """Ask a fit under way to end early, without a result."""
+        """Ask a fit under way to end early, without a result, and begin nothing more."""
+        self._abandoned = True
         for task in self.fit.tasks if self.fit else ():
             self.desk.cancel(task, why, hard=False)
 
@@ -157,7 +163,7 @@ class Training:
         self.desk.record("task.ended", ended)
         if kind == "score":
             self._scored(result, view)
-        else:
+        elif kind == "evaluate":
             self._evaluated(result)
 
     def _fitted(
@@ -189,14 +195,20 @@ class Training:
     def published(self, fact: Fact) -> None:
         """New weights are durable: evaluate them and re-score what waits."""
         self.publishing = False
-        if self.state.model.version != fact.data["version"]:
+        if self.state.model.version != fact.data["version"] or self._abandoned:
             return
-        if self.state.holdout_labels:
-            self._evaluate("holdout", self.state.model, since=0)
-        waiting = self.asking.waiting()
+        self.evaluate_newest()
+        waiting = self.asking.waiting() if self.rescores else []
         for start in range(0, len(waiting), SCORE_CHUNK):
             samples = tuple(c.sample for c in waiting[start : start + SCORE_CHUNK])
             self._chore("score", {"model": self.state.model, "samples": samples})
+
+    def evaluate_newest(self) -> None:
+        """Evaluate the newest version on the hold-out, unless that was done."""
+        state, version = self.state, self.state.model.version
+        done = any(errors["version"] == version for errors in state.errors)
+        if version and state.holdout_labels and not done:
+            self._evaluate("holdout", state.model, since=0)
 
     def _evaluate(self, on: str, model: ModelRef, since: int) -> None:
         payload = {"model": model, "dataset": DatasetRef(self.state.labels), "on": on}
@@ -217,7 +229,7 @@ class Training:
             return  # a newer model's scores are on their way
         stale = self.asking.rescore(result["samples"], result["scores"], view)
         if stale:
-            why = f"certain enough for model {view.version}"
+            why = "certain enough after retraining"
             self.desk.record("questions.dropped", {"count": stale, "why": why})
 
     def _evaluated(self, result: Mapping[str, Any]) -> None:
@@ -240,7 +252,9 @@ class Training:
             self.desk.say("warning", f"a task of kind {kind!r} failed: {failure.message}")
             return
         group = fit.tasks.pop(task)
-        if fit.attempt < ATTEMPTS:
+        if self._abandoned:
+            self.fit = fit if fit.tasks else None
+        elif fit.attempt < ATTEMPTS:
             fit.attempt += 1
             self._send(fit, group)
         else:

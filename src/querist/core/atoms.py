@@ -59,6 +59,8 @@ def atoms_sample(
     if cell is not None:
         fields["cell"] = np.asarray(cell, np.float64)
         fields["pbc"] = np.asarray([True] * 3 if pbc is None else pbc, np.bool_)
+    elif pbc is not None and np.any(pbc):
+        raise ShapeError("periodic directions need a 'cell'; give it, or leave out 'pbc'.")
     for name, value in extra.items():
         if name not in ("charge", "multiplicity"):
             raise ShapeError(f"the atoms schema has no input {name!r}; it has {list(INPUTS)}.")
@@ -73,13 +75,14 @@ def check_atoms(fields: Mapping[str, ArrayLike]) -> None:
     Raises:
         ShapeError: Naming the field, what was wanted and what was got.
     """
-    rows = next((len(as_array(fields[n])) for n in ("numbers", "positions") if n in fields), None)
+    given = [as_array(fields[n]) for n in ("numbers", "positions", "forces") if n in fields]
+    rows = next((len(array) for array in given if array.ndim), None)
     by_atom, square = (rows, 3), (3, 3)
     wanted = {"numbers": (rows,), "positions": by_atom, "forces": by_atom, "pbc": (3,)}
     wanted |= {"cell": square, "stress": square, "charge": (), "multiplicity": (), "energy": ()}
     for name, value in fields.items():
         shape, got = wanted.get(name), as_array(value, name).shape
-        if shape is not None and None not in shape and got != shape:
+        if shape is not None and got != tuple(rows if n is None else n for n in shape):
             raise ShapeError(f"{name!r} should have the shape {shape}, but has {got}.")
 
 

@@ -13,6 +13,7 @@ from querist.core.errors import ShapeError
 
 Array = NDArray[np.generic]
 Arrays = Mapping[str, Array]
+Indices = NDArray[np.integer] | NDArray[np.bool_] | Sequence[int]
 
 
 def as_array(value: ArrayLike, name: str = "array") -> Array:
@@ -29,14 +30,16 @@ def as_array(value: ArrayLike, name: str = "array") -> Array:
 
 
 def digest_arrays(arrays: Arrays, uri: str | None = None) -> str:
-    """Content digest (128-bit BLAKE2b, hex) of named arrays: names, dtypes, shapes and bytes."""
+    """Content digest (128-bit BLAKE2b, hex): names, dtypes (text of any width), shapes, bytes."""
     digest = hashlib.blake2b(digest_size=16)
     if uri is not None:
         digest.update(b"uri\0" + uri.encode() + b"\0")
     for name in sorted(arrays):
         array = arrays[name]
+        if (kind := array.dtype.kind) in "US":
+            array = array.astype(f"{kind}{max(map(len, array.ravel().tolist()), default=1)}")
         digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-        digest.update(np.ascontiguousarray(array).data if array.size else b"")
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 
@@ -154,14 +157,14 @@ class Column:
         np.cumsum(self.shapes[:, 0], out=offsets[1:])
         return self.data.reshape(int(offsets[-1]), *tail), offsets
 
-    def take(self, indices: NDArray[np.integer] | Sequence[int]) -> Column:
-        """The chosen items, copied, in the order given."""
-        index = np.asarray(indices, np.int64)
-        if self.is_uniform and len(self):
-            return Column.stack(self.uniform[index])
+    def take(self, indices: Indices) -> Column:
+        """The chosen items, copied, in the order given; indices or a mask as NumPy takes them."""
+        index = np.arange(len(self))[np.asarray(indices) if len(indices) else []]
         if not len(index):
             return Column(self.data[:0], np.zeros(1, np.int64), self.shapes[:0])
-        return Column.of([self.item(int(i)) for i in index])
+        if self.is_uniform:
+            return Column.stack(self.uniform[index])
+        return Column.of([self.item(i) for i in index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -272,9 +275,9 @@ class Batch:
         """All samples, as views with their ids."""
         return tuple(self.sample(index) for index in range(self.size))
 
-    def take(self, indices: NDArray[np.integer] | Sequence[int]) -> Batch:
-        """The chosen samples, copied, in the order given."""
-        chosen = [int(i) for i in np.asarray(indices, np.int64)]
+    def take(self, indices: Indices) -> Batch:
+        """The chosen samples, copied, in the order given; indices or a mask as NumPy takes them."""
+        chosen = np.arange(self.size)[np.asarray(indices) if len(indices) else []]
         columns = {name: column.take(chosen) for name, column in self.columns.items()}
         keys = None if self.keys is None else tuple(self.keys[i] for i in chosen)
         uris = None if self.uris is None else tuple(self.uris[i] for i in chosen)

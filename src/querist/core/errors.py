@@ -64,18 +64,10 @@ class MissingExtra(QueristError, ImportError):
 
 
 def require(module: str, extra: str, needed_for: str) -> Any:
-    """Import an optional dependency.
-
-    Args:
-        module: Dotted module name.
-        extra: The extra of Querist that installs it.
-        needed_for: What the user wanted, for the error's sentence.
-
-    Returns:
-        The imported module.
+    """Import an optional dependency that an ``extra`` of Querist installs.
 
     Raises:
-        MissingExtra: If the package is not installed.
+        MissingExtra: If the package is not installed; it says what it was ``needed_for``.
     """
     import importlib
 

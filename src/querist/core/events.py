@@ -209,13 +209,17 @@ def pack_batch(batch: Batch, prefix: str = "") -> dict[str, Array]:
         packed[f"{prefix}{name}/data"] = column.data
         packed[f"{prefix}{name}/offsets"] = column.offsets
         packed[f"{prefix}{name}/shapes"] = column.shapes
+    if batch.uris is not None:
+        packed[f"{prefix}/uris"] = np.array([uri or "" for uri in batch.uris])
     return packed
 
 
 def unpack_batch(arrays: Mapping[str, Array], prefix: str = "") -> Batch:
     """Read back what :func:`pack_batch` gave; other arrays are passed over."""
     names = [k[len(prefix) : -5] for k in arrays if k.startswith(prefix) and k.endswith("/data")]
-    return Batch({name: Column(*_parts(arrays, f"{prefix}{name}")) for name in names})
+    uris = tuple(str(uri) or None for uri in arrays.get(f"{prefix}/uris", ()))
+    columns = {name: Column(*_parts(arrays, f"{prefix}{name}")) for name in names}
+    return Batch(columns, uris=uris or None)
 
 
 def _parts(arrays: Mapping[str, Array], name: str) -> tuple[Array, Integers, Integers]:

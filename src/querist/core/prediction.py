@@ -52,7 +52,7 @@ class Prediction:
         """One number a sample: the largest uncertainty within an output.
 
         For vectors by atom, ``(atoms, 3)``, it is the maximum over atoms of the Euclidean norm;
-        otherwise the maximum of the absolute values. Units of the output.
+        otherwise (a vector of three too) the maximum of the absolute values. Units of the output.
 
         Returns:
             ``(n,)`` array.
@@ -66,22 +66,22 @@ class Prediction:
 
 
 def largest(batch: Batch, name: str) -> NDArray[np.float64]:
-    """``(n,)`` largest magnitude within each item; Euclidean norm over a last axis of three."""
+    """``(n,)`` largest magnitude within each item; vectors by row, ``(..., 3)``, by their norm."""
     column = batch.columns[name]
     if not len(column):
         return np.zeros(0)
+    vectors = column.shapes.shape[1] >= 2
     if column.is_uniform:
-        return _largest(column.uniform)
+        return _largest(column.uniform, vectors)
+    if (column.shapes[:, 1:] != column.shapes[0, 1:]).any() or (column.shapes == 0).any():
+        return np.array([_largest(item[None], vectors)[0] for item in column.items()])
     values, offsets = column.rows
-    by_row = _largest(values)
-    if (np.diff(offsets) == 0).any():
-        return np.array([_largest(item[None])[0] for item in column.items()])
-    return np.maximum.reduceat(by_row, offsets[:-1])
+    return np.maximum.reduceat(_largest(values, vectors), offsets[:-1])
 
 
-def _largest(values: Array) -> NDArray[np.float64]:
-    magnitude = np.abs(np.asarray(values, np.float64))
-    if magnitude.ndim >= 2 and magnitude.shape[-1] == 3:
+def _largest(values: Array, vectors: bool) -> NDArray[np.float64]:
+    magnitude = np.abs(values).astype(np.float64)
+    if vectors and magnitude.shape[-1] == 3:
         magnitude = np.sqrt((magnitude**2).sum(axis=-1))
     flat = magnitude.reshape(len(magnitude), -1)
     return flat.max(axis=1) if flat.shape[1] else np.zeros(len(flat))

@@ -67,12 +67,12 @@ class Factory:
 
     @classmethod
     def of(cls, thing: Any, **options: Any) -> Factory:
-        """A factory of a "module:attribute" string, a factory, or a live object."""
-        if isinstance(thing, Factory):
-            return thing
+        """A factory of a "module:attribute" string with options, a factory, or a live object."""
         if isinstance(thing, str):
             return cls(thing, options)
-        return cls(live=thing)
+        if options:
+            raise ConfigError(f"only an import path takes options ({[*options]}), not {thing!r}.")
+        return thing if isinstance(thing, Factory) else cls(live=thing)
 
     @property
     def is_live(self) -> bool:
@@ -107,8 +107,8 @@ def resolve(target: str) -> Any:
         raise RoleFailed(f"{target!r} should look like 'package.module:attribute'.")
     try:
         found: Any = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise RoleFailed(f"cannot import {module!r} for {target!r}: {error}") from error
+    except Exception as error:  # a user's module may raise anything
+        raise RoleFailed(f"cannot import {module!r} for {target!r}: {error!r}") from error
     for name in attribute.split("."):
         if not hasattr(found, name):
             raise RoleFailed(f"module {module!r} has no attribute {attribute!r}.")
