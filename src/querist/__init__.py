@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from querist.campaign.campaign import Campaign as Campaign
     from querist.campaign.campaign import RunResult as RunResult
+    from querist.campaign.models import model_of as model_of
     from querist.control.gate import BandGate as BandGate
     from querist.control.rules import View as View
     from querist.core.answers import Abstention as Abstention
@@ -65,6 +66,7 @@ _HOMES: dict[str, str] = {
     "View": "querist.control.rules",
     "WorkerContext": "querist.core.roles",
     "atoms_sample": "querist.core.atoms",
+    "model_of": "querist.campaign.models",
 }
 
 __all__ = [
@@ -93,6 +95,7 @@ __all__ = [
     "WorkerContext",
     "__version__",
     "atoms_sample",
+    "model_of",
 ]
 
 

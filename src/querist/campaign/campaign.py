@@ -16,9 +16,9 @@ from querist.accounting.report import write_report
 from querist.accounting.summary import Summary, SummaryBuilder
 from querist.campaign.checking import require_sound
 from querist.campaign.driver import Driver, Outcome, signals
-from querist.campaign.handlers.parts import load_state
 from querist.campaign.labels import LabelReader
 from querist.campaign.loading import importable, load_settings, parse_settings
+from querist.campaign.models import loaded_model, model_of
 from querist.campaign.settings import CampaignSettings
 from querist.campaign.starting import starting_facts
 from querist.campaign.watching import watcher
@@ -57,6 +57,21 @@ class RunResult:
         """The one structure from which reports are drawn."""
         return summary_of(self.folder)
 
+    def learning_curve(self, metric: str) -> list[tuple[int, float]]:
+        """Labels that each model was fitted to, and its error on the hold-out.
+
+        Args:
+            metric: For example "y.mae" or "forces.rmse".
+
+        Raises:
+            RunError: If no model was evaluated, or not by this metric.
+        """
+        curve = self.summary()["learning"]
+        if metric not in curve["metrics"]:
+            known = ", ".join(curve["metrics"]) or "nothing: there was no hold-out"
+            raise RunError(f"no model was evaluated by {metric!r}, only by {known}.")
+        return list(zip(curve["labels"], curve["metrics"][metric], strict=True))
+
     def model(self) -> Model:
         """The newest model, loaded.
 
@@ -64,7 +79,7 @@ class RunResult:
             RunError: If no model was trained, or if it was given as a live Python object (then
                 use ``campaign.model(folder)``).
         """
-        return Campaign.of_run(self.folder).model(self.folder)
+        return model_of(self.folder)
 
     def report(self, path: Path | str | None = None) -> Path:
         """Write the HTML report; into the run's folder by default."""
@@ -235,13 +250,7 @@ class Campaign:
         Raises:
             RunError: If no model was trained yet.
         """
-        found = RunFolder(folder)
-        state, _ = restored_state(self.settings, found)
-        if not state.model.version:
-            raise RunError(f"no model was trained yet in {folder}.")
-        model: Model = model_factory(self.settings).create()
-        model.load(load_state(found.path, state.model))
-        return model
+        return loaded_model(RunFolder(folder), model_factory(self.settings))
 
 
 def _full_names(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "command": "querist.oracles.command:CommandOracle",
         "executor": "querist.oracles.executor:ExecutorOracle",
         "function": "querist.oracles.function:FunctionOracle",
-        "xtb": "querist.oracles.xtb:XTB",
+        "xtb": "querist.oracles.xtb:xtb",
         "hartree_fock": "querist.oracles.pyscf:HartreeFock",
     },
     "filter": {

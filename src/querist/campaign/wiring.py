@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from querist.campaign.rules import RETRAIN, STOP, read_rule
-from querist.campaign.settings import CampaignSettings, OracleSettings
+from querist.campaign.settings import CampaignSettings, OracleSettings, Role
 from querist.control.gate import BandGate, LimitRule
 from querist.control.plan import OraclePlan, Plan, RetryRule
 from querist.control.policy import Policy, StandardPolicy
@@ -17,11 +18,16 @@ HANDLERS = "querist.campaign.handlers"
 
 
 def model_factory(settings: CampaignSettings) -> Factory:
-    """The model, inside a calibrator where one is asked for."""
-    inner = settings.model.factory("model")
-    if settings.calibrate is None:
+    """The campaign's model."""
+    return calibrated_factory(settings.model, settings.gate.output, settings.calibrate)
+
+
+def calibrated_factory(model: Role, output: str, calibrate: Mapping[str, Any] | None) -> Factory:
+    """A model, inside a calibrator where one is asked for."""
+    inner = model.factory("model")
+    if calibrate is None:
         return inner
-    options = {"model": inner, "output": settings.gate.output, **settings.calibrate}
+    options = {"model": inner, "output": output, **calibrate}
     return Factory("querist.campaign.calibrated:calibrated", options)
 
 
