@@ -139,6 +139,11 @@ class Warden:
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def watch(self, pid: int, mark: str) -> None:
         """From now on this worker's session and mark are the warden's business."""
         self._tell(f"+ {pid} {mark}\n")

@@ -111,6 +111,7 @@ class _Pool:
 class _Job:
     task: Task
     pool: _Pool
+    behaviour: _Behaviour
     submitted: float
     started: float = 0.0
     worker: _Worker | None = None
@@ -212,7 +213,13 @@ class Simulated:
             raise unknown_pool(task.pool, self._pools)
         if task.id in self._jobs:
             raise RunError(f"task {task.id!r} was submitted already and has not ended.")
-        job = self._jobs[task.id] = _Job(task, pool, self._now)
+        behaviour = self._kinds.get(task.kind) or self._kinds.get("*")
+        if behaviour is None:
+            raise ConfigError(
+                f"no behaviour was given for tasks of kind {task.kind!r}; there are "
+                f"{sorted(self._kinds)}, and '*' is for all others."
+            )
+        job = self._jobs[task.id] = _Job(task, pool, behaviour, self._now)
         worker = self._idle(pool)
         if worker is not None:
             self._begin(worker, job)
@@ -318,13 +325,7 @@ class Simulated:
         return None
 
     def _begin(self, worker: _Worker, job: _Job) -> None:
-        task = job.task
-        behaviour = self._kinds.get(task.kind) or self._kinds.get("*")
-        if behaviour is None:
-            raise ConfigError(
-                f"no behaviour was given for tasks of kind {task.kind!r}; there are "
-                f"{sorted(self._kinds)}, and '*' is for all others."
-            )
+        task, behaviour = job.task, job.behaviour
         job.started, job.worker, worker.job = self._now, worker, job
         self._events.append(TaskStarted(task.id, worker.name, task.owner))
         ends = self._now + behaviour.seconds(task)
