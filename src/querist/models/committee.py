@@ -146,7 +146,7 @@ class Committee:
         targets = self._classes(rows) if classifies else self._numbers(rows)
         arrays: dict[str, Array] = {}
         data: dict[str, Any] = {"format": FORMAT, "members": self.members}
-        shared = {"inputs": inputs.metadata(), **targets.data}
+        shared = {"inputs": inputs.metadata(), **targets.data, "versions": skops.versions()}
         for done, member in enumerate(chosen):
             stop_between(request, done, len(chosen))
             fitted = self._fit_member(X, targets, member_rng(request.seed, member))

@@ -45,13 +45,17 @@ def isotonic(score: Vector, error: Vector) -> tuple[Vector, Vector]:
     """
     from scipy.optimize import isotonic_regression
 
-    order = np.argsort(score, kind="stable")
-    fitted = isotonic_regression(error[order])
+    # Neighbours are averaged first, sqrt(n) / 2 of them (equal scores always together): at its ends
+    # the regression would otherwise follow single labels.
+    size = max(1, round(0.5 * np.sqrt(len(score))))
+    rank = np.searchsorted(np.sort(score), score)
+    _, group = np.unique(np.minimum(rank // size, len(score) // size - 1), return_inverse=True)
+    counts = np.bincount(group)
+    values, means = np.bincount(group, score) / counts, np.bincount(group, error) / counts
+    fitted = isotonic_regression(means, weights=counts)
     starts, weights = np.asarray(fitted.blocks)[:-1], np.asarray(fitted.weights)
-    centres = np.add.reduceat(score[order], starts) / weights
-    # Ties in the score may give two blocks one centre: the last of them stands for both.
-    last = np.append(np.diff(centres) > 0, True)
-    x, y = centres[last], np.asarray(fitted.x, np.float64)[starts][last]
+    x = np.add.reduceat(values * counts, starts) / weights
+    y = np.asarray(fitted.x, np.float64)[starts]
     return x, y * np.sqrt((error**2).mean() / (np.interp(score, x, y) ** 2).mean())
 
 
@@ -73,7 +77,7 @@ def normal_quantile(coverage: float) -> float:
 
 def fit_map(method: str, score: Vector, error: Vector, coverage: float) -> Map:
     """Fit a map to ``(n,)`` scores and errors of labels that the model was not trained on."""
-    tiny = 1e-12 * max(float(error.max()), float(score.max()), 1e-300)
+    tiny = 1e-12 * max(float(error.max()), float(score.max()), 1e-100)
     score, error = np.maximum(score, tiny), np.maximum(error, tiny)
     if method == "isotonic":
         x, y = isotonic(score, error)

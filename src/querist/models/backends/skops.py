@@ -40,10 +40,21 @@ TRUSTED = frozenset(
 
 
 _SCHEMA = "schema.json"
+_PURPOSE = "keeping a fitted estimator without pickle"
 
 
 def _skops() -> Any:
-    return require("skops.io", "sklearn", "keeping a fitted estimator without pickle")
+    return require("skops.io", "sklearn", _PURPOSE)
+
+
+def versions() -> dict[str, str]:
+    """What wrote a state: fitted estimators are only sure to work in the same version.
+
+    Raises:
+        MissingExtra: If scikit-learn or skops is not installed.
+    """
+    sklearn, skops = require("sklearn", "sklearn", _PURPOSE), require("skops", "sklearn", _PURPOSE)
+    return {"scikit-learn": str(sklearn.__version__), "skops": str(skops.__version__)}
 
 
 def _check(data: bytes, trusted: Sequence[str], what: str) -> list[str]:
