@@ -42,7 +42,9 @@ def optional_packages(project: dict) -> set[str]:
 @pytest.fixture(scope="module")
 def notes(root: Path, optional_packages: set[str]) -> dict[str, str]:
     """Package -> the comment beside it in pyproject.toml."""
-    lines = (root / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    # Below it are lists of other things, pytest's markers among them, with the same names.
+    dependencies = (root / "pyproject.toml").read_text(encoding="utf-8").partition("\n[tool.")[0]
+    lines = dependencies.splitlines()
     found = [match for line in lines if (match := REQUIREMENT.match(line))]
     named = {import_name(match["name"]): match["note"] or "" for match in found}
     return {package: named[package] for package in optional_packages}
