@@ -1,0 +1,1 @@
+"""Generators explore: candidate sets, streams, walkers, molecular dynamics, ask/tell optimisers."""

@@ -1,0 +1,84 @@
+"""A finite set of candidates, proposed in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.core.batch import Array, Batch
+from querist.core.errors import ConfigError
+from querist.core.prediction import Feedback, Proposal
+from querist.generators.randomness import Seeded, rng_from, rng_state
+from querist.generators.starts import load_batch
+
+ORDERS = ("random", "given")
+
+
+@dataclass(eq=False)
+class Candidates(Seeded):
+    """Proposes every candidate once, or again and again.
+
+    A row of a chunk is a walker. When all were proposed and ``cyclic`` is false, it proposes
+    nothing more.
+
+    Attributes:
+        samples: What :func:`~querist.generators.starts.load_batch` takes: a batch, arrays, a path.
+        chunk: How many at a time.
+        order: "random" (drawn anew for each round) or "given".
+        cyclic: Whether to begin again at the end, for models that have learned since.
+        seed: Of the order; the worker's randomness when None.
+    """
+
+    samples: Any
+    chunk: int = 256
+    order: str = "random"
+    cyclic: bool = False
+    seed: int | None = None
+    _batch: Batch = field(init=False, repr=False)
+    _order: NDArray[np.int64] | None = field(default=None, init=False, repr=False)
+    _next: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise ConfigError(f"order is one of {list(ORDERS)}, not {self.order!r}.")
+        if self.chunk < 1:
+            raise ConfigError(f"chunk is at least 1, not {self.chunk}.")
+        self._batch = load_batch(self.samples)
+
+    def propose(self) -> Proposal:
+        """The next ``chunk`` candidates; fewer at the end, none after it."""
+        order = self._ordered()
+        if self._next >= len(order) and self.cyclic:
+            self._order, self._next = None, 0
+            order = self._ordered()
+        chosen = order[self._next : self._next + self.chunk]
+        self._next += len(chosen)
+        return Proposal(self._batch.take(chosen), np.arange(len(chosen), dtype=np.int64))
+
+    def observe(self, feedback: Feedback) -> None:
+        """Candidates do not depend on what is thought of them."""
+
+    def initial(self, count: int) -> Batch:
+        """``count`` candidates at random, without repetition where there are enough."""
+        size = len(self._batch)
+        return self._batch.take(self.rng.choice(size, count, replace=count > size))
+
+    def state(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
+        """The order, the place in it, and the randomness."""
+        data = {"next": self._next, "rng": rng_state(self.rng)}
+        return {"order": self._ordered().copy()}, data
+
+    def restore(self, arrays: Mapping[str, Array], data: Mapping[str, Any]) -> None:
+        """Continue in the order of then."""
+        self._order = np.array(arrays["order"], np.int64)
+        self._next, self._rng = int(data["next"]), rng_from(data["rng"])
+
+    def _ordered(self) -> NDArray[np.int64]:
+        if self._order is None:
+            size = len(self._batch)
+            self._order = self.rng.permutation(size) if self.order == "random" else np.arange(size)
+        return self._order
