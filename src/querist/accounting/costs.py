@@ -36,6 +36,9 @@ class _Calls:
             _divide(self._seconds, *last)
         self._open[worker] = (interval, [key])
 
+    def take(self, seconds: float, key: Key) -> None:
+        self._seconds[key] += seconds
+
     def seconds(self) -> dict[Key, float]:
         total = self._seconds.copy()
         for interval, keys in self._open.values():
@@ -101,9 +104,13 @@ class CostFold:
         key = outcome, text(fact.data, "oracle", "?")
         interval = span(fact.data.get("spans"))
         self._count[key] += 1
+        seconds = finite(fact.data.get("seconds"))
         if interval is not None:
             self._timed[key] += 1
             self._calls.add(text(fact.data, "worker"), interval, key)
+        elif seconds is not None:  # streamed out of a call that goes on
+            self._timed[key] += 1
+            self._calls.take(seconds, key)
         cost = finite(fact.data.get("cost"))
         if cost is None:  # an oracle that names no cost is charged its seconds
             cost = 0.0 if interval is None else interval[1] - interval[0]

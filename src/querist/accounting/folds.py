@@ -10,6 +10,7 @@ from querist.accounting.learning import Ledger
 from querist.accounting.series import Series, shortened
 
 FINAL_FAILURES, RETRIED_FAILURES = 80, 20  # listed with their tracebacks
+FAILED_TASKS = 20  # of other kinds, listed too
 TRACEBACK, MESSAGE = 4000, 500  # characters
 COMMANDS = 200
 RECENT_LABELS = 64  # over which the present rate is measured
@@ -243,6 +244,8 @@ class FailureFold:
         self._oracle: Counter[str] = Counter()
         self._final: deque[dict[str, Any]] = deque(maxlen=FINAL_FAILURES)
         self._retried: deque[dict[str, Any]] = deque(maxlen=RETRIED_FAILURES)
+        self._tasks: deque[dict[str, Any]] = deque(maxlen=FAILED_TASKS)
+        self._kinds: Counter[str] = Counter()
         self._quarantined = 0
 
     def failure(self, fact: FactLike) -> None:
@@ -251,17 +254,15 @@ class FailureFold:
         self._reason[text(data, "reason", "unstated")] += 1
         self._oracle[text(data, "oracle", "?")] += 1
         self._quarantined += final
-        (self._final if final else self._retried).append(
-            {key: text(data, key) for key in self.KEYS}
-            | {
-                "seq": fact.seq,
-                "t": number(data, "t"),
-                "reason": text(data, "reason"),
-                "message": shortened(text(data, "message"), MESSAGE),
-                "traceback": shortened(text(data, "traceback"), TRACEBACK),
-                "attempt": whole(data, "attempt", 1),
-                "final": final,
-            }
+        row = _told(fact) | {key: text(data, key) for key in self.KEYS}
+        row |= {"attempt": whole(data, "attempt", 1), "final": final}
+        (self._final if final else self._retried).append(row)
+
+    def task(self, fact: FactLike) -> None:
+        """A task of another kind (a fit, a slice of exploration ...) gave nothing."""
+        self._kinds[text(fact.data, "kind", "task")] += 1
+        self._tasks.append(
+            _told(fact) | {key: text(fact.data, key) for key in ("kind", "pool", "worker")}
         )
 
     def build(self) -> dict[str, Any]:
@@ -275,7 +276,19 @@ class FailureFold:
             "by_oracle": dict(self._oracle.most_common()),
             "left_out": total - len(table),
             "table": table,
+            "tasks": {"by_kind": dict(self._kinds.most_common()), "table": list(self._tasks)},
         }
+
+
+def _told(fact: FactLike) -> dict[str, Any]:
+    """What a failure says, cut to a size that fits in a page."""
+    return {
+        "seq": fact.seq,
+        "t": number(fact.data, "t"),
+        "reason": text(fact.data, "reason"),
+        "message": shortened(text(fact.data, "message"), MESSAGE),
+        "traceback": shortened(text(fact.data, "traceback"), TRACEBACK),
+    }
 
 
 class CommandFold:

@@ -55,7 +55,7 @@ class LearningFold:
         row.update(
             t=number(data, "t"),
             labels=labels,
-            train=train,
+            train=whole(data, "train", train),
             cost=cost,
             labels_recorded=self._ledger.labels,
             why=text(data, "why"),

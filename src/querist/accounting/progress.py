@@ -57,7 +57,6 @@ class ProgressState:
     outstanding: int = 0
     version: int = 0
     error: float | None = None
-    first_error: float | None = None
     status: str = ""
     reason: str = ""
     workers: dict[str, WorkerNow] = field(default_factory=dict)
@@ -135,7 +134,6 @@ class ProgressState:
             return
         self.metric = self.metric or next(iter(found))
         self.error = found.get(self.metric, self.error)
-        self.first_error = self.error if self.first_error is None else self.first_error
 
     def _explored(self, data: Mapping[str, Any]) -> None:
         self.queued = whole(data, "queued")

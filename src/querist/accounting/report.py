@@ -311,13 +311,14 @@ class Report:
     def failures(self) -> Html:
         """Counts by reason, and tracebacks to unfold."""
         found = self.data["failures"]
+        tasks = tables.failed_tasks(found["tasks"])
         if not found["total"]:
-            return nothing("No call has failed.")
+            return join([nothing("No call of an oracle has failed."), tasks])
         parts = [bars(found["by_reason"], "Reasons"), tables.failures(found["table"])]
         if found["left_out"]:
             more = f"{plural(found['left_out'], 'earlier failure')} can be listed with "
             parts.append(tag("p", more, tag("code", "querist failures"), "."))
-        return join(parts)
+        return join([*parts, tasks])
 
     def models(self) -> Html:
         """Table of published models."""

@@ -72,10 +72,9 @@ class Canvas:
 
     def __enter__(self) -> Axes:
         import matplotlib as mpl
-        from cycler import cycler
         from matplotlib.figure import Figure
 
-        style = _STYLE | {"axes.prop_cycle": cycler(color=SERIES), "svg.hashsalt": self.name}
+        style = _STYLE | {"axes.prop_cycle": mpl.cycler(color=SERIES), "svg.hashsalt": self.name}
         self._context = mpl.rc_context(style)
         self._context.__enter__()
         self._figure: Figure = Figure(figsize=self._size, layout="constrained")
@@ -266,7 +265,7 @@ def queue(series: Mapping[str, Any], seconds: float) -> str:
         axes.step(t, out, where="post", color=SERIES[1], linewidth=1, label="being answered")
         _count_axis(axes)
         axes.set_ylabel("questions")
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.16), ncols=2)
+        _legend_above(axes, 2)
     return canvas.svg()
 
 
@@ -310,7 +309,7 @@ def utilisation(pools: Mapping[str, Any], seconds: float, width: float = WIDE) -
             axes.step(t / unit, 100 * share, where="mid", color=colour, label=label, linewidth=1.3)
         axes.set_ylim(0, 103)
         axes.set_ylabel("busy / %")
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.3), ncols=4 if width == WIDE else 2)
+        _legend_above(axes, 4 if width == WIDE else 2)
     return canvas.svg()
 
 
@@ -341,10 +340,12 @@ def chosen_workers(rows: Sequence[Mapping[str, Any]], limit: int) -> list[Mappin
 
 def gantt(rows: Sequence[Mapping[str, Any]], seconds: float, width: float = WIDE) -> str:
     """What each worker did when, coloured by kind; paler where it was busy part of the time."""
+    from matplotlib.patches import Patch
+
     kinds = _kinds(rows)
     if not kinds or seconds <= 0:
         return ""
-    height = 0.7 + 0.17 * len(rows)
+    height = 0.75 + 0.17 * len(rows)
     canvas = Canvas(f"gantt-{width:.0f}", "What each worker did when", width, height)
     limits = _limits(rows)
     with canvas as axes:
@@ -357,7 +358,8 @@ def gantt(rows: Sequence[Mapping[str, Any]], seconds: float, width: float = WIDE
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        _legend(axes, kinds, height)
+        handles = [Patch(color=colour, label=_cut(kind, 16)) for kind, colour in kinds.items()]
+        _legend_above(axes, 5, handles)
     return canvas.svg()
 
 
@@ -408,13 +410,12 @@ def _corners(rows: Floats, y: int, half: float = 0.36) -> Floats:
     )
 
 
-def _legend(axes: Axes, kinds: Mapping[str, str], height: float) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [Patch(color=colour, label=_cut(kind, 16)) for kind, colour in kinds.items()]
-    above = 1 + 0.28 / max(0.3, height - 0.7)
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, above), ncols=5,
-                handlelength=1, borderaxespad=0)  # fmt: skip
+def _legend_above(axes: Axes, columns: int, handles: Sequence[Any] | None = None) -> None:
+    """A legend above the axes, with its own room."""
+    handles = axes.get_legend_handles_labels()[0] if handles is None else handles
+    axes.get_figure(root=True).legend(  # type: ignore[union-attr]
+        handles=handles, loc="outside upper left", ncols=columns, handlelength=1.4
+    )
 
 
 def _cut(text: str, limit: int) -> str:

@@ -162,9 +162,18 @@ def failures(rows: Sequence[Row]) -> Html:
     return join([tag("h3", "Latest failures"), *shown])
 
 
-def _failure(group: Sequence[Row]) -> Html:
+def failed_tasks(found: Row) -> Html:
+    """Fits, slices of exploration and other tasks that gave nothing."""
+    if not found["by_kind"]:
+        return Html("")
+    counts = ", ".join(f"{kind} {count(n)} ×" for kind, n in found["by_kind"].items())
+    shown = [_failure([row], row["kind"]) for row in reversed(found["table"])]
+    return join([tag("h3", "Failed tasks of other kinds"), tag("p", counts), *shown])
+
+
+def _failure(group: Sequence[Row], fate: str = "") -> Html:
     last = group[-1]
-    fate = "for good" if last["final"] else "tried again"
+    fate = fate or ("for good" if last["final"] else "tried again")
     title = join(
         [
             tag("span", last["reason"], class_="why"),
@@ -175,10 +184,10 @@ def _failure(group: Sequence[Row]) -> Html:
     where = facts(
         {
             "Last at": duration(last["t"]),
-            "Question": last["question"],
-            "Oracle": last["oracle"],
+            "Question": last.get("question"),
+            "Oracle": last.get("oracle"),
             "Worker": last["worker"],
-            "Attempt": last["attempt"],
+            "Attempt": last.get("attempt"),
         }
     )
     trace = last["traceback"]

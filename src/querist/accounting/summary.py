@@ -144,6 +144,7 @@ class SummaryBuilder:
                 learning.explored,
             ),
             "task.ended": (workers.task,),
+            "task.failed": (workers.task, self._failures.task),
             "questions.dropped": (questions.dropped,),
             "gate.limits": (learning.gate,),
             "user.command": (self._commands.commanded,),

@@ -73,8 +73,10 @@ class _Tracer:
         elif kind == "explored":
             yield from self._task("explore", data, "explore", _EXPLORE_ARGS)
             yield _counter(data, "queue", ("queued", "outstanding"))
-        elif kind == "task.ended":
-            yield from self._task(text(data, "kind", "task"), data, text(data, "kind", "task"), ())
+        elif kind in ("task.ended", "task.failed"):
+            name = text(data, "kind", "task")
+            shown = f"{name} failed" if kind == "task.failed" else name
+            yield from self._task(name, data, shown, ("reason", "message"))
         elif kind == "model.published":
             yield from self._fits(data)
         elif kind in _INSTANTS:

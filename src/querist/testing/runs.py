@@ -28,7 +28,9 @@ MESSAGES = {
     Reason.RAISED: "the self-consistent field did not converge after 250 cycles",
     Reason.TIMEOUT: "took longer than 30 s and was ended",
     Reason.NOT_FINITE: "field 'forces' holds 3 values that are not finite",
+    Reason.WORKER_LOST: "the worker was ended by signal 11 (SIGSEGV)",
 }
+CALL_FAILURES = (Reason.RAISED, Reason.TIMEOUT, Reason.NOT_FINITE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,7 +224,7 @@ class _Simulation:
         if draw < self.plan.loss_rate:
             yield from self.lost(name, told, question)
         elif draw < self.plan.loss_rate + self.plan.failure_rate:
-            reason = list(MESSAGES)[int(self.rng.integers(len(MESSAGES)))]
+            reason = CALL_FAILURES[int(self.rng.integers(len(CALL_FAILURES)))]
             yield self.failure(told, question, reason)
         else:
             yield from self.labelled(told, question)
@@ -243,7 +245,7 @@ class _Simulation:
         final = question["attempt"] >= 2
         if not final:
             self.retries.append(question | {"attempt": 2})
-        text = {"reason": reason.value, "message": MESSAGES.get(reason, reason.value)}
+        text = {"reason": reason.value, "message": MESSAGES[reason]}
         return self.fact("answer.failure", told | text | {"traceback": TRACEBACK, "final": final})
 
     def lost(self, name: str, told: dict[str, Any], question: dict[str, Any]) -> Iterator[Raw]:
