@@ -42,7 +42,6 @@ _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": None,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "xtick.color": MUTED,
@@ -74,7 +73,7 @@ class Canvas:
         import matplotlib as mpl
         from matplotlib.figure import Figure
 
-        style = _STYLE | {"axes.prop_cycle": mpl.cycler(color=SERIES), "svg.hashsalt": self.name}
+        style = _STYLE | {"svg.hashsalt": self.name}
         self._context = mpl.rc_context(style)
         self._context.__enter__()
         self._figure: Figure = Figure(figsize=self._size, layout="constrained")
@@ -288,7 +287,8 @@ def stacked(name: str, series: Mapping[str, Any], seconds: float, what: str) -> 
         # The counts stand still after the last change, up to the end.
         t = np.append(_numbers(series["t"]), seconds) / unit
         held = [np.append(layer, layer[-1]) for layer in layers]
-        axes.stackplot(t, *held, labels=[_cut(k, 26) for k in kept], alpha=0.75, linewidth=0)
+        labels = [_cut(name, 26) for name in kept]
+        axes.stackplot(t, *held, labels=labels, colors=SERIES, alpha=0.75, linewidth=0)
         _count_axis(axes)
         axes.set_ylabel(what)
         axes.legend(loc="upper left")
