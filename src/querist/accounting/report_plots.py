@@ -201,7 +201,7 @@ def calibration(found: Mapping[str, Any], unit: str) -> str:
     limits = np.exp(np.quantile(np.log(positive), [0.0, 1.0])) * [0.8, 1.25]
     canvas = Canvas("calibration", "True error against predicted uncertainty", HALF, 3.4)
     with canvas as axes:
-        axes.scatter(positive[:, 0], positive[:, 1], s=9, color=SERIES[0], alpha=0.35, linewidths=0)
+        axes.scatter(positive[:, 0], positive[:, 1], s=9, color=SERIES[0], alpha=0.55, linewidths=0)
         axes.plot(limits, limits, "--", color=MUTED, linewidth=1, label="error = uncertainty")
         _bin_line(axes, found["bins"])
         _threshold(axes, found.get("trusted"))
