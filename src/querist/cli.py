@@ -159,8 +159,8 @@ def failures(run: Path, traceback: bool) -> None:
         click.echo(failure.sentence())
         if traceback and failure.traceback:
             click.echo(_indent(failure.traceback))
-    quarantined = sum(failure.final for failure in found)
-    click.echo(f"{len(found)} failed tries, {quarantined} of them final (quarantined).")
+    final = sum(failure.final for failure in found)
+    click.echo(f"{len(found)} failures, {final} of them final.")
 
 
 def _indent(text: str) -> str:

@@ -6,8 +6,9 @@ import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,6 @@ class Campaign:
         path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
         made = RunFolder.create(path, self._kept(), seeds={"seed": self.settings.seed})
         with made.lock() as lock:
-            append_facts(made, starting_facts(self.settings.start, made))
             return self._drive(made, lock, progress, handle_signals)
 
     def resume(
@@ -194,26 +194,44 @@ class Campaign:
     def _drive(
         self, folder: RunFolder, lock: WriterLock, progress: bool | str, handle_signals: bool
     ) -> RunResult:
-        controller, kept = restored_controller(self.settings, folder)
+        controller, kept = self._prepared(folder)
         state = controller.state
-        shown = watcher(progress, self._progress_state(controller))
         engine = self._engine(folder, state.now)
         specs = pools(self.settings)
         header = _header(self.settings, {spec.name: spec.count for spec in specs})
-        driver = Driver(folder, controller, engine, lock, header, shown)
-        controller.requeue(*kept)
+        shown = watcher(progress, self._progress_state(controller))
         try:
-            engine.start(specs)
-            with signals(driver.interrupt) if handle_signals else _nothing():
+            driver = Driver(folder, controller, engine, lock, header, shown)
+            with signals(driver.interrupt) if handle_signals else nullcontext():
+                engine.start(specs)
+                controller.requeue(*kept)
                 outcome = driver.run()
         finally:
             engine.close(grace=1.0)
             shown.close()
         return self._conclude(folder, outcome)
 
+    def _prepared(
+        self, folder: RunFolder
+    ) -> tuple[CampaignController, tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """The run's controller, after what the campaign starts from was recorded."""
+        controller, kept = restored_controller(self.settings, folder)
+        if controller.state.epoch >= 0:
+            return controller, kept
+        # Never begun. A run that was killed while it was prepared has the first of these facts.
+        facts = starting_facts(self.settings.start, folder)
+        append_facts(folder, islice(facts, controller.desk.seq, None))
+        return restored_controller(self.settings, folder)
+
     def _conclude(self, folder: RunFolder, outcome: Outcome) -> RunResult:
-        summary_of(folder.path).save(folder.path / "summary.json")
-        return RunResult(folder.path, outcome.status, outcome.reason)
+        reason = outcome.reason
+        try:
+            summary_of(folder.path).save(folder.path / "summary.json")
+        except OSError as error:
+            # It only repeats what the journal says, and a full disk has been reported already.
+            if outcome.status != "failed":
+                reason = f"{reason} (summary.json could not be written: {error.strerror})"
+        return RunResult(folder.path, outcome.status, reason)
 
     def _engine(self, folder: RunFolder, now: float) -> Engine:
         options = {
@@ -260,11 +278,10 @@ def _full_names(values: Mapping[str, Any]) -> dict[str, Any]:
         if short in named:
             named[long] = named.pop(short)
     if "output" in named:
-        gate = dict(named.get("gate") or {})
-        named["gate"] = {**gate, "output": named.pop("output")}
-    oracle = named.get("oracles")
-    if callable(oracle) and not hasattr(oracle, "answer"):
-        named["oracles"] = FunctionOracle(oracle, outputs=named["gate"]["output"])
+        named["gate"] = {**(named.get("gate") or {}), "output": named.pop("output")}
+    oracle, gate = named.get("oracles"), named.get("gate")
+    if callable(oracle) and not hasattr(oracle, "answer") and isinstance(gate, Mapping):
+        named["oracles"] = FunctionOracle(oracle, outputs=gate.get("output"))
     return named
 
 
@@ -317,11 +334,6 @@ def _header(settings: CampaignSettings, counts: Mapping[str, int]) -> dict[str, 
         "cores": own,
         "pid": os.getpid(),
     }
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def summary_of(folder: Path | str) -> Summary:

@@ -69,6 +69,9 @@ def _roles(settings: CampaignSettings) -> Iterator[tuple[str, str, Role]]:
 def _role_problems(kind: str, role: Role) -> Iterator[str]:
     if role.is_live:
         yield from _missing_methods(kind, role.live)
+        if isinstance(role.live, type) and kind not in CALLED:
+            name = role.live.__name__
+            yield f"{name} is a class; give an instance, {name}(...), or its import path."
         return
     try:
         factory = role.factory(kind)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from querist.control.controller import CampaignController
-from querist.core.batch import Array
+from querist.core.answers import Reason
 from querist.core.events import (
     Acknowledge,
     Cancel,
@@ -30,6 +31,7 @@ from querist.core.events import (
     Say,
     StoreBroken,
     Submit,
+    TaskFailed,
     Tick,
 )
 from querist.core.roles import Engine
@@ -40,6 +42,7 @@ from querist.store.run_folder import RunFolder
 INBOX_SECONDS = 0.5
 SNAPSHOT_SECONDS = 30.0
 GRACE_SECONDS = 3.0
+ENDED_BY_FORCE = (Reason.WORKER_LOST, Reason.CANCELLED)
 
 
 class Watcher(Protocol):
@@ -89,17 +92,14 @@ class Driver:
     ) -> None:
         self.folder, self.controller, self.engine = folder, controller, engine
         self.header, self.watcher, self._lock = header, watcher, lock
-        self._writer = folder.journal_writer(on_durable=self._on_durable, on_failed=self._on_failed)
         self._inbox, self._outbox = folder.inbox, folder.outbox
-        self._durable = self._writer.durable_seq
-        self._told = self._durable
+        self._durable = self._told = controller.desk.seq
         self._failed: StoreError | None = None
         self._signals: list[str] = []
         self._outcome: Outcome | None = None
         self._next_inbox = 0.0
         self._next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
-        self._unsaved: list[Fact] = []
-        self._version = controller.state.model.version
+        self._labels: deque[tuple[int, Fact]] = deque()  # recorded, not yet durable
 
     # ------------------------------------------------------------------ other threads call these
 
@@ -124,6 +124,9 @@ class Driver:
         Returns:
             How it ended. The journal is durable and closed by then.
         """
+        self._writer = self.folder.journal_writer(
+            on_durable=self._on_durable, on_failed=self._on_failed
+        )
         try:
             self._carry_out(self.controller.begin(self.engine.now(), self.header))
             for event in self._left_in_outbox():
@@ -164,6 +167,16 @@ class Driver:
         yield from self._posted()
 
     def _handle(self, event: Event) -> None:
+        if isinstance(event, TaskFailed) and event.failure.reason in ENDED_BY_FORCE:
+            # The worker may have put its answer into the outbox just before it was ended.
+            for answer in self._left_in_outbox():
+                self._pass_on(answer)
+        if isinstance(event, Durable):
+            while self._labels and self._labels[0][0] <= event.seq:
+                self._labels.popleft()
+        self._pass_on(event)
+
+    def _pass_on(self, event: Event) -> None:
         if self._outcome is None:
             now = self.engine.now()
             self.watcher.event(event, now)
@@ -182,12 +195,14 @@ class Driver:
         self.engine.cancel(command.task, command.why, command.hard)
 
     def _record(self, command: Record) -> None:
-        self.watcher.fact(command.fact)
+        fact = command.fact
+        self.watcher.fact(fact)
+        if fact.kind == "answer.label":
+            self._labels.append((command.seq, fact))
         try:
-            self._writer.append(command.fact.kind, command.fact.data, command.fact.arrays)
+            self._writer.append(fact.kind, fact.data, fact.arrays)
         except StoreError as error:
             self._failed = error
-            self._unsaved.append(command.fact)
 
     def _acknowledge(self, command: Acknowledge) -> None:
         if command.id.startswith("outbox:"):
@@ -218,33 +233,44 @@ class Driver:
             yield Posted(f"outbox:{parcel.path.name}", "answer", data, parcel.arrays)
 
     def _snapshot_when_due(self) -> None:
-        if time.monotonic() >= self._next_snapshot:
+        if time.monotonic() >= self._next_snapshot and self._failed is None:
             self._next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
             self._lock.check()
-            self._snapshot()
+            try:
+                self._snapshot()
+            except StoreError as error:
+                self._failed = error
 
     def _snapshot(self) -> None:
         seq = self.controller.folded
-        if self._failed is None and seq <= self._durable:
-            data, arrays = self.controller.snapshot()
-            self.folder.snapshots.write(seq, data, arrays)
+        data, arrays = self.controller.snapshot()
+        # It may hold questions asked after ``seq``; they must not outlive their records.
+        self._writer.flush()
+        self.folder.snapshots.write(seq, data, arrays)
 
     def _close(self) -> None:
         try:
-            self._writer.close()
-            if self._outcome is not None:
-                self._durable = max(self._durable, self._writer.durable_seq)
+            if self._outcome is not None and self._failed is None:
                 self._snapshot()
+            self._writer.close()
         except StoreError as error:
             self._failed = error
-        if self._failed is not None and self._outcome is not None:
-            self._outcome = Outcome("failed", str(self._failed))
+        if self._failed is not None:
+            self._rescue()
+            if self._outcome is not None:
+                self._outcome = Outcome("failed", str(self._failed))
 
-    @property
-    def unsaved(self) -> Mapping[str, Mapping[str, Array]]:
-        """Label arrays by question that could not be written."""
-        labels = (fact for fact in self._unsaved if fact.kind == "answer.label")
-        return {fact.data["question"]: fact.arrays for fact in labels}
+    def _rescue(self) -> None:
+        """Put answers that the journal did not take into the outbox, as far as it takes them."""
+        durable = self._writer.durable_seq
+        try:
+            for seq, fact in self._labels:
+                if seq > durable and "outbox" not in fact.data:
+                    data = {"level": fact.data["level"], "cost": fact.data["cost"]}
+                    outputs = {name[4:]: value for name, value in fact.arrays.items()}
+                    self._outbox.put(fact.data["question"], data, outputs)
+        except StoreError:
+            return  # no space there either: these few are asked again
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from querist.accounting.progress import ProgressState
+from querist.core.answers import Reason
 from querist.store.run_folder import RunFolder
 
 
@@ -15,7 +18,7 @@ class FailedTry:
 
     Attributes:
         t: Campaign time in seconds.
-        what: The question's id, or the kind of task.
+        what: The question's id, the kind of task, or "worker" and its name.
         who: The oracle or pool.
         reason: One of the table of reasons.
         message: A sentence.
@@ -35,34 +38,50 @@ class FailedTry:
 
     def sentence(self) -> str:
         """One line for a person."""
-        end = "quarantined" if self.final else f"try {self.attempt}"
+        end = f"try {self.attempt}"
+        if self.final:
+            end = "given up" if self.what.startswith("worker ") else "quarantined"
         return f"{self.t:9.2f} s  {self.who}: {self.reason}: {self.message}  [{end}, {self.what}]"
 
 
 def failures_of(run: Path | str) -> list[FailedTry]:
-    """All failed tries of a run, in order; also while it runs.
+    """All failed tries of a run, and its lost workers, in order; also while it runs.
 
     Raises:
         NotARun: If the folder holds no run.
     """
     found = []
     for record in RunFolder(run).journal_reader().read_new():
-        data = record.data
         if record.kind in ("answer.failure", "task.failed"):
-            asked = record.kind == "answer.failure"
-            found.append(
-                FailedTry(
-                    data["t"],
-                    data["question"] if asked else data["kind"],
-                    data["oracle"] if asked else data["pool"],
-                    data["reason"],
-                    data["message"],
-                    data["traceback"],
-                    data.get("attempt", 1),
-                    data.get("final", False),
-                )
-            )
+            found.append(_failed(record.kind, record.data))
+        elif record.kind == "worker.lost":
+            found.append(_lost(record.data))
     return found
+
+
+def _failed(kind: str, data: Mapping[str, Any]) -> FailedTry:
+    asked = kind == "answer.failure"
+    return FailedTry(
+        data["t"],
+        data["question"] if asked else data["kind"],
+        data["oracle"] if asked else data["pool"],
+        data["reason"],
+        data["message"],
+        data["traceback"],
+        data.get("attempt", 1),
+        data.get("final", False),
+    )
+
+
+def _lost(data: Mapping[str, Any]) -> FailedTry:
+    """A worker's end; its message may be the traceback of a role that could not be opened."""
+    story = data["message"]
+    lines = [line for line in story.splitlines() if line.strip()] or ["no reason is known"]
+    what, reason = f"worker {data['worker']}", Reason.WORKER_LOST.value
+    trace = story if len(lines) > 1 else ""
+    return FailedTry(
+        data["t"], what, data["pool"], reason, lines[-1].strip(), trace, 1, data["final"]
+    )
 
 
 def progress_of(run: Path | str) -> ProgressState:

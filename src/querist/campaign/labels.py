@@ -27,7 +27,7 @@ class LabelReader:
 
     def __init__(self, journal: Path | str) -> None:
         self._reader = JournalReader(journal)
-        self._samples: dict[str, Mapping[str, Array]] = {}
+        self._samples: dict[str, tuple[Mapping[str, Array], str | None]] = {}
         self._inputs: list[Batch] = []
         self._outputs: list[Batch] = []
         self._purposes: list[str] = []
@@ -62,6 +62,8 @@ class LabelReader:
             time.sleep(0.05)
         rows = range(version)
         inputs, outputs = _common(self._inputs, "inputs"), _common(self._outputs, "labels")
+        if version == len(self) and version:
+            self._merge(inputs, outputs)
         return Dataset(
             inputs.take(rows),
             outputs.take(rows),
@@ -74,15 +76,23 @@ class LabelReader:
         """The newest version."""
         return self.at(self.read())
 
+    def _merge(self, inputs: Batch, outputs: Batch) -> None:
+        """Keep one batch instead of its parts, where none of them has further fields."""
+        names = set(inputs.columns), set(outputs.columns)
+        parts = zip(self._inputs, self._outputs, strict=True)
+        if all((set(i.columns), set(o.columns)) == names for i, o in parts):
+            self._inputs, self._outputs = [inputs], [outputs]
+
     def _asked(self, record: Any) -> None:
         arrays = {k[3:]: v for k, v in record.arrays.items() if k[:3] == "in/"}
-        self._samples[record.data["question"]] = arrays
+        self._samples[record.data["question"]] = (arrays, record.data.get("uri"))
 
     def _labelled(self, record: Any) -> None:
-        arrays = self._samples.pop(record.data["question"])
+        arrays, uri = self._samples.pop(record.data["question"])
         outputs = {k[4:]: v for k, v in record.arrays.items() if k[:4] == "out/"}
         one = Batch.of([arrays])
-        self._inputs.append(Batch(one.columns, (record.data["sample"],)))
+        uris = None if uri is None else (uri,)
+        self._inputs.append(Batch(one.columns, (record.data["sample"],), uris))
         self._outputs.append(Batch.of([outputs]))
         self._purposes.append(record.data["purpose"])
         self._levels.append(record.data["level"])
@@ -104,12 +114,13 @@ def _common(parts: list[Batch], what: str) -> Batch:
     if not parts:
         return Batch({})
     names = set.intersection(*(set(part.columns) for part in parts))
-    if not names:
+    if not names and not all(part.uris is not None for part in parts):
         raise RunError(f"the {what} of this run have no field in common.")
     if all(set(part.columns) == names for part in parts):
         return Batch.concatenate(parts)
     cut = [
-        Batch({n: part.columns[n] for n in part.columns if n in names}, part.keys) for part in parts
+        Batch({n: part.columns[n] for n in part.columns if n in names}, part.keys, part.uris)
+        for part in parts
     ]
     return Batch.concatenate(cut)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any, TextIO
 
 from querist.accounting.progress import ProgressState, render_plain, render_rich
@@ -70,7 +71,9 @@ class Plain:
         self._print(render_plain(self.state))
 
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        # Whoever read this may have gone away (``querist run ... 2>&1 | head``): the run goes on.
+        with suppress(OSError, ValueError):
+            print(line, file=self._stream, flush=True)
 
 
 class Live(Plain):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +68,28 @@ class Explorer:
         ]
         for generator, file in zip(self._generators, self._files, strict=True):
             restore(generator, file)
-        self._saved = time.monotonic()
+        self._saved = [time.monotonic()] * len(self._generators)
+        self._version: int | None = None
         self._crew = Crew(self._generators, self._max_wait, self._checkpoint)
 
     def close(self) -> None:
         """Save the generators' states and end their threads."""
-        self._crew.close()
-        for index in range(len(self._generators)):
+        for index in self._crew.close():
             self._save(index)
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
         """One slice: until enough steps or seconds, or until all walkers wait."""
         payload = task.payload
-        self._tell(payload["answers"])
-        if payload["model"].version == 0:
+        ref = payload["model"]
+        if ref.version == 0:
+            # No step was taken yet, so the crew's threads are idle.
+            for index, feedback in self._news(payload["answers"], 0):
+                self._generators[index].observe(feedback)
             return self._begin(payload["initial"])
+        for index, feedback in self._news(payload["answers"], ref.version):
+            self._crew.tell(index, feedback)
         collector = Collector(self._rng, payload["limits"].reject)
-        model, limits, predicting = self._model.use(payload["model"]), payload["limits"], 0.0
+        model, limits, predicting = self._model.use(ref), payload["limits"], 0.0
 
         def answer(proposal: Batch) -> tuple[Prediction, Verdicts]:
             nonlocal predicting
@@ -103,10 +108,11 @@ class Explorer:
                 or time.monotonic() >= until
                 or context.should_stop()
             ),
+            {"version": ref.version},
         )
         return {
             **collector.result(),
-            "version": payload["model"].version,
+            "version": ref.version,
             "predict": predicting,
             "waiting": waiting,
             "exhausted": self._is_exhausted(),
@@ -117,17 +123,28 @@ class Explorer:
 
     # ------------------------------------------------------------------------------- answers
 
-    def _tell(self, answers: Sequence[AnsweredSample]) -> None:
-        """Hand each generator the answers to its walkers' questions."""
+    def _news(
+        self, answers: Sequence[AnsweredSample], version: int
+    ) -> Iterator[tuple[int, Feedback]]:
+        """For each generator, the answers to its walkers' questions, and that the model is new."""
         count = len(self._generators)
+        versions: tuple[int, ...] = (version,) if version != self._version else ()
+        if self._version is None:
+            # What walkers of an earlier process wait for may have been answered and told before
+            # their state was saved again: with -1 first, any model is a newer one to them.
+            versions = (-1, version)
         for index in range(count):
+            for new in versions:
+                yield index, Feedback(NOBODY, None, NO_VERDICTS, (), {"version": new})
             own = tuple(
                 AnsweredSample(a.walker // count, a.sample, a.outputs)
                 for a in answers
                 if a.walker >= 0 and a.walker % count == index
             )
             if own:
-                self._crew.tell(index, Feedback(NOBODY, None, NO_VERDICTS, own))
+                info = {"version": version}
+                yield index, Feedback(NOBODY, None, NO_VERDICTS, own, info)
+        self._version = version
 
     # ------------------------------------------------------------------------------- initial
 
@@ -162,10 +179,9 @@ class Explorer:
 
     def _checkpoint(self, index: int) -> None:
         """Called between two steps of a generator."""
-        if time.monotonic() - self._saved >= self._every:
+        if time.monotonic() - self._saved[index] >= self._every:
             self._save(index)
-            if index == len(self._generators) - 1:
-                self._saved = time.monotonic()
+            self._saved[index] = time.monotonic()
 
     def _save(self, index: int) -> None:
         generator = self._generators[index]

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.handlers.parts import open_role
-from querist.core.answers import Failure, Label, Outcome, Reason
-from querist.core.batch import Batch
+from querist.core.answers import Abstention, Failure, Label, Outcome, Reason
+from querist.core.batch import Array, Batch, Sample, as_array
 from querist.core.errors import ShapeError, UnsupportedSample
 from querist.core.roles import SupportsClose, TaskContext, Validator, WorkerContext
 from querist.core.tasks import Factory, Task
+from querist.store.errors import StoreFailed
 from querist.store.outbox import Outbox
 
 OUTBOX_SECONDS = 1.0
@@ -32,6 +33,7 @@ class Labeller:
     def __init__(self, oracle: Factory, validator: Factory | None = None, level: str = "") -> None:
         self._factory, self._validator_factory, self._level = oracle, validator, level
         self._validator: Validator | None = None
+        self._axes: dict[str, int] = {}
 
     def open(self, context: WorkerContext) -> None:
         """Make the oracle."""
@@ -60,29 +62,52 @@ class Labeller:
 
     def _answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
         try:
-            outcomes = self._oracle.answer(samples, context)
+            outcomes = list(self._oracle.answer(samples, context))
         except Exception as error:  # noqa: BLE001 - a user's oracle may raise anything
             return [_failure(error)] * len(samples)
         if len(outcomes) != len(samples):
-            message = f"gave {len(outcomes)} outcomes for {len(samples)} samples"
+            message = f"the oracle gave {len(outcomes)} outcomes for {len(samples)} samples"
             return [Failure(Reason.WRONG_SHAPE, message, transient=False)] * len(samples)
-        return list(outcomes)
+        return outcomes
 
     def _check(self, samples: Batch, index: int, outcome: Outcome) -> Outcome:
-        """A label must be finite, whoever wrote the oracle."""
-        if not isinstance(outcome, Label):
+        """A label must be finite arrays like those before it, whoever wrote the oracle."""
+        if isinstance(outcome, (Failure, Abstention)):
             return outcome
-        for name, value in outcome.outputs.items():
-            array = np.asarray(value)
+        try:
+            if not isinstance(outcome, Label):
+                raise ShapeError(
+                    "an oracle gives a Label, a Failure or an Abstention for each sample, "
+                    f"but gave {type(outcome).__name__}"
+                )
+            return self._checked(samples.sample(index), outcome)
+        except Exception as error:  # noqa: BLE001 - a validator is anyone's code, too
+            return _failure(error)
+
+    def _checked(self, sample: Sample, label: Label) -> Outcome:
+        outputs = {name: as_array(value, name) for name, value in label.outputs.items()}
+        if not outputs:
+            raise ShapeError("the oracle gave a label without outputs")
+        for name, array in outputs.items():
             if array.dtype.kind in "fc" and not np.isfinite(array).all():
                 bad = int((~np.isfinite(array)).sum())
                 message = f"{bad} of {array.size} values of {name!r} are not finite"
                 return Failure(Reason.NOT_FINITE, message)
+            self._compare(name, array)
         if self._validator is not None:
-            complaint = self._validator(samples.sample(index), outcome.outputs)
+            complaint = self._validator(sample, outputs)
             if complaint is not None:
-                return Failure(Reason.REJECTED, complaint)
-        return Label(outcome.outputs, outcome.level or self._level, outcome.cost)
+                return Failure(Reason.REJECTED, str(complaint))
+        self._axes.update({name: array.ndim for name, array in outputs.items()})
+        return Label(outputs, label.level or self._level, label.cost)
+
+    def _compare(self, name: str, array: Array) -> None:
+        """One label with another number of axes would spoil every later training."""
+        axes = self._axes.get(name, array.ndim)
+        if array.ndim != axes:
+            raise ShapeError(
+                f"{name!r} has the shape {array.shape}, but labels before it had {axes} axes"
+            )
 
     def _keep(
         self, outbox: Outbox, task: Task, outcomes: Sequence[Outcome], seconds: float
@@ -94,7 +119,11 @@ class Labeller:
                 kept.append(None)
                 continue
             data = {"level": outcome.level, "cost": outcome.cost, "seconds": seconds}
-            path = outbox.put(question.id, data, outcome.outputs)
+            try:
+                path = outbox.put(question.id, data, outcome.outputs)
+            except StoreFailed:  # no space: it is still sent, only less safe on its way
+                kept.append(None)
+                continue
             kept.append(f"outbox:{path.name}")
         return kept
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class Crew:
         self, generators: Sequence[Any], max_wait: float, between: Callable[[int], None]
     ) -> None:
         self._generators, self._between = list(generators), between
+        self._info: Mapping[str, Any] = {}
         self._exchange = Exchange(max_wait=max_wait)
         self._ready: queue.SimpleQueue[tuple[int, Proposal | BaseException]] = queue.SimpleQueue()
         self._seats = [_Seat(g, i, self._ready, between) for i, g in enumerate(generators)]
@@ -41,12 +43,25 @@ class Crew:
             for seat in self._seats:
                 seat.start()
 
-    def step(self, answer: Answer, collect: Collect, enough: Callable[[], bool]) -> bool:
+    def step(
+        self,
+        answer: Answer,
+        collect: Collect,
+        enough: Callable[[], bool],
+        info: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Step until ``enough``; returns whether all walkers wait.
+
+        Args:
+            answer: Predicts and judges a batch.
+            collect: Takes each generator's proposal with its verdicts.
+            enough: Asked between two steps.
+            info: What feedback says beside (the model's version).
 
         Raises:
             Exception: Whatever a generator or the model raised.
         """
+        self._info = info or {}
         if len(self._generators) == 1:
             return self._direct(answer, collect, enough)
         return self._together(answer, collect, enough)
@@ -58,10 +73,17 @@ class Crew:
         else:
             self._seats[index].tell(feedback)
 
-    def close(self) -> None:
-        """End the threads; a generator that does not return within a second is left behind."""
+    def close(self) -> list[int]:
+        """End the threads.
+
+        Returns:
+            The generators that are at rest; one that does not return within a second is left
+            behind.
+        """
         for seat in self._seats:
-            seat.end()
+            seat.ask_to_end()
+        until = time.monotonic() + 1.0
+        return [i for i, seat in enumerate(self._seats) if seat.has_ended(until)]
 
     def _direct(self, answer: Answer, collect: Collect, enough: Callable[[], bool]) -> bool:
         generator = self._generators[0]
@@ -71,7 +93,7 @@ class Crew:
                 return True
             prediction, verdicts = answer(proposal.batch)
             collect(proposal, verdicts)
-            generator.observe(Feedback(proposal.walkers, prediction, verdicts))
+            generator.observe(Feedback(proposal.walkers, prediction, verdicts, (), self._info))
             self._between(0)
         return False
 
@@ -117,7 +139,7 @@ class Crew:
             proposal = next(p for i, p in batch.parts if i == index)
             shifted = proposal.walkers * len(self._seats) + index
             collect(Proposal(proposal.batch, shifted), feedback.verdicts)
-            self._seats[index].reply(feedback)
+            self._seats[index].reply(replace(feedback, info=self._info))
 
 
 class _Seat:
@@ -167,11 +189,15 @@ class _Seat:
         """After an exception the thread waits again."""
         self.is_working, self.is_waiting = False, True
 
-    def end(self) -> None:
-        """End the thread."""
+    def ask_to_end(self) -> None:
+        """End the thread after its present step."""
+        self._inbox.put(None)
+
+    def has_ended(self, until: float) -> bool:
+        """Whether the thread has ended, waiting for it until an instant of the monotonic clock."""
         if self._thread.is_alive():
-            self._inbox.put(None)
-            self._thread.join(1.0)
+            self._thread.join(max(0.0, until - time.monotonic()))
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (feedback := self._inbox.get()) is not None:
@@ -189,7 +215,7 @@ class _Seat:
             self._late.append(feedback)  # observed after the reply that is on its way
             return None
         for seen in (feedback, *self._late):
-            if len(seen.walkers) or seen.answers:
+            if len(seen.walkers) or seen.answers or seen.info:
                 self._generator.observe(seen)
         self._late.clear()
         self._between(self._index)

@@ -12,6 +12,7 @@ from querist.campaign.labels import LabelReader
 from querist.control.gate import BandGate
 from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Batch
+from querist.core.errors import RunError
 from querist.core.prediction import Prediction, Verdict, largest
 from querist.core.roles import FitRequest, Limits, TaskContext, WorkerContext
 from querist.core.tasks import Factory, Task
@@ -53,6 +54,9 @@ class Trainer:
         )
         seen = dataset.only(Purpose.TRAIN, Purpose.CALIBRATION)  # never the hold-out
         fitted = self._fitted.fit(seen, request)
+        if context.should_stop():
+            # What it returned may be half trained: the weights before it are better.
+            raise RunError("the fit was stopped before its end")
         version, part = payload["version"], f"part{payload['part']}"
         digest = self._weights.save(version, part, fitted.state.arrays, fitted.state.data)
         metrics = {name: float(value) for name, value in fitted.metrics.items()}
