@@ -106,10 +106,14 @@ def labelled(
         ConfigError: At a wrong shape, a value that is not finite, or an unknown purpose; it names
             the sample.
     """
-    if {"numbers", "positions"} <= set(inputs.columns):
-        inputs, outputs = _as_schema(inputs), _as_schema(outputs)
+    if atoms := _atoms(inputs):
+        try:
+            inputs, outputs = _as_schema(inputs), _as_schema(outputs)
+        except ShapeError as error:
+            raise ConfigError(f"{path}: {error}") from error
         _check(path, inputs, outputs)
-    for batch in (inputs, outputs):
+    # Tables may have gaps in their inputs, and models that live with them.
+    for batch in (inputs, outputs) if atoms else (outputs,):
         _check_finite(path, batch)
     purposes = tuple(str(purpose) or Purpose.TRAIN.value for purpose in purposes)
     known = [purpose.value for purpose in Purpose]
@@ -176,12 +180,13 @@ def join(parts: Sequence[Dataset], names: Sequence[str]) -> Dataset:
     Raises:
         ConfigError: If they differ in other fields, or in the number of axes of one.
     """
-    held = [part for part in parts if len(part)]
+    pairs = [(name, part) for name, part in zip(names, parts, strict=True) if len(part)]
+    names, held = [name for name, _ in pairs], [part for _, part in pairs]
     present = set().union(*(part.inputs.columns for part in held))
     inputs = [_with_defaults(part.inputs, present) for part in held]
     for kind, batches in (("inputs", inputs), ("outputs", [part.outputs for part in held])):
         fields = [sorted(batch.columns) for batch in batches]
-        for name, found in zip(names, fields, strict=False):
+        for name, found in zip(names, fields, strict=True):
             if found != fields[0]:
                 raise ConfigError(
                     f"{names[0]} has the {kind} {fields[0]}, but {name} has {found}. Read each "
