@@ -35,6 +35,8 @@ from querist.oracles.function import FunctionOracle
 from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
 
+ATOMS_UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -349,6 +351,6 @@ def report_of(folder: Path | str, path: Path | str | None = None) -> Path:
     """Write the HTML report of a run, also while it runs."""
     found = RunFolder(folder)
     target = Path(path) if path is not None else found.path / "report.html"
-    return write_report(
-        summary_of(folder), target, extra={"Configuration": found.config()["settings"]}
-    )
+    settings = found.config()["settings"]
+    units = {**ATOMS_UNITS, **settings.get("units", {})}
+    return write_report(summary_of(folder), target, units, {"Configuration": settings})

@@ -171,6 +171,7 @@ class CampaignSettings(Settings):
     queue: QueueSettings = Field(default_factory=QueueSettings)
     slice: SliceSettings = Field(default_factory=SliceSettings)
     error_metric: str = ""
+    units: dict[str, str] = Field(default_factory=dict)
     final_fit: bool = True
     start: StartSettings = Field(default_factory=StartSettings)
 

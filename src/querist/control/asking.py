@@ -301,7 +301,9 @@ class Asking:
         question = held[1][data["index"]]
         if question.task == task:
             spans = spans_json(Spans(now, now, now, now))
-            facts = {"worker": data.get("worker", ""), "spans": spans, "cost": data["seconds"]}
+            seconds = data["seconds"]
+            facts = {"worker": data.get("worker", ""), "spans": spans, "cost": seconds}
+            facts["seconds"] = seconds
             self.answer(question, data["outcome"], facts)
 
     def failed(self, task: str, failure: Failure, worker: str, spans: Spans) -> None:
