@@ -1,1 +1,1 @@
-"""Where samples and labels come from: one file a format, later one a URI scheme."""
+"""Where samples and labels come from."""

@@ -1,188 +1,130 @@
-"""Labelled samples in files: read, write, split.
+"""Labelled samples read from files of others, and written for them.
 
-One module a format, each with ``read(path, options) -> Dataset`` and ``write(path, dataset)``.
-Whatever a file's units and signs, a dataset of atoms follows :mod:`querist.core.atoms`.
+Every format gives the same :class:`~querist.core.answers.Dataset`: atoms in the units and signs of
+:mod:`querist.core.atoms`, purposes and levels of theory where the format can hold them.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from querist.core.answers import Dataset, Purpose
+from querist.core.answers import Dataset
 from querist.core.errors import ConfigError
-from querist.sources.formats.frames import ReadOptions
+from querist.sources.formats import ase_db, deepmd_npy, extxyz, npz, parquet
+from querist.sources.formats.fields import join, nearest
 from querist.sources.formats.units import converted
 
-FORMATS: Mapping[str, str] = {
-    "extxyz": "extxyz",
-    "ase-db": "ase_db",
-    "deepmd-npy": "deepmd_npy",
-    "npz": "npz",
-    "parquet": "parquet",
-}
-"""Format to the module that reads and writes it."""
-
-SUFFIXES: Mapping[str, str] = {
-    ".xyz": "extxyz",
-    ".extxyz": "extxyz",
-    ".db": "ase-db",
-    ".npz": "npz",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-"""Suffix to format; a folder is DeePMD's."""
+__all__ = ["FORMATS", "Format", "format_of", "join", "read", "write"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Imported:
-    """A dataset with the file it came from.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How one format is told, read and written.
 
     Attributes:
-        dataset: The labelled samples.
-        origin: Name of the file or folder, as it was given.
-        format: How it was read.
+        suffixes: Of file names, lower case; empty for folders.
+        read: ``(path, **options) -> Dataset``.
+        write: ``(path, dataset)``.
     """
 
-    dataset: Dataset
-    origin: str
-    format: str
+    suffixes: tuple[str, ...]
+    read: Callable[..., Dataset]
+    write: Callable[[Path, Dataset], None]
 
 
-def format_of(path: str | os.PathLike[str], format: str | None = None) -> str:
-    """The format's name: the one given, or what the suffix says.
+FORMATS: Mapping[str, Format] = {
+    "extxyz": Format((".xyz", ".extxyz"), extxyz.read, extxyz.write),
+    "ase_db": Format((".db",), ase_db.read, ase_db.write),
+    "deepmd_npy": Format((), deepmd_npy.read, deepmd_npy.write),
+    "npz": Format((".npz",), npz.read, npz.write),
+    "parquet": Format((".parquet", ".pq"), parquet.read, parquet.write),
+}
 
-    Raises:
-        ConfigError: If neither is known, with those that are.
-    """
-    if format is not None and format not in FORMATS:
-        raise ConfigError(f"no format {format!r}; known are {sorted(FORMATS)}.")
-    found = format or SUFFIXES.get(Path(path).suffix.lower())
-    if found is None and (Path(path).is_dir() or not Path(path).suffix):
-        found = "deepmd-npy"
-    if found is None:
-        raise ConfigError(
-            f"{path}: the suffix {Path(path).suffix!r} is not known; known are {sorted(SUFFIXES)} "
-            f"(and folders). Or give format=, one of {sorted(FORMATS)}."
-        )
-    return found
+_UNITS = ("energy_unit", "length_unit")
 
 
-def read(path: str | os.PathLike[str], format: str | None = None, **options: Any) -> Dataset:
+def read(path: Path | str, format: str | None = None, **options: Any) -> Dataset:
     """Read labelled samples.
 
     Args:
-        path: A file, or a folder of DeePMD systems.
-        format: One of ``FORMATS``; told from the suffix when None.
-        options: See :class:`~querist.sources.formats.frames.ReadOptions`: ``inputs``, ``outputs``,
-            ``purpose``, ``level``, ``energy_unit``, ``length_unit``.
+        path: A file, or a folder for DeePMD npy.
+        format: A name in :data:`FORMATS`; None tells by the suffix, or by what a folder holds.
+        options: ``inputs`` and ``outputs`` say which fields to take: names, or a mapping from
+            our name to the file's. ``energy_unit`` and ``length_unit`` say those of atoms where
+            the file is not in eV and Angstrom. A format may have more; see its module.
 
     Raises:
-        ConfigError: If there is no such file, format or option.
-        ShapeError: If a field is missing, or its shape is not what the format says.
+        ConfigError: If the file, its format, an option or a field is missing or makes no sense.
         MissingExtra: If the format needs a package that is not installed.
     """
-    name = format_of(path, format)
-    if not Path(path).exists():
-        raise ConfigError(f"no file or folder {path} (looked in {Path.cwd()}).")
-    wanted = _options(options)
-    dataset: Dataset = _module(name).read(Path(path), wanted)
-    dataset = converted(dataset, wanted.energy_unit, wanted.length_unit)
-    if wanted.purpose is None and wanted.level is None:
-        return dataset
-    count = len(dataset)
-    purpose = wanted.purpose and Purpose(wanted.purpose).value
-    purposes = (purpose,) * count if purpose else dataset.purposes
-    levels = dataset.levels if wanted.level is None else (wanted.level,) * count
-    return Dataset(dataset.inputs, dataset.outputs, purposes, levels)
+    path = Path(path)
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist.")
+    chosen = format_of(path, format)
+    _check_options(chosen, options)
+    own = {name: value for name, value in options.items() if name not in _UNITS}
+    return converted(FORMATS[chosen].read(path, **own), *_units(options))
 
 
-def load(path: str | os.PathLike[str], format: str | None = None, **options: Any) -> Imported:
-    """Read labelled samples, and keep where they came from."""
-    return Imported(read(path, format, **options), os.fspath(path), format_of(path, format))
-
-
-def load_split(files: Mapping[str, Any], **options: Any) -> list[Imported]:
-    """Read several files, each for a purpose of its own.
+def write(path: Path | str, dataset: Dataset, format: str | None = None) -> None:
+    """Write labelled samples; the file appears complete or not at all, and replaces another.
 
     Args:
-        files: Purpose to a path or a list of paths: ``{"train": "a.xyz", "holdout": "b.xyz"}``.
-        options: As for :func:`read`.
-    """
-    pairs = [
-        (purpose, path)
-        for purpose, paths in files.items()
-        for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)
-    ]
-    return [load(path, **{**options, "purpose": purpose}) for purpose, path in pairs]
-
-
-def write(path: str | os.PathLike[str], dataset: Dataset, format: str | None = None) -> None:
-    """Write labelled samples; a file that is there is replaced only once the new one is whole.
-
-    Args:
-        path: Where to.
-        dataset: What. Purposes and levels are kept by all formats but DeePMD's.
-        format: One of ``FORMATS``; told from the suffix when None.
+        path: Of the file; a new folder for DeePMD npy.
+        dataset: At least one label.
+        format: A name in :data:`FORMATS`; None tells by the suffix.
 
     Raises:
-        ConfigError: If there is no such format, or a DeePMD folder is there already.
-        ShapeError: If the format cannot hold these fields.
+        ConfigError: If the format is unknown or cannot hold the dataset, or there is no folder.
+        MissingExtra: If the format needs a package that is not installed.
     """
-    name, target = format_of(path, format), Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if name == "deepmd-npy":
-        _module(name).write(target, dataset)
-        return
-    part = target.with_name(f".{target.name}.{os.getpid()}{target.suffix}")
-    try:
-        _module(name).write(part, dataset)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    path = Path(path)
+    chosen = format_of(path, format)
+    if not len(dataset):
+        raise ConfigError(f"there is no label to write to {path}.")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"the folder {path.absolute().parent} does not exist; make it first.")
+    FORMATS[chosen].write(path, dataset)
 
 
-def split(dataset: Dataset, fractions: Mapping[str, float], rng: np.random.Generator) -> Dataset:
-    """Give purposes to the rows at random.
-
-    Args:
-        dataset: Labelled samples; the purposes it has are replaced.
-        fractions: Purpose to share; what they leave is for training. Shares are rounded down.
-        rng: Which rows.
+def format_of(path: Path, format: str | None = None) -> str:
+    """The name of a path's format.
 
     Raises:
-        ConfigError: If a purpose is unknown, a share is negative, or they exceed 1 together.
+        ConfigError: If it cannot be told; it names the known ones and the nearest.
     """
-    known = {purpose.value for purpose in Purpose}
-    total = sum(fractions.values())
-    if set(fractions) - known or min(fractions.values(), default=0) < 0 or total > 1 + 1e-12:
+    if format is not None:
+        name = format.replace("-", "_")
+        if name not in FORMATS:
+            hint = nearest(name, FORMATS)
+            raise ConfigError(f"no format {format!r}; there are {[*FORMATS]}.{hint}")
+        return name
+    if path.is_dir():
+        if deepmd_npy.systems(path):
+            return "deepmd_npy"
+        raise ConfigError(f"the folder {path} holds no DeePMD data (no type.raw in or below it).")
+    known = {suffix: name for name, kind in FORMATS.items() for suffix in kind.suffixes}
+    suffix = path.suffix.lower()
+    if suffix not in known:
+        hint = nearest(suffix, known)
         raise ConfigError(
-            f"a split gives shares, at most 1 together, to purposes of {sorted(known)}; "
-            f"got {dict(fractions)}."
+            f"the suffix {suffix!r} of {path} names no format; known are {[*known]}.{hint} "
+            f"Or give the format: one of {[*FORMATS]}."
         )
-    purposes = np.full(len(dataset), Purpose.TRAIN.value, dtype="<U11")
-    order, start = rng.permutation(len(dataset)), 0
-    for purpose, share in fractions.items():
-        stop = start + int(share * len(dataset) + 1e-9)
-        purposes[order[start:stop]] = purpose
-        start = stop
-    given = tuple(str(purpose) for purpose in purposes)
-    return Dataset(dataset.inputs, dataset.outputs, given, dataset.levels, dataset.version)
+    return known[suffix]
 
 
-def _options(options: Mapping[str, Any]) -> ReadOptions:
-    known = [field.name for field in fields(ReadOptions)]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ConfigError(f"no option {unknown[0]!r} for reading; known are {known}.")
-    return ReadOptions(**options)
+def _units(options: Mapping[str, Any]) -> tuple[str, str]:
+    return options.get("energy_unit", "eV"), options.get("length_unit", "A")
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"querist.sources.formats.{FORMATS[name]}")
+def _check_options(format: str, options: Mapping[str, Any]) -> None:
+    known = [*[*inspect.signature(FORMATS[format].read).parameters][1:], *_UNITS]
+    for name in options:
+        if name not in known:
+            hint = nearest(name, known)
+            raise ConfigError(f"{format} has no option {name!r}; it has {known}.{hint}")

@@ -1,44 +1,44 @@
-"""ASE databases (SQLite)."""
+"""Databases of ASE (``.db``, SQLite; other kinds that ASE opens, with the format given).
+
+``purpose`` and ``level`` are key-value pairs, so that ``ase db file.db level=GFN2-xTB`` finds them;
+charge and multiplicity are in ``data``, since ASE reserves the key "charge".
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from querist.core.answers import Dataset
-from querist.sources.formats.ase_frames import atoms_of, connect, frame_of
-from querist.sources.formats.frames import ReadOptions, dataset_of, need_atoms
+from querist.sources.formats.ase_frames import read_database, write_database
+from querist.sources.formats.fields import Names, replacing
+from querist.sources.formats.frames import dataset_of, frames_of
 
 
-def read(path: Path, options: ReadOptions) -> Dataset:
-    """Read all rows in the order of their ids; key-value pairs and data may hold further labels.
+def read(
+    path: Path, *, inputs: Names = None, outputs: Names = None, select: str | None = None
+) -> Dataset:
+    """Read the rows of a database.
+
+    Args:
+        path: Of the file.
+        inputs: Where charge or multiplicity stand under other names, as ``{"charge": "q"}``.
+        outputs: Labels to take: results, key-value pairs or data; by default energy, forces and
+            stress.
+        select: A query of ASE's, as "natoms<20,level=PBE".
 
     Raises:
-        ShapeError: If labels are missing.
+        ConfigError: If it cannot be read, or a label is missing.
+        MissingExtra: If ASE is not installed.
     """
-    rows = connect(path).select(sort="id")
-    frames = [frame_of(row.toatoms(), _about(row), options) for row in rows]
-    return dataset_of(frames, str(path))
-
-
-def _about(row: Any) -> dict[str, Any]:
-    return {**row.key_value_pairs, **row.data}
+    return dataset_of(path, read_database(path, select), inputs, outputs)
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Write a new database; level, purpose, charge and multiplicity stand in each row's data.
+    """Write a row a label.
 
     Raises:
-        ShapeError: If the samples are no atoms.
+        ConfigError: If the inputs are not atoms.
+        MissingExtra: If ASE is not installed.
     """
-    need_atoms(dataset, "an ASE database")
-    with connect(path) as database:
-        for index in range(len(dataset)):
-            held, labels = dataset.inputs.arrays(index), dataset.outputs.arrays(index)
-            data: dict[str, Any] = {
-                name: held[name].item() for name in ("charge", "multiplicity") if name in held
-            }
-            others = set(labels) - {"energy", "forces", "stress"}
-            data |= {name: labels[name] for name in others}
-            data |= {"purpose": dataset.purposes[index], "level": dataset.levels[index]}
-            database.write(atoms_of(dataset, index), data=data)
+    with replacing(path) as hidden:
+        write_database(hidden, frames_of(dataset, "an ASE database"))

@@ -1,108 +1,124 @@
-"""Structures with labels, to and from ASE: all that needs ASE in this room."""
+"""The one file that speaks to ASE: its readers and its databases, as frames."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from querist.core.answers import Dataset
-from querist.core.batch import Array
-from querist.core.errors import ShapeError, require
-from querist.sources.formats.frames import OUTPUTS, Frame, ReadOptions, renamed
+from querist.core.errors import ConfigError, require
+from querist.sources.formats.frames import Frame
 
-_CHARGES, _MULTIPLICITIES = ("charge", "total_charge"), ("multiplicity", "spin_multiplicity")
-_VIRIALS = ("virial", "virials")
+_NEEDED_FOR = "reading and writing extended XYZ and ASE databases"
 
 
-def iterate_file(path: Path, format: str) -> Iterator[Any]:
-    """All structures of a file, as ``ase.Atoms``."""
-    io = require("ase.io", "atoms", f"reading {format}")
-    yield from io.iread(path, index=":", format=format)
+def read_extxyz_frames(path: Path) -> list[Frame]:
+    """All frames of an extended XYZ file.
 
-
-def connect(path: Path) -> Any:
-    """An ASE database; a new one where there is none."""
-    return require("ase.db", "atoms", "an ASE database").connect(path)
-
-
-def frame_of(atoms: Any, about: Mapping[str, Any], options: ReadOptions) -> Frame:
-    """A frame of ``ase.Atoms``, which hold their labels in a calculator, or under other names.
-
-    Args:
-        atoms: The structure.
-        about: What else is known of it: charge, multiplicity, purpose, level, virial ...
-        options: Names of the labels; ``inputs`` is not used, samples are those of the schema.
+    Raises:
+        ConfigError: If ASE cannot read it.
     """
-    inputs: dict[str, Any] = {"numbers": atoms.numbers, "positions": atoms.positions}
-    if atoms.pbc.any() or atoms.cell.array.any():
-        inputs |= {"cell": atoms.cell.array, "pbc": atoms.pbc}
-    charge = _first(about, _CHARGES, atoms.get_initial_charges().sum() or None)
-    multiplicity = _first(about, _MULTIPLICITIES, None)
-    if charge is not None:
-        inputs["charge"] = np.asarray(charge, np.float64)
-    if multiplicity is not None:
-        inputs["multiplicity"] = np.asarray(multiplicity, np.int64)
-    purpose, level = str(about.get("purpose", "train")), str(about.get("level", ""))
-    return Frame(inputs, _labels(atoms, about, options), purpose, level)
+    io = require("ase.io", "atoms", _NEEDED_FOR)
+    # An isolation boundary: at a damaged file the parser raises whatever comes to hand.
+    try:
+        images = io.read(path, index=":", format="extxyz")
+    except Exception as error:
+        raise ConfigError(f"{path} cannot be read as extended XYZ ({_said(error)}).") from error
+    return [_frame(atoms, atoms.info) for atoms in images]
 
 
-def _first(about: Mapping[str, Any], names: tuple[str, ...], otherwise: Any) -> Any:
-    return next((about[name] for name in names if name in about), otherwise)
+def extxyz_notes(notes: Mapping[str, Any]) -> str:
+    """Notes as the comment line of extended XYZ has them; texts stay texts.
+
+    Raises:
+        ConfigError: If the format cannot hold a text.
+    """
+    extxyz = require("ase.io.extxyz", "atoms", _NEEDED_FOR)
+    texts = {name: value for name, value in notes.items() if isinstance(value, str)}
+    others = {name: value for name, value in notes.items() if name not in texts}
+    said = [_text_note(extxyz, name, text) for name, text in texts.items()]
+    return " ".join([*said, extxyz.key_val_dict_to_str(others)])
 
 
-def _labels(atoms: Any, about: Mapping[str, Any], options: ReadOptions) -> dict[str, Array]:
-    results = dict(atoms.calc.results) if atoms.calc is not None else {}
-    held = {**about, **atoms.arrays, **results}
-    chosen = renamed(options.outputs)
-    missing = sorted(set(chosen.values()) - set(held))
-    if missing:
-        raise ShapeError(f"a structure has no {missing[0]!r}; it has {sorted(held)}.")
-    wanted = chosen or {name: name for name in OUTPUTS if name in held}
-    found = {name: np.asarray(held[key], np.float64) for name, key in wanted.items()}
-    virial = _first(about, _VIRIALS, None)
-    if "stress" not in found and virial is not None and not chosen:
-        found["stress"] = -np.asarray(virial, np.float64).reshape(3, 3) / atoms.get_volume()
-    if "stress" in found:
-        found["stress"] = full_stress(found["stress"])
-    return found
+def _text_note(extxyz: Any, name: str, text: str) -> str:
+    # Plain, "1.5" or "T" would come back as a number or a truth value; JSON keeps them texts.
+    for form in (text, f"_JSON {json.dumps(text)}"):
+        said: str = extxyz.key_val_dict_to_str({name: form})
+        try:
+            back = extxyz.key_val_str_to_dict(said).get(name)
+        except ValueError:
+            continue
+        if isinstance(back, str) and back == text:
+            return said
+    raise ConfigError(f"extended XYZ cannot hold {name}={text!r}; change the text.")
 
 
-def full_stress(stress: Array) -> Array:
-    """``(3, 3)`` of Voigt's six (xx, yy, zz, yz, xz, xy), of nine, or of itself."""
-    if stress.size == 6:
-        return stress.ravel()[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
-    if stress.size == 9:
-        return stress.reshape(3, 3)
-    raise ShapeError(f"a stress should have 6 or 9 components, but has the shape {stress.shape}.")
+def read_database(path: Path, select: str | None) -> list[Frame]:
+    """The rows of an ASE database that a query selects.
+
+    Raises:
+        ConfigError: If ASE cannot read it.
+    """
+    db = require("ase.db", "atoms", _NEEDED_FOR)
+    # An isolation boundary, as above.
+    try:
+        with db.connect(path, use_lock_file=False) as connection:
+            return [_frame_of_row(row) for row in connection.select(select)]
+    except Exception as error:
+        raise ConfigError(f"{path} cannot be read as an ASE database ({_said(error)}).") from error
 
 
-def voigt_stress(stress: Array) -> Array:
-    """Voigt's six of a ``(3, 3)`` stress; the mean where it is not symmetric."""
-    full = np.asarray(stress, np.float64)
-    symmetric = (full + full.T) / 2
-    return symmetric[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+def write_database(path: Path, frames: Iterable[Frame]) -> None:
+    """A new ASE database; a row a frame.
+
+    Results that ASE knows become results; ``purpose`` and ``level`` key-value pairs, where ASE
+    allows their text; all else ``data``.
+    """
+    db = require("ase.db", "atoms", _NEEDED_FOR)
+    with db.connect(path, type="db", use_lock_file=False, serial=True) as connection:
+        for frame in frames:
+            atoms, rest = _atoms(frame)
+            pairs = {k: rest.pop(k) for k in ("purpose", "level") if _allowed(rest, k)}
+            connection.write(atoms, key_value_pairs=pairs, data=rest)
 
 
-def atoms_of(dataset: Dataset, index: int) -> Any:
-    """One structure as ``ase.Atoms``, its labels in a single-point calculator."""
-    ase = require("ase", "atoms", "writing ASE's formats")
-    single = require("ase.calculators.singlepoint", "atoms", "writing ASE's formats")
-    held, labels = dataset.inputs.arrays(index), dict(dataset.outputs.arrays(index))
-    atoms = ase.Atoms(
-        numbers=held["numbers"],
-        positions=held["positions"],
-        cell=held.get("cell"),
-        pbc=held.get("pbc", False),
-    )
-    results: dict[str, Any] = {
-        name: labels[name] for name in ("energy", "forces") if name in labels
-    }
+def _allowed(notes: Mapping[str, Any], key: str) -> bool:
+    core = require("ase.db.core", "atoms", _NEEDED_FOR)
+    if key not in notes:
+        return False
+    try:
+        core.check({key: notes[key]})
+    except ValueError:
+        return False  # it looks like a number
+    return True
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _frame(atoms: Any, notes: Mapping[str, Any]) -> Frame:
+    arrays = {k: v for k, v in atoms.arrays.items() if k not in ("numbers", "positions")}
+    results = {} if atoms.calc is None else atoms.calc.results
+    values = {**notes, **arrays, **results}
+    return Frame(atoms.numbers, atoms.positions, np.array(atoms.cell), atoms.pbc, values)
+
+
+def _frame_of_row(row: Any) -> Frame:
+    return _frame(row.toatoms(), {**row.data, **row.key_value_pairs})
+
+
+def _atoms(frame: Frame) -> tuple[Any, dict[str, Any]]:
+    """``ase.Atoms`` with the results that ASE knows, and what is left."""
+    ase = require("ase", "atoms", _NEEDED_FOR)
+    single = require("ase.calculators.singlepoint", "atoms", _NEEDED_FOR)
+    known = require("ase.calculators.calculator", "atoms", _NEEDED_FOR).all_properties
+    results = {name: value for name, value in frame.values.items() if name in known}
     if "energy" in results:
         results["energy"] = float(results["energy"])
-    if "stress" in labels:
-        results["stress"] = voigt_stress(labels["stress"])
+    atoms = ase.Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
     atoms.calc = single.SinglePointCalculator(atoms, **results)
-    return atoms
+    return atoms, {name: value for name, value in frame.values.items() if name not in known}

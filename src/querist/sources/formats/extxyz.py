@@ -1,8 +1,13 @@
-"""Extended XYZ: read through ASE, written in full precision."""
+"""Extended XYZ (``.xyz``, ``.extxyz``): the text format of ASE and QUIP.
+
+``level``, ``purpose``, ``charge`` and ``multiplicity`` (or ``spin``) are keys of the comment line.
+ASE reads the files and escapes the comment lines; the numbers are written here, because ASE rounds
+them to 8 decimals, and a rounded sample is another sample.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,75 +15,78 @@ import numpy as np
 from querist.core.answers import Dataset
 from querist.core.atoms import SYMBOLS
 from querist.core.batch import Array
-from querist.core.errors import ShapeError
-from querist.sources.formats.ase_frames import frame_of, iterate_file
-from querist.sources.formats.frames import ReadOptions, dataset_of, need_atoms
+from querist.core.errors import ConfigError
+from querist.sources.formats.ase_frames import extxyz_notes, read_extxyz_frames
+from querist.sources.formats.fields import Names, replacing
+from querist.sources.formats.frames import Frame, dataset_of, frames_of
+
+_KINDS = {"f": "R", "i": "I", "u": "I", "b": "L"}
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
 
-def read(path: Path, options: ReadOptions) -> Dataset:
-    """Read all structures; energy, forces and stress as ASE knows them, or by ``outputs``.
+def read(path: Path, *, inputs: Names = None, outputs: Names = None) -> Dataset:
+    """Read all frames.
 
-    A ``virial`` without a stress becomes one, ``-virial / volume``. ``charge``, ``multiplicity``,
-    ``purpose`` and ``level`` are read from the comment line.
+    Args:
+        path: Of the file.
+        inputs: Where charge or multiplicity stand under other names, as ``{"charge": "q"}``.
+        outputs: Labels to take, as ``{"energy": "REF_energy", "forces": "REF_forces"}``; by default
+            energy, forces and stress (or virial).
 
     Raises:
-        ShapeError: If the file cannot be read, or labels are missing.
+        ConfigError: If it cannot be read, or a label is missing.
+        MissingExtra: If ASE is not installed.
     """
-    try:
-        frames = [frame_of(a, a.info, options) for a in iterate_file(path, "extxyz")]
-    except (ValueError, KeyError, IndexError, OSError) as error:
-        raise ShapeError(f"{path} cannot be read as extended XYZ: {error}") from error
-    return dataset_of(frames, str(path))
+    return dataset_of(path, read_extxyz_frames(path), inputs, outputs)
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Write all structures with all labels, so that reading gives the same numbers.
-
-    Labels by atom become columns, others stand in the comment line.
+    """Write a frame a label.
 
     Raises:
-        ShapeError: If the samples are no atoms.
+        ConfigError: If the inputs are not atoms, or a label has a shape that no frame can hold.
+        MissingExtra: If ASE is not installed.
     """
-    need_atoms(dataset, "extended XYZ")
-    with path.open("w", encoding="utf-8") as file:
-        for index in range(len(dataset)):
-            file.writelines(f"{line}\n" for line in _frame(dataset, index))
+    with replacing(path) as hidden, hidden.open("w", encoding="utf-8") as file:
+        for frame in frames_of(dataset, "extended XYZ"):
+            file.write(_text(frame))
 
 
-def _frame(dataset: Dataset, index: int) -> Iterator[str]:
-    held, labels = dataset.inputs.arrays(index), dataset.outputs.arrays(index)
-    count = len(held["numbers"])
-    by_atom = {n: v for n, v in labels.items() if _is_by_atom(n, v, count)}
-    about = [f"{name}={_words(value)}" for name, value in labels.items() if name not in by_atom]
-    about += [f"{n}={_words(held[n])}" for n in ("charge", "multiplicity") if n in held]
-    if "cell" in held:
-        pbc = " ".join("T" if periodic else "F" for periodic in held["pbc"])
-        about = [f"Lattice={_words(held['cell'])}", f'pbc="{pbc}"', *about]
-    columns = "".join(f":{n}:R:{v.size // count}" for n, v in by_atom.items())
-    about.append(f"purpose={dataset.purposes[index]}")
-    if dataset.levels[index]:
-        about.append(f'level="{_escaped(dataset.levels[index])}"')
-    yield str(count)
-    yield " ".join((f"Properties=species:S:1:pos:R:3{columns}", *about))
-    rows = [held["positions"], *(v.reshape(count, -1) for v in by_atom.values())]
-    for number, *values in zip(held["numbers"], *rows, strict=True):
-        numbers = " ".join(repr(float(x)) for x in np.concatenate(values))
-        yield f"{SYMBOLS[int(number)]} {numbers}"
+def _text(frame: Frame) -> str:
+    by_atom = {name: v for name, v in frame.values.items() if _is_by_atom(v, len(frame.numbers))}
+    notes = {name: value for name, value in frame.values.items() if name not in by_atom}
+    for name in frame.values:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"extended XYZ cannot name a field {name!r}; rename it.")
+    columns = {"pos": frame.positions, **by_atom}
+    about = [f"Properties=species:S:1:{':'.join(_property(n, v) for n, v in columns.items())}"]
+    if frame.cell.any():
+        about.insert(0, f'Lattice="{_row(frame.cell.reshape(-1))}"')
+    about.append(extxyz_notes({**notes, "pbc": frame.pbc}))
+    table = [np.asarray(value).reshape(len(frame.numbers), -1) for value in columns.values()]
+    lines = [str(len(frame.numbers)), " ".join(about)]
+    for index, number in enumerate(frame.numbers):
+        lines.append(" ".join([SYMBOLS[number], *(_row(values[index]) for values in table)]))
+    return "\n".join([*lines, ""])
 
 
-def _is_by_atom(name: str, value: Array, count: int) -> bool:
-    return name == "forces" or (name != "stress" and value.ndim > 0 and len(value) == count)
+def _is_by_atom(value: object, atoms: int) -> bool:
+    return (
+        isinstance(value, np.ndarray)
+        and value.ndim in (1, 2)
+        and len(value) == atoms
+        and value.dtype.kind in _KINDS
+    )
 
 
-def _words(value: Array) -> str:
-    # Extended XYZ, like Fortran, runs through a matrix by columns; lattices and stresses are told
-    # by rows of vectors, and stresses are symmetric.
-    if value.ndim == 0:
-        return repr(value.item())
-    return '"' + " ".join(repr(x) for x in value.reshape(-1).tolist()) + '"'
+def _property(name: str, value: Array) -> str:
+    width = value.shape[1] if value.ndim == 2 else 1
+    return f"{name}:{_KINDS[value.dtype.kind]}:{width}"
 
 
-def _escaped(text: str) -> str:
-    if "\n" in text or "\r" in text:
-        raise ShapeError(f"extended XYZ cannot hold a level of theory of several lines: {text!r}.")
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+def _row(values: Array) -> str:
+    return " ".join(_item(value) for value in values.tolist())
+
+
+def _item(value: object) -> str:
+    return ("F", "T")[value] if isinstance(value, bool) else repr(value)

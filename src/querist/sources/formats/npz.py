@@ -1,144 +1,149 @@
-"""NumPy archives: plain ``(n, ...)`` arrays where samples have one shape, packed where not.
+"""NumPy archives (``.npz``), never with pickle.
 
-Written uniform: one array a field under its own name, so that ``numpy.load`` is all that anybody
-needs. Written ragged: a batch as :func:`querist.core.events.pack_batch` flattens it, with the
-prefixes ``in/`` and ``out/``. In both, ``querist/about`` says which fields are inputs and which
-are outputs. Nothing is ever pickled or unpickled.
+As written here: ``input.<name>`` and ``output.<name>`` hold ``(n, ...)`` arrays where all samples
+have one shape; otherwise ``input.<name>/data``, ``/offsets`` and ``/shapes`` hold them back to back
+(:func:`querist.core.events.pack_batch`). ``purpose`` and ``level`` are ``(n,)`` texts.
 """
 
 from __future__ import annotations
 
-import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from querist.core.answers import Dataset
-from querist.core.atoms import INPUTS
-from querist.core.batch import Array, Batch
-from querist.core.errors import ShapeError
+from querist.core.batch import Array, Batch, Column
+from querist.core.errors import ConfigError, ShapeError
 from querist.core.events import pack_batch, unpack_batch
-from querist.sources.formats.frames import OUTPUTS, ReadOptions, renamed
-from querist.sources.formats.units import converted
+from querist.sources.formats.fields import Names, choose, labelled, replacing
 
-OWN = "querist/"
-SGDML = {"numbers": "z", "positions": "R", "energy": "E", "forces": "F"}
-"""The names in archives of sGDML and of the MD17 sets."""
+_PACKED = ("/data", "/offsets", "/shapes")
 
 
-def read(path: Path, options: ReadOptions) -> Dataset:
-    """Read an archive, whether written here or elsewhere.
+def read(
+    path: Path,
+    *,
+    inputs: Names = None,
+    outputs: Names = None,
+    shared: Sequence[str] = (),
+    scale: Mapping[str, float] | None = None,
+) -> Dataset:
+    """Read an archive.
 
-    From elsewhere it holds ``(n, ...)`` arrays; fields are told by ``inputs`` and ``outputs``, by
-    the names of the atoms schema, or by those of sGDML (with the units that the file names).
+    Args:
+        path: Of the file.
+        inputs: Which arrays are inputs: names, or our name -> the file's.
+        outputs: Which arrays are outputs, likewise.
+        shared: Our names of arrays that stand once for all samples (the elements of one molecule).
+        scale: Our name -> factor to our unit (0.0433641 for kcal/mol to eV).
 
     Raises:
-        ShapeError: If inputs cannot be told from outputs, a field is missing, or one is pickled.
+        ConfigError: If it is no archive, holds Python objects, or lacks an array.
     """
-    arrays = _arrays(path)
-    if f"{OWN}about" in arrays and options.inputs is None and options.outputs is None:
-        return _own(arrays)
-    if options.inputs is None and options.outputs is None and set(SGDML.values()) <= set(arrays):
-        return _sgdml(arrays)
-    return _foreign(path, arrays, options)
-
-
-def _arrays(path: Path) -> dict[str, Array]:
+    arrays = _load(path)
+    keys = {_base(key) for key in arrays} - {"purpose", "level", "input.", "output."}
+    chosen = choose(path, keys, inputs, outputs)
+    count = _count(arrays, [k for part in chosen for our, k in part.items() if our not in shared])
+    made = []
+    for part in chosen:
+        columns = {}
+        for our, key in part.items():
+            column = _column(path, arrays, key, count if our in shared else None)
+            columns[our] = _scaled(column, (scale or {}).get(our, 1.0))
+        made.append(columns)
+    uris = unpack_batch(arrays, "input.").uris if "input./uris" in arrays else None
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
-    except ValueError as error:
-        raise ShapeError(
-            f"{path} holds Python objects, which are not loaded from files ({error}); save ragged "
-            "data with querist, or one file a shape."
+        batches = Batch(made[0], uris=uris), Batch(made[1])
+    except ShapeError as error:
+        raise ConfigError(
+            f"{path}: {error} Arrays that stand once for all samples are named with shared=[...]."
         ) from error
-
-
-def _own(arrays: Mapping[str, Array]) -> Dataset:
-    about = json.loads(str(arrays[f"{OWN}about"]))
-    if about["packed"]:
-        inputs, outputs = unpack_batch(arrays, "in/"), unpack_batch(arrays, "out/")
-    else:
-        inputs, outputs = (
-            Batch.stack(**{name: arrays[name] for name in about[kind]})
-            for kind in ("inputs", "outputs")
-        )
-    uris = tuple(str(uri) or None for uri in arrays.get(f"{OWN}uris", ()))
-    return Dataset(
-        Batch(inputs.columns, None, uris or None),
-        outputs,
-        tuple(str(purpose) for purpose in arrays[f"{OWN}purposes"]),
-        tuple(str(level) for level in arrays[f"{OWN}levels"]),
-        int(about["version"]),
-    )
-
-
-def _sgdml(arrays: Mapping[str, Array]) -> Dataset:
-    count = len(arrays["R"])
-    inputs = {
-        "numbers": np.tile(np.asarray(arrays["z"], np.int64), (count, 1)),
-        "positions": np.asarray(arrays["R"], np.float64),
-    }
-    outputs = {
-        "energy": np.asarray(arrays["E"], np.float64).reshape(count),
-        "forces": np.asarray(arrays["F"], np.float64),
-    }
-    dataset = Dataset(Batch.stack(**inputs), Batch.stack(**outputs))
-    # The format's defaults; files say it where they differ.
-    energy, length = _text(arrays, "e_unit", "kcal/mol"), _text(arrays, "r_unit", "Ang")
-    return converted(dataset, energy, "Angstrom" if length.lower().startswith("ang") else length)
-
-
-def _text(arrays: Mapping[str, Array], name: str, otherwise: str) -> str:
-    value: Any = arrays[name].item() if name in arrays else otherwise
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _foreign(path: Path, arrays: Mapping[str, Array], options: ReadOptions) -> Dataset:
-    inputs = renamed(options.inputs) or {name: name for name in INPUTS if name in arrays}
-    outputs = renamed(options.outputs) or {name: name for name in OUTPUTS if name in arrays}
-    if not inputs or not outputs:
-        raise ShapeError(
-            f"{path}: give inputs= and outputs= to tell samples from labels; it has "
-            f"{sorted(arrays)}."
-        )
-    missing = sorted({*inputs.values(), *outputs.values()} - set(arrays))
-    if missing:
-        raise ShapeError(f"{path} has no field {missing[0]!r}; it has {sorted(arrays)}.")
-    taken = {name: arrays[key] for name, key in inputs.items()}
-    if "numbers" in taken and taken["numbers"].ndim == 1 and "positions" in taken:
-        taken["numbers"] = np.tile(taken["numbers"], (len(taken["positions"]), 1))
-    labels = {name: arrays[key] for name, key in outputs.items()}
-    return Dataset(Batch.stack(**taken), Batch.stack(**labels))
+    return labelled(path, *batches, arrays.get("purpose", ()), arrays.get("level", ()))
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Write an archive, plain where all samples have one shape."""
-    inputs, outputs = dataset.inputs, dataset.outputs
-    columns = [*inputs.columns.values(), *outputs.columns.values()]
-    shared = set(inputs.columns) & set(outputs.columns)
-    strange = [n for n in (*inputs.columns, *outputs.columns) if n.startswith(OWN) or "/" in n]
-    packed = bool(shared or strange) or not all(column.is_uniform for column in columns)
-    if packed:
-        arrays = {**pack_batch(inputs, "in/"), **pack_batch(outputs, "out/")}
-    else:
-        arrays = {name: batch[name] for batch in (inputs, outputs) for name in batch.columns}
-    about = {
-        "packed": packed,
-        "inputs": list(inputs.columns),
-        "outputs": list(outputs.columns),
-        "version": dataset.version,
-    }
-    arrays[f"{OWN}about"] = np.array(json.dumps(about))
-    arrays[f"{OWN}purposes"] = np.array(dataset.purposes, np.str_)
-    arrays[f"{OWN}levels"] = np.array(dataset.levels, np.str_)
-    if inputs.uris is not None:
-        arrays[f"{OWN}uris"] = np.array([uri or "" for uri in inputs.uris], np.str_)
-    # Not np.savez: a field may bear the name of one of its parameters.
-    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
-        for name, value in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, value, allow_pickle=False)
+    """Write an archive."""
+    arrays = {**_pack(dataset.inputs, "input."), **_pack(dataset.outputs, "output.")}
+    arrays |= {"purpose": np.array(dataset.purposes), "level": np.array(dataset.levels)}
+    with replacing(path) as hidden, hidden.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _pack(batch: Batch, prefix: str) -> dict[str, Array]:
+    uniform = {name: column for name, column in batch.columns.items() if column.is_uniform}
+    ragged = {name: column for name, column in batch.columns.items() if name not in uniform}
+    packed = pack_batch(Batch(ragged, uris=batch.uris), prefix)
+    return packed | {f"{prefix}{name}": column.uniform for name, column in uniform.items()}
+
+
+def _load(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ConfigError(f"{path} holds one array, not an archive of named ones (.npz).")
+            return {key: archive[key] for key in archive.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as an archive of arrays ({error}). Arrays of Python objects "
+            "are refused, because reading them runs the code of whoever wrote them; save numbers."
+        ) from error
+
+
+def _base(key: str) -> str:
+    """The name of an array, or of the three that hold a packed one."""
+    head, slash, tail = key.rpartition("/")
+    return head if slash + tail in _PACKED or slash + tail == "/uris" else key
+
+
+def _count(arrays: Mapping[str, Array], keys: Sequence[str]) -> int:
+    for key in keys:
+        if key in arrays and arrays[key].ndim:
+            return len(arrays[key])
+        if f"{key}/offsets" in arrays:
+            return len(arrays[f"{key}/offsets"]) - 1
+    return 1
+
+
+def _column(path: Path, arrays: Mapping[str, Array], key: str, repeat: int | None) -> Column:
+    if key not in arrays:
+        return _unpacked(path, arrays, key)
+    values = arrays[key]
+    if repeat is not None:
+        values = np.broadcast_to(values, (repeat, *values.shape))
+    try:
+        return Column.stack(values, key)
+    except ShapeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _unpacked(path: Path, arrays: Mapping[str, Array], key: str) -> Column:
+    missing = [key + part for part in _PACKED if key + part not in arrays]
+    if missing:
+        raise ConfigError(f"{path} lacks {missing}, which belong to the packed array {key!r}.")
+    column = unpack_batch({f"x{part}": arrays[key + part] for part in _PACKED}).columns["x"]
+    _check_packed(path, key, column)
+    return column
+
+
+def _check_packed(path: Path, key: str, column: Column) -> None:
+    """Offsets and shapes of a foreign file must fit, or views would be taken of other samples."""
+    flat = column.data.ndim == 1 and column.offsets.ndim == 1 and column.shapes.ndim == 2
+    sizes = column.shapes.prod(axis=1) if flat else None
+    fits = (
+        sizes is not None
+        and len(column.offsets) == len(column.shapes) + 1
+        and column.offsets[0] == 0
+        and column.offsets[-1] == len(column.data)
+        and bool((column.shapes >= 0).all())
+        and bool((np.diff(column.offsets) == sizes).all())
+    )
+    if not fits:
+        raise ConfigError(f"{path}: offsets and shapes of {key!r} do not fit its data.")
+
+
+def _scaled(column: Column, factor: float) -> Column:
+    if factor == 1.0:
+        return column
+    return Column(column.data.astype(np.float64) * factor, column.offsets, column.shapes)

@@ -1,141 +1,150 @@
-"""Parquet: one row a sample, one column a field, readable by pandas, Polars, DuckDB ...
+"""Apache Parquet (``.parquet``), a row a sample.
 
-A scalar is a plain column, a vector a list. An array of more axes is a flat list with its shape
-beside it, in a column of the same name with ``.shape`` at its end. Inputs are named ``in/...``,
-outputs ``out/...``; ``purpose`` and ``level`` have columns of their own.
+As written here, ``input.<name>`` and ``output.<name>`` hold numbers or texts, or lists of them: an
+array in C order, whose shape is in the list ``<column>.shape``. ``purpose`` and ``level`` are
+texts. Nested lists of other programs are read as arrays too.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from querist.core.answers import Dataset
 from querist.core.batch import Array, Batch, Column
-from querist.core.errors import ShapeError, require
-from querist.sources.formats.frames import ReadOptions, renamed
+from querist.core.errors import ConfigError, ShapeError, require
+from querist.sources.formats.fields import Names, choose, labelled, replacing
 
-SHAPE = ".shape"
+_NEEDED_FOR = "reading and writing Parquet"
+_SHAPE = ".shape"
 
 
-def read(path: Path, options: ReadOptions) -> Dataset:
-    """Read a file written here, or with ``inputs`` and ``outputs`` any other.
+def read(path: Path, *, inputs: Names = None, outputs: Names = None) -> Dataset:
+    """Read a file.
+
+    Args:
+        path: Of the file.
+        inputs: Which columns are inputs: names, or our name -> the file's.
+        outputs: Which columns are outputs, likewise.
 
     Raises:
-        ShapeError: If inputs cannot be told from outputs, or a column is missing, holds nulls, or
-            has a type that is no array of numbers, booleans or text.
+        ConfigError: If it cannot be read, or a column or value is missing or no array.
         MissingExtra: If pyarrow is not installed.
     """
-    table = require("pyarrow.parquet", "parquet", "Parquet").read_table(path)
-    names = table.column_names
-    inputs, outputs = (
-        renamed(given)
-        or {n.removeprefix(p): n for n in names if n.startswith(p) and not _shape(n, names)}
-        for given, p in ((options.inputs, "in/"), (options.outputs, "out/"))
-    )
-    if not inputs or not outputs:
-        raise ShapeError(f"{path}: give inputs= and outputs=; it has the columns {names}.")
-    missing = sorted({*inputs.values(), *outputs.values()} - set(names))
-    if missing:
-        raise ShapeError(f"{path} has no column {missing[0]!r}; it has {names}.")
-    return Dataset(
-        Batch({n: _column(table, key) for n, key in inputs.items()}, None, _uris(table)),
-        Batch({n: _column(table, key) for n, key in outputs.items()}),
-        tuple(table["purpose"].to_pylist()) if "purpose" in names else (),
-        tuple(table["level"].to_pylist()) if "level" in names else (),
-        _version(table),
-    )
-
-
-def _shape(name: str, names: list[str]) -> bool:
-    return name.endswith(SHAPE) and name.removesuffix(SHAPE) in names
-
-
-def _version(table: Any) -> int:
-    about = (table.schema.metadata or {}).get(b"querist")
-    return int(json.loads(about)["version"]) if about else -1
-
-
-def _uris(table: Any) -> tuple[str | None, ...] | None:
-    return tuple(table["uri"].to_pylist()) if "uri" in table.column_names else None
-
-
-def _column(table: Any, name: str) -> Column:
-    held = table[name].combine_chunks()
-    if held.null_count:
-        raise ShapeError(f"the column {name!r} holds {held.null_count} nulls; drop those rows.")
-    count = len(held)
-    kind = str(held.type)
-    if not kind.startswith(("list", "large_list", "fixed_size_list")):
-        return Column.stack(_numbers(held, name), name) if count else _empty(0)
-    values = held.flatten()
-    lengths = np.asarray(held.value_lengths().to_numpy(zero_copy_only=False), np.int64)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    shapes = lengths[:, None]
-    if f"{name}{SHAPE}" in table.column_names:
-        beside = table[f"{name}{SHAPE}"].combine_chunks()
-        shapes = np.asarray(beside.flatten().to_numpy(zero_copy_only=False), np.int64)
-        shapes = shapes.reshape(count, -1)
-    return Column(_numbers(values, name), offsets, shapes)
-
-
-def _empty(axes: int) -> Column:
-    return Column(np.zeros(0), np.zeros(1, np.int64), np.zeros((0, axes), np.int64))
-
-
-def _numbers(values: Any, name: str) -> Array:
-    if str(values.type) in ("string", "large_string"):
-        return np.array(values.to_pylist(), np.str_)
-    array = np.array(values.to_numpy(zero_copy_only=False))
-    if array.dtype.hasobject or array.dtype.kind in "mM":
-        raise ShapeError(
-            f"the column {name!r} has the type {values.type}; only numbers, booleans, text and "
-            "lists of these can be read."
-        )
-    return array
+    table = _table(path)
+    names = set(table.column_names)
+    shapes = {name for name in names if name.endswith(_SHAPE) and name[: -len(_SHAPE)] in names}
+    chosen = choose(path, names - shapes - {"purpose", "level", "input.uri"}, inputs, outputs)
+    made: list[dict[str, Column]] = [
+        {our: _column(path, table, key) for our, key in part.items()} for part in chosen
+    ]
+    uris = _texts(table, "input.uri")
+    batch = Batch(made[0], uris=tuple(uri or None for uri in uris) if uris else None)
+    return labelled(path, batch, Batch(made[1]), _texts(table, "purpose"), _texts(table, "level"))
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Write a file, compressed with zstd.
+    """Write a file.
 
     Raises:
-        ShapeError: If a field has a dtype that Parquet does not know (complex numbers ...).
+        ConfigError: If a field's dtype has no counterpart in Parquet.
         MissingExtra: If pyarrow is not installed.
     """
-    arrow, parquet = (require(m, "parquet", "Parquet") for m in ("pyarrow", "pyarrow.parquet"))
+    arrow = require("pyarrow", "parquet", _NEEDED_FOR)
+    parquet = require("pyarrow.parquet", "parquet", _NEEDED_FOR)
     columns: dict[str, Any] = {}
-    for prefix, batch in (("in/", dataset.inputs), ("out/", dataset.outputs)):
+    for prefix, batch in (("input", dataset.inputs), ("output", dataset.outputs)):
         for name, column in batch.columns.items():
-            columns |= _arrow(arrow, f"{prefix}{name}", column)
-    columns["purpose"] = arrow.array(dataset.purposes, arrow.string())
-    columns["level"] = arrow.array(dataset.levels, arrow.string())
+            columns |= _arrow_columns(arrow, f"{prefix}.{name}", column)
     if dataset.inputs.uris is not None:
-        columns["uri"] = arrow.array(dataset.inputs.uris, arrow.string())
-    table = arrow.table(columns)
-    about = json.dumps({"format": 1, "version": dataset.version})
-    parquet.write_table(table.replace_schema_metadata({"querist": about}), path, compression="zstd")
+        columns["input.uri"] = [uri or "" for uri in dataset.inputs.uris]
+    columns |= {"purpose": list(dataset.purposes), "level": list(dataset.levels)}
+    with replacing(path) as hidden:
+        parquet.write_table(arrow.table(columns), hidden)
 
 
-def _arrow(arrow: Any, name: str, column: Column) -> dict[str, Any]:
+def _arrow_columns(arrow: Any, name: str, column: Column) -> Mapping[str, Any]:
     try:
-        values = arrow.array(column.data)
-    except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError, arrow.ArrowTypeError) as error:
-        raise ShapeError(
+        # Not from NumPy for texts: its fixed width would be kept as padding.
+        text = column.data.dtype.kind == "U"
+        values = arrow.array(column.data.tolist() if text else column.data)
+    except (arrow.ArrowException, ValueError, NotImplementedError) as error:
+        raise ConfigError(
             f"Parquet cannot hold {name!r} of dtype {column.data.dtype} ({error}); write npz."
         ) from error
-    axes = column.shapes.shape[1]
-    if axes == 0:
+    if column.shapes.shape[1] == 0:
         return {name: values}
-    lists = arrow.LargeListArray.from_arrays(arrow.array(column.offsets), values)
-    if axes == 1:
-        return {name: lists}
-    return {name: lists, f"{name}{SHAPE}": _shape_lists(arrow, column.shapes)}
+    lists = arrow.LargeListArray.from_arrays(column.offsets, values)
+    return {name: lists, name + _SHAPE: arrow.array(column.shapes.tolist())}
 
 
-def _shape_lists(arrow: Any, shapes: NDArray[np.int64]) -> Any:
-    offsets = np.arange(len(shapes) + 1, dtype=np.int64) * shapes.shape[1]
-    return arrow.LargeListArray.from_arrays(arrow.array(offsets), arrow.array(shapes.reshape(-1)))
+def _table(path: Path) -> Any:
+    arrow = require("pyarrow", "parquet", _NEEDED_FOR)
+    parquet = require("pyarrow.parquet", "parquet", _NEEDED_FOR)
+    try:
+        return parquet.read_table(path)
+    except (arrow.ArrowException, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as Parquet ({error}).") from error
+
+
+def _texts(table: Any, name: str) -> list[str]:
+    return [str(v or "") for v in table[name].to_pylist()] if name in table.column_names else []
+
+
+def _column(path: Path, table: Any, name: str) -> Column:
+    arrow = require("pyarrow", "parquet", _NEEDED_FOR)
+    held = table[name].combine_chunks()
+    if isinstance(held, arrow.ChunkedArray):  # a table without rows
+        held = arrow.array([], held.type)
+    values, depth = held, 0
+    offsets = None
+    while _is_list(arrow, values.type):
+        _require_full(path, name, values)
+        offsets = _offsets(values) if depth == 0 else offsets
+        values, depth = values.flatten(), depth + 1
+    _require_full(path, name, values)
+    data = _numpy(path, name, values)
+    if offsets is None:
+        return Column.stack(data, name)
+    try:
+        if name + _SHAPE in table.column_names:
+            return _shaped(name, data, offsets, table[name + _SHAPE].to_pylist())
+        if depth == 1:
+            return Column(data, offsets, np.diff(offsets)[:, None])
+        return Column.of([np.array(row, data.dtype) for row in held.to_pylist()], name)
+    except ValueError as error:  # ShapeError is one
+        raise ConfigError(f"{path}: the lists in {name!r} are no arrays ({error}).") from error
+
+
+def _is_list(arrow: Any, kind: Any) -> bool:
+    types = arrow.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _offsets(values: Any) -> Any:
+    lengths = values.value_lengths().to_numpy(zero_copy_only=False)
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _require_full(path: Path, name: str, values: Any) -> None:
+    if values.null_count:
+        raise ConfigError(f"{path}: {values.null_count} values of {name!r} are missing (null).")
+
+
+def _numpy(path: Path, name: str, values: Any) -> Array:
+    data: Array = values.to_numpy(zero_copy_only=False)
+    if data.dtype.hasobject:
+        if not all(isinstance(value, str) for value in data):
+            raise ConfigError(f"{path}: {name!r} holds {values.type}, not numbers or texts.")
+        data = data.astype(str) if len(data) else np.zeros(0, "U1")
+    return data
+
+
+def _shaped(name: str, data: Array, offsets: Any, shapes: list[Any]) -> Column:
+    kept = np.array(shapes, np.int64).reshape(len(shapes), -1)
+    if (kept < 0).any() or (kept.prod(axis=1) != np.diff(offsets)).any():
+        raise ShapeError(f"{name + _SHAPE!r} does not fit")
+    return Column(data, offsets, kept)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from querist.core.answers import Dataset
 from querist.core.batch import Batch, Column
 from querist.core.errors import ConfigError
@@ -50,7 +52,9 @@ def converted(dataset: Dataset, energy: str = "eV", length: str = "A") -> Datase
 
 def _scaled(batch: Batch, factors: Mapping[str, float]) -> Batch:
     columns = {
-        name: Column(column.data * factors[name], column.offsets, column.shapes)
+        name: Column(
+            np.asarray(column.data, np.float64) * factors[name], column.offsets, column.shapes
+        )
         if name in factors
         else column
         for name, column in batch.columns.items()
