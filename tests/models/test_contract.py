@@ -67,7 +67,7 @@ SKLEARN = (
 )
 TORCH = (
     # Rounding grows over the epochs; tests/models/test_torch_ensemble.py compares a few closely.
-    ModelCase("TorchEnsemble", lambda: TorchEnsemble(members=3, schedule=QUICK), tolerance=0.2),
+    ModelCase("TorchEnsemble", lambda: TorchEnsemble(members=3, schedule=QUICK), tolerance=1e-3),
     ModelCase(
         "TorchEnsemble, by member",
         lambda: TorchEnsemble(members=2, schedule=QUICK, joint=False),

@@ -82,10 +82,9 @@ class Fields:
         """The fields that an ``(n, width)`` matrix holds."""
         starts = np.cumsum(self.widths)[:-1]
         parts = np.split(matrix, starts, axis=1)
-        named = zip(self.names, self.shapes, parts, strict=True)
-        return Batch(
-            {name: Column.stack(part.reshape(-1, *shape), name) for name, shape, part in named}
-        )
+        shapes = [(len(matrix), *shape) for shape in self.shapes]
+        named = zip(self.names, shapes, parts, strict=True)
+        return Batch({name: Column.stack(part.reshape(shape), name) for name, shape, part in named})
 
     def metadata(self) -> list[list[Any]]:
         """What JSON can hold; :meth:`from_metadata` reads it back."""

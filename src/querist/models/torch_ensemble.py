@@ -142,7 +142,9 @@ class TorchEnsemble:
         stack = backend.Stack(modules, self.device or "cpu")
         rngs = [np.random.default_rng([request.seed, member, 1]) for member in members]
         rows = backend.Rows(*scaled, rngs, self.bootstrap)
-        with backend.seeded(int(rngs[0].integers(2**31)), stack.device):
+        # For dropout, of a member by itself; the members' own streams must stay untouched.
+        noise = np.random.default_rng([request.seed, members[0], 2]).integers(2**31)
+        with backend.seeded(int(noise), stack.device):
             return backend.train(stack, rows, self.schedule, request.should_stop)
 
     def load(self, state: ModelState) -> None:

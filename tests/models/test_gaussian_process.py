@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+
+from querist.core.answers import Dataset
+from querist.core.batch import Batch
+from querist.core.errors import ConfigError, RunError
+from querist.core.roles import FitRequest
+from querist.models.gaussian_process import GaussianProcess, log_likelihood
+from querist.models.kernels import KERNELS
+
+THETA = np.array([0.2, 0.1, -0.3, 0.5, -2.0])
+
+
+def problem(count: int = 25) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(count, 3))
+    return X, np.sin(X[:, 0]) + 0.3 * X[:, 1] ** 2 + 0.05 * rng.standard_normal(count)
+
+
+def reference(name: str) -> object:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
+
+    shape = RBF([1.0] * 3) if name == "rbf" else Matern([1.0] * 3, nu=2.5)
+    kernel = (ConstantKernel() * shape + WhiteKernel()).clone_with_theta(THETA)
+    return GaussianProcessRegressor(kernel, optimizer=None, alpha=0.0)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_gradient_of_the_likelihood(kernel: str) -> None:
+    X, y = problem()
+    apart = check_grad(
+        lambda t: log_likelihood(kernel, X, y, t)[0],
+        lambda t: log_likelihood(kernel, X, y, t)[1],
+        THETA,
+    )
+    assert apart < 1e-5 * np.linalg.norm(log_likelihood(kernel, X, y, THETA)[1])
+
+
+@pytest.mark.sklearn
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_likelihood_is_that_of_scikit_learn(kernel: str) -> None:
+    pytest.importorskip("sklearn")
+    X, y = problem()
+    other = reference(kernel).fit(X, y).log_marginal_likelihood(THETA)
+    np.testing.assert_allclose(log_likelihood(kernel, X, y, THETA)[0], other, rtol=1e-10)
+
+
+@pytest.mark.sklearn
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("noisy", [False, True])
+def test_predictions_are_those_of_scikit_learn(kernel: str, noisy: bool) -> None:
+    pytest.importorskip("sklearn")
+    X, y = problem()
+    model = GaussianProcess(kernel=kernel, noisy=noisy)
+    state = model.fit(Dataset(Batch.stack(x=X), Batch.stack(y=y)), FitRequest()).state
+    model.load(state)
+    other = reference(kernel)
+    theta = state.arrays["theta"][0]
+    other.kernel = other.kernel.clone_with_theta(theta)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of values at its bounds
+        other.fit(state.arrays["X"], (y - y.mean()) / y.std())
+        new = np.random.default_rng(1).normal(size=(9, 3))
+        scaled = (new - X.mean(axis=0)) / X.std(axis=0)
+        mean, std = other.predict(scaled, return_std=True)
+    if not noisy:
+        std = np.sqrt(std**2 - np.exp(theta[-1]))
+    said = model.predict(Batch.stack(x=new))
+    np.testing.assert_allclose(said.mean["y"], mean * y.std() + y.mean(), rtol=1e-7)
+    np.testing.assert_allclose(said.std["y"], std * y.std(), rtol=1e-5)
+
+
+def test_search_raises_the_likelihood_and_starts_from_the_previous() -> None:
+    X, y = problem(40)
+    data, model = Dataset(Batch.stack(x=X), Batch.stack(y=y)), GaussianProcess()
+    calls: list[int] = []
+
+    def count() -> bool:
+        calls.append(1)
+        return False
+
+    first = model.fit(data, FitRequest(should_stop=count))
+    cold, calls[:] = len(calls), []
+    again = model.fit(data, FitRequest(previous=first.state, should_stop=count))
+    assert len(calls) < cold / 2
+    assert again.metrics["evidence"] >= first.metrics["evidence"] - 1e-3
+    stopped = model.fit(data, FitRequest(should_stop=lambda: True))
+    assert stopped.metrics["evidence"] < first.metrics["evidence"] - 0.1
+
+
+def test_each_input_has_its_length_and_each_output_its_own() -> None:
+    rng = np.random.default_rng(2)
+    X = rng.uniform(-1, 1, (60, 2))
+    data = Dataset(Batch.stack(x=X), Batch.stack(y=np.sin(4 * X), z=X[:, 0]))
+    theta = GaussianProcess(kernel="rbf").fit(data, FitRequest()).state.arrays["theta"]
+    assert theta.shape == (3, 4)
+    first, second = np.exp(theta[:2, 1:3])
+    assert first[1] > 5 * first[0]
+    assert second[0] > 5 * second[1]
+
+
+def test_rows_beyond_the_limit_are_left_out_and_told() -> None:
+    X, y = problem(50)
+    model = GaussianProcess(max_rows=20, tune_rows=15)
+    result = model.fit(Dataset(Batch.stack(x=X), Batch.stack(y=y)), FitRequest())
+    assert result.metrics["train.rows"] == 20
+    assert result.metrics["train.available"] == 50
+    assert result.state.arrays["X"].shape == (20, 3)
+
+
+def test_repeated_inputs_are_averaged() -> None:
+    x = np.repeat(np.linspace(-1, 1, 6), 3)
+    y = x + np.tile([-0.1, 0.0, 0.1], 6)
+    model = GaussianProcess()
+    model.load(model.fit(Dataset(Batch.stack(x=x), Batch.stack(y=y)), FitRequest()).state)
+    np.testing.assert_allclose(model.predict(Batch.stack(x=x)).mean["y"], x, atol=0.05)
+
+
+def test_states_of_another_kernel_are_refused() -> None:
+    X, y = problem()
+    state = GaussianProcess(kernel="rbf").fit(
+        Dataset(Batch.stack(x=X), Batch.stack(y=y)), FitRequest()
+    )
+    with pytest.raises(RunError, match="'matern52', but the state is of 'rbf'"):
+        GaussianProcess().load(state.state)
+    with pytest.raises(ConfigError):
+        GaussianProcess(max_rows=0)
