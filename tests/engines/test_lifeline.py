@@ -14,6 +14,7 @@ import pytest
 
 from querist.engines import lifeline
 
+SRC = str(Path(__file__).resolve().parents[2] / "src")
 POLITE = """
 import pathlib, signal, sys, time
 def leave(*_):
@@ -114,3 +115,38 @@ def test_a_warden_that_somebody_killed_is_missed_by_nobody() -> None:
     os.kill(pid, signal.SIGKILL)
     warden.watch(1, "mark")
     warden.close()
+
+
+PARENT = """
+import os, sys, time
+from querist.engines.lifeline import Warden
+warden = Warden(sys.argv[3])
+warden.watch(int(sys.argv[1]), sys.argv[2])
+if os.fork() == 0:  # holds the warden's pipe open
+    time.sleep(60)
+time.sleep(float(sys.argv[4]))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.kill
+def test_a_warden_notices_that_its_parent_was_killed(start, tmp_path: Path) -> None:
+    for number in range(4):  # while the warden begins, and while it waits
+        mark = lifeline.new_mark()
+        sleeper = start(STUBBORN, start_new_session=True)
+        scratch = tmp_path / f"scratch-{number}"
+        scratch.mkdir()
+        pause = str(0.3 * (number % 2))
+        command = [sys.executable, "-c", PARENT, str(sleeper.pid), mark, str(scratch), pause]
+        environment = {**os.environ, "PYTHONPATH": SRC, lifeline.MARK: lifeline.new_mark()}
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, start_new_session=True
+        ) as parent:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == b"ready\n"
+            parent.kill()
+            assert sleeper.wait(20) == -signal.SIGKILL
+            while scratch.exists():
+                time.sleep(0.002)
+            os.killpg(parent.pid, signal.SIGKILL)

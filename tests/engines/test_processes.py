@@ -377,9 +377,12 @@ def test_ctrl_c_does_not_reach_workers_and_sigterm_ends_them_in_order(
 
 def test_workers_outlive_the_thread_that_started_the_engine() -> None:
     engines = []
-    thread = threading.Thread(
-        target=lambda: engines.append(Watched(Processes(), [pool(handler="ContextHandler")]))
-    )
+
+    def begin() -> None:
+        engines.append(Watched(Processes(), [pool(handler="ContextHandler")]))
+        engines[0].joined(1)
+
+    thread = threading.Thread(target=begin)
     thread.start()
     thread.join()
     with engines[0] as watched:
@@ -461,3 +464,38 @@ def test_nothing_outlives_the_parent(tmp_path: Path, end: str) -> None:
         parent.wait(20)
     wait_for(lambda: not any(alive(pid) for pid in below | named))
     wait_for(lambda: not scratch.parent.exists())
+
+
+HOG = """
+import sys, time
+from querist.core.tasks import Task
+from querist.engines.processes import Processes
+from querist.testing.fakes import pool
+
+engine = Processes()
+engine.start([pool(handler="DyingHandler")])
+engine.submit(Task("hog", "work", "work", {"how": "hog", "pids": sys.argv[1]}))
+while True:
+    engine.events(None)
+"""
+
+
+@pytest.mark.kill
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the warden is needed for this")
+def test_a_worker_that_lets_no_thread_run_dies_with_its_parent_even_without_a_warden(
+    tmp_path: Path,
+) -> None:
+    script, note = tmp_path / "script.py", tmp_path / "pids"
+    script.write_text(HOG, encoding="utf-8")
+    command = [sys.executable, script, str(note)]
+    parent = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": SRC})
+    try:
+        wait_for(lambda: note.exists() and note.read_text())
+        worker = int(note.read_text())
+        (warden,) = children(parent.pid) - {worker}
+        os.kill(warden, signal.SIGKILL)
+        assert alive(worker)
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_for(lambda: not alive(worker))

@@ -13,6 +13,7 @@ only.
 import ctypes
 import os
 import secrets
+import select
 import shutil
 import signal
 import subprocess
@@ -172,26 +173,37 @@ def new_mark() -> str:
     return os.environ.get(MARK, "") + secrets.token_hex(8)
 
 
-def _lines(parent: int) -> Iterator[str]:
-    def on_signal(signum: int, frame: object) -> None:
-        del signum, frame
-        if os.getppid() != parent:
-            raise EOFError
-
+def _lines(parent: int) -> Iterator[bytes]:
+    """What the engine says, until it closes the pipe or its process is gone."""
     # The pipe alone is not enough: a fork of the parent that outlives it holds it open.
-    signal.signal(signal.SIGTERM, on_signal)
+    alarm, bell = os.pipe()
+    os.set_blocking(bell, False)
+    signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(signal.SIGTERM)
-    with suppress(EOFError):
-        if os.getppid() == parent:
-            yield from sys.stdin
+    os.set_blocking(0, False)
+    rest = b""
+    while True:
+        orphaned = os.getppid() != parent
+        if not orphaned and alarm in select.select([0, alarm], [], [])[0]:
+            os.read(alarm, 4096)
+            continue
+        try:
+            data = os.read(0, 65536)
+        except BlockingIOError:
+            data = b""
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
 
 
 def main(parent: int, scratch: str) -> None:
     """Wait for the end of ``parent``, then clean up."""
     watched: set[tuple[int, str]] = set()
     for line in _lines(parent):
-        sign, pid, mark = line.split()
+        sign, pid, mark = line.decode().split()
         (watched.add if sign == "+" else watched.discard)((int(pid), mark))
     if watched:
         end_marked({pid for pid, _ in watched}, {mark for _, mark in watched})

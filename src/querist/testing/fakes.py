@@ -157,7 +157,8 @@ class BrokenHandler:
 class DyingHandler:
     """Ends its process as ``payload["how"]`` says: "exit", "kill", "segfault", or not at all.
 
-    With ``payload["children"]`` it first starts commands that would outlive it.
+    "hog" sleeps in compiled code that keeps every other thread of the process from running. With
+    ``payload["children"]`` it first starts commands that would outlive it.
     """
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
@@ -173,6 +174,8 @@ class DyingHandler:
             os.kill(os.getpid(), signal.SIGKILL)
         if how == "segfault":
             ctypes.string_at(0)
+        if how == "hog":
+            ctypes.PyDLL(None).sleep(60)
         if "seconds" in task.payload:
             time.sleep(float(task.payload["seconds"]))
         return {"pid": os.getpid(), "children": pids}
