@@ -176,7 +176,7 @@ def test_a_damaged_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read as extended XYZ"):
         read(tmp_path / "a.xyz")
     (tmp_path / "b.xyz").write_text("")
-    with pytest.raises(ConfigError, match="b.xyz"):
+    with pytest.raises(ConfigError, match=r"b\.xyz"):
         read(tmp_path / "b.xyz")
 
 

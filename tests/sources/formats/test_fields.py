@@ -102,6 +102,12 @@ def test_files_with_other_inputs_are_not_joined() -> None:
         join(parts, ["a", "b"])
 
 
+def fail_after(path: Path, begin) -> None:
+    with replacing(path) as hidden:
+        begin(hidden)
+        raise KeyError
+
+
 def test_a_file_is_replaced_when_all_went_well(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("old")
@@ -109,14 +115,12 @@ def test_a_file_is_replaced_when_all_went_well(tmp_path: Path) -> None:
         hidden.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
-    with pytest.raises(KeyError), replacing(path) as hidden:
-        hidden.write_text("half")
-        raise KeyError
+    with pytest.raises(KeyError):
+        fail_after(path, lambda hidden: hidden.write_text("half"))
     assert (path.read_text(), os.listdir(tmp_path)) == ("new", ["a"])
 
 
 def test_a_folder_half_made_is_removed(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), replacing(tmp_path / "a") as hidden:
-        (hidden / "b").mkdir(parents=True)
-        raise KeyError
+    with pytest.raises(KeyError):
+        fail_after(tmp_path / "a", lambda hidden: (hidden / "b").mkdir(parents=True))
     assert os.listdir(tmp_path) == []

@@ -74,18 +74,35 @@ def test_uris_come_back(tmp_path: Path) -> None:
 
 def test_a_molecule_of_another_program_with_its_units(tmp_path: Path, rng) -> None:
     R, F, E = rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 1))
-    np.savez(tmp_path / "md.npz", z=np.array([8, 1], np.uint8), R=R, F=F, E=E)
+    np.savez(tmp_path / "md.npz", nuclear_charges=np.array([8, 1], np.uint8), coords=R, f=F, e=E)
     found = read(
         tmp_path / "md.npz",
-        inputs={"numbers": "z", "positions": "R"},
-        outputs={"energy": "E", "forces": "F"},
+        inputs={"numbers": "nuclear_charges", "positions": "coords"},
+        outputs={"energy": "e", "forces": "f"},
         shared=["numbers"],
-        scale={"energy": 2.0, "forces": 0.5},
+        energy_unit="kcal/mol",
+        length_unit="Bohr",
     )
     assert found.inputs["numbers"].tolist() == [[8, 1]] * 4
-    np.testing.assert_array_equal(found.outputs["energy"], 2 * E[:, 0])
-    np.testing.assert_array_equal(found.outputs["forces"], F / 2)
+    np.testing.assert_allclose(found.inputs["positions"], R * 0.529177210903)
+    np.testing.assert_allclose(found.outputs["energy"], E[:, 0] * 0.0433641039)
+    np.testing.assert_allclose(found.outputs["forces"], F * 0.0433641039 / 0.529177210903)
     assert set(found.purposes) == {"train"}
+
+
+def test_an_archive_of_sgdml_is_known(tmp_path: Path, rng) -> None:
+    R, F, E = rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 1))
+    held = {"type": "d", "name": "OH", "theory": "PBE", "z": np.array([8, 1]), "R": R, "F": F}
+    held |= {"E": E, "r_unit": "Ang", "e_unit": "kcal/mol"}
+    np.savez(tmp_path / "d.npz", **held)
+    found = read(tmp_path / "d.npz")
+    assert found.levels == ("PBE",) * 4
+    np.testing.assert_array_equal(found.inputs["positions"], R)
+    np.testing.assert_allclose(found.outputs["energy"], E[:, 0] * 0.0433641039)
+    np.testing.assert_allclose(found.outputs["forces"], F * 0.0433641039)
+    np.savez(tmp_path / "d.npz", **{**held, "e_unit": "furlong"})
+    with pytest.raises(ConfigError, match="no unit 'furlong'"):
+        read(tmp_path / "d.npz")
 
 
 def test_forgetting_that_elements_are_shared_names_the_option(tmp_path: Path, rng) -> None:

@@ -18,6 +18,7 @@ from querist.core.batch import Array, Batch, Column
 from querist.core.errors import ConfigError, ShapeError
 from querist.core.events import pack_batch, unpack_batch
 from querist.sources.formats.fields import Names, choose, labelled, replacing
+from querist.sources.formats.units import converted
 
 _PACKED = ("/data", "/offsets", "/shapes")
 
@@ -28,30 +29,31 @@ def read(
     inputs: Names = None,
     outputs: Names = None,
     shared: Sequence[str] = (),
-    scale: Mapping[str, float] | None = None,
 ) -> Dataset:
     """Read an archive.
+
+    Archives of sGDML (``R``, ``z``, ``E``, ``F`` and their units) are known.
 
     Args:
         path: Of the file.
         inputs: Which arrays are inputs: names, or our name -> the file's.
         outputs: Which arrays are outputs, likewise.
         shared: Our names of arrays that stand once for all samples (the elements of one molecule).
-        scale: Our name -> factor to our unit (0.0433641 for kcal/mol to eV).
 
     Raises:
         ConfigError: If it is no archive, holds Python objects, or lacks an array.
     """
     arrays = _load(path)
     keys = {_base(key) for key in arrays} - {"purpose", "level", "input.", "output."}
+    if inputs is None and outputs is None and keys >= {"R", "z", "E"}:
+        return _sgdml(path, arrays)
     chosen = choose(path, keys, inputs, outputs)
     count = _count(arrays, [k for part in chosen for our, k in part.items() if our not in shared])
     made = []
     for part in chosen:
         columns = {}
         for our, key in part.items():
-            column = _column(path, arrays, key, count if our in shared else None)
-            columns[our] = _scaled(column, (scale or {}).get(our, 1.0))
+            columns[our] = _column(path, arrays, key, count if our in shared else None)
         made.append(columns)
     uris = unpack_batch(arrays, "input.").uris if "input./uris" in arrays else None
     try:
@@ -80,9 +82,10 @@ def _pack(batch: Batch, prefix: str) -> dict[str, Array]:
 
 def _load(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ConfigError(f"{path} holds one array, not an archive of named ones (.npz).")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ConfigError(f"{path} holds one array, not an archive of named ones (.npz).")
+        with archive:
             return {key: archive[key] for key in archive.files}
     except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
         raise ConfigError(
@@ -143,7 +146,13 @@ def _check_packed(path: Path, key: str, column: Column) -> None:
         raise ConfigError(f"{path}: offsets and shapes of {key!r} do not fit its data.")
 
 
-def _scaled(column: Column, factor: float) -> Column:
-    if factor == 1.0:
-        return column
-    return Column(column.data.astype(np.float64) * factor, column.offsets, column.shapes)
+def _sgdml(path: Path, arrays: Mapping[str, Array]) -> Dataset:
+    """One molecule, as https://docs.sgdml.org describes it; kcal/mol and Angstrom by default."""
+    outputs = {"energy": "E"} | ({"forces": "F"} if "F" in arrays else {})
+    inputs = {"numbers": "z", "positions": "R"}
+    dataset = read(path, inputs=inputs, outputs=outputs, shared=["numbers"])
+    levels = (str(arrays.get("theory", "")),) * len(dataset)
+    told = Dataset(dataset.inputs, dataset.outputs, dataset.purposes, levels)
+    length = str(arrays.get("r_unit", "A"))
+    energy = str(arrays.get("e_unit", "kcal/mol"))
+    return converted(told, energy, "A" if length == "Ang" else length)

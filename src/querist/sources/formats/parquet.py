@@ -67,14 +67,11 @@ def write(path: Path, dataset: Dataset) -> None:
 
 
 def _arrow_columns(arrow: Any, name: str, column: Column) -> Mapping[str, Any]:
-    try:
-        # Not from NumPy for texts: its fixed width would be kept as padding.
-        text = column.data.dtype.kind == "U"
-        values = arrow.array(column.data.tolist() if text else column.data)
-    except (arrow.ArrowException, ValueError, NotImplementedError) as error:
-        raise ConfigError(
-            f"Parquet cannot hold {name!r} of dtype {column.data.dtype} ({error}); write npz."
-        ) from error
+    dtype = column.data.dtype
+    if dtype.kind not in "biufU" or (dtype.itemsize > 8 and dtype.kind == "f"):
+        raise ConfigError(f"Parquet cannot hold {name!r} of dtype {dtype}; write npz.")
+    # Texts not from NumPy, whose fixed width would be kept as padding.
+    values = arrow.array(column.data.tolist() if dtype.kind == "U" else column.data)
     if column.shapes.shape[1] == 0:
         return {name: values}
     lists = arrow.LargeListArray.from_arrays(column.offsets, values)
