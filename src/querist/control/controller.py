@@ -396,6 +396,7 @@ class CampaignController:
     def snapshot(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """The folded state and what waits in queues; valid for the records folded so far."""
         data, arrays = self.state.snapshot()
+        data["now"] = max(self.state.now, self.desk.now)  # not all facts are folded while it runs
         waiting = self.asking.waiting()
         for index, candidate in enumerate(waiting):
             arrays |= {f"queue/{index}/{k}": v for k, v in candidate.sample.arrays.items()}

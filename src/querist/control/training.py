@@ -207,7 +207,7 @@ class Training:
         """Evaluate the newest version on the hold-out, unless that was done."""
         state, version = self.state, self.state.model.version
         done = any(errors["version"] == version for errors in state.errors)
-        if version and state.holdout_labels and not done:
+        if version and state.holdout_labels and state.plan.trainers and not done:
             self._evaluate("holdout", state.model, since=0)
 
     def _evaluate(self, on: str, model: ModelRef, since: int) -> None:
