@@ -9,11 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from querist.core.answers import Reason
@@ -25,32 +23,11 @@ from querist.engines.processes import Processes
 from querist.testing.engines import Watched, refused
 from querist.testing.fakes import pool
 
-SRC = str(Path(__file__).resolve().parents[2] / "src")
-
-
-def wait_for(good: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not good():
-        assert time.monotonic() < end, "gave up"
-        time.sleep(0.005)
-
-
-def alive(pid: int) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    return False
-
-
-def children(pid: int) -> set[int]:
-    with suppress(psutil.NoSuchProcess):
-        return {child.pid for child in psutil.Process(pid).children(recursive=True)}
-    return set()
-
 
 @pytest.fixture
-def open_engine() -> Iterator[Callable[..., Watched]]:
+def open_engine(look) -> Iterator[Callable[..., Watched]]:
     """Returns a function: pools, options -> a watched engine, closed at the end of the test."""
-    before = children(os.getpid())
+    before = look.children(os.getpid())
     opened: list[Watched] = []
 
     def make(*pools: PoolSpec, **options: object) -> Watched:
@@ -60,7 +37,7 @@ def open_engine() -> Iterator[Callable[..., Watched]]:
     yield make
     for watched in opened:
         watched.engine.close()
-    assert children(os.getpid()) <= before
+    assert look.children(os.getpid()) <= before
 
 
 # Death.
@@ -161,19 +138,21 @@ def test_a_soft_cancellation_is_polite(open_engine) -> None:
     assert not watched.of(WorkerLost)
 
 
-def test_a_hard_cancellation_kills_the_worker_and_what_it_started(open_engine, tmp_path) -> None:
+def test_a_hard_cancellation_kills_the_worker_and_what_it_started(
+    look, open_engine, tmp_path
+) -> None:
     watched = open_engine(pool(handler="DyingHandler"), cancel_grace=0.05)
     note = tmp_path / "pids"
     task = {"children": [False, True], "pids": str(note), "seconds": 60}
     hangs, behind = watched.submit(task), watched.submit()
     watched.until(lambda: note.exists() and len(note.read_text().split()) == 3)
     pids = [int(pid) for pid in note.read_text().split()]
-    assert all(alive(pid) for pid in pids)
+    assert all(look.alive(pid) for pid in pids)
     watched.engine.cancel(hangs, "took longer than 0.1 s")
     failure = watched.failure(hangs)
     assert failure.reason == Reason.CANCELLED
     assert "took longer than 0.1 s" in failure.message
-    assert not any(alive(pid) for pid in pids)
+    assert not any(look.alive(pid) for pid in pids)
     assert watched.result(behind)["pid"] not in pids
     (lost,) = watched.of(WorkerLost)
     assert "killed to stop" in lost.message
@@ -272,6 +251,14 @@ def test_memory_is_limited(open_engine) -> None:
     assert not watched.of(WorkerLost)
 
 
+def test_a_task_too_large_for_its_worker_fails_in_the_end(open_engine) -> None:
+    watched = open_engine(pool(handler="ArrayHandler", resources=Resources(memory_mb=300)))
+    failure = watched.failure(watched.submit({"array": np.zeros(64 << 20)}))
+    assert failure.reason == Reason.WORKER_LOST
+    assert "3 workers died while the task waited" in failure.message
+    assert watched.result(watched.submit({"array": np.ones(5)})) == {"sum": 5.0}
+
+
 # What travels.
 
 
@@ -346,8 +333,6 @@ def test_a_live_object_that_cannot_travel_is_refused() -> None:
 def test_commands_of_a_handler_inherit_no_connection(open_engine) -> None:
     class Lists:
         def run(self, task: object, context: object) -> dict[str, object]:
-            import subprocess
-            import sys
 
             code = "import os; print(sorted(os.readlink(f'/proc/self/fd/{n}') for n in range(3, 99)"
             code += " if os.path.exists(f'/proc/self/fd/{n}')))"
@@ -395,7 +380,7 @@ def test_workers_outlive_the_thread_that_started_the_engine() -> None:
 # The end.
 
 
-def test_closing_ends_what_hangs_and_what_it_started(open_engine, tmp_path: Path) -> None:
+def test_closing_ends_what_hangs_and_what_it_started(look, open_engine, tmp_path: Path) -> None:
     watched = open_engine(pool(handler="DyingHandler", count=2, depth=0))
     watched.joined(2)
     notes = [tmp_path / "first", tmp_path / "second"]
@@ -403,7 +388,7 @@ def test_closing_ends_what_hangs_and_what_it_started(open_engine, tmp_path: Path
         watched.submit({"children": [False, True], "pids": str(note), "seconds": 60})
     watched.until(lambda: all(n.exists() and len(n.read_text().split()) == 3 for n in notes))
     watched.engine.close()
-    assert not any(alive(int(pid)) for note in notes for pid in note.read_text().split())
+    assert not any(look.alive(int(pid)) for note in notes for pid in note.read_text().split())
 
 
 def test_results_that_arrive_while_closing_are_kept(open_engine) -> None:
@@ -414,88 +399,3 @@ def test_results_that_arrive_while_closing_are_kept(open_engine) -> None:
     (finished,) = watched.engine.events(0.0)
     assert finished.task == name
     assert finished.result["stopped"]
-
-
-SCRIPT = """
-import os, sys
-from querist.core.tasks import Task
-from querist.engines.processes import Processes
-from querist.testing.fakes import pool
-
-engine = Processes()
-engine.start([pool(handler="DyingHandler", count=2, depth=0), pool("idle", "ContextHandler")])
-for number in range(2):
-    note = f"{sys.argv[1]}/{number}"
-    payload = {"children": [False, True], "pids": note, "seconds": 60}
-    engine.submit(Task(str(number), "work", "work", payload))
-engine.submit(Task("idle", "work", "idle"))
-while not sys.argv[2] or len(os.listdir(sys.argv[1])) < 3:
-    for event in engine.events(0.1):
-        if getattr(event, "task", "") == "idle" and hasattr(event, "result"):
-            with open(f"{sys.argv[1]}/idle", "w") as file:
-                file.write(f"{event.result['pid']} {event.result['scratch']}")
-"""
-
-
-@pytest.mark.kill
-@pytest.mark.parametrize("end", ["kill -9", "exit without close"])
-def test_nothing_outlives_the_parent(tmp_path: Path, end: str) -> None:
-    folder = tmp_path / "notes"
-    folder.mkdir()
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": SRC}
-    parent = subprocess.Popen(
-        [sys.executable, script, str(folder), "" if end == "kill -9" else "leave"],
-        env=environment,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        notes = [folder / "0", folder / "1", folder / "idle"]
-        wait_for(lambda: all(note.exists() and note.read_text().split()[1:] for note in notes))
-        below = children(parent.pid)
-        named = {int(word) for n in notes for word in n.read_text().split() if word.isdigit()}
-        assert len(named) == 7
-        scratch = Path(notes[2].read_text().split()[1])
-        assert scratch.exists()
-    finally:
-        if end == "kill -9":
-            parent.kill()
-        parent.wait(20)
-    wait_for(lambda: not any(alive(pid) for pid in below | named))
-    wait_for(lambda: not scratch.parent.exists())
-
-
-HOG = """
-import sys, time
-from querist.core.tasks import Task
-from querist.engines.processes import Processes
-from querist.testing.fakes import pool
-
-engine = Processes()
-engine.start([pool(handler="DyingHandler")])
-engine.submit(Task("hog", "work", "work", {"how": "hog", "pids": sys.argv[1]}))
-while True:
-    engine.events(None)
-"""
-
-
-@pytest.mark.kill
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the warden is needed for this")
-def test_a_worker_that_lets_no_thread_run_dies_with_its_parent_even_without_a_warden(
-    tmp_path: Path,
-) -> None:
-    script, note = tmp_path / "script.py", tmp_path / "pids"
-    script.write_text(HOG, encoding="utf-8")
-    command = [sys.executable, script, str(note)]
-    parent = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": SRC})
-    try:
-        wait_for(lambda: note.exists() and note.read_text())
-        worker = int(note.read_text())
-        (warden,) = children(parent.pid) - {worker}
-        os.kill(warden, signal.SIGKILL)
-        assert alive(worker)
-    finally:
-        parent.kill()
-        parent.wait()
-    wait_for(lambda: not alive(worker))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -187,7 +186,7 @@ class Simulated:
         self._number = 0
         self._draw = 0
         self._events: list[Event] = []
-        self._woken = threading.Event()
+        self._woken = False
         self._closed = False
 
     def start(self, pools: Sequence[PoolSpec]) -> None:
@@ -220,7 +219,7 @@ class Simulated:
                 f"{sorted(self._kinds)}, and '*' is for all others."
             )
         job = self._jobs[task.id] = _Job(task, pool, behaviour, self._now)
-        worker = self._idle(pool)
+        worker = self._idle(pool) if pool.idle else None
         if worker is not None:
             self._begin(worker, job)
         elif pool.workers:
@@ -247,7 +246,7 @@ class Simulated:
         """
         limit = _NEVER if timeout is None else self._now + timeout
         future = self._future
-        while not self._events and not self._woken.is_set() and not self._closed:
+        while not self._events and not self._woken and not self._closed:
             if future and future[0][0] <= limit:
                 self._step(future[0][0])
             elif timeout is None:
@@ -257,13 +256,13 @@ class Simulated:
             else:
                 self._now = max(self._now, limit)
                 break
-        self._woken.clear()
+        self._woken = False
         events, self._events = self._events, []
         return events
 
     def wake(self) -> None:
         """Make the present or next call of :meth:`events` return without moving the clock."""
-        self._woken.set()
+        self._woken = True
 
     def now(self) -> float:
         """Virtual seconds of campaign time."""
@@ -355,8 +354,8 @@ class Simulated:
         worker, task, outcome = job.worker, job.task, job.outcome
         if worker is None or worker.job is not job:  # cancelled, or its worker was lost
             return
-        for data in job.progress or ():
-            self._events.append(TaskProgress(task.id, data, task.owner))
+        if job.progress:
+            self._events += [TaskProgress(task.id, data, task.owner) for data in job.progress]
         if isinstance(outcome, Failure):
             self._fail(job, outcome)
         else:
@@ -367,10 +366,12 @@ class Simulated:
 
     def _free(self, worker: _Worker) -> None:
         worker.job = None
-        if worker.pool.queue:
-            self._begin(worker, worker.pool.queue.pop())
-        else:
+        try:
+            job = worker.pool.queue.pop()
+        except IndexError:
             worker.pool.idle.append(worker)
+        else:
+            self._begin(worker, job)
 
     def _fail(self, job: _Job, failure: Failure) -> None:
         self._jobs.pop(job.task.id, None)

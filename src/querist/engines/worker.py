@@ -141,8 +141,9 @@ class Worker:
                 for kind, stamp, parts in frames:
                     self._take(kind, stamp, parts)
                 frames = self._reader.receive(self._connection)
-        except (EOFError, OSError):
-            # The engine is gone: so is, at once, this process and its group.
+        finally:
+            # The engine is gone, or no memory is left for what it sends: a worker that does not
+            # listen must not live. Its process group goes with it.
             os.killpg(os.getpid(), signal.SIGKILL)
 
     def _take(self, kind: int, stamp: Stamp, parts: list[wire.Part]) -> None:
