@@ -174,6 +174,10 @@ def _indent(text: str) -> str:
 )
 @click.option("--into", type=click.Path(path_type=Path), help="A stopped run to add them to.")
 @click.option("--format", "form", help="Format of the sources, where their suffix does not tell.")
+@click.option("--inputs", help="Fields that are inputs: x,y or ours=theirs, with commas.")
+@click.option("--labels", help="Fields that are labels: energy=REF_energy,forces=REF_forces.")
+@click.option("--energy-unit", help="Of atoms, where it is not eV: Hartree, kcal/mol ...")
+@click.option("--length-unit", help="Of atoms, where it is not A: Bohr, nm ...")
 @click.option("--holdout", type=float, default=0.0, help="Share drawn at random for the hold-out.")
 @click.option("--calibration", type=float, default=0.0, help="Share drawn for calibration.")
 @click.option("--level", default="", help="Level of theory of labels that do not say theirs.")
@@ -181,15 +185,24 @@ def _indent(text: str) -> str:
 @sentences
 def import_(sources: tuple[Path, ...], output: Path | None, into: Path | None, **how: Any) -> None:
     """Read labelled data: extended XYZ, ASE databases, DeePMD npy, npz, Parquet."""
-    from querist.campaign.exchanging import import_into, import_to
+    from querist.campaign.exchanging import Split, import_into, import_to
 
     if (output is None) == (into is None):
         raise click.UsageError("give either --output FILE or --into RUN.")
+    options = {"inputs": _names(how.pop("inputs")), "outputs": _names(how.pop("labels"))}
+    options |= {name: how.pop(name) for name in ("energy_unit", "length_unit")}
+    how["options"] = {name: value for name, value in options.items() if value}
     how["format"] = how.pop("form")
+    how["split"] = Split(*(how.pop(name) for name in ("holdout", "calibration", "seed")))
     if output is not None:
         click.echo(import_to(output, sources, **how))
     elif into is not None:
         click.echo(import_into(into, sources, **how))
+
+
+def _names(text: str | None) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in (text or "").split(",") if pair]
+    return {our.strip(): (its or our).strip() for our, _, its in pairs}
 
 
 @main.command()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from querist.campaign.settings import StartSettings
 from querist.core.answers import Dataset, Purpose
@@ -38,22 +41,42 @@ def imported_facts(dataset: Dataset, origin: str, now: float = 0.0) -> Iterator[
 def starting_facts(start: StartSettings, folder: RunFolder) -> Iterator[Fact]:
     """The facts of everything that a campaign starts from.
 
+    Labels of samples that are in the test set as well are left out, and their origin says so.
+
     Raises:
         ConfigError: If a file cannot be used.
     """
-    count = train = 0
-    for path in start.labels:
-        dataset = _read(path)
-        count, train = count + len(dataset), train + len(dataset.rows(Purpose.TRAIN))
-        yield from imported_facts(dataset, path.name)
+    paths = [*start.labels, *([] if start.test_set is None else [start.test_set])]
+    parts = _aligned([_read(path) for path in paths])
+    origins = [path.name for path in paths]
     if start.test_set is not None:
-        dataset = _read(start.test_set)
-        purposes = (Purpose.HOLDOUT.value,) * len(dataset)
-        test = Dataset(dataset.inputs, dataset.outputs, purposes, dataset.levels)
-        count += len(dataset)
-        yield from imported_facts(test, start.test_set.name)
+        *labels, test = parts
+        parts[-1] = replace(test, purposes=(Purpose.HOLDOUT.value,) * len(test))
+        tested = set(test.inputs.ids)
+        for index, part in enumerate(labels):
+            parts[index], origins[index] = _without(part, tested, origins[index])
+    for dataset, origin in zip(parts, origins, strict=True):
+        yield from imported_facts(dataset, origin)
+    train = sum(len(part.rows(Purpose.TRAIN)) for part in parts)
+    count = sum(len(part) for part in parts)
     if start.weights is not None:
         yield _weights_fact(start.weights, folder, count, train)
+
+
+def _aligned(parts: Sequence[Dataset]) -> list[Dataset]:
+    from querist.sources.formats import aligned
+
+    inputs = aligned([part.inputs for part in parts])
+    return [replace(part, inputs=batch) for part, batch in zip(parts, inputs, strict=True)]
+
+
+def _without(dataset: Dataset, tested: set[str], name: str) -> tuple[Dataset, str]:
+    """The labels of other samples than those, and the origin to be recorded."""
+    kept = [row for row, sample in enumerate(dataset.inputs.ids) if sample not in tested]
+    left_out = len(dataset) - len(kept)
+    if not left_out:
+        return dataset, name
+    return dataset.take(np.array(kept, np.int64)), f"{name} (without {left_out} of the test set)"
 
 
 def _read(path: Path) -> Dataset:
@@ -61,8 +84,7 @@ def _read(path: Path) -> Dataset:
 
     if not path.exists():
         raise ConfigError(f"the file {path} of 'start' does not exist.")
-    dataset: Dataset = read(path)
-    return dataset
+    return read(path)
 
 
 def _weights_fact(path: Path, folder: RunFolder, count: int, train: int) -> Fact:

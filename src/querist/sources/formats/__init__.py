@@ -15,10 +15,10 @@ from typing import Any
 from querist.core.answers import Dataset
 from querist.core.errors import ConfigError
 from querist.sources.formats import ase_db, deepmd_npy, extxyz, npz, parquet
-from querist.sources.formats.fields import join, nearest
+from querist.sources.formats.fields import aligned, join, nearest
 from querist.sources.formats.units import converted
 
-__all__ = ["FORMATS", "Format", "format_of", "join", "read", "write"]
+__all__ = ["FORMATS", "Format", "aligned", "format_of", "join", "read", "write"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,8 +182,7 @@ def join(parts: Sequence[Dataset], names: Sequence[str]) -> Dataset:
     """
     pairs = [(name, part) for name, part in zip(names, parts, strict=True) if len(part)]
     names, held = [name for name, _ in pairs], [part for _, part in pairs]
-    present = set().union(*(part.inputs.columns for part in held))
-    inputs = [_with_defaults(part.inputs, present) for part in held]
+    inputs = aligned([part.inputs for part in held])
     for kind, batches in (("inputs", inputs), ("outputs", [part.outputs for part in held])):
         fields = [sorted(batch.columns) for batch in batches]
         for name, found in zip(names, fields, strict=True):
@@ -201,6 +200,12 @@ def join(parts: Sequence[Dataset], names: Sequence[str]) -> Dataset:
         )
     except ShapeError as error:
         raise ConfigError(f"{', '.join(names)} cannot be joined: {error}") from error
+
+
+def aligned(batches: Sequence[Batch]) -> list[Batch]:
+    """The same samples; optional fields of atoms that one batch has, all have, with defaults."""
+    present = set().union(*(batch.columns for batch in batches))
+    return [_with_defaults(batch, present) for batch in batches]
 
 
 def _with_defaults(batch: Batch, present: set[str]) -> Batch:
