@@ -1,8 +1,9 @@
 """Proves what a run of this example has learned: ``python check.py RUN [--quick]``.
 
-Everything that the surrogate is compared with is computed here and now by the oracle of the run's own
-configuration; nothing is read from a table. Prints wanted against got, writes ``check.json`` and
-``profile.png`` into the run's folder, and ends with exit code 1 and a sentence if anything fails.
+Everything that the surrogate is compared with is computed here and now by the oracle of the run's
+own configuration; nothing is read from a table. Prints wanted against got, writes ``check.json``
+and ``profile.png`` into the run's folder, and ends with exit code 1 and a sentence if anything
+fails.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ import numpy as np
 from drawing import Profile, draw
 from molecule import (
     KCAL_PER_MOL,
-    MINIMUM,
-    MIRROR_MINIMUM,
     PROTON,
     TRANSITION_STATE,
     FloatArray,
@@ -33,6 +32,7 @@ from scipy.stats import spearmanr
 from surfaces import (
     CommitteeSurface,
     OracleSurface,
+    Schedule,
     Surface,
     aligned_rmsd,
     dynamics,
@@ -93,6 +93,11 @@ class Row:
     wanted: str
     got: str
     ok: bool
+
+
+def below(quantity: str, value: float, limit: float, digits: int) -> Row:
+    """A row that wants a value below a limit; NaN is not."""
+    return Row(quantity, f"< {limit:g}", f"{value:.{digits}f}", value < limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,8 @@ def independent_frames(oracle: OracleSurface, level: str, effort: Effort) -> Fra
     rng = np.random.default_rng(SEED)
     is_same = level == "GFN2-xTB"
     guide = oracle if is_same else OracleSurface(xtb())
-    path = dynamics(guide, TEMPERATURES, effort.steps, rng, skip=effort.skip, stride=effort.stride)
+    schedule = Schedule(effort.steps, effort.skip, effort.stride)
+    path = dynamics(guide, TEMPERATURES, schedule, rng)
     positions, forces = path.positions.reshape(-1, 9, 3), path.forces.reshape(-1, 9, 3)
     kelvin = np.tile(np.repeat(TEMPERATURES, 2), len(path.positions))
     if is_same:
@@ -185,13 +191,10 @@ def force_rows(surrogate: CommitteeSurface, frames: Frames) -> tuple[list[Row], 
         for kelvin in TEMPERATURES
     }
     on = f"{len(frames.positions)} independent frames"
+    ranked = "rank correlation of disagreement and error"
     rows = [
-        Row(
-            f"force MAE on {on}, meV/Å", f"< {FORCES_BELOW:g}", f"{error:.1f}", error < FORCES_BELOW
-        ),
-        Row(
-            "rank correlation of disagreement", f"> {RANK_ABOVE}", f"{rank:.2f}", rank > RANK_ABOVE
-        ),
+        below(f"force MAE on {on}, meV/Å", error, FORCES_BELOW, 1),
+        Row(ranked, f"> {RANK_ABOVE}", f"{rank:.2f}", rank > RANK_ABOVE),
     ]
     return rows, by_kelvin
 
@@ -199,32 +202,16 @@ def force_rows(surrogate: CommitteeSurface, frames: Frames) -> tuple[list[Row], 
 def conservation_rows(surrogate: Surface, femtoseconds: float) -> list[Row]:
     """The total energy without a thermostat, two walkers at 300 K; the worse of both counts."""
     step = 0.25
-    path = dynamics(
-        surrogate,
-        (300.0,),
-        round(femtoseconds / step),
-        np.random.default_rng(SEED + 1),
-        time_step=step,
-        friction=0.0,
-    )
+    schedule = Schedule(round(femtoseconds / step), time_step=step, friction=0.0)
+    path = dynamics(surrogate, (300.0,), schedule, np.random.default_rng(SEED + 1))
     total = 1000.0 * (path.energies + path.kinetic)
     picoseconds = np.arange(len(total)) * step / 1000.0
     fluctuation = float(total.std(axis=0).max())
     drift = float(np.abs(np.polyfit(picoseconds, total, 1)[0]).max())
     over = f"over {femtoseconds:g} fs"
     return [
-        Row(
-            f"total energy {over}: fluctuation, meV",
-            f"< {FLUCTUATION_BELOW:g}",
-            f"{fluctuation:.3f}",
-            fluctuation < FLUCTUATION_BELOW,
-        ),
-        Row(
-            f"total energy {over}: drift, meV/ps",
-            f"< {DRIFT_BELOW:g}",
-            f"{drift:.3f}",
-            drift < DRIFT_BELOW,
-        ),
+        below(f"total energy {over}: fluctuation, meV", fluctuation, FLUCTUATION_BELOW, 3),
+        below(f"total energy {over}: drift, meV/ps", drift, DRIFT_BELOW, 3),
     ]
 
 
@@ -330,9 +317,7 @@ def sentence(verdict: Verdict) -> str:
     """How it ended."""
     if not verdict.failed:
         return f"All {len(verdict.rows)} checks hold."
-    said = "; ".join(
-        f"{row.quantity}: wanted {row.wanted}, got {row.got}" for row in verdict.failed
-    )
+    said = "; ".join(f"{r.quantity}: wanted {r.wanted}, got {r.got}" for r in verdict.failed)
     return f"{len(verdict.failed)} of {len(verdict.rows)} checks failed: {said}."
 
 

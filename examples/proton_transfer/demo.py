@@ -17,11 +17,11 @@ from pathlib import Path
 for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
-from check import FULL, QUICK, Verdict, check, sentence, table
-from drawing import text_plot
+from check import FULL, QUICK, Verdict, check, sentence, table  # noqa: E402
+from drawing import text_plot  # noqa: E402
 
-from querist.campaign.campaign import Campaign, RunResult
-from querist.core.errors import QueristError
+from querist.campaign.campaign import Campaign, RunResult  # noqa: E402
+from querist.core.errors import QueristError  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 INTERRUPTED = 130

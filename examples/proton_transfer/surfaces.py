@@ -168,56 +168,74 @@ class Trajectory:
     kinetic: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long to move, and how.
+
+    Attributes:
+        steps: How many.
+        skip: Steps at the beginning that are not kept, for equilibration.
+        stride: Every how many steps a frame is kept.
+        time_step: In fs.
+        friction: In 1/fs; 0 is velocity Verlet, which conserves the energy.
+    """
+
+    steps: int
+    skip: int = 0
+    stride: int = 1
+    time_step: float = 0.5
+    friction: float = 0.01
+
+    def keeps(self, step: int) -> bool:
+        """Whether the frame of this step is kept."""
+        return step >= self.skip and (step - self.skip) % self.stride == 0
+
+
 def dynamics(
     surface: Surface,
     temperatures: Sequence[float],
-    steps: int,
+    schedule: Schedule,
     rng: np.random.Generator,
-    *,
-    skip: int = 0,
-    stride: int = 1,
-    time_step: float = 0.5,
-    friction: float = 0.01,
 ) -> Trajectory:
-    """Molecular dynamics of one walker for each temperature and each of the two minima.
+    """Molecular dynamics of two walkers a temperature, one from each of the two minima.
 
     Args:
         surface: What gives the forces.
         temperatures: In Kelvin, of the thermostat and of the first velocities.
-        steps: How many.
+        schedule: How long.
         rng: For velocities and noise.
-        skip: Steps that are not kept, for equilibration.
-        stride: Every how many steps a frame is kept.
-        time_step: In fs.
-        friction: In 1/fs; 0 is velocity Verlet, which conserves the energy.
 
     Returns:
         The kept frames of ``2 len(temperatures)`` walkers.
     """
-    count = 2 * len(temperatures)
-    begin = geometries(np.stack([MINIMUM, MIRROR_MINIMUM] * len(temperatures)))
-    walkers = LangevinWalkers(
-        begin,
-        count,
-        temperature=np.repeat(temperatures, 2).tolist(),
-        time_step=time_step,
-        friction=friction,
-        seed=int(rng.integers(2**31)),
-    )
+    walkers = _walkers(temperatures, schedule, rng)
+    trust = Verdicts(np.full(walkers.walkers, Verdict.TRUST, np.int8), np.zeros(walkers.walkers))
     masses = MASSES[NUMBERS][:, None]
-    trust = Verdicts(np.full(count, Verdict.TRUST, np.int8), np.zeros(count))
     frames = []
-    for step in range(steps):
+    for step in range(schedule.steps):
         proposal = walkers.propose()
-        energies, forces = surface(np.asarray(proposal.batch["positions"], np.float64))
+        positions = np.asarray(proposal.batch["positions"], np.float64)
+        energies, forces = surface(positions)
         said = Prediction(Batch.stack(energy=energies, forces=forces), Batch({}))
         walkers.observe(Feedback(proposal.walkers, said, trust))
-        if step >= skip and (step - skip) % stride == 0:
+        if schedule.keeps(step):
             velocities = np.asarray(walkers.state()[0]["velocities"], np.float64)
             kinetic = 0.5 * (masses * velocities**2).sum(axis=(1, 2)) / ACCELERATION
-            frames.append((np.array(proposal.batch["positions"]), energies, forces, kinetic))
-    positions, potential, pulls, moving = (np.stack(part) for part in zip(*frames, strict=True))
-    return Trajectory(positions, potential, pulls, moving)
+            frames.append((positions.copy(), energies, forces, kinetic))
+    return Trajectory(*(np.stack(part) for part in zip(*frames, strict=True)))
+
+
+def _walkers(
+    temperatures: Sequence[float], schedule: Schedule, rng: np.random.Generator
+) -> LangevinWalkers:
+    return LangevinWalkers(
+        geometries(np.stack([MINIMUM, MIRROR_MINIMUM] * len(temperatures))),
+        2 * len(temperatures),
+        temperature=np.repeat(temperatures, 2).tolist(),
+        time_step=schedule.time_step,
+        friction=schedule.friction,
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def aligned_rmsd(positions: FloatArray, reference: FloatArray) -> float:
