@@ -85,7 +85,9 @@ def test_a_worker_that_lets_no_thread_run_dies_with_its_parent_even_without_a_wa
     script, note = tmp_path / "script.py", tmp_path / "pids"
     script.write_text(HOG, encoding="utf-8")
     command = [sys.executable, script, str(note)]
-    parent = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": SRC})
+    # Without its warden nobody removes the temporary folder, so it lies in this test's own.
+    environment = {**os.environ, "PYTHONPATH": SRC, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen(command, env=environment)
     try:
         look.wait_for(lambda: note.exists() and note.read_text())
         worker = int(note.read_text())
