@@ -143,7 +143,8 @@ def campaign(**more) -> Campaign:
     return Campaign(
         engine="inline",
         generator={"use": "uniform", "options": {"low": [0.0], "high": [2.0]}},
-        model="random_features",
+        model={"use": "random_features", "options": {"members": 2, "features": 32}},
+        slice={"steps": 3},
         oracle=lambda x: float(x[0] ** 2),
         output="y",
         **{"budget": {"labels": 10}, "initial": 5, **more},
