@@ -12,12 +12,13 @@ from querist.core.batch import Batch
 from querist.models.calibration import Calibrated
 from querist.models.committee import Committee
 from querist.models.gaussian_process import GaussianProcess
+from querist.models.gradient_domain.model import GradientDomain
 from querist.models.mc_dropout import MCDropout
 from querist.models.random_features import RandomFeatures
 from querist.models.torch_ensemble import TorchEnsemble
 from querist.testing.models import MODEL_CHECKS, ModelCase
 
-QUICK = {"epochs": 150, "patience": 40, "learning_rate": 1e-2}
+QUICK = {"epochs": 60, "patience": 30, "learning_rate": 1e-2}
 
 
 def discs(rng: np.random.Generator, count: int) -> Dataset:
@@ -37,7 +38,36 @@ def neighbours() -> Committee:
     )
 
 
+def molecules(rng: np.random.Generator, count: int) -> Dataset:
+    """Four atoms around a shape, held by springs between all pairs."""
+    shape = np.array([[0.0, 0, 0], [1.4, 0, 0], [0, 1.5, 0], [0, 0, 1.6]])
+    positions = shape + 0.08 * rng.normal(size=(count, 4, 3))
+    apart = positions[:, :, None] - positions[:, None]
+    length = np.linalg.norm(apart, axis=-1) + np.eye(4)
+    pull = 5.0 * (length - 1.7) * (1.0 - np.eye(4))
+    return Dataset(
+        Batch.stack(numbers=np.tile([6, 1, 7, 8], (count, 1)), positions=positions),
+        Batch.stack(
+            energy=0.25 * (pull * (length - 1.7)).sum(axis=(1, 2)),
+            forces=-((pull / length)[..., None] * apart).sum(axis=2),
+        ),
+    )
+
+
+def stretched(batch: Batch) -> Batch:
+    return Batch.stack(numbers=batch["numbers"], positions=1.3 * np.asarray(batch["positions"]))
+
+
 CORE = (
+    ModelCase(
+        "GradientDomain",
+        lambda: GradientDomain(members=3, length_scale=1.5),
+        molecules,
+        "forces",
+        count=30,
+        far=stretched,
+        tolerance=1e-5,
+    ),
     ModelCase("RandomFeatures", lambda: RandomFeatures(members=4, features=64)),
     ModelCase("RandomFeatures, rbf", lambda: RandomFeatures(members=3, features=64, kernel="rbf")),
     ModelCase("GaussianProcess", GaussianProcess),

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.core.answers import Dataset, Purpose
+from querist.core.answers import Dataset
 from querist.core.atoms import refuse
 from querist.core.batch import Batch
-from querist.core.errors import ContractError, ShapeError, UnsupportedSample
+from querist.core.errors import ContractError, RunError, ShapeError, UnsupportedSample
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, ModelState
 
-from .committee import CommitteeSettings, fit_committee, fit_member
+from ..table import refuse_not_finite, training_rows
+from .committee import CommitteeSettings, FittedCommittee, fit_committee, fit_member
 from .predictor import Predictor, UnrepresentableError, check_molecule
+from .solve import FitInterruptedError
 from .state import merge_states
 from .symmetry import close_group, detect_group
 from .training import FitSettings, TrainingSet
@@ -102,20 +104,26 @@ class GradientDomain:
         Raises:
             UnsupportedSample: If the labels are not all of one neutral molecule without a cell.
             ValueError: If there are fewer geometries than members.
+            RunError: If there is nothing to fit, or the fit was stopped.
         """
-        data = self._training_set(dataset.only(Purpose.TRAIN))
-        if request.members is None:
-            fitted = [fit_committee(data, self._settings, request.should_stop)]
-        else:
-            fitted = [
-                fit_member(data, index, self._settings, request.should_stop)
-                for index in request.members
-            ]
+        data = self._training_set(training_rows(dataset, NAME))
+        try:
+            fitted = self._fit(data, request)
+        except FitInterruptedError as error:
+            raise RunError(f"{NAME}: {error}") from error
         arrays = merge_states([part.arrays for part in fitted])
         metrics: dict[str, float] = {}
         for part in fitted:
             metrics.update(part.metrics)
         return FitResult(ModelState(arrays, fitted[0].metadata), metrics)
+
+    def _fit(self, data: TrainingSet, request: FitRequest) -> list[FittedCommittee]:
+        if request.members is None:
+            return [fit_committee(data, self._settings, request.should_stop)]
+        return [
+            fit_member(data, index, self._settings, request.should_stop)
+            for index in request.members
+        ]
 
     def _training_set(self, dataset: Dataset) -> TrainingSet:
         inputs, outputs = dataset.inputs, dataset.outputs
@@ -127,6 +135,9 @@ class GradientDomain:
         for other in np.unique(numbers, axis=0):
             check_molecule(numbers[0], other)
         energy, forces = outputs["energy"], outputs["forces"]
+        for name, values in (("positions", positions), ("energy", energy), ("forces", forces)):
+            flat = np.asarray(values, np.float64).reshape(len(dataset), -1)
+            refuse_not_finite(flat, name, inputs, NAME)
         group = self._group(np.asarray(numbers[0], np.int64), np.asarray(positions, np.float64))
         return TrainingSet.of(numbers[0], positions, energy, forces, group)
 
