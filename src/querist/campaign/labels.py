@@ -11,6 +11,7 @@ from querist.core.answers import Dataset
 from querist.core.batch import Array, Batch
 from querist.core.errors import RunError
 from querist.core.events import unpack_batch
+from querist.sources.formats.fields import aligned
 from querist.store.reader import JournalReader
 
 WAIT_SECONDS = 60.0
@@ -61,7 +62,7 @@ class LabelReader:
                 )
             time.sleep(0.05)
         rows = range(version)
-        inputs, outputs = _common(self._inputs, "inputs"), _common(self._outputs, "labels")
+        inputs, outputs = _same_fields(self._inputs), _common_fields(self._outputs)
         if version == len(self) and version:
             self._merge(inputs, outputs)
         return Dataset(
@@ -109,18 +110,29 @@ class LabelReader:
             self._samples.pop(record.data["question"], None)
 
 
-def _common(parts: list[Batch], what: str) -> Batch:
-    """One batch of the fields that all parts have."""
+def _same_fields(parts: list[Batch]) -> Batch:
+    """One batch of all inputs; optional fields of atoms are filled with their defaults.
+
+    Raises:
+        RunError: If samples differ in their fields: dropping one could change what they mean.
+    """
+    filled = aligned(parts) if parts else []
+    fields = {tuple(sorted(part.columns)) for part in filled if len(part)}
+    if len(fields) > 1:
+        kinds = " and ".join(str(list(names)) for names in sorted(fields)[:2])
+        raise RunError(f"the samples of this run differ in their fields: some have {kinds}.")
+    return Batch.concatenate(filled)
+
+
+def _common_fields(parts: list[Batch]) -> Batch:
+    """One batch of the outputs that all labels have."""
     if not parts:
         return Batch({})
     names = set.intersection(*(set(part.columns) for part in parts))
-    if not names and not all(part.uris is not None for part in parts):
-        raise RunError(f"the {what} of this run have no field in common.")
-    if all(set(part.columns) == names for part in parts):
-        return Batch.concatenate(parts)
+    if not names:
+        raise RunError("the labels of this run have no output in common.")
     cut = [
-        Batch({n: part.columns[n] for n in part.columns if n in names}, part.keys, part.uris)
-        for part in parts
+        Batch({n: part.columns[n] for n in part.columns if n in names}, part.keys) for part in parts
     ]
     return Batch.concatenate(cut)
 
