@@ -240,6 +240,17 @@ def trace(run: Path, output: Path | None) -> None:
 @main.command()
 @RUN
 @sentences
+def index(run: Path) -> None:
+    """Build the SQLite index of a run's records anew, for queries of one's own."""
+    from querist.store.index import build_index
+    from querist.store.run_folder import RunFolder
+
+    click.echo(build_index(RunFolder(run).journal))
+
+
+@main.command()
+@RUN
+@sentences
 def pause(run: Path) -> None:
     """Ask nothing more until ``querist go``; what is in flight goes on."""
     _post(run, "pause", {})
