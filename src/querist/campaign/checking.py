@@ -155,4 +155,6 @@ def _sense(settings: CampaignSettings) -> Iterator[str]:
 
 def _sentence(error: Exception) -> str:
     text = str(error)
+    if isinstance(cause := error.__cause__, SyntaxError):
+        text = f"{cause.filename}, line {cause.lineno}: {cause.msg}: {(cause.text or '').strip()!r}"
     return text if text.endswith((".", "?")) else f"{text}."

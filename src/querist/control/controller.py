@@ -158,13 +158,16 @@ class CampaignController:
         self.desk.record("worker.joined", {"worker": event.worker, "pool": event.pool})
 
     def _lost(self, event: WorkerLost) -> None:
-        self.workers.leave(event.worker, event.pool, event.message, final=event.final)
+        # The story of a role that could not be opened is its traceback: people are told its end.
+        lines = [line.strip() for line in event.message.splitlines() if line.strip()]
+        gist = lines[-1] if lines else "no reason is known"
+        self.workers.leave(event.worker, event.pool, gist, final=event.final)
         if event.pool in self.workers.lost:
-            self.exploring.lost(event.pool, event.message)
+            self.exploring.lost(event.pool, gist)
         data = {"worker": event.worker, "pool": event.pool, "message": event.message}
         self.desk.record("worker.lost", {**data, "final": event.final})
         level = "error" if event.final else "warning"
-        self.desk.say(level, f"worker {event.worker} was lost: {event.message}")
+        self.desk.say(level, f"worker {event.worker} was lost: {gist}")
 
     def _role_changed(self, event: RoleChanged) -> None:
         self.workers.move(event.worker, event.pool)
@@ -409,7 +412,7 @@ class CampaignController:
         return self._pending[0][0] - 1 if self._pending else self.desk.seq
 
     def requeue(self, data: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Put back the candidates of a snapshot; call it after ``begin``'s state was folded."""
+        """Put back the candidates of a snapshot, before or after ``begin``."""
         view = self.view()
         for index, item in enumerate(data.get("queue", ())):
             prefix = f"queue/{index}/"

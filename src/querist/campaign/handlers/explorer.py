@@ -40,7 +40,8 @@ class Explorer:
         model: Makes the model.
         gate: Decides what to trust, ask and reject.
         slot: Number of this explorer.
-        checkpoint_seconds: How often generators' states are saved.
+        checkpoint_seconds: How often a generator's state is saved; less often where saving takes
+            more than a fiftieth of the time.
         max_wait: Longest time in seconds that a generator's proposal waits for others.
     """
 
@@ -50,7 +51,7 @@ class Explorer:
         model: Factory,
         gate: BandGate,
         slot: int = 0,
-        checkpoint_seconds: float = 5.0,
+        checkpoint_seconds: float = 1.0,
         max_wait: float = 0.002,
     ) -> None:
         self._factories, self._model_factory, self._gate = tuple(generators), model, gate
@@ -68,7 +69,7 @@ class Explorer:
         ]
         for generator, file in zip(self._generators, self._files, strict=True):
             restore(generator, file)
-        self._saved = [time.monotonic()] * len(self._generators)
+        self._due = [-math.inf] * len(self._generators)  # even a short life leaves a state
         self._version: int | None = None
         self._crew = Crew(self._generators, self._max_wait, self._checkpoint)
 
@@ -179,9 +180,11 @@ class Explorer:
 
     def _checkpoint(self, index: int) -> None:
         """Called between two steps of a generator."""
-        if time.monotonic() - self._saved[index] >= self._every:
+        begun = time.monotonic()
+        if begun >= self._due[index]:
             self._save(index)
-            self._saved[index] = time.monotonic()
+            ended = time.monotonic()
+            self._due[index] = ended + max(self._every, 50 * (ended - begun))
 
     def _save(self, index: int) -> None:
         generator = self._generators[index]
