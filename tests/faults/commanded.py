@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from click.testing import CliRunner
 
+from querist.cli import main
 from querist.store.run_folder import RunFolder
 
 HERE = Path(__file__).resolve().parent
@@ -93,6 +95,11 @@ class Site:
         out, err = process.communicate(timeout=PATIENCE)
         return process.returncode, out, err
 
+    def ask(self, *arguments: object) -> tuple[int, str]:
+        """Run a command in this process, which is quicker: exit status, all that it said."""
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        return result.exit_code, result.output
+
     def finish(self, process: subprocess.Popen[str] | None = None) -> str:
         """Let a run finish well; what it said."""
         process = process or self.begin()
@@ -103,7 +110,7 @@ class Site:
     # -- processes --------------------------------------------------------------------------
 
     def processes(self) -> dict[int, str]:
-        """Command line by process id, of all living processes of this site, whoever started them."""
+        """Command line by process id, of all living processes of this site."""
         wanted, found = f"{MARK}={self.mark}".encode(), {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -157,7 +164,3 @@ class Site:
         return (
             [tuple(line.split()) for line in log.read_text().splitlines()] if log.exists() else []
         )
-
-
-def message(data: Mapping[str, Any]) -> str:
-    return str(data["message"])

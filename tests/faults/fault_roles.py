@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -113,30 +112,32 @@ class Ways:
         return Batch.stack(x=np.array([[float(number)] for number in numbers]).reshape(-1, 1))
 
 
+def raised():
+    raise ValueError("no such geometry")
+
+
+def left():
+    raise SystemExit(4)
+
+
+WAYS = (
+    raised,
+    lambda: time.sleep(60),
+    lambda: {"y": np.nan},
+    lambda: {"y": np.zeros((2, 2))},
+    lambda: ctypes.string_at(0),
+    lambda: os._exit(3),
+    lambda: {"y": np.ones(2**30).sum()},
+    lambda: {"y": 1000.0},
+    left,
+    lambda: {"energy": 1.0},
+)
+
+
 def fail(x):
     """Fails in the way that the sample's number says; numbers above 9 are good."""
     way = int(x[0])
-    if way == 0:
-        raise ValueError("no such geometry")
-    if way == 1:
-        time.sleep(60)
-    if way == 2:
-        return {"y": np.nan}
-    if way == 3:
-        return {"y": np.zeros((2, 2))}
-    if way == 4:
-        ctypes.string_at(0)
-    if way == 5:
-        os._exit(3)
-    if way == 6:
-        return {"y": np.ones(2**30).sum()}
-    if way == 7:
-        return {"y": 1000.0}
-    if way == 8:
-        raise SystemExit(4)
-    if way == 9:
-        return {"energy": 1.0}
-    return {"y": x[0] ** 2}
+    return WAYS[way]() if way < len(WAYS) else {"y": x[0] ** 2}
 
 
 def unlikely(sample, outputs):
