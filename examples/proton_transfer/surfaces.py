@@ -48,13 +48,13 @@ class OracleSurface:
     """Asks an oracle, here and now, and counts how often.
 
     Attributes:
+        oracle: What is asked.
         calls: Geometries asked so far.
     """
 
     def __init__(self, oracle: Oracle) -> None:
-        self._oracle, self.calls = oracle, 0
-        self._scratch = tempfile.TemporaryDirectory(prefix="querist-oracle-")
-        self._context = lone_context(Path(self._scratch.name))
+        self.oracle, self.calls = oracle, 0
+        self._context = lone_context(Path(tempfile.gettempdir()))
 
     def __call__(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Energies (k,) and forces (k, 9, 3).
@@ -63,7 +63,7 @@ class OracleSurface:
             RuntimeError: If the oracle has no answer; the sentence is its own.
         """
         self.calls += len(positions)
-        outcomes = self._oracle.answer(geometries(positions), self._context)
+        outcomes = self.oracle.answer(geometries(positions), self._context)
         for outcome in outcomes:
             if not isinstance(outcome, Label):
                 raise RuntimeError(f"the oracle gave no label: {outcome.message}")

@@ -102,7 +102,8 @@ def judge(prediction: Prediction, truth: Dataset, output: str) -> dict[str, Any]
         predicted uncertainty of the gated output, and ``error`` ``(n,)`` its largest true error.
     """
     metrics: dict[str, float] = {}
-    for name, column in truth.outputs.columns.items():
+    by_rank = sorted(truth.outputs.columns.items(), key=lambda item: item[0] != output)
+    for name, column in by_rank:  # reports lead with the metric named first
         if name not in prediction.mean:
             continue
         mean = prediction.mean.columns[name].data
