@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from control_plans import facts, given_weights, imported, plan, plans, scripts, worlds
 from hypothesis import given
 from hypothesis import strategies as st
-from control_plans import facts, given_weights, imported, plan, plans, scripts, worlds
 
-from querist.control.controller import CampaignController
 from querist.core.events import Posted, StoreBroken
-from querist.testing.control import ControlHarness, World, record_trace, replay_trace
+from querist.testing.control import ControlHarness, record_trace, replay_trace
 
 seeds = st.integers(0, 2**32 - 1)
 earlier = st.lists(
-    st.sampled_from([imported(12), imported(3, "holdout"), given_weights()]), max_size=2, unique=True
+    st.sampled_from([imported(12), imported(3, "holdout"), given_weights()]),
+    max_size=2,
+    unique=True,
 )
 
 

@@ -46,6 +46,8 @@ class Asking:
         self._probes: dict[str, Candidate] = {}
         self._seconds: dict[str, float] = {}
         self._timed_out: set[str] = set()
+        shares = ((Purpose.HOLDOUT, plan.holdout), (Purpose.CALIBRATION, plan.calibration))
+        self._shares = tuple((purpose, share) for purpose, share in shares if share > 0)
         self._again: dict[str, list[tuple[float, str]]] = {name: [] for name in self.oracles}
         self._expiry: list[tuple[float, str]] = []
 
@@ -117,7 +119,9 @@ class Asking:
                     break
 
     def _has_work(self, oracle: OraclePlan) -> bool:
-        return bool(self.queues[oracle.name] or self._again[oracle.name] or self._probes)
+        if self.queues[oracle.name] or self._again[oracle.name]:
+            return True
+        return bool(self._probes) and self._random_purpose() is not None
 
     def _room(self, oracle: OraclePlan) -> int:
         if oracle.outside:
@@ -171,9 +175,10 @@ class Asking:
             return None
         candidate, purpose, why = chosen
         question = Question(candidate.sample.id, oracle)
+        key = question.id
         score = candidate.score if math.isfinite(candidate.score) else None
         data = {
-            "question": question.id,
+            "question": key,
             "sample": question.sample,
             "oracle": oracle,
             "replicate": question.replicate,
@@ -189,7 +194,7 @@ class Asking:
         }
         arrays = {f"in/{name}": value for name, value in candidate.sample.arrays.items()}
         self.state.fold(self.desk.record("question.asked", data, arrays)[1])
-        return self.state.open[question.id]
+        return self.state.open[key]
 
     def _choose(self, oracle: str) -> tuple[Candidate, Purpose, str] | None:
         """The next candidate, what its label is for, and why it is asked."""
@@ -217,10 +222,9 @@ class Asking:
         return state.plan.initial - state.imported[Purpose.TRAIN] - asked
 
     def _random_purpose(self) -> Purpose | None:
-        state, plan = self.state, self.state.plan
+        state = self.state
         total = state.asked - state.quarantined + 1
-        shares = ((Purpose.HOLDOUT, plan.holdout), (Purpose.CALIBRATION, plan.calibration))
-        for purpose, share in shares:
+        for purpose, share in self._shares:
             have = state.open_by_purpose[purpose] + state.answered[purpose]
             if have + 1 <= share * total + 1e-9:
                 return purpose

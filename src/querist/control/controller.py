@@ -105,9 +105,11 @@ class CampaignController:
         if self.phase == "done":
             return []
         self.desk.now = now
-        _HANDLERS[type(event)](self, event)
-        if type(event) is not TaskStarted:  # which decides nothing
+        is_quiet = _HANDLERS[type(event)](self, event)
+        if not is_quiet or self.phase != "running":
             self._advance()
+        elif not self.state.paused:
+            self.asking.fill(now)
         return self.desk.take()
 
     def next_deadline(self) -> float | None:
@@ -124,24 +126,30 @@ class CampaignController:
         )
 
     # --------------------------------------------------------------------------------- events
+    # A handler returns True where no rule and no explorer needs to be looked at: answers count only
+    # once they are durable, so until then their arrival changes nothing but who has room.
 
     def _tick(self, event: Tick) -> None:
         pass  # _advance looks at the time
 
-    def _started(self, event: TaskStarted) -> None:
+    def _started(self, event: TaskStarted) -> bool:
         self.asking.started(event.task, self.desk.now)
+        return True
 
-    def _progressed(self, event: TaskProgress) -> None:
+    def _progressed(self, event: TaskProgress) -> bool:
         self.asking.progressed(event.task, event.data, self.desk.now)
+        return True
 
-    def _finished(self, event: TaskFinished) -> None:
+    def _finished(self, event: TaskFinished) -> bool:
         worker, spans = event.worker, event.spans
         if event.task in self.asking.tasks:
             self.asking.finished(event.task, event.result, worker, spans)
-        elif self.exploring.owns(event.task):
+            return bool(self._pending)
+        if self.exploring.owns(event.task):
             self.exploring.finished(event.task, event.result, worker, spans, self.view())
         elif self.training.owns(event.task):
             self.training.finished(event.task, event.result, worker, spans, self.view())
+        return False
 
     def _failed(self, event: TaskFailed) -> None:
         worker, spans = event.worker, event.spans
@@ -174,11 +182,13 @@ class CampaignController:
         self.exploring.joined(event.pool)
         self.desk.record("worker.joined", {"worker": event.worker, "pool": event.pool})
 
-    def _durable(self, event: Durable) -> None:
+    def _durable(self, event: Durable) -> bool:
+        is_quiet = not (self._pending and self._pending[0][0] <= event.seq)
         while self._pending and self._pending[0][0] <= event.seq:
             self._take_in(self._pending.popleft()[1])
         while self._acknowledge and self._acknowledge[0][0] <= event.seq:
             self.desk.acknowledge(self._acknowledge.popleft()[1])
+        return is_quiet
 
     def _take_in(self, fact: Fact) -> None:
         question = self.state.open.get(str(fact.data.get("question")))
@@ -439,7 +449,7 @@ def _deadlines(policy: Any) -> list[float]:
     return [when for rule in rules if isinstance(rule, Rule) for when in rule.deadlines()]
 
 
-_HANDLERS: dict[type, Callable[[CampaignController, Any], None]] = {
+_HANDLERS: dict[type, Callable[[CampaignController, Any], bool | None]] = {
     Tick: CampaignController._tick,
     TaskStarted: CampaignController._started,
     TaskProgress: CampaignController._progressed,

@@ -123,7 +123,10 @@ class Column:
 
     def items(self) -> Iterator[Array]:
         """The arrays of all samples, as views."""
-        return (self.item(index) for index in range(len(self)))
+        if not self.is_uniform:
+            return map(self.item, range(len(self)))
+        uniform = self.uniform  # much cheaper than a reshape for each
+        return (uniform[index, ...] for index in range(len(self)))
 
     @property
     def is_uniform(self) -> bool:
@@ -201,13 +204,10 @@ class Batch:
         """From one mapping of arrays a sample; shapes may differ between samples."""
         if not rows:
             return cls({})
-        names = set(rows[0])
-        for row in rows:
-            if set(row) != names:
-                raise ShapeError(
-                    f"all samples of a batch need the same fields; got {sorted(names)} "
-                    f"and {sorted(row)}."
-                )
+        odd = next((row for row in rows if set(row) != set(rows[0])), None)
+        if odd is not None:
+            names = f"{sorted(rows[0])} and {sorted(odd)}"
+            raise ShapeError(f"all samples of a batch need the same fields; got {names}.")
         return cls({name: Column.of([row[name] for row in rows], name) for name in rows[0]})
 
     @classmethod
@@ -224,10 +224,8 @@ class Batch:
     def concatenate(cls, batches: Iterable[Batch]) -> Batch:
         """One batch of all samples in order; empty batches are passed over."""
         parts = [batch for batch in batches if len(batch)]
-        if len(parts) == 1:
-            return parts[0]
-        if not parts:
-            return cls({})
+        if len(parts) <= 1:
+            return parts[0] if parts else cls({})
         names = set(parts[0].columns)
         if any(set(part.columns) != names for part in parts):
             raise ShapeError("batches with different fields cannot be concatenated.")
@@ -273,7 +271,9 @@ class Batch:
 
     def samples(self) -> tuple[Sample, ...]:
         """All samples, as views with their ids."""
-        return tuple(self.sample(index) for index in range(self.size))
+        items = {name: list(column.items()) for name, column in self.columns.items()}
+        rows = ({name: values[i] for name, values in items.items()} for i in range(self.size))
+        return tuple(map(Sample, rows, self.uris or (None,) * self.size, self.ids))
 
     def take(self, indices: Indices) -> Batch:
         """The chosen samples, copied, in the order given; indices or a mask as NumPy takes them."""

@@ -88,7 +88,7 @@ class ControlHarness:
         journal: All facts recorded and not lost in a crash; the first has sequence number 1.
         durable: Sequence number up to which the controller was told that records are on disk.
         steps: Every event with its time and its commands, since the last begin.
-        replica: Makes a controller that has not begun, as this one was then (its queue aside).
+        replica: Makes a controller that has not begun, as this one was before it began.
         header: What it began with.
         ended: How it ended.
     """
@@ -272,16 +272,22 @@ class ControlHarness:
 
     def _begin(self, state: CampaignState) -> None:
         facts = tuple(self.journal)
-        self.controller = CampaignController(self.plan, state, len(facts))
-        self.replica = lambda: CampaignController(self.plan, resumed(self.plan, facts), len(facts))
+        saved = self._saved
+
+        def make(state: CampaignState) -> CampaignController:
+            controller = CampaignController(self.plan, state, len(facts))
+            if saved is not None:
+                controller.requeue(json.loads(saved.data), saved.arrays)
+            return controller
+
+        self.controller = make(state)
+        self.replica = lambda: make(resumed(self.plan, facts))
         self.checks.begin(self.journal, self.durable)
         self.steps = []
         pools = {pool: len(self._workers_of(pool)) for pool in self._pools()}
         self.header: Mapping[str, Any] = {"engine": "harness", "pools": pools}
         commands = self.controller.begin(self.now, self.header)
         self._carry_out(None, commands)
-        if self._saved is not None:
-            self.controller.requeue(json.loads(self._saved.data), self._saved.arrays)
         for pool in pools:
             for worker in self._workers_of(pool):
                 self._join(0.005, worker, pool)
@@ -390,8 +396,8 @@ class ControlHarness:
     def _make_noise(self, event: Event) -> None:
         if self.rng.random() >= self.world.noise:
             return
-        strange = TaskFailed("label-0-999999", "w", Failure(Reason.RAISED, "of no task"))
-        unknown = TaskFinished("fit-9-1", "w", {})
+        strange = TaskFailed("label-0-none", "w", Failure(Reason.RAISED, "of no task"))
+        unknown = TaskFinished("fit-0-none", "w", {})
         late = Durable(max(0, self.durable - 3))
         posts = [*self.inbox.values(), *self.outbox.values()]
         choices: list[Event] = [
