@@ -61,13 +61,14 @@ class LabelReader:
                     "is the run's folder on a file system that all hosts see?"
                 )
             time.sleep(0.05)
-        rows = range(version)
-        inputs, outputs = _same_fields(self._inputs), _common_fields(self._outputs)
+        # Of these labels only: later ones must not change what an earlier version holds.
+        inputs = _same_fields(_first(self._inputs, version))
+        outputs = _common_fields(_first(self._outputs, version))
         if version == len(self) and version:
             self._merge(inputs, outputs)
         return Dataset(
-            inputs.take(rows),
-            outputs.take(rows),
+            inputs,
+            outputs,
             tuple(self._purposes[:version]),
             tuple(self._levels[:version]),
             version,
@@ -108,6 +109,17 @@ class LabelReader:
     def _closed(self, record: Any) -> None:
         if record.data.get("final", True):
             self._samples.pop(record.data["question"], None)
+
+
+def _first(parts: list[Batch], count: int) -> list[Batch]:
+    """Parts that together are the first ``count`` rows."""
+    found: list[Batch] = []
+    for part in parts:
+        if count <= 0:
+            break
+        found.append(part if len(part) <= count else part.take(range(count)))
+        count -= len(part)
+    return found
 
 
 def _same_fields(parts: list[Batch]) -> Batch:
