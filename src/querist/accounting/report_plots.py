@@ -390,7 +390,8 @@ def _blocks(axes: Axes, table: Floats, y: int, colour: str) -> None:
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    density = table[:, 2] / (table[:, 1] - table[:, 0])
+    length = np.maximum(table[:, 1] - table[:, 0], 1e-9)  # a task may take no time at all
+    density = table[:, 2] / length
     level = np.digitize(density, [0.4, 0.75])
     for step, alpha in enumerate((0.3, 0.6, 1.0)):
         rows = table[level == step]
