@@ -12,18 +12,17 @@ def simulate(x):
     return math.sin(5 * x[0]) * math.exp(-x[1])
 
 
-if __name__ == "__main__":  # workers import this file, so the campaign must not start there
-    campaign = Campaign(
-        generator={"use": "uniform", "options": {"low": [0, 0], "high": [2, 2]}},
-        model="random_features",
-        oracle=simulate,
-        output="y",
-        gate={"quantile": 0.8},  # ask about the most uncertain fifth of what is explored
-        holdout=0.2,  # labels drawn at random, never trained on
-        budget={"labels": 100},
-    )
-    result = campaign.run("runs/hello")
-    print(result.status, "-", result.reason)
-    for labels, error in result.learning_curve("y.mae"):
-        print(f"{labels:4d} labels: error on the hold-out {error:.4f}")
-    print("report:", result.report())
+campaign = Campaign(
+    generator={"use": "uniform", "options": {"low": [0, 0], "high": [2, 2]}},
+    model="random_features",
+    oracle=simulate,
+    output="y",
+    gate={"quantile": 0.8},  # ask about the most uncertain fifth of what is explored
+    holdout=0.2,  # labels drawn at random, never trained on
+    budget={"labels": 100},
+)
+result = campaign.run("runs/hello")
+print(result.status, "-", result.reason)
+for labels, error in result.learning_curve("y.mae"):
+    print(f"{labels:4d} labels: error on the hold-out {error:.4f}")
+print("report:", result.report())
