@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from querist.campaign.nearest import suggest
-from querist.campaign.settings import CampaignSettings, OracleSettings, Role
+from querist.campaign.settings import CampaignSettings, Role
 from querist.core.errors import ConfigError
 
 _WORDS = {
@@ -128,11 +128,9 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """Keys that are allowed at a place of the configuration."""
     model: type[BaseModel] = CampaignSettings
     for part in location:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part)
-        found = None if field is None else _section(field.annotation)
-        model = found or (OracleSettings if model is CampaignSettings else Role)
+        field = None if isinstance(part, int) else model.model_fields.get(part)
+        if field is not None:  # else the place of a list's item, or the name of an oracle
+            model = _section(field.annotation) or Role
     return [name for name in model.model_fields if name != "live"]
 
 

@@ -69,7 +69,8 @@ def _one(name: str, value: Any, known: Mapping[str, type[Rule]], where: str) -> 
 def _build(rule: type[Rule], value: Any, where: str) -> Rule:
     fields = dataclasses.fields(rule)  # type: ignore[arg-type]
     if not isinstance(value, Mapping):
-        value = {fields[0].name: value}
+        first = fields[0].name
+        return rule(**{first: _typed(value, str(_type(fields, first)), where)})
     names = [field.name for field in fields]
     for key in value:
         if key not in names:

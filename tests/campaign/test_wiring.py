@@ -1,0 +1,106 @@
+"""Settings to the plan of a controller and the pools of an engine."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from campaign_roles import Line
+from test_loading import LARGE, SMALL
+
+from querist.campaign.loading import parse_settings
+from querist.campaign.settings import CampaignSettings
+from querist.campaign.wiring import generators_of, model_factory, plan, policy, pools
+from querist.control.gate import LimitRule
+from querist.control.plan import OraclePlan, RetryRule
+from querist.control.retrain import EveryLabels
+from querist.control.stop import Labels
+
+
+def settings(**changes: Any) -> CampaignSettings:
+    return parse_settings({**SMALL, **changes}, "here")
+
+
+def test_the_plan_says_what_the_settings_say() -> None:
+    made = plan(settings(**{k: v for k, v in LARGE.items() if k not in ("policy", "model")}))
+    assert made.oracles == (
+        OraclePlan("cheap", 4, 5.0),
+        OraclePlan("dear", 1, None, 2.5),
+        OraclePlan("people", outside=5),
+    )
+    assert made.limits == LimitRule(0.1, None, 9.0)
+    assert (made.explorers, made.trainers, made.seed) == (2, 2, 3)
+    assert (made.labels, made.cost, made.seconds) == (10, 3.5, 60.0)
+    assert made.retry == RetryRule(3, 0.0, 2)
+    assert (made.max_queue, made.max_fresh) == (10, 4)
+    assert (made.slice_steps, made.slice_seconds) == (10, None)
+    assert made.error_metric == "forces.rmse"
+    assert (made.holdout, made.calibration) == (0.0, 0.1)  # there is a fixed test set
+
+
+def test_what_is_not_said_is_not_limited() -> None:
+    made = plan(settings(budget={}, stop={"labels": 1}))
+    assert (made.labels, made.cost, made.seconds) == (math.inf, math.inf, None)
+    assert made.error_metric == "y.mae"
+    assert made.holdout == 0.1
+
+
+def test_inline_slices_are_short_and_do_not_look_at_the_clock() -> None:
+    made = plan(settings(engine="inline"))
+    assert (made.slice_steps, made.slice_seconds) == (50, None)
+
+
+def test_a_committee_is_shared_by_several_trainers() -> None:
+    committee = {"use": "random_features", "options": {"members": 6}}
+    assert plan(settings(model=committee, trainers=3)).members == 6
+    assert plan(settings(model=committee, trainers=1)).members == 1
+    assert plan(settings(model="campaign_roles:Mean", trainers=2)).members == 1
+
+
+def test_the_policy_has_the_rules_and_routes() -> None:
+    oracles = {name: {"use": "campaign_roles:Picky"} for name in ("a", "b", "c")}
+    routes = {"c": 0.9, "b": 0.2}
+    made = policy(
+        settings(oracles=oracles, routes=routes, retrain={"every_labels": 3}, stop={"labels": 4})
+    )
+    assert (made.retrain, made.stop) == (EveryLabels(3), Labels(4))
+    assert made.routes == (("b", 0.2), ("c", 0.9))
+    own = policy(settings(policy="campaign_roles:Line"))
+    assert isinstance(own, Line)
+
+
+def test_there_is_a_pool_for_each_explorer_oracle_and_the_trainers() -> None:
+    config = {k: v for k, v in LARGE.items() if k not in ("policy", "gate")}
+    found = {pool.name: pool for pool in pools(settings(**config))}
+    assert list(found) == [
+        "explorer.0",
+        "explorer.1",
+        "oracle.cheap",
+        "oracle.dear",
+        "trainer",
+    ]
+    assert found["oracle.cheap"].count == 3
+    assert found["oracle.cheap"].resources.memory_mb == 100
+    assert found["oracle.dear"].handler.options["level"] == "ccsd"
+    assert found["oracle.dear"].handler.options["validator"] is not None
+    assert found["trainer"].count == 2
+    assert [found[f"explorer.{i}"].handler.options["slot"] for i in (0, 1)] == [0, 1]
+    assert "trainer" not in {pool.name for pool in pools(settings(trainers=0))}
+
+
+@pytest.mark.parametrize(
+    "explorers, shares", [(1, ["abc"]), (2, ["ac", "b"]), (3, ["a", "b", "c"]), (5, list("abcab"))]
+)
+def test_generators_are_shared_out_to_explorers(explorers: int, shares: list[str]) -> None:
+    made = settings(generators=[f"{name}:X" for name in "abc"], explorers=explorers)
+    found = [generators_of(made, slot) for slot in range(explorers)]
+    assert ["".join(f.target[0] for f in share) for share in found] == shares
+
+
+def test_the_calibrator_is_around_the_model() -> None:
+    made = model_factory(settings(calibrate={"method": "isotonic"}))
+    assert made.target == "querist.campaign.calibrated:calibrated"
+    assert made.options["model"].target.endswith(":RandomFeatures")
+    assert made.options["output"] == "y"
+    assert model_factory(settings()).target.endswith(":RandomFeatures")
