@@ -1,6 +1,6 @@
-"""The engine's side of one worker process: starting it, talking to it, noticing its end.
+"""The engine's side of one worker: starting it, talking to it, noticing its end.
 
-A seat keeps its name and its place in the pool; the processes that sit in it come and go.
+A seat keeps its name and its place in the pool; the workers that sit in it come and go.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from querist.core.tasks import PoolSpec, Task
 from querist.engines import wire
+from querist.engines.launched import without_launcher
 from querist.engines.lifeline import MARK, new_mark, send
 from querist.engines.machine import thread_environment
 from querist.engines.opening import worker_name
@@ -58,8 +60,71 @@ class Entry:
     reported: bool = False
 
 
-class Seat:
-    """One worker's place.
+class Seat(ABC):
+    """One worker's place: what the engine knows of it. How it is talked to depends on its kind.
+
+    Args:
+        spec: Its pool.
+        index: Its number in the pool.
+        device: Of its workers.
+    """
+
+    def __init__(self, spec: PoolSpec, index: int, device: str) -> None:
+        self.name = worker_name(spec.name, index)
+        self.spec, self.index, self.device = spec, index, device
+        self.life = -1
+        self.ready = False
+        self.opened = False  # whether the present or last worker was ever ready
+        self.lost = False  # whether nobody can sit here any more
+        self.troubles = 0  # deaths in a row without a finished task
+        self.failed_openings = 0  # in a row
+        self.story = ""  # what it said, or what was done to it, before it ended
+        self.waiting: dict[int, Entry] = {}
+        self.running: Entry | None = None
+        self.began = 0.0  # when the running task was seen to begin, campaign time
+
+    @property
+    def load(self) -> int:
+        """Tasks in the worker."""
+        return len(self.waiting) + (self.running is not None)
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool:
+        """Whether somebody sits here."""
+
+    @abstractmethod
+    def send(self, kind: Kind, stamp: Stamp, parts: list[wire.Part] | None = None) -> None:
+        """Put a frame into the queue that :meth:`flush` sends."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Send what can be sent now; the rest follows by itself."""
+
+    @abstractmethod
+    def kill(self, why: str) -> None:
+        """End the worker now."""
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """Ask the worker to end; after a CLOSE this unwinds its task."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Last of all, after :meth:`kill`: wait for its end, as far as that is sure to come."""
+
+    @abstractmethod
+    def faults(self) -> str:
+        """The Python stacks at a crash of the last worker, "" when there are none."""
+
+    def _begin(self) -> None:
+        """A new worker is about to come."""
+        self.life += 1
+        self.ready, self.opened, self.story = False, False, ""
+
+
+class ProcessSeat(Seat):
+    """A seat for processes that are started here; they come and go.
 
     Args:
         spec: Its pool.
@@ -71,17 +136,7 @@ class Seat:
     def __init__(
         self, spec: PoolSpec, index: int, device: str, selector: selectors.BaseSelector
     ) -> None:
-        self.name = worker_name(spec.name, index)
-        self.spec, self.index, self.device = spec, index, device
-        self.life = -1
-        self.ready = False
-        self.opened = False  # whether the present or last process was ever ready
-        self.troubles = 0  # deaths in a row without a finished task
-        self.failed_openings = 0  # in a row
-        self.story = ""  # what it said, or what was done to it, before it ended
-        self.waiting: dict[int, Entry] = {}
-        self.running: Entry | None = None
-        self.began = 0.0  # when the running task was seen to begin, campaign time
+        super().__init__(spec, index, device)
         self.mark = ""
         self.pid = 0  # of the present or the last process
         self.process: subprocess.Popen[bytes] | None = None
@@ -93,9 +148,9 @@ class Seat:
         self._faults = Path()
 
     @property
-    def load(self) -> int:
-        """Tasks in the worker."""
-        return len(self.waiting) + (self.running is not None)
+    def alive(self) -> bool:
+        """Whether there is a process."""
+        return self.process is not None
 
     def launch(self, opening: Opening, spawner: Executor) -> None:
         """Start a process.
@@ -108,8 +163,8 @@ class Seat:
         Raises:
             OSError: If the system starts no process.
         """
-        self.life += 1
-        self.ready, self.opened, self.story, self.pid, self.mark = False, False, "", 0, new_mark()
+        self._begin()
+        self.pid, self.mark = 0, new_mark()
         self._faults = opening.context.scratch / FAULTS
         ours, theirs = socket.socketpair()
         with theirs:
@@ -119,7 +174,7 @@ class Seat:
                     command,
                     stdin=subprocess.DEVNULL,
                     env={
-                        **os.environ,
+                        **without_launcher(os.environ),
                         **thread_environment(opening.context.threads),
                         MARK: self.mark,
                     },
@@ -214,6 +269,12 @@ class Seat:
         """Ask the process to end: the second demand, after a CLOSE, unwinds its task."""
         if self.process is not None and self.process.poll() is None:
             send(self.pid, signal.SIGTERM)
+
+    def end(self) -> None:
+        """Wait for the process, which was killed."""
+        if self.process is not None:
+            self.process.wait()
+        self.reap()
 
     def reap(self) -> str | None:
         """How the process ended, in words; None while it has not."""

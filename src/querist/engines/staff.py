@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from selectors import BaseSelector
 
 from querist.core.errors import RunError
 from querist.core.tasks import Factory, PoolSpec
@@ -13,19 +13,21 @@ from querist.engines.lifeline import Warden, end_marked
 from querist.engines.machine import gpu_count, usable_cores
 from querist.engines.opening import Site, failure_of
 from querist.engines.pools import Pool
-from querist.engines.seat import Seat
+from querist.engines.seat import ProcessSeat
 from querist.engines.worker import Opening
 
 
-class Staff:
+class ProcessStaff:
     """Threads, devices, factories and the life of worker processes.
 
     Args:
         site: Where workers are opened.
         offset: Campaign time minus the monotonic clock, in seconds.
+        selector: For the seats.
     """
 
-    def __init__(self, site: Site, offset: float) -> None:
+    def __init__(self, site: Site, offset: float, selector: BaseSelector) -> None:
+        self._selector = selector
         self._site = site
         self._offset = offset
         self._gpus = 0.0
@@ -33,13 +35,12 @@ class Staff:
         # The kernel ends a worker with the thread that started it, so it is always this one.
         self._spawner = ThreadPoolExecutor(1, "querist-spawner")
 
-    def hire(self, pools: Sequence[Pool], already: int, selector: Any) -> None:
+    def hire(self, pools: Sequence[Pool], already: int) -> None:
         """Make the seats of pools, with threads and devices shared out.
 
         Args:
             pools: Without seats so far.
             already: How many workers there are beside theirs.
-            selector: For the seats.
 
         Raises:
             RunError: If there are too few GPUs, or a factory cannot be pickled.
@@ -52,9 +53,10 @@ class Staff:
         for pool in pools:
             pool.threads = pool.spec.threads or share
             for index in range(pool.spec.count):
-                pool.seats.append(Seat(pool.spec, index, self._device(pool.spec), selector))
+                device = self._device(pool.spec)
+                pool.seats.append(ProcessSeat(pool.spec, index, device, self._selector))
 
-    def launch(self, seat: Seat, pool: Pool) -> None:
+    def launch(self, seat: ProcessSeat, pool: Pool) -> None:
         """Start a process for a seat.
 
         Raises:
@@ -68,7 +70,7 @@ class Staff:
         seat.launch(Opening(context, self._offset, pool.factory), self._spawner)
         self._warden.watch(seat.pid, seat.mark)
 
-    def clean_up(self, seats: Iterable[Seat]) -> None:
+    def clean_up(self, seats: Iterable[ProcessSeat]) -> None:
         """End what these workers started; they have ended themselves."""
         gone = [seat for seat in seats if seat.pid]
         if not gone:

@@ -16,23 +16,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_HEADER = struct.Struct("<IIQQddd")  # kind, parts, length of the body; the stamp
+HEADER = struct.Struct("<IIQQddd")  # kind, parts, length of the body; the stamp
 _ALIGN = 16
 _CHUNK = 1 << 18
 _OUT_OF_BAND = 1 << 15  # smaller buffers travel inside the pickle
-_JOINED = 1 << 16  # frames up to this size become one piece
+JOINED = 1 << 16  # frames up to this size become one piece
 
 Part = bytes | memoryview
 
 
 class Kind(IntEnum):
-    """What a frame says. To a worker: OPEN to CLOSE; from it: READY to FAILED."""
+    """What a frame says. To a worker: OPEN to QUIT; from it: READY to BYE.
+
+    KILL, TERMINATE, QUIT, GONE and BYE are for ranks, which outlive the workers that they are.
+    """
 
     OPEN = 1
     TASK = 2
     CANCEL = 3
     RECALL = 4
     CLOSE = 5
+    KILL = 6
+    TERMINATE = 7
+    QUIT = 8
     READY = 10
     BROKEN = 11
     STARTED = 12
@@ -40,6 +46,8 @@ class Kind(IntEnum):
     PROGRESS = 14
     FINISHED = 15
     FAILED = 16
+    GONE = 17
+    BYE = 18
 
 
 class Stamp(NamedTuple):
@@ -76,7 +84,7 @@ def loads(parts: Sequence[Part]) -> Any:
     return pickle.loads(parts[0], buffers=parts[1:])
 
 
-def frame(kind: Kind, stamp: Stamp, parts: Sequence[Part] = ()) -> list[Part]:
+def frame(kind: int, stamp: Stamp, parts: Sequence[Part] = ()) -> list[Part]:
     """A frame as pieces to be sent one after the other."""
     sizes = [len(part) for part in parts]
     pieces: list[Part] = [struct.pack(f"<{len(sizes)}Q", *sizes)]
@@ -87,11 +95,12 @@ def frame(kind: Kind, stamp: Stamp, parts: Sequence[Part] = ()) -> list[Part]:
             pieces.append(bytes(gap))
         pieces.append(part)
         length += gap + size
-    pieces.insert(0, _HEADER.pack(kind, len(sizes), length, *stamp))
-    return [b"".join(pieces)] if length <= _JOINED else pieces
+    pieces.insert(0, HEADER.pack(kind, len(sizes), length, *stamp))
+    return [b"".join(pieces)] if length <= JOINED else pieces
 
 
-def _parts(body: memoryview, count: int) -> list[Part]:
+def split(body: memoryview, count: int) -> list[Part]:
+    """The parts of a frame's body, as views of it."""
     parts: list[Part] = []
     position = 8 * count
     for size in struct.unpack_from(f"<{count}Q", body):
@@ -129,10 +138,10 @@ class Reader:
     def _split(self, data: bytes) -> list[Frame]:
         frames: list[Frame] = []
         view, position, end = memoryview(data), 0, len(data)
-        while end - position >= _HEADER.size:
-            kind, count, length, *times = _HEADER.unpack_from(data, position)
+        while end - position >= HEADER.size:
+            kind, count, length, *times = HEADER.unpack_from(data, position)
             stamp = Stamp._make(times)
-            start = position + _HEADER.size
+            start = position + HEADER.size
             if end - start < length:
                 if length > _CHUNK:
                     self._begin_big((kind, count, stamp), length, view[start:])
@@ -141,7 +150,7 @@ class Reader:
             body = view[start : start + length]
             if count > 1:  # arrays will be views of it: aligned, writable, and of nothing more
                 body = np.frombuffer(body, np.uint8).copy().data
-            frames.append((kind, stamp, _parts(body, count)))
+            frames.append((kind, stamp, split(body, count)))
             position = start + length
         self._rest = data[position:]
         return frames
@@ -161,7 +170,7 @@ class Reader:
             return []
         self._big = None
         kind, count, stamp = self._head
-        return [(kind, stamp, _parts(body, count))]
+        return [(kind, stamp, split(body, count))]
 
 
 def send_all(connection: socket.socket, pieces: Sequence[Part]) -> None:

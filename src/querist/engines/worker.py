@@ -1,8 +1,9 @@
-"""The worker's side of the engine ``processes``: one process, one handler, one task at a time.
+"""The worker's side of an engine: one process, one handler, one task at a time.
 
-The main thread runs tasks and sends what comes of them. A second thread reads, so that a task can
-be cancelled, called back or joined by the next one while the first still runs. The two share
-dictionaries and queues whose single operations are atomic; only sending takes a lock.
+The main thread runs tasks and sends what comes of them. In the engine ``processes`` a second thread
+reads, so that a task can be cancelled, called back or joined by the next one while the first still
+runs. The two share dictionaries and queues whose single operations are atomic; only sending takes a
+lock.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FrameType
@@ -27,12 +29,12 @@ from querist.core.tasks import Factory, Task
 from querist.engines import wire
 from querist.engines.lifeline import die_with_parent
 from querist.engines.opening import close_handler, failure_of, open_handler, perform
-from querist.engines.wire import Kind, Stamp
+from querist.engines.wire import Frame, Kind, Stamp
 
 FAULTS = "faults.log"
 
 
-class _Unwind(BaseException):
+class Unwind(BaseException):
     """Ends the main thread in order, through the handler's own ``finally``."""
 
 
@@ -60,21 +62,18 @@ def main(descriptor: int, parent: int) -> None:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=descriptor) as connection:
-        worker = Worker(connection)
+        worker = SocketWorker(connection)
         signal.signal(signal.SIGTERM, worker.terminate)
         try:
             worker.serve()
-        except _Unwind:
+        except Unwind:
             worker.close()
 
 
-class Worker:
-    """One handler and its connection."""
+class Worker(ABC):
+    """One handler, the tasks that wait for it, and a way to say what comes of them."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._reader = wire.Reader()
-        self._sending = threading.Lock()
+    def __init__(self) -> None:
         self._waiting: dict[int, list[wire.Part]] = {}
         self._order: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._handler: Handler | None = None
@@ -82,43 +81,26 @@ class Worker:
         self.stopped: set[int] = set()
         self.closing = False
 
-    def serve(self) -> None:
-        """Open the handler, then run tasks until told to close."""
-        frames = self._reader.receive(self._connection)
-        while not frames:
-            frames = self._reader.receive(self._connection)
-        _, _, parts = frames.pop(0)
-        opening: Opening = wire.loads(parts)
-        threading.Thread(target=self._listen, args=(frames,), daemon=True).start()
-        faults = opening.context.scratch / FAULTS
-        with faults.open("w") as file:
-            faulthandler.enable(file)
-            if self._open(opening):
-                self._work(_Context(self, opening))
-            self.close()
-            faulthandler.disable()
+    @abstractmethod
+    def send(self, *frames: Frame) -> None:
+        """Send frames together."""
+
+    @abstractmethod
+    def _get(self, wait: bool) -> int | None:
+        """The next serial number in the queue.
+
+        Raises:
+            queue.Empty: If there is none, and it should not ``wait`` for one.
+        """
+
+    def look(self) -> None:  # noqa: B027 (most have another thread for it)
+        """See whether something came, where no other thread does that."""
 
     def close(self) -> None:
         """Close the handler, once."""
         handler, self._handler = self._handler, None
         if handler is not None:
             close_handler(handler)
-
-    def terminate(self, signum: int, frame: FrameType | None) -> None:
-        """SIGTERM: the first lets the task end, asking it to; a second one unwinds it."""
-        del signum, frame
-        if not self.closing:
-            self._stop()
-        elif self._handler is not None:
-            raise _Unwind
-
-    def send(self, *frames: list[wire.Part]) -> None:
-        """Send frames together."""
-        pieces = [piece for pieces in frames for piece in pieces]
-        if sum(map(len, pieces)) <= 1 << 16:
-            pieces = [b"".join(pieces)]
-        with self._sending:
-            wire.send_all(self._connection, pieces)
 
     def _open(self, opening: Opening) -> bool:
         context = opening.context
@@ -130,21 +112,10 @@ class Worker:
         # Isolation boundary: opening runs anyone's code.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             story = failure_of(error).traceback
-            self.send(wire.frame(Kind.BROKEN, Stamp(), wire.dumps(story)))
+            self.send((Kind.BROKEN, Stamp(), wire.dumps(story)))
             return False
-        self.send(wire.frame(Kind.READY, Stamp()))
+        self.send((Kind.READY, Stamp(), []))
         return True
-
-    def _listen(self, frames: list[wire.Frame]) -> None:
-        try:
-            while True:
-                for kind, stamp, parts in frames:
-                    self._take(kind, stamp, parts)
-                frames = self._reader.receive(self._connection)
-        finally:
-            # The engine is gone, or no memory is left for what it sends: a worker that does not
-            # listen must not live. Its process group goes with it.
-            os.killpg(os.getpid(), signal.SIGKILL)
 
     def _take(self, kind: int, stamp: Stamp, parts: list[wire.Part]) -> None:
         serial = stamp.serial
@@ -154,7 +125,7 @@ class Worker:
             self._waiting[serial] = parts
             self._order.put(serial)
         elif self._waiting.pop(serial, None) is not None:
-            self.send(wire.frame(Kind.RETURNED, stamp))
+            self.send((Kind.RETURNED, stamp, []))
         elif kind == Kind.CANCEL and serial == self.current:
             self.stopped.add(serial)
 
@@ -165,7 +136,7 @@ class Worker:
 
     def _next(self, wait: bool) -> tuple[int, list[wire.Part]] | None:
         while True:
-            serial = self._order.get(wait)
+            serial = self._get(wait)
             if serial is None or self.closing:
                 self.closing = True
                 return None
@@ -175,27 +146,25 @@ class Worker:
             if parts is not None:
                 return serial, parts
 
-    def _work(self, context: _Context) -> None:
-        done: list[wire.Part] = []
+    def _work(self, context: Context) -> None:
+        done: list[Frame] = []
         while True:
             try:
                 following = self._next(wait=not done)
             except queue.Empty:
-                self.send(done)
+                self.send(*done)
                 done = []
                 continue
             if following is None:
-                self.send(done)
+                self.send(*done)
                 return
             serial, parts = following
             begun = context.now()
-            self.send(done, wire.frame(Kind.STARTED, Stamp(serial, begun)))
-            done = self._run(serial, parts, context, begun)
+            self.send(*done, (Kind.STARTED, Stamp(serial, begun), []))
+            done = [self._run(serial, parts, context, begun)]
             self.stopped.discard(serial)
 
-    def _run(
-        self, serial: int, parts: list[wire.Part], context: _Context, begun: float
-    ) -> list[wire.Part]:
+    def _run(self, serial: int, parts: list[wire.Part], context: Context, begun: float) -> Frame:
         cpu = cpu_seconds()
         outcome = self._outcome(parts, context)
         kind = Kind.FAILED if isinstance(outcome, Failure) else Kind.FINISHED
@@ -211,9 +180,9 @@ class Worker:
             )
             kind = Kind.FAILED
             body = wire.dumps(Failure(Reason.RAISED, message, failure.traceback, transient=False))
-        return wire.frame(kind, stamp, body)
+        return kind, stamp, body
 
-    def _outcome(self, parts: list[wire.Part], context: _Context) -> Mapping[str, Any] | Failure:
+    def _outcome(self, parts: list[wire.Part], context: Context) -> Mapping[str, Any] | Failure:
         try:
             task = Task(*wire.loads(parts))
         # Isolation boundary: unpickling runs anyone's code.
@@ -228,8 +197,68 @@ class Worker:
         return perform(self._handler, task, context)
 
 
-class _Context:
-    """The task context of a worker process."""
+class SocketWorker(Worker):
+    """A worker process at one end of a socket.
+
+    Args:
+        connection: To the engine.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+        self._reader = wire.Reader()
+        self._sending = threading.Lock()
+
+    def serve(self) -> None:
+        """Open the handler, then run tasks until told to close."""
+        frames = self._reader.receive(self._connection)
+        while not frames:
+            frames = self._reader.receive(self._connection)
+        _, _, parts = frames.pop(0)
+        opening: Opening = wire.loads(parts)
+        threading.Thread(target=self._listen, args=(frames,), daemon=True).start()
+        faults = opening.context.scratch / FAULTS
+        with faults.open("w") as file:
+            faulthandler.enable(file)
+            if self._open(opening):
+                self._work(Context(self, opening))
+            self.close()
+            faulthandler.disable()
+
+    def terminate(self, signum: int, frame: FrameType | None) -> None:
+        """SIGTERM: the first lets the task end, asking it to; a second one unwinds it."""
+        del signum, frame
+        if not self.closing:
+            self._stop()
+        elif self._handler is not None:
+            raise Unwind
+
+    def send(self, *frames: Frame) -> None:
+        """Send frames together."""
+        pieces = [piece for each in frames for piece in wire.frame(*each)]
+        if sum(map(len, pieces)) <= 1 << 16:
+            pieces = [b"".join(pieces)]
+        with self._sending:
+            wire.send_all(self._connection, pieces)
+
+    def _get(self, wait: bool) -> int | None:
+        return self._order.get(wait)
+
+    def _listen(self, frames: list[wire.Frame]) -> None:
+        try:
+            while True:
+                for kind, stamp, parts in frames:
+                    self._take(kind, stamp, parts)
+                frames = self._reader.receive(self._connection)
+        finally:
+            # The engine is gone, or no memory is left for what it sends: a worker that does not
+            # listen must not live. Its process group goes with it.
+            os.killpg(os.getpid(), signal.SIGKILL)
+
+
+class Context:
+    """The :class:`~querist.core.roles.TaskContext` of a worker of its own."""
 
     __slots__ = ("_offset", "_worker", "worker")
 
@@ -239,14 +268,18 @@ class _Context:
         self.worker = opening.context
 
     def should_stop(self) -> bool:
+        """Whether the task was cancelled, or the worker is to close."""
         worker = self._worker
+        worker.look()
         return worker.closing or worker.current in worker.stopped
 
     def progress(self, data: Mapping[str, Any]) -> None:
+        """Send a partial result."""
         worker = self._worker
-        worker.send(wire.frame(Kind.PROGRESS, Stamp(worker.current), wire.dumps(data)))
+        worker.send((Kind.PROGRESS, Stamp(worker.current), wire.dumps(data)))
 
     def now(self) -> float:
+        """Seconds of campaign time."""
         return time.monotonic() + self._offset
 
 
