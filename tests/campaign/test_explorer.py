@@ -7,10 +7,10 @@ import pytest
 from campaign_roles import Bomb, Line, Mean, Waiting
 from journals import sample
 
-from querist.campaign.handlers.explorer import Explorer, initial
+from querist.campaign.handlers.explorer import Explorer, initial, judged
 from querist.control.gate import BandGate
 from querist.core.batch import Batch
-from querist.core.prediction import AnsweredSample, Verdict
+from querist.core.prediction import AnsweredSample, Prediction, Verdict
 from querist.core.roles import Limits
 from querist.core.tasks import Factory, ModelRef, Task
 from querist.generators.uniform import Uniform
@@ -216,3 +216,17 @@ def test_predicted_samples_are_judged_by_the_gate(opened, context, publish) -> N
         Batch.stack(x=[[7.0]]), Mean().predict(Batch.stack(x=[[7.0]])), Limits(1.0)
     )
     assert verdict.verdict.tolist() == [Verdict.REJECT]
+
+
+def test_a_walker_that_exploded_does_not_end_the_slice_of_the_others() -> None:
+    class Strict(Mean):
+        def predict(self, batch: Batch) -> Prediction:
+            assert np.isfinite(batch["x"]).all()
+            return super().predict(batch)
+
+    batch = Batch.stack(x=np.array([[1.0], [np.nan], [np.inf], [2.0]]))
+    prediction, verdicts = judged(Strict(), BandGate("y"), batch, Limits(1e9))
+    assert len(prediction) == 4
+    wanted = [Verdict.TRUST, Verdict.REJECT, Verdict.REJECT, Verdict.TRUST]
+    assert verdicts.verdict.tolist() == wanted
+    assert np.isnan(verdicts.score[1:3]).all()

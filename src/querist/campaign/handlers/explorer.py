@@ -13,8 +13,9 @@ import numpy as np
 from querist.campaign.handlers.collector import Collector
 from querist.campaign.handlers.parts import LoadedModel, open_role, run_folder
 from querist.campaign.handlers.stepping import Crew
+from querist.control.filters import Finite
 from querist.control.gate import BandGate
-from querist.core.batch import Batch
+from querist.core.batch import Batch, Column
 from querist.core.prediction import (
     AnsweredSample,
     Feedback,
@@ -23,10 +24,17 @@ from querist.core.prediction import (
     Verdict,
     Verdicts,
 )
-from querist.core.roles import SupportsInitial, SupportsState, TaskContext, WorkerContext
+from querist.core.roles import (
+    Limits,
+    SupportsInitial,
+    SupportsState,
+    TaskContext,
+    WorkerContext,
+)
 from querist.core.tasks import Factory, Task
 from querist.store.arrays import load_arrays, save_arrays
 
+FINITE = Finite()
 NOBODY = np.zeros(0, np.int64)
 NO_VERDICTS = Verdicts(np.zeros(0, np.int8), np.zeros(0))
 
@@ -95,10 +103,9 @@ class Explorer:
         def answer(proposal: Batch) -> tuple[Prediction, Verdicts]:
             nonlocal predicting
             begin = time.perf_counter()
-            prediction = model.predict(proposal)
-            verdicts = self._gate.decide(proposal, prediction, limits)
+            said = judged(model, self._gate, proposal, limits)
             predicting += time.perf_counter() - begin
-            return prediction, verdicts
+            return said
 
         until = math.inf if payload["seconds"] is None else time.monotonic() + payload["seconds"]
         waiting = self._crew.step(
@@ -192,6 +199,29 @@ class Explorer:
             arrays, data = generator.state()
             self._files[index].parent.mkdir(exist_ok=True)
             save_arrays(self._files[index], arrays, dict(data))
+
+
+def judged(model: Any, gate: BandGate, batch: Batch, limits: Limits) -> tuple[Prediction, Verdicts]:
+    """Predict and decide; a sample that is not finite is rejected instead of stopping the others.
+
+    Models may refuse such a sample, and one walker that exploded must not end the slice of all.
+    """
+    finite = FINITE(batch)
+    if finite.all():
+        prediction = model.predict(batch)
+        return prediction, gate.decide(batch, prediction, limits)
+    columns = {
+        name: Column(np.nan_to_num(c.data, posinf=0.0, neginf=0.0), c.offsets, c.shapes)
+        if c.data.dtype.kind == "f"
+        else c
+        for name, c in batch.columns.items()
+    }
+    stand_in = Batch(columns)
+    prediction = model.predict(stand_in)
+    verdicts = gate.decide(stand_in, prediction, limits)
+    verdict, score = verdicts.verdict.copy(), verdicts.score.copy()
+    verdict[~finite], score[~finite] = Verdict.REJECT, np.nan
+    return prediction, Verdicts(verdict, score)
 
 
 def restore(generator: Any, file: Path) -> None:
