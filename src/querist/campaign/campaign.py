@@ -309,6 +309,12 @@ def restored_controller(
     seq = writer.last_seq
     writer.close()
     state, kept = restored_state(settings, folder, seq)
+    for question in state.open.values():
+        if (name := question.question.oracle) not in settings.oracles:
+            raise RunError(
+                f"this run asked the oracle {name!r} questions that are still open, but the "
+                f"campaign has only {', '.join(map(repr, settings.oracles))}; keep its name."
+            )
     return CampaignController(state.plan, state, seq), kept
 
 

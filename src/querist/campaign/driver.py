@@ -128,9 +128,8 @@ class Driver:
             on_durable=self._on_durable, on_failed=self._on_failed
         )
         try:
-            self._carry_out(self.controller.begin(self.engine.now(), self.header))
-            for event in self._left_in_outbox():
-                self._handle(event)
+            posted = (*self._left_in_outbox(), *self._posted())
+            self._carry_out(self.controller.begin(self.engine.now(), self.header, posted))
             while self._outcome is None:
                 self._turn()
         finally:

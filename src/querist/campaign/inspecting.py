@@ -47,12 +47,15 @@ class FailedTry:
 def failures_of(run: Path | str) -> list[FailedTry]:
     """All failed tries of a run, and its lost workers, in order; also while it runs.
 
+    Tasks that were cancelled, as at the end of a run, have not failed.
+
     Raises:
         NotARun: If the folder holds no run.
     """
     found = []
     for record in RunFolder(run).journal_reader().read_new():
-        if record.kind in ("answer.failure", "task.failed"):
+        cancelled = record.data.get("reason") == Reason.CANCELLED.value
+        if record.kind == "answer.failure" or (record.kind == "task.failed" and not cancelled):
             found.append(_failed(record.kind, record.data))
         elif record.kind == "worker.lost":
             found.append(_lost(record.data))

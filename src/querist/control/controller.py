@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from querist.control import posted
@@ -80,12 +80,16 @@ class CampaignController:
 
     # ------------------------------------------------------------------------------- protocol
 
-    def begin(self, now: float, header: Mapping[str, Any]) -> Sequence[Command]:
+    def begin(
+        self, now: float, header: Mapping[str, Any], posted: Iterable[Posted] = ()
+    ) -> Sequence[Command]:
         """First call: records the start, and plans to ask again what an earlier run left open.
 
         Args:
             now: Seconds of campaign time.
             header: What "run.started" shall say of engine, host and pools.
+            posted: Messages from before; they count before any rule is looked at, so that a
+                larger budget continues a finished run.
         """
         self.desk.now = now
         data = {**header, "epoch": self.desk.epoch}
@@ -93,6 +97,8 @@ class CampaignController:
         self.workers.expect(header.get("pools", {}))
         for when in _deadlines(self.plan.policy):
             self.desk.wake_at(when)
+        for message in posted:
+            self._posted_message(message)
         self.training.evaluate_newest()
         for question in list(self.state.open.values()):
             if not self.asking.oracles[question.question.oracle].outside:

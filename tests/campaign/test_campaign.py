@@ -1,0 +1,237 @@
+"""A campaign from its assembly to its result, in this process."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from campaign_roles import Line, square
+
+from querist.campaign.campaign import Campaign, report_of, summary_of
+from querist.core.answers import Purpose
+from querist.core.batch import Batch
+from querist.core.errors import ConfigError, RunError
+from querist.core.prediction import Proposal
+from querist.store.errors import NotARun, RunExists, RunLocked
+from querist.store.run_folder import RunFolder
+
+
+class Live:
+    """A generator of a script."""
+
+    def open(self, context) -> None:
+        self.rng = context.rng
+
+    def propose(self) -> Proposal:
+        return Proposal(Batch.stack(x=self.rng.uniform(-1, 1, (4, 2))), np.arange(4))
+
+    def observe(self, feedback) -> None:
+        pass
+
+
+BOX = {"use": "uniform", "options": {"low": [-1.0, -1.0], "high": [1.0, 1.0], "batch": 8}}
+MODEL = {"use": "random_features", "options": {"members": 2, "features": 16}}
+
+
+def campaign(**changes: Any) -> Campaign:
+    settings = {
+        "generator": BOX,
+        "model": MODEL,
+        "oracle": {"use": "function", "options": {"function": "campaign_roles:square"}},
+        "output": "y",
+        "initial": 8,
+        "holdout": 0.25,
+        "gate": {"quantile": 0.5},
+        "retrain": {"every_labels": 6},
+        "budget": {"labels": 24},
+        "engine": "inline",
+    }
+    return Campaign(**{**settings, **changes})
+
+
+def live(**changes: Any) -> Campaign:
+    return campaign(generator=Live(), oracle=square, **changes)
+
+
+def records(folder: Path, *kinds: str) -> list[Any]:
+    found = RunFolder(folder).journal_reader().read_new()
+    return [record for record in found if not kinds or record.kind in kinds]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Any:
+    """A run that ended well; nobody may change it."""
+    return campaign().run(tmp_path_factory.mktemp("campaign") / "run", progress=False)
+
+
+def test_a_campaign_learns_and_ends_within_its_budget(finished) -> None:
+    assert (finished.status, finished.reason) == ("finished", "24 labels (of 24)")
+    dataset = finished.dataset()
+    assert len(dataset) == 24
+    assert len(dataset.rows(Purpose.HOLDOUT)) == 6
+    assert np.allclose(dataset.outputs["y"], (dataset.inputs["x"] ** 2).sum(axis=1))
+    model = finished.model()
+    x = np.random.default_rng(5).uniform(-1, 1, (50, 2))
+    error = np.abs(model.predict(Batch.stack(x=x)).mean["y"] - (x**2).sum(axis=1))
+    assert np.median(error) < 0.1
+
+
+def test_the_result_leads_to_summary_and_report(finished, tmp_path) -> None:
+    summary = json.loads((finished.folder / "summary.json").read_text())
+    assert summary == json.loads(finished.summary().to_json())
+    assert summary_of(finished.folder).to_json() == finished.summary().to_json()
+    page = finished.report(tmp_path / "page.html").read_text()
+    assert "<html" in page
+    assert "random_features" in page  # the configuration is part of it
+    assert report_of(finished.folder, tmp_path / "other.html").exists()
+
+
+def test_the_configuration_in_the_folder_makes_the_same_campaign(finished) -> None:
+    assert Campaign.of_run(finished.folder).settings == campaign().settings
+
+
+def test_a_finished_run_resumed_ends_at_once_and_changes_no_label(tmp_path) -> None:
+    made = campaign()
+    result = made.run(tmp_path / "run", progress=False)
+    before = records(result.folder, "answer.label", "model.published")
+    again = made.resume(tmp_path / "run", progress=False)
+    assert (again.status, again.reason) == (result.status, result.reason)
+    assert len(records(result.folder, "answer.label", "model.published")) == len(before)
+    assert [r.data["epoch"] for r in records(result.folder, "run.started")] == [0, 1]
+
+
+def test_a_larger_budget_in_the_script_continues_a_finished_run(tmp_path) -> None:
+    campaign().run(tmp_path / "run", progress=False)
+    result = campaign(budget={"labels": 30}).resume(tmp_path / "run", progress=False)
+    assert (result.status, len(result.dataset())) == ("finished", 30)
+    versions = [r.data["version"] for r in records(result.folder, "model.published")]
+    assert versions == list(range(1, len(versions) + 1))
+    times = [r.data["t"] for r in records(result.folder)]
+    assert times == sorted(times)
+
+
+def test_live_objects_run_and_resume_in_the_same_script_only(tmp_path) -> None:
+    made = live()
+    result = made.run(tmp_path / "run", progress=False)
+    assert result.status == "finished"
+    with pytest.raises(RunError) as caught:
+        Campaign.of_run(tmp_path / "run")
+    assert "generators.0, oracles.oracle" in str(caught.value)
+    assert "campaign.resume(folder) instead of campaign.run(folder)" in str(caught.value)
+    assert made.model(tmp_path / "run") is not None
+    more = live(budget={"labels": 26}).resume(tmp_path / "run", progress=False)
+    assert len(more.dataset()) == 26
+
+
+def test_nothing_is_made_where_something_is(tmp_path, finished) -> None:
+    with pytest.raises(RunExists, match="querist resume"):
+        campaign().run(finished.folder, progress=False)
+    with pytest.raises(NotARun):
+        campaign().resume(tmp_path / "nowhere", progress=False)
+
+
+def test_a_run_without_a_model_says_so(tmp_path) -> None:
+    made = campaign(trainers=0)
+    result = made.run(tmp_path / "run", progress=False)
+    assert (result.status, len(result.dataset())) == ("finished", 8)
+    with pytest.raises(RunError, match="no model was trained yet"):
+        result.model()
+
+
+def test_two_controllers_of_one_run_are_one_too_many(tmp_path) -> None:
+    waiting = threading.Event()
+
+    class Slow:
+        def answer(self, samples, context):
+            waiting.set()
+            time.sleep(0.05)
+            from querist.core.answers import Label
+
+            return [Label({"y": np.array(1.0)})]
+
+        def __deepcopy__(self, memo):
+            return self
+
+    made = campaign(oracle=Slow(), budget={"labels": 10_000, "seconds": 1.0})
+    thread = threading.Thread(target=made.run, args=(tmp_path / "run",), kwargs={"progress": False})
+    thread.start()
+    assert waiting.wait(20)
+    with pytest.raises(RunLocked, match="is being written by process"):
+        made.resume(tmp_path / "run", progress=False)
+    thread.join()
+    assert records(tmp_path / "run")[-1].kind == "run.ended"
+
+
+def test_equal_seeds_ask_the_same(tmp_path) -> None:
+    asked = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        result = campaign(seed=seed, budget={"labels": 16}).run(tmp_path / name, progress=False)
+        asked.append([r.data["sample"] for r in records(result.folder, "question.asked")])
+    assert asked[0] == asked[1]
+    assert asked[0] != asked[2]
+
+
+def test_an_engine_option_that_is_unknown_is_a_sentence(tmp_path) -> None:
+    made = campaign(engine={"kind": "inline", "options": {"sed": 1}})
+    with pytest.raises(ConfigError, match=r"no option 'sed'; did you mean 'seed'"):
+        made.run(tmp_path / "run", progress=False)
+
+
+def test_an_oracle_that_was_renamed_is_a_sentence(tmp_path) -> None:
+    oracle = {"use": "function", "options": {"function": "campaign_roles:square"}}
+    first = campaign(oracle={"dft": oracle}, budget={"labels": 10})
+    result = first.run(tmp_path / "run", progress=False)
+    with RunFolder(result.folder).lock(), RunFolder(result.folder).journal_writer() as writer:
+        (last, *_) = reversed(records(result.folder, "question.asked"))
+        data = {**last.data, "sample": "f" * 32, "question": f"{'f' * 32}.dft.0"}
+        writer.append("question.asked", data, last.arrays)
+    with pytest.raises(RunError, match=r"asked the oracle 'dft'.* has only 'hf'"):
+        campaign(oracle={"hf": oracle}).resume(result.folder, progress=False)
+
+
+def test_several_generators_and_explorers_share_the_work(tmp_path) -> None:
+    starts = (0.0, 1e6, 2e6)
+    lines = [{"use": "campaign_roles:Line", "options": {"start": start}} for start in starts]
+    made = campaign(generator=lines, explorers=2, initial=9, holdout=0.0, budget={"labels": 30})
+    result = made.run(tmp_path / "run", progress=False)
+    assert result.status == "finished"
+    x = result.dataset().inputs["x"].ravel()
+    assert {int(value // 1e6) for value in x} == {0, 1, 2}
+    slots = {r.data["slot"] for r in records(result.folder, "question.asked")}
+    assert {0, 1} <= slots
+
+
+def test_a_generator_that_ends_ends_the_campaign(tmp_path) -> None:
+    class Ending(Line):
+        @property
+        def exhausted(self) -> bool:
+            return self.x >= self.last
+
+    made = campaign(generator=Ending(last=10), initial=4, budget={"labels": 1000}, holdout=0.0)
+    result = made.run(tmp_path / "run", progress=False)
+    assert result.status == "finished"
+    assert "exhausted" in result.reason
+    assert len(result.dataset()) <= 10
+
+
+def test_the_default_folder_has_the_campaigns_name(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = campaign(name="mine", budget={"labels": 8}).run(progress=False)
+    assert result.folder == tmp_path / "runs" / "mine"
+
+
+def test_a_summary_that_cannot_be_written_does_not_fail_the_run(tmp_path, monkeypatch) -> None:
+    from querist.accounting.summary import Summary
+
+    def full(summary, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Summary, "save", full)
+    result = campaign(budget={"labels": 8}).run(tmp_path / "run", progress=False)
+    assert result.status == "finished"
+    assert result.reason.endswith("(summary.json could not be written: No space left on device)")
