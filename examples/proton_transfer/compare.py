@@ -35,6 +35,7 @@ from querist.core.batch import Batch  # noqa: E402
 from querist.core.roles import FitRequest  # noqa: E402
 from querist.oracles.xtb import xtb  # noqa: E402
 
+HERE = Path(__file__).resolve().parent
 Rows = NDArray[np.int64]
 
 TARGETS = (50.0, 25.0)
@@ -305,33 +306,48 @@ def draw(found: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 4.0), dpi=150, layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
-    first = found["targets"][0]["labels_needed"]
-    colours = dict(zip(first, ("#1f6fb4", "#d1720f", "#3a8f5c", "#8a5aa8"), strict=True))
-    for name, colour in colours.items():
-        for index, one in enumerate(found["curves"]):
-            label = name if index == 0 else None
-            curve = one[name]
-            left.plot(curve["labels"], curve["force_mae"], color=colour, lw=0.9, label=label)
-    left.set(yscale="log", xlabel="labels", ylabel="force MAE, independent frames / meV Å⁻¹")
-    left.legend(frameon=False)
-    for found_at, mark in zip(found["targets"], "os", strict=True):
-        target = found_at["force_mae_meV_per_A"]
-        left.axhline(target, color="#222222", lw=0.8, ls="--")
-        for place, (name, values) in enumerate(found_at["labels_needed"].items()):
-            right.plot([place] * len(values), values, mark, color=colours[name], ms=4, alpha=0.6)
-            mean = float(np.mean(values))
-            right.plot([place - 0.25, place + 0.25], [mean] * 2, color=colours[name], lw=2)
-            right.annotate(f"{mean:.0f}", (place + 0.28, mean), va="center", fontsize=8)
-    right.set_xticks(range(len(colours)), [name.replace(" ", "\n") for name in colours])
-    right.set_ylabel("labels to " + " (circles), ".join(f"{x:g}" for x in TARGETS) + " meV/Å")
-    right.set_xlim(-0.5, len(colours) - 0.2)
-    right.set_ylim(bottom=0)
+    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
+    names = list(found["targets"][0]["labels_needed"])
+    colours = dict(zip(names, ("#1f6fb4", "#d1720f", "#3a8f5c", "#8a5aa8"), strict=True))
+    _curves(left, found, colours)
+    _needed(right, found, colours)
     for axes in (left, right):
         axes.grid(color="#dddddd", lw=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
+
+
+def _curves(axes: Any, found: dict[str, Any], colours: dict[str, str]) -> None:
+    from matplotlib.ticker import ScalarFormatter
+
+    for name, colour in colours.items():
+        curves = [one[name] for one in found["curves"]]
+        for curve in curves:
+            axes.plot(curve["labels"], curve["force_mae"], color=colour, lw=0.6, alpha=0.4)
+        common = min(len(curve["labels"]) for curve in curves)
+        mean = np.mean([curve["force_mae"][:common] for curve in curves], axis=0)
+        axes.plot(curves[0]["labels"][:common], mean, color=colour, lw=2, label=name)
+    for at in found["targets"]:
+        axes.axhline(at["force_mae_meV_per_A"], color="#222222", lw=0.8, ls="--")
+    axes.set(yscale="log", xlabel="labels", ylabel="force MAE, independent frames / meV Å⁻¹")
+    axes.set_yticks([20, 25, 50, 100, 200, 400])
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.minorticks_off()
+    axes.legend(frameon=False, title="mean over seeds, by who chooses")
+
+
+def _needed(axes: Any, found: dict[str, Any], colours: dict[str, str]) -> None:
+    for at, mark in zip(found["targets"], "os", strict=True):
+        for place, (name, values) in enumerate(at["labels_needed"].items()):
+            axes.plot([place] * len(values), values, mark, color=colours[name], ms=4, alpha=0.6)
+            mean = float(np.mean(values))
+            axes.plot([place - 0.25, place + 0.25], [mean] * 2, color=colours[name], lw=2)
+            axes.annotate(f"{mean:.0f}", (place + 0.28, mean), va="center", fontsize=8)
+    axes.set_xticks(range(len(colours)), [name.replace(" ", "\n") for name in colours])
+    axes.set_ylabel("labels to {:g} (circles), {:g} (squares) meV Å⁻¹".format(*TARGETS))
+    axes.set_xlim(-0.5, len(colours) - 0.2)
+    axes.set_ylim(bottom=0)
 
 
 def said(found: dict[str, Any]) -> str:
@@ -363,7 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--output", type=Path, default=Path("results"))
+    parser.add_argument("--output", type=Path, default=HERE / "results")
     options = parser.parse_args(arguments)
     begin = time.process_time()
     effort: Effort = FULL

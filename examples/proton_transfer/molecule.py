@@ -12,6 +12,7 @@ that method the barrier is 3.758 kcal/mol and the O-O distance at the transition
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ EnergyAndForces = Callable[[FloatArray], tuple[float, FloatArray]]
 
 KCAL_PER_MOL = 0.0433641153
 """One kcal/mol in eV."""
+
+STIFFNESS = 50.0
+"""Of a typical bond or angle, with which an optimisation begins, in eV/A^2."""
 
 # Along the chain from one oxygen to the other, then the moving proton, then the H of each C.
 NUMBERS = np.array([8, 6, 6, 6, 8, 1, 1, 1, 1])
@@ -141,6 +145,8 @@ def _relax(
         energy, forces = surface(project(flat.reshape(start.shape)))
         return energy - reference, -project(forces).ravel()
 
-    found = minimize(objective, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-3})
+    # Without a first guess of the stiffness, BFGS begins with a step of 1 A.
+    options: Any = {"gtol": 1e-3, "hess_inv0": np.eye(start.size) / STIFFNESS}
+    found = minimize(objective, start.ravel(), jac=True, method="BFGS", options=options)
     positions = project(np.asarray(found.x).reshape(start.shape))
     return surface(positions)[0], positions

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from molecule import (
@@ -18,6 +19,7 @@ from molecule import (
     NUMBERS,
     PROTON,
     RIGHT_OXYGEN,
+    STIFFNESS,
     EnergyAndForces,
     FloatArray,
     transfer_coordinate,
@@ -137,7 +139,8 @@ def _held(surface: EnergyAndForces, start: FloatArray, wanted: float) -> FloatAr
         gradient = SPRING * away * _coordinate_gradient(positions) - forces
         return energy - reference + 0.5 * SPRING * away**2, gradient.ravel()
 
-    found = minimize(objective, start.ravel(), jac=True, method="BFGS", options={"gtol": 5e-3})
+    options: Any = {"gtol": 5e-3, "hess_inv0": np.eye(start.size) / STIFFNESS}
+    found = minimize(objective, start.ravel(), jac=True, method="BFGS", options=options)
     return np.asarray(found.x).reshape(start.shape)
 
 
