@@ -335,6 +335,27 @@ def test_posted_commands_are_recorded_before_they_are_removed(
     assert bool(seen) == (delay is not None)
 
 
+def test_an_answer_from_outside_must_be_finite(make, folder) -> None:
+    engine = FakeEngine()
+    engine.hold = {"label"}
+    driver = make(engine)
+    said: list[str] = []
+    driver.watcher.say = lambda level, text: said.append(text)
+
+    def answer() -> None:
+        question = driver.controller.asking.tasks
+        identity = next(iter(question.values()))[1][0].question.id
+        for value in (np.nan, 4.0):
+            folder.inbox.post("answer", {"question": identity}, {"y": np.array([value])})
+
+    threading.Timer(0.2, answer).start()
+    threading.Timer(1.5, driver.interrupt, ("enough",)).start()
+    driver.run()
+    found = [r for r in folder.journal_reader().read_new() if r.kind == "answer.label"]
+    assert [r.arrays["out/y"].tolist() for r in found] == [[4.0]]
+    assert any("'y' holds values that are not finite" in text for text in said)
+
+
 def test_snapshots_hold_no_question_without_a_record(make, folder, monkeypatch) -> None:
     monkeypatch.setattr(driving, "SNAPSHOT_SECONDS", 0.0)
     written = []

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from querist.core.answers import Abstention, Label
 from querist.core.events import Posted
 
@@ -26,6 +28,9 @@ def problem(event: Posted) -> str | None:
         return "it does not name its question"
     if event.kind == "answer" and not event.arrays:
         return "an answer needs its outputs as arrays"
+    for name, array in event.arrays.items():
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
+            return f"its output {name!r} holds values that are not finite"
     wrong = [name for name in ("cost", "seconds") if not _is_limit(event.data.get(name))]
     return f"{wrong[0]!r} should be a number that is not negative" if wrong else None
 
