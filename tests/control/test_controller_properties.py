@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from control_plans import facts, given_weights, imported, plan, plans, scripts, worlds
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querist.core.events import Posted, StoreBroken
-from querist.testing.control import ControlHarness, record_trace, replay_trace
+from querist.testing.control import ControlHarness, Crash, record_trace, replay_trace
 
 seeds = st.integers(0, 2**32 - 1)
 earlier = st.lists(
@@ -43,6 +43,7 @@ def run(harness: ControlHarness, limit: int = 20_000):
     return harness.run()
 
 
+@settings(max_examples=120)
 @given(plans(), worlds, scripts(), earlier, seeds)
 def test_any_order_of_events_keeps_every_promise(plan, world, script, earlier, seed) -> None:
     harness = ControlHarness(plan, seed, world, earlier)
@@ -55,6 +56,7 @@ def test_any_order_of_events_keeps_every_promise(plan, world, script, earlier, s
         assert facts("run.ended", harness.journal)[-1].data["status"] == ended.status
 
 
+@settings(max_examples=40)
 @given(plans(), worlds, seeds)
 def test_a_recorded_trace_replays_to_the_same_commands(plan, world, seed) -> None:
     harness = ControlHarness(plan, seed, world)
@@ -65,10 +67,9 @@ def test_a_recorded_trace_replays_to_the_same_commands(plan, world, seed) -> Non
     assert count == len(harness.steps)
 
 
+@settings(max_examples=30)
 @given(worlds, seeds, st.lists(st.floats(0.0, 10.0), min_size=1, max_size=4))
 def test_no_crash_loses_an_answer_or_asks_again(world, seed, crashes) -> None:
-    from querist.testing.control import Crash
-
     harness = ControlHarness(plan(seconds=10.0), seed, world)
     for when in crashes:
         harness.at(when, Crash())

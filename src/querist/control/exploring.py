@@ -99,7 +99,8 @@ class Exploring:
         left = self._initial_left()
         if left is not None and left <= 0:
             return
-        share = 0 if left is None else math.ceil(left / max(1, len(self.slots) - self.dead))
+        missing = 0 if left is None else left + self._initial
+        share = math.ceil(missing / max(1, len(self.slots) - self.dead))
         for index in list(self._to_look_at):
             if left is not None and left <= 0:
                 return

@@ -64,7 +64,7 @@ class Training:
         self.failure: str | None = None
         self.rescores = True
         self._abandoned = False
-        self._evaluated_at = 0
+        self._evaluated_at = self._evaluated_version = 0
         self._wants_recent = _wants_recent(state.plan.policy)
 
     @property
@@ -86,7 +86,9 @@ class Training:
         why = self._first(view, last) if view.version == 0 else self._again(view)
         if why is not None:
             self.begin(why)
-        elif self._wants_recent and view.version:
+        elif view.version and self._evaluated_version != view.version:
+            self.evaluate_newest()  # there was no hold-out yet when it was published
+        elif view.version and self._wants_recent:
             self._evaluate_recent(view)
 
     def _first(self, view: View, last: bool) -> str | None:
@@ -204,10 +206,12 @@ class Training:
             self._chore("score", {"model": self.state.model, "samples": samples})
 
     def evaluate_newest(self) -> None:
-        """Evaluate the newest version on the hold-out, unless that was done."""
+        """Evaluate the newest version on the hold-out, once there is one, unless that was done."""
         state, version = self.state, self.state.model.version
-        done = any(errors["version"] == version for errors in state.errors)
-        if version and state.holdout_labels and state.plan.trainers and not done:
+        if not (version and state.holdout_labels and state.plan.trainers):
+            return
+        self._evaluated_version = version
+        if not any(errors["version"] == version for errors in state.errors):
             self._evaluate("holdout", state.model, since=0)
 
     def _evaluate(self, on: str, model: ModelRef, since: int) -> None:

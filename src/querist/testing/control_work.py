@@ -167,6 +167,8 @@ class Work:
         version = payload["model"].version
         wanted = payload["initial"] if version == 0 else self.world.walkers
         ready = [w for w in range(self.world.walkers) if (slot, w) not in self.waiting]
+        if self.world.slices is not None and count > self.world.slices:
+            wanted, ready = 0, []
         walkers = [w for w in ready if rng.random() < 0.7]
         if version == 0:  # more than there are walkers: what is nobody's in particular
             walkers = (ready + [-1] * wanted)[:wanted]
