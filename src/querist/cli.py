@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -14,7 +14,7 @@ from querist import __version__
 from querist.core.errors import ConfigError, QueristError
 
 if TYPE_CHECKING:
-    from querist.campaign.campaign import RunResult
+    from querist.campaign.campaign import Campaign, RunResult
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 RUN = click.argument("run", type=click.Path(path_type=Path))
@@ -37,12 +37,19 @@ def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except ConfigError as error:
             click.echo(str(error), err=True)
-            sys.exit(EXIT_USAGE)
+            _exit(EXIT_USAGE)
         except QueristError as error:
             click.echo(f"querist: {error}", err=True)
-            sys.exit(EXIT_FAILED)
+            _exit(EXIT_FAILED)
 
     return wrapped
+
+
+def _exit(status: int) -> NoReturn:
+    from querist.campaign.ranks import leave_with
+
+    leave_with(status)
+    sys.exit(status)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,33 +66,64 @@ PROGRESS = click.option(
 )
 
 
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["processes", "mpi", "inline"]),
+    help="Instead of the configured one. mpi: under mpiexec.",
+)
+WALLTIME = click.option(
+    "--walltime",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds until this job is ended from outside; the run ends in order before.",
+)
+
+
 @main.command()
 @click.argument("campaign", type=click.Path(path_type=Path))
 @click.option("--folder", type=click.Path(path_type=Path), help="Folder of the new run.")
-@click.option("--engine", type=click.Choice(["processes", "inline"]), help="Instead of the file's.")
+@ENGINE
+@WALLTIME
 @PROGRESS
 @sentences
-def run(campaign: Path, folder: Path | None, engine: str | None, progress: str) -> None:
+def run(
+    campaign: Path, folder: Path | None, engine: str | None, walltime: float | None, progress: str
+) -> None:
     """Run the campaign of a YAML file."""
+    from querist.campaign import ranks
+
+    ranks.enlist(campaign, engine, ranks.described)
     from querist.campaign.campaign import Campaign
-    from querist.campaign.settings import EngineSettings
 
     made = Campaign.load(campaign)
-    if engine is not None:
-        chosen = EngineSettings.model_validate({"kind": engine})
-        made.settings = made.settings.model_copy(update={"engine": chosen})
-    _end(made.run(folder, progress=_progress(progress)))
+    _choose(made, engine)
+    _end(made.run(folder, progress=_progress(progress), walltime=walltime))
 
 
 @main.command()
 @RUN
+@ENGINE
+@WALLTIME
 @PROGRESS
 @sentences
-def resume(run: Path, progress: str) -> None:
+def resume(run: Path, engine: str | None, walltime: float | None, progress: str) -> None:
     """Continue a run after a stop or a crash."""
+    from querist.campaign import ranks
+
+    ranks.enlist(run, engine, ranks.kept)
     from querist.campaign.campaign import Campaign
 
-    _end(Campaign.of_run(run).resume(run, progress=_progress(progress)))
+    found = Campaign.of_run(run)
+    _choose(found, engine)
+    _end(found.resume(run, progress=_progress(progress), walltime=walltime))
+
+
+def _choose(campaign: Campaign, engine: str | None) -> None:
+    """Another engine; the options of the configured one are kept only if it is the same."""
+    from querist.campaign.settings import EngineSettings
+
+    if engine is not None and engine != campaign.settings.engine.kind:
+        chosen = EngineSettings.model_validate({"kind": engine})
+        campaign.settings = campaign.settings.model_copy(update={"engine": chosen})
 
 
 def _progress(choice: str) -> bool | str:
@@ -97,10 +135,10 @@ def _end(result: RunResult) -> None:
     click.echo(f"run folder: {result.folder}", err=True)
     if result.status == "failed":
         click.echo(f"see: querist failures {result.folder}", err=True)
-        sys.exit(EXIT_FAILED)
+        _exit(EXIT_FAILED)
     if result.status == "stopped":
         click.echo(f"continue with: querist resume {result.folder}", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        _exit(EXIT_INTERRUPTED)
 
 
 @main.command()

@@ -6,7 +6,6 @@ import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Any
 from querist.accounting.progress import ProgressState
 from querist.accounting.report import write_report
 from querist.accounting.summary import Summary, SummaryBuilder
+from querist.campaign import ranks
 from querist.campaign.checking import require_sound
-from querist.campaign.driver import Driver, Outcome, signals
+from querist.campaign.driver import Driver, Outcome
+from querist.campaign.ending import Ending
 from querist.campaign.labels import LabelReader
 from querist.campaign.loading import importable, load_settings, parse_settings
 from querist.campaign.models import loaded_model, model_of
@@ -27,10 +28,10 @@ from querist.campaign.wiring import model_factory, plan, pools
 from querist.control.controller import CampaignController
 from querist.control.state import CampaignState
 from querist.core.answers import Dataset
-from querist.core.errors import RunError
+from querist.core.errors import ConfigError, RunError
 from querist.core.events import Fact
 from querist.core.roles import Engine, Model
-from querist.engines import create
+from querist.engines import create, fitted
 from querist.oracles.function import FunctionOracle
 from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
@@ -110,9 +111,13 @@ class Campaign:
     """
 
     def __init__(self, settings: CampaignSettings | None = None, **values: Any) -> None:
-        self.settings = settings or parse_settings(_full_names(values), "the campaign")
         self._import_path: Path | None = None
-        require_sound(self.settings)
+        try:
+            self.settings = settings or parse_settings(_full_names(values), "the campaign")
+            require_sound(self.settings)
+        except ConfigError:
+            ranks.attend_refused(values.get("engine") if settings is None else settings.engine)
+            raise
 
     @classmethod
     def load(cls, path: Path | str) -> Campaign:
@@ -153,22 +158,30 @@ class Campaign:
         *,
         progress: bool | str = True,
         handle_signals: bool = True,
+        walltime: float | None = None,
     ) -> RunResult:
         """Run to the end.
+
+        With the engine "mpi" all ranks call this. It returns on rank 0; the others work, and exit
+        when rank 0's process does.
 
         Args:
             folder: Of the new run; by default the one in the settings, or ``runs/<name>``.
             progress: Show progress on standard error: True, False, "plain" or "live".
-            handle_signals: Let Ctrl-C and SIGTERM end the run in order (main thread only).
+            handle_signals: Let Ctrl-C, SIGTERM and SIGUSR1 end the run in order (main thread only).
+            walltime: Seconds after which the process will be ended from outside. The run ends in
+                order before: a twentieth of this earlier, but 10 to 60 seconds (at most half).
 
         Raises:
             RunExists: If the folder holds a run already.
             RunError: If the campaign cannot start.
         """
+        ranks.attend(self.settings)
+        ending = Ending(handle_signals, walltime)
         path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
         made = RunFolder.create(path, self._kept(), seeds={"seed": self.settings.seed})
         with made.lock() as lock:
-            return self._drive(made, lock, progress, handle_signals)
+            return self._drive(made, lock, progress, ending)
 
     def resume(
         self,
@@ -176,6 +189,7 @@ class Campaign:
         *,
         progress: bool | str = True,
         handle_signals: bool = True,
+        walltime: float | None = None,
     ) -> RunResult:
         """Continue a run after a stop or a crash of anything at any moment.
 
@@ -183,28 +197,31 @@ class Campaign:
             folder: Of the run; by default as for :meth:`run`.
             progress: As for :meth:`run`.
             handle_signals: As for :meth:`run`.
+            walltime: As for :meth:`run`.
 
         Raises:
             NotARun: If there is no run in the folder.
             RunLocked: If another process runs it.
         """
+        ranks.attend(self.settings)
+        ending = Ending(handle_signals, walltime)
         path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
         found = RunFolder(path)
         with found.lock() as lock:
-            return self._drive(found, lock, progress, handle_signals)
+            return self._drive(found, lock, progress, ending)
 
     def _drive(
-        self, folder: RunFolder, lock: WriterLock, progress: bool | str, handle_signals: bool
+        self, folder: RunFolder, lock: WriterLock, progress: bool | str, ending: Ending
     ) -> RunResult:
         controller, kept = self._prepared(folder)
         state = controller.state
         engine = self._engine(folder, state.now)
-        specs = pools(self.settings)
+        specs = fitted(engine, pools(self.settings))
         header = _header(self.settings, {spec.name: spec.count for spec in specs})
         shown = watcher(progress, self._progress_state(controller))
         try:
             driver = Driver(folder, controller, engine, lock, header, shown)
-            with signals(driver.interrupt) if handle_signals else nullcontext():
+            with ending.watched(driver.interrupt):
                 engine.start(specs)
                 controller.requeue(*kept)
                 outcome = driver.run()

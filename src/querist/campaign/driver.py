@@ -42,6 +42,8 @@ from querist.store.run_folder import RunFolder
 INBOX_SECONDS = 0.5
 SNAPSHOT_SECONDS = 30.0
 GRACE_SECONDS = 3.0
+# Schedulers send the latter two before they kill, as they are told (SLURM: --signal=B:USR1@120).
+ORDERLY = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 ENDED_BY_FORCE = (Reason.WORKER_LOST, Reason.CANCELLED)
 
 
@@ -274,7 +276,7 @@ class Driver:
 
 @contextmanager
 def signals(interrupt: Callable[[str], None]) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into an orderly end; a second SIGINT raises KeyboardInterrupt.
+    """Turn SIGINT, SIGTERM and SIGUSR1 into an orderly end; a second SIGINT interrupts at once.
 
     Does nothing outside the main thread, where Python allows no signal handlers.
     """
@@ -290,9 +292,7 @@ def signals(interrupt: Callable[[str], None]) -> Iterator[None]:
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         interrupt(f"stopped by {name}")
 
-    before = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, on_signal) for number in ORDERLY}
     try:
         yield
     finally:

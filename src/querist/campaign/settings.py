@@ -133,9 +133,9 @@ class StartSettings(Settings):
 
 
 class EngineSettings(Settings):
-    """Where the work runs: "processes" (default) or "inline"; options of that engine."""
+    """Where the work runs: "processes" (default), "inline" or "mpi"; options of that engine."""
 
-    kind: Literal["processes", "inline"] = "processes"
+    kind: Literal["processes", "inline", "mpi"] = "processes"
     options: dict[str, Any] = Field(default_factory=dict)
 
 

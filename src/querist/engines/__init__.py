@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from querist.core.errors import ConfigError
-from querist.core.roles import Engine
+
+if TYPE_CHECKING:
+    # Some launchers' variables must be read before NumPy is loaded.
+    from querist.core.roles import Engine
+    from querist.core.tasks import PoolSpec
 
 _ENGINES = {
     "inline": "querist.engines.inline:Inline",
@@ -16,6 +21,19 @@ _ENGINES = {
     "processes": "querist.engines.processes:Processes",
     "simulated": "querist.engines.simulated:Simulated",
 }
+
+
+@runtime_checkable
+class SupportsFit(Protocol):
+    """An engine that may make more workers of a pool than asked for."""
+
+    def fit(self, specs: Sequence[PoolSpec]) -> list[PoolSpec]:
+        """The pools that ``start`` will make of these."""
+
+
+def fitted(engine: Engine, specs: Sequence[PoolSpec]) -> list[PoolSpec]:
+    """The pools that an engine will make of these."""
+    return engine.fit(specs) if isinstance(engine, SupportsFit) else list(specs)
 
 
 def names() -> list[str]:

@@ -273,7 +273,9 @@ class Foreman:
             seat.ready, seat.opened, seat.failed_openings = True, True, 0
             self._events.append(WorkerJoined(seat.name, seat.spec.name))
         else:
-            seat.story = wire.loads(parts)
+            seat.story, transient = wire.loads(parts)
+            if not transient:  # what cannot be imported cannot be the next time
+                seat.failed_openings = _OPENINGS
         pool = self._pools[seat.spec.name]
         pool.place(seat)
         if not self._closed:

@@ -287,7 +287,8 @@ class RankStaff:
         opening = Opening(context, self._offset - seat.rank.clock, pool.factory)
         isolated = _matches(seat.spec.name, self._isolate)
         environment = child_environment(threads, seat.gpus)
-        seat.open(Employment(opening, seat.spec.name, isolated, environment))
+        job = Employment(opening, seat.spec.name, isolated, environment, tuple(sys.path))
+        seat.open(job)
 
     def release(self, seat: RankSeat) -> None:
         """Its worker has ended; the rank stays with the seat."""

@@ -56,12 +56,14 @@ class Employment:
         pool: Its pool's name.
         isolated: Whether it works in a child process.
         environment: Variables that it shall have.
+        path: Where rank 0 imports from.
     """
 
     opening: Opening
     pool: str
     isolated: bool
     environment: Mapping[str, str]
+    path: tuple[str, ...]
 
 
 class Patience:
@@ -182,6 +184,7 @@ class Station:
 
     def _employ(self, job: Employment) -> None:
         os.environ.update(job.environment)
+        sys.path[:] = job.path
         context = job.opening.context
         context.scratch.mkdir(parents=True, exist_ok=True)
         self._worker = worker = (Relay if job.isolated else RankWorker)(self)
@@ -200,7 +203,7 @@ class Station:
     def _watch(self) -> None:
         parent, boss = os.getppid(), self.world.controller
         here = boss.host == os.uname().nodename
-        while not self._done:
+        while True:
             time.sleep(_LOOK)
             if self._done:
                 return

@@ -111,8 +111,9 @@ class Worker(ABC):
             _limit_torch(context.threads)
         # Isolation boundary: opening runs anyone's code.
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            story = failure_of(error).traceback
-            self.send((Kind.BROKEN, Stamp(), wire.dumps(story)))
+            failure = failure_of(error)
+            told = failure.traceback, failure.transient
+            self.send((Kind.BROKEN, Stamp(), wire.dumps(told)))
             return False
         self.send((Kind.READY, Stamp(), []))
         return True
