@@ -9,6 +9,7 @@ import pytest
 from campaign_roles import Line
 from test_loading import LARGE, SMALL
 
+from querist.campaign.campaign import Campaign
 from querist.campaign.loading import parse_settings
 from querist.campaign.settings import CampaignSettings
 from querist.campaign.wiring import generators_of, model_factory, plan, policy, pools
@@ -104,3 +105,17 @@ def test_the_calibrator_is_around_the_model() -> None:
     assert made.options["model"].target.endswith(":RandomFeatures")
     assert made.options["output"] == "y"
     assert model_factory(settings()).target.endswith(":RandomFeatures")
+
+
+def test_explorers_that_share_a_generator_with_a_seed_walk_different_paths() -> None:
+    options = {"low": [0.0], "high": [1.0], "seed": 7}
+    settings = Campaign(
+        generator={"use": "uniform", "options": options},
+        model="random_features",
+        oracle=len,
+        output="y",
+        budget={"labels": 1},
+        explorers=3,
+    ).settings
+    seeds = [generators_of(settings, slot)[0].options["seed"] for slot in range(3)]
+    assert seeds == [7, 8, 9]

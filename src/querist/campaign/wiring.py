@@ -124,11 +124,20 @@ def _oracle_pool(name: str, oracle: OracleSettings) -> PoolSpec:
 
 
 def generators_of(settings: CampaignSettings, slot: int) -> tuple[Factory, ...]:
-    """The generators of one explorer: shared out in turn, or one for each when there are fewer."""
+    """The generators of one explorer: shared out in turn, or one for each when there are fewer.
+
+    Explorers that share one configuration of a generator with a ``seed`` each get another seed,
+    else they would walk the same path.
+    """
     factories = [role.factory("generator") for role in settings.generators]
-    if len(factories) < settings.explorers:
-        return (factories[slot % len(factories)],)
-    return tuple(factories[slot :: settings.explorers])
+    if len(factories) >= settings.explorers:
+        return tuple(factories[slot :: settings.explorers])
+    turn, index = divmod(slot, len(factories))
+    shared = factories[index]
+    seed = shared.options.get("seed")
+    if turn and isinstance(seed, int):
+        shared = Factory(shared.target, {**shared.options, "seed": seed + turn})
+    return (shared,)
 
 
 def _handler(target: str, **options: Any) -> Factory:

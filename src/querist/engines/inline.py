@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any
 
@@ -78,7 +79,8 @@ class Inline:
         self._turns: list[str] = []
         self._owners: dict[str, tuple[str, str]] = {}
         self._events: list[Event] = []
-        self._woken = threading.Event()
+        # Unlike an Event, its put() may be called from a signal handler at any point.
+        self._wakes: SimpleQueue[None] = SimpleQueue()
         self._closed = False
 
     def start(self, pools: Sequence[PoolSpec]) -> None:
@@ -121,14 +123,19 @@ class Inline:
     def events(self, timeout: float | None) -> list[Event]:
         """What happened since the last call; where that is nothing, run one task first."""
         if not self._events and not self._run_one() and not self._closed:
-            self._woken.wait(timeout)
-        self._woken.clear()
+            self._wait(timeout)
         events, self._events = self._events, []
         return events
 
+    def _wait(self, timeout: float | None) -> None:
+        with suppress(Empty):
+            self._wakes.get(timeout=timeout)
+            while True:
+                self._wakes.get_nowait()
+
     def wake(self) -> None:
-        """Make a waiting :meth:`events` return."""
-        self._woken.set()
+        """Make a waiting :meth:`events` return; callable from any thread and signal handler."""
+        self._wakes.put(None)
 
     def now(self) -> float:
         """Seconds of campaign time."""
