@@ -108,7 +108,8 @@ def the_record_is_whole(site: Site, budget: int) -> None:
     dataset = LabelReader(site.run / "journal").all()
     assert len(dataset) == budget
     x, y = dataset.inputs["x"], dataset.outputs["y"]
-    assert np.array_equal(y, np.sin(3 * x[:, 0]) * np.exp(-(x[:, 1] ** 2)))
+    # NumPy's vectorised functions may differ from the oracle's scalar ones in the last digit.
+    assert np.allclose(y, np.sin(3 * x[:, 0]) * np.exp(-(x[:, 1] ** 2)), rtol=1e-12, atol=1e-14)
     model = Campaign.of_run(site.run).model(site.run)
     assert np.isfinite(model.predict(Batch.stack(x=x[:5])).mean["y"]).all()
 
