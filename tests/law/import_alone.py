@@ -1,7 +1,7 @@
 """Import each module named on standard input in a process of its own, and report as JSON.
 
 A program for test_modules_import_alone.py. It forks once per module from this process, which has
-loaded a few third-party packages and nothing of Querist: as fresh as a new interpreter, and quicker.
+loaded a few packages of others and nothing of Querist: as fresh as a new interpreter, but quicker.
 Packages named as arguments cannot be imported, as if they were not installed.
 """
 
