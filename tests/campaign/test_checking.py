@@ -89,3 +89,15 @@ def test_all_problems_come_in_one_error() -> None:
 def test_a_first_program_without_output_gets_a_sentence() -> None:
     with pytest.raises(ConfigError, match="gate: is required but missing"):
         Campaign(generator=Line(), model=Mean(), oracle=lambda x: x, budget={"labels": 1})
+
+
+def test_an_option_that_names_something_to_import_must_find_it() -> None:
+    options = {"function": "math:cosine", "outputs": "y"}
+    with pytest.raises(ConfigError, match=r"options.function: module 'math' has no attribute"):
+        Campaign(
+            generator={"use": "uniform", "options": {"low": [0], "high": [1]}},
+            model="random_features",
+            oracle={"use": "function", "options": options},
+            output="y",
+            budget={"labels": 1},
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "policy": ("priority", "route", "should_retrain", "should_stop"),
 }
 CALLED = ("filter", "validator")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 DATA_SUFFIXES = (".extxyz", ".xyz", ".npz", ".npy", ".db", ".parquet", ".json", ".csv", ".yaml")
 
 
@@ -35,7 +37,7 @@ def problems(settings: CampaignSettings) -> list[str]:
         try:
             read_rule(config, known, where)
         except ValueError as error:
-            found.append(f"{error}.")
+            found.append(_sentence(error))
     found.extend(_sense(settings))
     return found
 
@@ -86,6 +88,7 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
     if isinstance(target, type):
         yield from _missing_methods(kind, target)
     yield from _missing_files(factory.options)
+    yield from _missing_targets(factory.options)
 
 
 def _missing_methods(kind: str, thing: Any) -> Iterator[str]:
@@ -126,6 +129,26 @@ def _missing_files(options: Mapping[str, Any]) -> Iterator[str]:
         is_file = isinstance(value, str) and value.lower().endswith(DATA_SUFFIXES)
         if is_file and not Path(value).exists():
             yield f"options.{key}: the file {value} does not exist."
+
+
+def _missing_targets(options: Mapping[str, Any]) -> Iterator[str]:
+    """Options such as ``function: "problem:simulate"`` name something to import."""
+    for key, value in options.items():
+        if isinstance(value, str) and _TARGET.fullmatch(value):
+            problem = _unresolved(value)
+            if problem:
+                yield f"options.{key}: {problem}"
+
+
+def _unresolved(target: str) -> str:
+    """Why a target cannot be imported, or nothing."""
+    try:
+        resolve(target)
+    except QueristError as error:
+        return _sentence(error)
+    except Exception as error:  # noqa: BLE001 - importing a user's module may raise anything
+        return f"importing {target!r} raised {type(error).__name__}: {error}."
+    return ""
 
 
 def _sense(settings: CampaignSettings) -> Iterator[str]:
