@@ -15,7 +15,7 @@ from querist.engines.simulated import Kind, Simulated
 
 
 def test_engines_are_made_by_name() -> None:
-    assert names() == ["inline", "processes", "simulated"]
+    assert names() == ["inline", "mpi", "processes", "simulated"]
     engine = create("inline", start_at=9.0)
     assert isinstance(engine, Inline)
     assert engine.now() >= 9.0

@@ -150,8 +150,8 @@ class Mpi(Foreman):
         if seat is None:
             self._world._overhear(rank, each)
         elif each[0] == Kind.GONE:
-            how, seat.stacks = wire.loads(each[2])
-            self._ranks.release(seat)
+            how, stacks = wire.loads(each[2])
+            seat.leave(stacks)
             self._bury(seat, how)
         else:
             self._handle(seat, each)
@@ -161,7 +161,7 @@ class Mpi(Foreman):
         seat = self._ranks.seats.pop(rank, None)
         if seat is None:
             return
-        seat.sits, seat.stacks = False, ""
+        seat.leave("")
         seat.story = ""
         seat.lost = not self._world.free
         self._bury(seat, f"was lost with MPI rank {rank} on {seat.rank.host}")
@@ -200,6 +200,14 @@ class RankSeat(Seat):
         self.sits, self.stacks = True, ""
         self.send(Kind.OPEN, Stamp(), wire.dumps(job))
         self.flush()
+
+    def leave(self, stacks: str) -> None:
+        """Its worker has ended; the rank stays with the seat.
+
+        Args:
+            stacks: Of a child process that crashed.
+        """
+        self.sits, self.ready, self.stacks = False, False, stacks
 
     def send(self, kind: Kind, stamp: Stamp, parts: list[wire.Part] | None = None) -> None:
         """Queue a frame for the rank."""
@@ -290,10 +298,6 @@ class RankStaff:
         job = Employment(opening, seat.spec.name, isolated, environment, tuple(sys.path))
         seat.open(job)
 
-    def release(self, seat: RankSeat) -> None:
-        """Its worker has ended; the rank stays with the seat."""
-        seat.sits = False
-
     def clean_up(self, seats: Iterable[RankSeat]) -> None:
         """Ranks clean up after their children themselves."""
 
@@ -347,7 +351,7 @@ class RankLoop(BaseLoop):
     def __init__(self, world: World, lose: Callable[[int], None]) -> None:
         super().__init__()
         self._world, self._lose = world, lose
-        self._patience = Patience()
+        self._patience = Patience(world.yields)
         self._rung = False
 
     def wake(self) -> None:

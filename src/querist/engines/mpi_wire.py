@@ -78,9 +78,12 @@ class Channel:
         queued.clear()
 
     def _send(self, rank: int, data: Part, tag: int) -> None:
-        request = self._comm.Isend([data, self._mpi.BYTE], rank, tag)
-        if not request.Test():
-            self._sending.append((request, data))
+        if len(data) <= _EAGER:
+            # It is copied at once. Testing a request would look for messages, too, and where there
+            # are more ranks than cores that gives the core away.
+            self._comm.Send([data, self._mpi.BYTE], rank, tag)
+        else:
+            self._sending.append((self._comm.Isend([data, self._mpi.BYTE], rank, tag), data))
 
     def sent(self) -> bool:
         """Whether everything has left; what has is let go of."""

@@ -41,7 +41,6 @@ from querist.engines.worker import Context, Opening, Unwind, Worker
 
 _LOOK = 0.02  # seconds between two looks of the helper thread
 _GLANCE = 0.0005  # seconds between two looks of a handler that asks all the time
-_YIELDS = 60  # times that an idle rank gives way before it sleeps
 _SHORTEST, _LONGEST = 50e-6, 1e-3  # seconds that it then sleeps
 _LAST = 4.0  # seconds that a handler may go on after the job was told to end
 _TRIES = 50  # hundredths of a second in which a child without connection has to end
@@ -67,12 +66,17 @@ class Employment:
 
 
 class Patience:
-    """Waits shortly at first, then longer: quick when busy, no load when idle."""
+    """Waits shortly at first, then longer: quick when busy, no load when idle.
 
-    __slots__ = ("_turn",)
+    Args:
+        yields: How often it only gives way before it sleeps. Where ranks share cores this is slow:
+            the others' turns are longer than a sleep.
+    """
 
-    def __init__(self) -> None:
-        self._turn = 0
+    __slots__ = ("_turn", "_yields")
+
+    def __init__(self, yields: int) -> None:
+        self._turn, self._yields = 0, yields
 
     def reset(self) -> None:
         """Something happened."""
@@ -81,7 +85,7 @@ class Patience:
     def next(self) -> float:
         """Seconds to sleep now; 0 is to give way only."""
         self._turn += 1
-        over = self._turn - _YIELDS
+        over = self._turn - self._yields
         return 0.0 if over < 0 else min(_LONGEST, _SHORTEST * 2 ** min(over // 4, 10))
 
     def wait(self) -> None:
@@ -126,7 +130,7 @@ class Station:
                 faulthandler.enable()
         helper = threading.Thread(target=self._watch, name="querist-station", daemon=True)
         helper.start()
-        patience = Patience()
+        patience = Patience(self.world.yields)
         while not self._quit_at:
             if not self._frames:
                 if self.poll():
@@ -148,7 +152,7 @@ class Station:
             for each in frames:
                 self._channel.put(0, each)
             self._channel.flush(0)
-            patience = Patience()
+            patience = Patience(self.world.yields)
             while not self._channel.sent():
                 # Its memory may change afterwards, and a handler that computes does not send.
                 if not self._channel.poll():
@@ -228,7 +232,7 @@ class RankWorker(Worker):
     def __init__(self, station: Station) -> None:
         super().__init__()
         self._station = station
-        self._patience = Patience()
+        self._patience = Patience(station.world.yields)
         self._looked = 0.0
         self._busy = False  # whether a handler runs
         self._due = False  # whether it is to be interrupted
@@ -275,10 +279,8 @@ class RankWorker(Worker):
 
     def look(self) -> None:
         """See whether something came, at most every half millisecond."""
-        now = time.monotonic()
-        if now >= self._looked + _GLANCE:
-            self._looked = now
-            self._station.poll()
+        if time.monotonic() >= self._looked + _GLANCE:
+            self._poll()
         self.unwind_if_due()
 
     def unwind_if_due(self) -> None:
@@ -293,7 +295,8 @@ class RankWorker(Worker):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     def _get(self, wait: bool) -> int | None:
-        self._station.poll()
+        if time.monotonic() >= self._looked + _GLANCE or self._order.empty():
+            self._poll()
         while True:
             try:
                 serial = self._order.get_nowait()
@@ -303,7 +306,11 @@ class RankWorker(Worker):
                 if not wait:
                     raise
             self._patience.wait()
-            self._station.poll()
+            self._poll()
+
+    def _poll(self) -> None:
+        self._station.poll()
+        self._looked = time.monotonic()
 
     def _outcome(self, parts: list[wire.Part], context: Context) -> Mapping[str, Any] | Failure:
         self._due = False
@@ -356,7 +363,7 @@ class Relay:
         return seat.story if seat.story.startswith("killed") else self._how, seat.faults()
 
     def _carry(self, seat: ProcessSeat) -> None:
-        patience = Patience()
+        patience = Patience(self._station.world.yields)
         while not self._how:
             if self._station.poll() or self._frames:
                 patience.reset()

@@ -1,0 +1,141 @@
+"""What the ranks of a test's job do: ``mpiexec -n N python mpi_job.py NAME``; rank 0 says "ok"."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from querist.core.answers import Reason
+from querist.core.events import TaskFailed, TaskFinished, TaskStarted, WorkerJoined, WorkerLost
+from querist.engines import mpi_wire
+from querist.engines.mpi import Mpi, attend
+from querist.testing.engines import ENGINE_CHECKS, EngineCase, Watched
+from querist.testing.fakes import pool
+
+
+def contract() -> None:
+    for check in ENGINE_CHECKS:
+        print(check.__name__, flush=True)
+        check(EngineCase("mpi", lambda start_at: Mpi(start_at=start_at)))
+
+
+def isolated_contract() -> None:
+    """What goes another way than in a rank itself; the rest is the engine's."""
+    names = {"exceptions_become_failures", "progress_comes_in_order", "arrays_travel_unchanged"}
+    names |= {"cancelled_tasks_that_wait_never_run", "closing_is_final"}
+    for check in ENGINE_CHECKS:
+        if check.__name__ in names:
+            check(EngineCase("mpi", lambda start_at: Mpi(start_at=start_at, isolate=True)))
+
+
+def crashes() -> None:
+    """Crashes, exits and kills of an oracle cost one task each, and a hang that is cancelled."""
+    dying = pool("oracle.dying", "DyingHandler", count=1)
+    hanging = pool("oracle.hanging", "HangHandler", count=1)
+    with Watched(Mpi(), [dying, hanging]) as watched:
+        for how, told in (("segfault", "SIGSEGV"), ("exit", "status 7"), ("kill", "SIGKILL")):
+            behind = watched.submit({"how": how}, "oracle.dying")
+            other = watched.submit({}, "oracle.dying")
+            failure = watched.failure(behind)
+            assert failure.reason == Reason.WORKER_LOST, failure
+            assert told in failure.message, failure.message
+            if how == "segfault":
+                assert "string_at" in failure.traceback, failure.traceback
+            assert watched.result(other)["children"] == []
+        assert [event.final for event in watched.of(WorkerLost)] == [False] * 3
+        hung = watched.submit({"seconds": 60}, "oracle.hanging")
+        watched.until(lambda: watched.of(TaskStarted, hung))
+        watched.engine.cancel(hung, "it hangs")
+        failure = watched.failure(hung)
+        assert failure.reason == Reason.CANCELLED
+        assert "it hangs" in failure.message
+        assert watched.result(watched.submit({"seconds": 0}, "oracle.hanging")) == {}
+
+
+def interrupts() -> None:
+    """In a rank itself: a polite stop, an interruption of one that does not listen, a recall."""
+    pools = [pool("polite", "SleepHandler", count=2, depth=2), pool("deaf", "HangHandler")]
+    with Watched(Mpi(), pools) as watched:
+        watched.joined(3)
+        slow = watched.submit({"seconds": 60}, "polite")
+        quick = [watched.submit({"seconds": 0.01}, "polite") for _ in range(5)]
+        watched.ended(*quick)  # those behind the slow one are called back and run elsewhere
+        assert not watched.of(TaskFinished, slow)
+        watched.engine.cancel(slow, "enough", hard=False)
+        assert watched.result(slow)["stopped"]
+        if not attend().threaded:
+            return
+        hung = watched.submit({"seconds": 60}, "deaf")
+        watched.until(lambda: watched.of(TaskStarted, hung))
+        watched.engine.cancel(hung, "it hangs")
+        failure = watched.failure(hung)
+        assert failure.reason == Reason.CANCELLED, failure
+        assert "it hangs" in failure.message
+        assert watched.result(watched.submit({"seconds": 0}, "deaf")) == {}
+        assert len([e for e in watched.of(WorkerJoined) if e.pool == "deaf"]) == 2
+
+
+def large() -> None:
+    """Arrays in many pieces, both ways, direct and isolated; what follows does not overtake."""
+    pools = [pool("make", "ArrayHandler"), pool("oracle.make", "ArrayHandler")]
+    pools.append(pool("count", "ProgressHandler"))
+    with Watched(Mpi(), pools) as watched:
+        for name in ("make", "oracle.make"):
+            made = watched.submit({"megabytes": 100}, name)
+            small = watched.submit({"megabytes": 0}, name)
+            array = watched.result(made)["array"]
+            assert array.nbytes == 100 << 20
+            assert array.all()
+            assert watched.result(small)["allocated"] == 0
+            ends = [event.task for event in watched.of(TaskFinished)]
+            assert ends.index(made) < ends.index(small)
+            numbers = np.arange(float(4 << 17))
+            given = watched.submit({"array": numbers}, name)
+            assert watched.result(given)["sum"] == numbers.sum()
+
+
+def lost_rank() -> None:
+    """With ULFM: a rank is killed; a spare one takes over, then there is none, others go on."""
+    fragile = pool("fragile", "DyingHandler", count=1)
+    with Watched(Mpi(), [fragile, pool("steady")]) as watched:
+        watched.joined(2)
+        first = watched.submit({"how": "kill"}, "fragile")
+        behind = watched.submit({}, "fragile")
+        failure = watched.failure(first)
+        assert failure.reason == Reason.WORKER_LOST
+        assert "MPI rank" in failure.message
+        assert watched.result(behind)["children"] == []
+        last = watched.submit({"how": "kill"}, "fragile")
+        later = watched.submit({}, "fragile")
+        assert watched.failure(last).reason == Reason.WORKER_LOST
+        assert watched.failure(later).reason == Reason.WORKER_LOST
+        assert [event.final for event in watched.of(WorkerLost)] == [False, True]
+        assert watched.result(watched.submit({"a": 1}, "steady")) == {"a": 1}
+        assert {e.task for e in watched.of(TaskFailed)} == {first, last, later}
+
+
+def held_rank() -> None:
+    """A handler that nothing can interrupt does not hold the job for ever."""
+    engine = Mpi()
+    with Watched(engine, [pool("hog", "DyingHandler")]) as watched:
+        task = watched.submit({"how": "hog"}, "hog")
+        watched.until(lambda: watched.of(TaskStarted, task))
+    print("closed", flush=True)
+
+
+def fill() -> None:
+    """Ranks that nobody asked for go to the oracles."""
+    with Watched(Mpi(assign="fill"), [pool("work"), pool("oracle.a", count=1)]) as watched:
+        watched.joined(attend().size - 1)
+        assert sum(event.pool == "oracle.a" for event in watched.of(WorkerJoined)) == 2
+
+
+if __name__ == "__main__":
+    mpi_wire.CHUNK = 1 << 20
+    attend()
+    begun = time.monotonic()
+    for job in sys.argv[1:]:
+        globals()[job]()
+        print(f"{job} ok {time.monotonic() - begun:.1f}", flush=True)
