@@ -45,7 +45,7 @@ def until_asked(harness: ControlHarness, tasks: int = 1):
 SLOW = World(label_seconds=1.0, walkers=12)
 
 
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 4)
 @given(st.sampled_from([0.1, 0.25]), st.integers(0, 2**32 - 1))
 def test_a_share_is_kept_within_one_question_while_there_are_probes(share, seed) -> None:
     harness = ControlHarness(plan(labels=30, holdout=share), seed, SLOW)
@@ -199,6 +199,7 @@ def test_a_time_limit_counts_from_the_start_and_for_every_question_of_a_task() -
     assert len(questions) == live.items == 3
     assert live.timeout == 6.0
     controller.handle(TaskStarted(task, "w"), 10.0)
+    controller.handle(TaskStarted(task, "w"), 10.5)  # which says nothing new
     assert not of(Cancel, controller.handle(Tick(), 15.9))
     cancelled = of(Cancel, controller.handle(Tick(), 16.0))
     assert [(c.task, c.hard) for c in cancelled] == [(task, True)]
@@ -237,6 +238,24 @@ def test_streamed_outcomes_count_once() -> None:
     rest = of(Record, controller.handle(TaskFinished(task, "w", result), 6.0))
     labels = [r.fact.data["question"] for r in rest if r.fact.kind == "answer.label"]
     assert labels == [questions[1].question.id]
+
+
+def test_the_end_of_a_task_whose_answers_are_durable_already_may_end_the_campaign() -> None:
+    campaign = plan(
+        oracles=(OraclePlan("f", cost=0.5),), cost=0.6, labels=math.inf, initial=1, holdout=0.0
+    )
+    harness = ControlHarness(campaign, 0, World(label_seconds=1e6, fit_seconds=1e6))
+    controller, task, _ = until_asked(harness)
+    label = Label({"y": np.ones(1)}, cost=0.5)
+    part = TaskProgress(task, {"index": 0, "outcome": label, "seconds": 0.5})
+    record = of(Record, controller.handle(part, 5.0))[0]
+    (fit,) = of(Submit, controller.handle(Durable(record.seq), 5.1))
+    result = {"file": "w", "digest": "", "metrics": {}}
+    records = of(Record, controller.handle(TaskFinished(fit.task.id, "t", result), 5.2))
+    controller.handle(Durable(records[-1].seq), 5.3)
+    assert controller.phase == "running"
+    controller.handle(TaskFinished(task, "w", {"outcomes": [label], "seconds": [0.5]}), 6.0)
+    assert controller.phase != "running"
 
 
 def test_what_was_streamed_before_a_failure_is_kept() -> None:

@@ -269,10 +269,12 @@ def test_nonsense_is_ignored_with_a_sentence_and_removed() -> None:
 def test_a_user_s_stop_is_durable_before_the_end_so_that_a_resume_goes_on() -> None:
     campaign = plan()
     harness = ControlHarness(campaign, 0, World(sync_seconds=0.5))
-    post(harness, 2.0, "stop", "stop", why="lunch")
+    post(harness, 2.0, "pause", "pause")
+    post(harness, 50.0, "stop", "stop", why="lunch")  # nothing else is on the way by then
     assert harness.run() == Finish("stopped", "lunch")
     assert not harness.inbox
     again = ControlHarness(campaign, 1, World(), harness.journal)
+    again.at(1.0, Posted("r", "resume"))
     assert again.run().reason == "30 labels (of 30)"
 
 
@@ -293,12 +295,25 @@ def test_an_interrupt_waits_for_what_is_in_flight_but_not_beyond_its_grace() -> 
 
 
 def test_an_interrupted_fit_is_not_begun_again() -> None:
-    harness = ControlHarness(plan(), 3, World(fit_seconds=100.0, label_seconds=0.05))
-    until(harness, lambda: harness.controller.training.fit is not None)
+    harness = ControlHarness(plan(labels=90, retrain=EveryLabels(2)), 3, World(slice_seconds=2.0))
+    controller = harness.controller
+    until(harness, lambda: controller.training.fit and controller.exploring.busy)
     harness.handle(Interrupted("Ctrl-C", 10.0))
+    assert controller.phase == "interrupted"
     fit = next(live for live in harness.live.values() if live.task.kind == "fit")
     event = TaskFailed(fit.task.id, "w", Failure(Reason.CANCELLED, "told to"))
-    assert not of(Submit, harness.controller.handle(event, harness.now))
+    assert not of(Submit, controller.handle(event, harness.now))
+
+
+def test_weights_that_become_durable_after_an_interrupt_begin_nothing() -> None:
+    campaign = plan(labels=90, holdout=0.4, retrain=EveryLabels(2))
+    harness = ControlHarness(campaign, 0, World(sync_seconds=1.0))
+    controller = harness.controller
+    until(harness, lambda: controller.training.publishing and controller.state.holdout_labels)
+    version = controller.state.model.version
+    harness.handle(Interrupted("Ctrl-C", 60.0))
+    harness.run()  # the harness checks that nothing more is submitted
+    assert controller.state.model.version == version + 1
 
 
 def test_when_the_store_breaks_it_ends_with_the_reason() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from querist.core.events import Posted, StoreBroken
 from querist.testing.control import ControlHarness, Crash, record_trace, replay_trace
 
+EXAMPLES = settings().max_examples  # of the profile in force
 seeds = st.integers(0, 2**32 - 1)
 earlier = st.lists(
     st.sampled_from([imported(12), imported(3, "holdout"), given_weights()]),
@@ -43,7 +44,7 @@ def run(harness: ControlHarness, limit: int = 20_000):
     return harness.run()
 
 
-@settings(max_examples=120)
+@settings(max_examples=2 * EXAMPLES)
 @given(plans(), worlds, scripts(), earlier, seeds)
 def test_any_order_of_events_keeps_every_promise(plan, world, script, earlier, seed) -> None:
     harness = ControlHarness(plan, seed, world, earlier)
@@ -56,7 +57,7 @@ def test_any_order_of_events_keeps_every_promise(plan, world, script, earlier, s
         assert facts("run.ended", harness.journal)[-1].data["status"] == ended.status
 
 
-@settings(max_examples=40)
+@settings(max_examples=EXAMPLES // 2)
 @given(plans(), worlds, seeds)
 def test_a_recorded_trace_replays_to_the_same_commands(plan, world, seed) -> None:
     harness = ControlHarness(plan, seed, world)
@@ -67,7 +68,7 @@ def test_a_recorded_trace_replays_to_the_same_commands(plan, world, seed) -> Non
     assert count == len(harness.steps)
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES // 2)
 @given(worlds, seeds, st.lists(st.floats(0.0, 10.0), min_size=1, max_size=4))
 def test_no_crash_loses_an_answer_or_asks_again(world, seed, crashes) -> None:
     harness = ControlHarness(plan(seconds=10.0), seed, world)

@@ -21,6 +21,7 @@ from querist.core.events import (
     TaskFinished,
     Tick,
     WorkerJoined,
+    WorkerLost,
 )
 from querist.core.tasks import Task
 from querist.testing.control import ControlHarness, World
@@ -200,6 +201,28 @@ def test_an_exhausted_explorer_is_still_told() -> None:
     assert bench.told(0) == [(0, A.id, True)]
     bench.found(0, [], [], exhausted=True)
     assert bench.controller.phase != "running"
+
+
+def test_an_answer_for_an_exhausted_explorer_waits_for_its_worker() -> None:
+    bench = Bench(oracles=1, explorers=1)
+    bench.found(0, [A], [0], exhausted=True)
+    bench.give(WorkerLost("e0", "explorer.0", "killed"))
+    bench.label()
+    bench.give(Tick())
+    assert bench.controller.phase == "running"
+    bench.give(WorkerJoined("e0", "explorer.0"))
+    assert bench.told(0) == [(0, A.id, True)]
+
+
+def test_scores_of_an_older_model_change_nothing() -> None:
+    bench = Bench()
+    bench.found(0, [A], [0])
+    waiting = bench.controller.asking.waiting
+    for version, left in ((0, 1), (1, 0)):
+        bench.controller.training.chores["score-0"] = "score"
+        result = {"version": version, "samples": [A.id], "scores": [0.01]}
+        bench.give(TaskFinished("score-0", "t", result))
+        assert len(waiting()) == left
 
 
 def test_an_explorer_is_given_up_after_three_failures_in_a_row() -> None:

@@ -69,6 +69,10 @@ def test_facts_that_are_no_answers_may_be_folded_twice(journal, data) -> None:
     for name in ("published_error", "recent_error", "open"):
         whole.pop(name), got.pop(name)
     assert got == whole
+    full = resumed(plan(labels=25), journal)
+    assert set(state.open) == set(full.open)
+    assert state.open_by_purpose == full.open_by_purpose
+    assert state.open_by_oracle == full.open_by_oracle
 
 
 def test_counts_are_those_of_the_facts(journal) -> None:

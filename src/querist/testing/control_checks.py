@@ -234,6 +234,8 @@ class Checks:
         (data, arrays), (data2, arrays2) = state.snapshot(), other.snapshot()
         one, two = _plain(data), _plain(data2)
         assert one == two, f"{what} and the state differ: {_difference(one, two)}"
+        assert state.open_by_purpose == other.open_by_purpose
+        assert state.open_by_oracle == other.open_by_oracle
         assert arrays.keys() == arrays2.keys()
         assert all(np.array_equal(arrays[name], arrays2[name]) for name in arrays)
 
