@@ -1,0 +1,174 @@
+"""Campaigns over MPI: ``mpiexec querist run``, in jobs of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from querist.campaign.labels import LabelReader
+
+pytestmark = pytest.mark.mpi
+HERE = Path(__file__).resolve().parent
+CAMPAIGN: dict[str, Any] = {
+    "engine": "mpi",
+    "generators": {"use": "uniform", "options": {"low": [0, 0], "high": [2, 2]}},
+    "model": {"use": "random_features", "options": {"features": 32, "members": 4}},
+    "oracles": {"use": "function", "options": {"function": "mpi_roles:simulate", "outputs": "y"}},
+    "gate": {"output": "y", "quantile": 0.5},
+    "initial": 8,
+    "holdout": 0.2,
+    "budget": {"labels": 40},
+    "retrain": {"every_labels": 8},
+    "retry": {"attempts": 3, "backoff": 0.05},
+}
+CLI = ("-m", "querist")
+
+
+class Jobs:
+    """A folder with a problem, and what runs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.run = folder, folder / "run"
+        shutil.copy(HERE / "mpi_roles.py", folder)
+        self.configure()
+        beside = Path(sys.executable).with_name("mpiexec")
+        found = str(beside) if beside.exists() else shutil.which("mpiexec")
+        if found is None:
+            pytest.skip("there is no mpiexec")
+        self.mpiexec = [found, "--allow-run-as-root", "--oversubscribe"]
+
+    def configure(self, **changes: Any) -> None:
+        oracle = {**CAMPAIGN["oracles"], "workers": 2}
+        text = yaml.safe_dump({**CAMPAIGN, "oracles": oracle, **changes})
+        (self.folder / "campaign.yaml").write_text(text)
+
+    def start(self, ranks: int, *command: str, ft: bool = False) -> subprocess.CompletedProcess:
+        options = ["--with-ft", "ulfm"] if ft else []
+        launcher = [*self.mpiexec, *options, "-n", str(ranks)] if ranks else []
+        return subprocess.run(
+            [*launcher, sys.executable, *command],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def labels(self) -> int:
+        return len(LabelReader(self.run / "journal").all())
+
+
+RUN = (*CLI, "run", "campaign.yaml", "--folder", "run", "--progress", "none")
+RESUME = (*CLI, "resume", "run", "--progress", "none")
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Jobs:
+    pytest.importorskip("mpi4py")
+    return Jobs(tmp_path)
+
+
+def test_a_campaign_runs_and_a_crashing_oracle_costs_one_task(jobs: Jobs) -> None:
+    (jobs.folder / "crash.once").touch()
+    done = jobs.start(5, *RUN)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("finished: 40 labels") == 1
+    assert jobs.labels() == 40
+    assert not (jobs.folder / "crash.once").exists()
+    failures = jobs.start(0, *CLI, "failures", "run")
+    assert "SIGSEGV" in failures.stdout
+    assert ", 0 of them final" in failures.stdout
+
+
+def test_a_run_goes_on_with_processes_and_back_on_other_ranks(jobs: Jobs) -> None:
+    jobs.configure(budget={"labels": 16})
+    assert jobs.start(4 + 1, *RUN).returncode == 0
+    jobs.start(0, *CLI, "set", "run", "--labels", "28")
+    done = jobs.start(0, *RESUME, "--engine", "processes")
+    assert done.returncode == 0, done.stderr
+    assert jobs.labels() == 28
+    jobs.start(0, *CLI, "set", "run", "--labels", "40")
+    done = jobs.start(7, *RESUME)
+    assert done.returncode == 0, done.stderr
+    assert jobs.labels() == 40
+
+
+def test_too_few_ranks_are_refused_once_at_once_and_leave_nothing(jobs: Jobs) -> None:
+    begun = time.monotonic()
+    done = jobs.start(3, *RUN)
+    assert done.returncode == 1
+    assert done.stderr.count("5 MPI ranks are needed") == 1
+    assert "Traceback" not in done.stderr
+    assert not jobs.run.exists()
+    assert time.monotonic() < begun + 30
+
+
+def test_a_syntax_error_of_the_user_is_told_once(jobs: Jobs) -> None:
+    (jobs.folder / "wrong.py").write_text("def oracle(:\n")
+    jobs.configure(oracles={"use": "wrong:oracle"})
+    done = jobs.start(4, *RUN)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("wrong.py, line 1") == 1
+
+
+def test_what_cannot_be_imported_on_the_workers_ends_the_job(jobs: Jobs) -> None:
+    code = "import sys\nif 'querist-worker' in sys.argv:\n    import no_such_module\n"
+    (jobs.folder / "partly.py").write_text(code + "def oracle(x):\n    return 1.0\n")
+    jobs.configure(oracles={"use": "function", "options": {"function": "partly:oracle"}})
+    begun = time.monotonic()
+    done = jobs.start(4, *RUN)
+    assert done.returncode == 1, done.stderr
+    assert "failed: no worker is left in the pool 'oracle.oracle'" in done.stderr
+    assert "no_such_module" in done.stderr
+    assert time.monotonic() < begun + 30
+
+
+def test_several_processes_without_the_engine_are_refused(jobs: Jobs) -> None:
+    jobs.configure(engine="processes")
+    done = jobs.start(3, *RUN)
+    assert done.returncode == 1
+    assert done.stderr.count("Use --engine mpi") == 1
+    assert not jobs.run.exists()
+
+
+def test_a_lost_rank_is_survived_with_fault_tolerance(jobs: Jobs) -> None:
+    options = {"function": "mpi_roles:simulate_and_lose_its_rank", "outputs": "y"}
+    jobs.configure(oracles={"use": "function", "options": options, "workers": 2})
+    (jobs.folder / "rank.once").touch()
+    done = jobs.start(5, *RUN, ft=True)
+    if "unrecognized" in done.stderr or "unknown option" in done.stderr:
+        pytest.skip("this MPI has no ULFM")
+    assert done.returncode == 0, done.stderr
+    assert jobs.labels() == 40
+    assert not (jobs.folder / "rank.once").exists()
+
+
+def test_a_script_runs_on_all_ranks_and_goes_on_once_and_ends_before_the_walltime(
+    jobs: Jobs,
+) -> None:
+    (jobs.folder / "script.py").write_text(
+        "from querist import Campaign\n"
+        "def simulate(x):\n"
+        "    return float(x[0])\n"
+        "campaign = Campaign(generator={'use': 'uniform', 'options': {'low': [0], 'high': [1]}},\n"
+        "    model='random_features', oracle=simulate, output='y', engine='mpi',\n"
+        "    initial=8, budget={'seconds': 600})\n"
+        "result = campaign.run('run', progress=False, walltime=6)\n"
+        "print('after:', result.status, result.reason)\n"
+        "campaign.resume('run', progress=False, walltime=2)\n"
+        "print('again:', len(result.dataset()) > 0)\n"
+    )
+    done = jobs.start(4, "script.py")
+    assert done.returncode == 0, done.stderr
+    assert "after: stopped stopped before the walltime of 6 s" in done.stdout
+    assert done.stdout.count("after:") == 1
+    assert "again: True" in done.stdout
