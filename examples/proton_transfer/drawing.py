@@ -72,8 +72,9 @@ def _energies(axes, profile: Profile, level: str) -> None:  # type: ignore[no-un
     axes.set_ylim(-0.25, 1.35 * max(profile.oracle.max(), profile.surrogate.max()))
     axes.set_title("Proton transfer in malonaldehyde", loc="left", fontsize=12)
     axes.legend(frameon=False, loc="upper center", ncols=2)
-    axes.text(-0.72, 0.4, "O–H···O", ha="center", fontsize=9, color=GREY)
-    axes.text(0.72, 0.4, "O···H–O", ha="center", fontsize=9, color=GREY)
+    well, height = max(-0.8, float(fine[curve[:200].argmin()])), 0.26 * float(curve.max())
+    axes.text(well, height, "O–H···O", ha="center", fontsize=9, color=GREY)
+    axes.text(-well, height, "O···H–O", ha="center", fontsize=9, color=GREY)
     _plain(axes)
 
 
