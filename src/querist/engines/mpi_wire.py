@@ -23,6 +23,7 @@ CHUNK = 1 << 30  # bytes in one message; the interface counts them in a signed 3
 _HEADS, _PARTS = 71, 72  # tags
 _EAGER = 4000  # bytes that come at once, whatever the sender does; all transports take 4 KiB
 _LONGEST = 1 << 20  # bytes of small frames in one message
+_SWEEP = 8  # polls after which everything that was sent is looked at
 _TURNS = 256  # messages that are taken before anything else gets its turn
 
 Deliver = Callable[[int, Frame], None]
@@ -44,6 +45,7 @@ class Channel:
         self._status = mpi.Status()
         self._queued: dict[int, list[Part]] = {}
         self._sending: list[tuple[Any, Part]] = []
+        self._turn = 0
         self._arriving: dict[int, deque[_Arrival]] = {}
 
     def put(self, rank: int, each: Frame) -> None:
@@ -78,24 +80,32 @@ class Channel:
         queued.clear()
 
     def _send(self, rank: int, data: Part, tag: int) -> None:
-        if len(data) <= _EAGER:
-            # It is copied at once. Testing a request would look for messages, too, and where there
-            # are more ranks than cores that gives the core away.
-            self._comm.Send([data, self._mpi.BYTE], rank, tag)
-        else:
-            self._sending.append((self._comm.Isend([data, self._mpi.BYTE], rank, tag), data))
+        # A blocking send may wait until the receiver looks, even where all is copied at once.
+        request = self._comm.Isend([data, self._mpi.BYTE], rank, tag)
+        self._sending.append((request, data))
 
     def sent(self) -> bool:
-        """Whether everything has left; what has is let go of."""
-        if self._sending:
-            self._sending = [(r, data) for r, data in self._sending if not r.Test()]
-        return not self._sending
+        """Whether nothing is left here that a receiver would have to wait for; lets go of the rest.
+
+        What is short is with the receiver as soon as it is sent.
+        """
+        self._sending = [(r, data) for r, data in self._sending if not r.Test()]
+        return all(len(data) <= _EAGER for _, data in self._sending)
+
+    def _let_go(self) -> None:
+        """Let go of what has left: mostly the oldest, now and then all."""
+        sending = self._sending
+        self._turn = (self._turn + 1) % _SWEEP
+        if self._turn == 0:
+            self.sent()
+        elif sending and sending[0][0].Test():
+            del sending[0]
 
     def poll(self) -> bool:
         """Deliver what is there; whether there was anything."""
         found = False
         if self._sending:
-            self.sent()
+            self._let_go()
         if self._arriving:
             found = self._advance()
         comm, status, byte = self._comm, self._status, self._mpi.BYTE

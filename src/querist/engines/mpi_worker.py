@@ -41,7 +41,7 @@ from querist.engines.worker import Context, Opening, Unwind, Worker
 
 _LOOK = 0.02  # seconds between two looks of the helper thread
 _GLANCE = 0.0005  # seconds between two looks of a handler that asks all the time
-_SHORTEST, _LONGEST = 50e-6, 1e-3  # seconds that it then sleeps
+_SHORTEST, _LONGEST = 20e-6, 1e-3  # seconds that it then sleeps
 _LAST = 4.0  # seconds that a handler may go on after the job was told to end
 _TRIES = 50  # hundredths of a second in which a child without connection has to end
 

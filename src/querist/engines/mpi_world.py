@@ -125,7 +125,7 @@ class World:
         leader = node.bcast(self.rank)
         available = len(set().union(*cores))
         own = max(1, available // node.size)
-        self.yields = 2 if node.size > available else 60
+        self.yields = 0 if node.size > available else 60
         quota = cgroup_quota()
         if quota is not None:
             own = max(1, min(own, int(quota) // node.size))
