@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.handlers.collector import Collector
-from querist.campaign.handlers.parts import LoadedModel, open_role, run_folder
+from querist.campaign.handlers.parts import LoadedModel, close_role, open_role, run_folder
 from querist.campaign.handlers.stepping import Crew
 from querist.control.filters import Finite
 from querist.control.gate import BandGate
@@ -82,9 +82,11 @@ class Explorer:
         self._crew = Crew(self._generators, self._max_wait, self._checkpoint)
 
     def close(self) -> None:
-        """Save the generators' states and end their threads."""
+        """Save the generators' states and end their threads, then close them and the model."""
         for index in self._crew.close():
             self._save(index)
+            close_role(self._generators[index])
+        close_role(self._model.model)
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
         """One slice: until enough steps or seconds, or until all walkers wait."""

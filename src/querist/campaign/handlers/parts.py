@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from querist.core.errors import RunError
-from querist.core.roles import ModelState, SupportsOpen, WorkerContext
+from querist.core.roles import ModelState, SupportsClose, SupportsOpen, WorkerContext
 from querist.core.tasks import Factory, ModelRef
 from querist.store.arrays import load_arrays
 
@@ -24,6 +24,12 @@ def open_role(factory: Factory, context: WorkerContext) -> Any:
     if isinstance(role, SupportsOpen):
         role.open(context)
     return role
+
+
+def close_role(role: Any) -> None:
+    """Let a role release what it holds."""
+    if isinstance(role, SupportsClose):
+        role.close()
 
 
 def run_folder(context: WorkerContext) -> Path:

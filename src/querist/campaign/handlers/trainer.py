@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from querist.campaign.handlers.parts import LoadedModel, load_state, open_role, run_folder
+from querist.campaign.handlers.parts import (
+    LoadedModel,
+    close_role,
+    load_state,
+    open_role,
+    run_folder,
+)
 from querist.campaign.labels import LabelReader
 from querist.control.gate import BandGate
 from querist.core.answers import Dataset, Purpose
@@ -37,6 +43,11 @@ class Trainer:
         self._judged = LoadedModel(self._factory, context)
         self._labels = LabelReader(self._run / "journal")
         self._weights = Versions(self._run / "weights")
+
+    def close(self) -> None:
+        """Close both."""
+        close_role(self._fitted)
+        close_role(self._judged.model)
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
         """Do one task."""

@@ -1,0 +1,1 @@
+"""Runs the user code of other tools on our loop."""
