@@ -116,6 +116,30 @@ def lost_rank() -> None:
         assert {e.task for e in watched.of(TaskFailed)} == {first, last, later}
 
 
+def handed_over() -> None:
+    """With ULFM: where a pool loses its last rank, the largest other one gives it one."""
+    pools = [pool("fragile", "DyingHandler"), pool("oracle.a", "HangHandler", count=2)]
+    with Watched(Mpi(isolate=("oracle*",)), pools) as watched:
+        watched.joined(3)
+        tasks = [watched.submit({"seconds": 60}, "oracle.a")]
+        watched.until(lambda: watched.of(TaskStarted, tasks[0]))
+        tasks.append(watched.submit({"seconds": 60}, "oracle.a"))
+        watched.until(lambda: watched.of(TaskStarted, tasks[1]))
+        dead = watched.submit({"how": "kill"}, "fragile")
+        after = watched.submit({}, "fragile")
+        assert watched.failure(dead).reason == Reason.WORKER_LOST
+        assert watched.result(after)["children"] == []
+        failure = watched.failure(tasks[1])
+        assert failure.reason == Reason.WORKER_LOST
+        assert "gave its rank to 'fragile-0'" in failure.message
+        lost = {event.worker: event.final for event in watched.of(WorkerLost)}
+        assert lost.pop("fragile-0") is False
+        assert list(lost.values()) == [True]
+        assert not watched.of(TaskFailed, tasks[0])
+        watched.engine.cancel(tasks[0], "enough")
+        watched.failure(tasks[0])
+
+
 def held_rank() -> None:
     """A handler that nothing can interrupt does not hold the job for ever."""
     engine = Mpi()

@@ -56,10 +56,11 @@ def test_crashes_interruptions_large_arrays_and_child_processes() -> None:
 
 @pytest.mark.mpi
 def test_the_loss_of_a_rank_is_survived_with_fault_tolerance() -> None:
-    done = job(4, "lost_rank", options=("--with-ft", "ulfm"))
-    if "unrecognized" in done.stderr or "unknown option" in done.stderr:
-        pytest.skip("this MPI has no ULFM")
-    passes(done, "lost_rank")
+    for name in ("lost_rank", "handed_over"):
+        done = job(4, name, options=("--with-ft", "ulfm"))
+        if "unrecognized" in done.stderr or "unknown option" in done.stderr:
+            pytest.skip("this MPI has no ULFM")
+        passes(done, name)
 
 
 @pytest.mark.mpi

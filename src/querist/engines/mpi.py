@@ -31,6 +31,7 @@ from querist.engines.worker import Opening
 
 ORACLES = ("oracle*",)
 _GRACE = 0.5  # seconds between a hard cancellation and the kill
+_HANDOVER = 0.02  # seconds between two looks whether a rank is free
 _LAST_WAIT = 2.0  # seconds that ranks have to end what was killed
 
 
@@ -92,7 +93,9 @@ class Mpi(Foreman):
     handler asks ``should_stop``; the handler is then opened anew.
 
     With a fault-tolerant MPI (ULFM) the loss of any rank but 0 costs its running task; a rank that
-    is idle takes its place, if there is one. Without it the launcher ends the job.
+    is idle takes its place, if there is one. Where a pool has lost its last rank, the largest other
+    pool gives it one: an idle worker's, or that of the latest task, which fails with
+    ``WORKER_LOST``. Without ULFM the launcher ends the job.
 
     Several engines may follow each other in one job.
 
@@ -152,19 +155,61 @@ class Mpi(Foreman):
         elif each[0] == Kind.GONE:
             how, stacks = wire.loads(each[2])
             seat.leave(stacks)
+            if seat.heir is not None:
+                self._ranks.hand_over(seat)
             self._bury(seat, how)
         else:
             self._handle(seat, each)
 
+    def _launch(self, seat: Seat) -> None:
+        if isinstance(seat, RankSeat) and seat.donor is not None:
+            self._loop.after(_HANDOVER, lambda: self._launch(seat))
+        elif not self._closed:
+            super()._launch(seat)
+
     def _lose(self, rank: int) -> None:
-        """A rank has failed: a spare one takes its place, or nobody does."""
+        """A rank has failed: another takes its place, or nobody does."""
         seat = self._ranks.seats.pop(rank, None)
         if seat is None:
             return
+        heir, seat.heir = seat.heir, None
         seat.leave("")
         seat.story = ""
-        seat.lost = not self._world.free
+        seat.lost = heir is not None or not self._find_rank(seat)
         self._bury(seat, f"was lost with MPI rank {rank} on {seat.rank.host}")
+        if heir is not None:
+            heir.donor = None
+            heir.lost = not self._find_rank(heir)
+            if heir.lost:
+                self._bury(heir, "finds no rank in place of its lost one")
+
+    def _find_rank(self, seat: RankSeat) -> bool:
+        """A spare rank; or for the last worker of its pool one of another pool's several."""
+        if self._ranks.take_spare(seat):
+            return True
+        if self._pools[seat.spec.name].left > 1:
+            return False
+        donor = self._donor(seat)
+        if donor is None:
+            return False
+        seat.donor, donor.heir = donor, seat
+        why = f"gave its rank to {seat.name!r}"
+        if donor.running is not None:
+            donor.kill(why)
+        donor.story = why
+        donor.send(Kind.CLOSE, Stamp())
+        donor.flush()
+        return True
+
+    def _donor(self, heir: RankSeat) -> RankSeat | None:
+        """Of the largest pool that can spare one: who is idle, or else began last."""
+        pools = sorted(self._pools.values(), key=lambda pool: -pool.left)
+        for pool in pools:
+            seats = [s for s in pool.seats if isinstance(s, RankSeat) and s.sits and s.heir is None]
+            fit = [seat for seat in seats if heir.fits(seat.rank)]
+            if len(seats) > 1 and fit:
+                return max(fit, key=lambda seat: (not seat.load, seat.began))
+        return None
 
 
 class RankSeat(Seat):
@@ -186,6 +231,8 @@ class RankSeat(Seat):
         self.rank = rank
         self.sits = False
         self.stacks = ""
+        self.donor: RankSeat | None = None  # whose rank it waits for
+        self.heir: RankSeat | None = None  # who waits for its rank
         self.wait: Callable[[RankSeat], None] = _no_wait
         self._world = world
 
@@ -193,6 +240,10 @@ class RankSeat(Seat):
     def alive(self) -> bool:
         """Whether a rank works here."""
         return self.sits
+
+    def fits(self, rank: Rank) -> bool:
+        """Whether a rank can work here: GPUs are chosen by node."""
+        return not self.gpus or rank.node == self.rank.node
 
     def open(self, job: Employment) -> None:
         """Let the rank become this worker."""
@@ -278,17 +329,7 @@ class RankStaff:
                 pool.seats.append(seat)
 
     def launch(self, seat: RankSeat, pool: Pool) -> None:
-        """Make a rank the seat's worker.
-
-        Raises:
-            OSError: If no rank is left for it.
-        """
-        if seat.rank.number in self._world.lost or self.seats.get(seat.rank.number) is not seat:
-            spare = min(self._world.free, default=None)
-            if spare is None:
-                seat.lost = True
-                raise OSError("no rank is left for it")
-            self._seat(seat, self._world.ranks[spare])
+        """Make the seat's rank its worker."""
         context = self._site.context(seat.spec, seat.index, seat.life + 1)
         threads = pool.threads or seat.rank.threads
         context = replace(context, threads=threads, device=seat.device)
@@ -297,6 +338,21 @@ class RankStaff:
         environment = child_environment(threads, seat.gpus)
         job = Employment(opening, seat.spec.name, isolated, environment, tuple(sys.path))
         seat.open(job)
+
+    def take_spare(self, seat: RankSeat) -> bool:
+        """Give a seat a free rank; whether there is one."""
+        for number in sorted(self._world.free):
+            if seat.fits(self._world.ranks[number]):
+                self._seat(seat, self._world.ranks[number])
+                return True
+        return False
+
+    def hand_over(self, seat: RankSeat) -> None:
+        """Give a seat's rank, whose worker has ended, to its heir."""
+        heir, seat.heir, seat.lost = seat.heir, None, True
+        if heir is not None:
+            heir.donor = None
+            self._seat(heir, seat.rank)
 
     def clean_up(self, seats: Iterable[RankSeat]) -> None:
         """Ranks clean up after their children themselves."""
