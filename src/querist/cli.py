@@ -117,6 +117,35 @@ def resume(run: Path, engine: str | None, walltime: float | None, progress: str)
     _end(found.resume(run, progress=_progress(progress), walltime=walltime))
 
 
+@main.command()
+@click.argument("settings", type=click.Path(path_type=Path))
+@click.option("--package", type=click.Path(path_type=Path), help="Folder of the four kernels.")
+@click.option("--labels", type=int, help="Budget of labels; by default the user's code stops.")
+@click.option("--seconds", type=float, help="Limit of campaign time in seconds.")
+@click.option("--explorers", type=int, default=1, help="Processes that generate and predict.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder of the new run.")
+@ENGINE
+@WALLTIME
+@PROGRESS
+@sentences
+def pal(settings: Path, engine: str | None, walltime: float | None, **how: Any) -> None:
+    """Run a PAL package unchanged: its al_setting.py, or the folder that holds it."""
+    from querist.campaign import ranks
+
+    ranks.enlist(settings, engine, lambda _: {})
+    from querist.compat.pal import campaign, ended_as_asked, load_settings
+
+    path = settings / "al_setting.py" if settings.is_dir() else settings
+    budget = {name: how[name] for name in ("labels", "seconds")}
+    values = {"explorers": how["explorers"], "budget": budget, "engine": engine or "processes"}
+    made = campaign(load_settings(path), how["package"], **values)
+    result = made.run(how["folder"], progress=_progress(how["progress"]), walltime=walltime)
+    if ended_as_asked(result):
+        click.echo(f"{result.reason}\nrun folder: {result.folder}", err=True)
+    else:
+        _end(result)
+
+
 def _choose(campaign: Campaign, engine: str | None) -> None:
     """Another engine; the options of the configured one are kept only if it is the same."""
     from querist.campaign.settings import EngineSettings

@@ -6,8 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from querist.campaign.campaign import Campaign
 from querist.campaign.inspecting import failures_of
+from querist.cli import main
 from querist.compat import pal
 from querist.store.run_folder import RunFolder
 
@@ -32,6 +35,7 @@ def facts(result, kind):
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 def test_a_package_runs_to_its_budget(package, tmp_path, engine) -> None:
+    package.change("oracle", "return", "import time; time.sleep(0.05); return")
     _, result = run(package, tmp_path, engine=engine)
 
     assert (result.status, result.reason) == ("finished", "30 labels (of 30)")
@@ -95,13 +99,12 @@ def test_a_training_that_says_stop_ends_the_run(package, tmp_path) -> None:
 
 def test_training_that_waits_for_new_data_is_told_of_it(package, tmp_path) -> None:
     package.change("model", "WAIT = False", "WAIT = True")
+    package.change("model", "STOP_AT = None", "STOP_AT = 18")
     package.change("oracle", "return", "import time; time.sleep(0.01); return")
-    _, result = run(
-        package, tmp_path, engine="processes", retrain_seconds=50, final_fit=False, labels=60
-    )
-    # Without a request that turns true, each fit would take 100 seconds and the limit 60.
-    assert (result.status, result.reason) == ("finished", "60 labels (of 60)")
-    assert len(facts(result, "model.published")) > 2
+    _, result = run(package, tmp_path, engine="processes", retrain_seconds=50, labels=10**6)
+    # Without a request that turns true, each fit would take 100 seconds and the limit is 60.
+    assert result.reason == "PAL: the training of rank 9 returned stop_run"
+    assert len(facts(result, "model.published")) > 1
 
 
 def test_an_oracle_that_fails_costs_its_question_only(package, tmp_path) -> None:
@@ -143,9 +146,36 @@ def test_several_explorers_share_the_generators(package, tmp_path) -> None:
 
 def test_a_stopped_run_resumes_with_its_labels(package, tmp_path) -> None:
     run(package, tmp_path, labels=12)
-    made = pal.campaign(
-        package.settings, package.folder, engine="inline", budget={"labels": 24}, retrain_seconds=1
-    )
+    RunFolder(tmp_path / "run").inbox.post("set", {"labels": 24})
+    made = Campaign.of_run(tmp_path / "run")  # as `querist resume` does, without our script
     result = made.resume(tmp_path / "run", progress=False, handle_signals=False)
     assert (result.status, result.reason) == ("finished", "24 labels (of 24)")
-    assert int((package.results / "history_9").read_text()) == 24
+    # New objects were given the labels of before the stop, too.
+    assert int((package.results / "history_9").read_text()) > 12
+
+
+def test_an_import_error_of_a_kernel_is_told(package, tmp_path) -> None:
+    package.change("utils", "import numpy as np", "import numpy as np\nimport not_installed_here")
+    _, result = run(package, tmp_path, engine="processes")
+    assert result.status == "failed"
+    assert "not_installed_here" in result.reason
+
+
+def test_many_inputs_of_one_generator_leave_a_slice(package, tmp_path) -> None:
+    package.settings["gene_process"] = 1
+    _, result = run(package, tmp_path, labels=40)
+    first, second = (record.data for record in facts(result, "explored")[:2])
+    assert first["asked"] > 10
+    assert second["queued"] + second["outstanding"] > 10
+
+
+def test_the_command_runs_a_package_until_its_code_stops_it(package, tmp_path) -> None:
+    package.change("model", "STOP_AT = None", "STOP_AT = 6")
+    path = package.folder / "al_setting.py"
+    path.write_text(f"AL_SETTING = {package.settings!r}")
+    options = ["--package", package.folder, "--folder", tmp_path / "run", "--engine", "inline"]
+    called = CliRunner().invoke(
+        main, [str(v) for v in ("pal", package.folder, *options, "--progress", "none")]
+    )
+    assert called.exit_code == 0, called.output
+    assert "PAL: the training of rank 9 returned stop_run" in called.stderr

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from querist.campaign.campaign import Campaign
-from querist.compat.pal.kernels import LABEL, load
+from querist.campaign.campaign import Campaign, RunResult
+from querist.compat.pal.kernels import LABEL, STOPPED, load
 from querist.compat.pal.model import FORMAT, SCORE
 from querist.compat.pal.settings import PalSettings
 from querist.core.errors import ConfigError
@@ -44,7 +44,7 @@ def campaign(
     package: Path | str | None = None,
     *,
     explorers: int = 1,
-    retrain_seconds: float = 60.0,
+    retrain_seconds: float = 600.0,
     oracle: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> Campaign:
@@ -56,7 +56,8 @@ def campaign(
             ``usr_pkg`` of the settings, relative to the working directory as in PAL.
         explorers: Processes that generate and predict. PAL's generators are shared out over them;
             ``prediction_check`` sees those of one explorer together. 1 is PAL's meaning.
-        retrain_seconds: Longest ``retrain`` of one member when no new labels come.
+        retrain_seconds: Longest ``retrain`` of one member when no new labels come (to be seen in
+            ``req_data.Test()``). On the engine "inline" none can come meanwhile.
         oracle: Further settings of the oracle, such as ``{"timeout": 60}`` (seconds).
         values: Further settings of the campaign, such as ``budget``, ``engine`` or ``folder``.
 
@@ -71,6 +72,11 @@ def campaign(
     roles = _roles(found, explorers, retrain_seconds)
     roles["oracles"] = {"oracle": {**roles.pop("oracle"), **(oracle or {})}}
     return Campaign(**{**roles, **_defaults(found), **values})
+
+
+def ended_as_asked(result: RunResult) -> bool:
+    """Whether the user's code ended the run, which is how a PAL run ends."""
+    return result.status == "stopped" and result.reason.startswith(STOPPED)
 
 
 def _roles(settings: PalSettings, explorers: int, seconds: float) -> dict[str, Any]:
@@ -104,6 +110,7 @@ def _defaults(settings: PalSettings) -> dict[str, Any]:
         "stop": {"labels": ENDLESS},
         "holdout": 0.0,
         "initial": 0,
+        "final_fit": False,
         "start": {"weights": _untrained(settings)},
     }
 

@@ -17,6 +17,13 @@ from querist.core.roles import WorkerContext
 TOLD = "to_generator"
 """Field of a prediction that holds what ``prediction_check`` tells each generator."""
 
+KEPT = 100
+"""Inputs that ``prediction_check`` chooses of each generator that leave the explorer in a slice.
+
+A slice keeps the most uncertain candidate of each walker. PAL keeps all, so that one PAL generator
+counts as this many walkers in turn.
+"""
+
 
 class PalGenerator:
     """The PAL generators of one explorer, which step together.
@@ -31,6 +38,7 @@ class PalGenerator:
         self._told: list[Vector | None] = [None] * len(self._walkers)
         self._rows: list[Vector | None] = [None] * len(self._walkers)
         self._stopped = False
+        self._steps = 0
 
     def open(self, context: WorkerContext) -> None:
         """Make the user's generators."""
@@ -56,16 +64,18 @@ class PalGenerator:
         if not rows:
             return Proposal(Batch({}), np.zeros(0, np.int64))
         batch = Batch({INPUT: Column.of(rows, INPUT)})
-        return Proposal(batch, np.arange(len(rows), dtype=np.int64))
+        first = len(rows) * (self._steps % KEPT)
+        return Proposal(batch, np.arange(first, first + len(rows), dtype=np.int64))
 
     def observe(self, feedback: Feedback) -> None:
         """Take what ``prediction_check`` says to each walker."""
         if not len(feedback.walkers):
             return
         told = None if feedback.prediction is None else feedback.prediction.mean.columns[TOLD]
-        for row, walker in enumerate(feedback.walkers):
-            self._told[walker] = None if told is None else np.array(told.item(row), np.float64)
-            self._rows[walker] = None
+        for place in range(len(feedback.walkers)):
+            self._told[place] = None if told is None else np.array(told.item(place), np.float64)
+            self._rows[place] = None
+        self._steps += 1
         if time.monotonic() >= self._due:
             self._save()
 

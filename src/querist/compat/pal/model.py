@@ -50,7 +50,7 @@ class PalModel:
         retrain_seconds: Longest ``retrain`` of one member, for when no new labels come.
     """
 
-    def __init__(self, settings: Mapping[str, Any], retrain_seconds: float = 60.0) -> None:
+    def __init__(self, settings: Mapping[str, Any], retrain_seconds: float = 600.0) -> None:
         self._plain, self._longest = settings, retrain_seconds
         self._settings = prepare(settings, None)
         self._context: WorkerContext | None = None
@@ -63,9 +63,15 @@ class PalModel:
         return self._settings.members
 
     def open(self, context: WorkerContext) -> None:
-        """Learn whether this is an explorer's or a trainer's worker."""
+        """Learn whether this is an explorer's or a trainer's worker, and import the user's code.
+
+        Raises:
+            RoleFailed: If it cannot be imported.
+        """
         self._context = context
         self._settings = prepare(self._plain, context)
+        user(self._settings, "model", "UserModel")
+        self._utility("prediction_check")
 
     def close(self) -> None:
         """Tell the user's models that the run ends."""
