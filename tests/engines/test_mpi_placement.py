@@ -1,0 +1,74 @@
+"""Which rank becomes which worker, and with which GPUs; no MPI is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from querist.core.errors import RunError
+from querist.core.tasks import PoolSpec, Resources
+from querist.engines.mpi import RankStaff
+from querist.engines.mpi_world import Rank
+from querist.engines.opening import Site
+from querist.engines.pools import Pool
+from querist.testing.fakes import pool
+
+
+def staff(*nodes: tuple[int, tuple[str, ...]]) -> RankStaff:
+    """Ranks from 1 on, each with its node's number and GPUs."""
+    ranks = {
+        number: Rank(number, f"host{node}", 1000 + number, node, 2, gpus)
+        for number, (node, gpus) in enumerate(nodes, start=1)
+    }
+    world: Any = SimpleNamespace(ranks=ranks, free=set(ranks), lost=set())
+    loop: Any = None
+    return RankStaff(world, Site(None, Path(), 0), 0.0, (), loop)
+
+
+def hired(found: RankStaff, *specs: PoolSpec) -> dict[str, tuple[int, str, str]]:
+    pools = [Pool(spec, {}) for spec in specs]
+    found.hire(pools, 0)
+    seats = [seat for each in pools for seat in each.seats]
+    return {seat.name: (seat.rank.number, seat.device, seat.gpus) for seat in seats}
+
+
+def test_gpus_are_shared_in_order_and_plain_workers_see_none() -> None:
+    found = staff((0, ("0", "1")), (0, ("0", "1")), (1, ()), (0, ("0", "1")))
+    gpu = pool("gpu", count=2, resources=Resources(gpus=1))
+    assert hired(found, pool("plain", count=2), gpu) == {
+        "gpu-0": (1, "cuda:0", "0"),
+        "gpu-1": (2, "cuda:0", "1"),
+        "plain-0": (3, "cpu", ""),
+        "plain-1": (4, "cpu", ""),
+    }
+
+
+def test_a_share_lies_on_one_gpu_and_names_are_the_launcher_s() -> None:
+    found = staff(*[(0, ("GPU-a", "GPU-b"))] * 4)
+    shares = pool("half", count=2, resources=Resources(gpus=0.6))
+    assert [gpus for _, _, gpus in hired(found, shares).values()] == ["GPU-a", "GPU-b"]
+    found = staff(*[(0, ("GPU-a", "GPU-b"))] * 4)
+    shares = pool("half", count=4, resources=Resources(gpus=0.5))
+    assert [g for _, _, g in hired(found, shares).values()] == ["GPU-a"] * 2 + ["GPU-b"] * 2
+    found = staff(*[(0, ("3", "5"))] * 2)
+    both = pool("both", resources=Resources(gpus=2))
+    assert hired(found, both) == {"both-0": (1, "cuda:0", "3,5")}
+
+
+def test_too_few_gpus_are_told() -> None:
+    found = staff((0, ("0",)), (0, ("0",)))
+    with pytest.raises(RunError, match="pool 'gpu' wants 1 GPUs, and no node"):
+        hired(found, pool("gpu", count=2, resources=Resources(gpus=1)))
+
+
+def test_a_spare_rank_with_the_same_gpus_takes_a_lost_one_s_place() -> None:
+    found = staff((0, ("0",)), (1, ()), (0, ("0",)))
+    fragile = Pool(pool("gpu", resources=Resources(gpus=1)), {})
+    found.hire([fragile], 0)
+    (seat,) = fragile.seats
+    assert found.take_spare(seat)
+    assert seat.rank.number == 3
+    assert not found.take_spare(seat)
