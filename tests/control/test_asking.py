@@ -100,7 +100,7 @@ def test_each_band_of_uncertainty_has_its_oracle() -> None:
 
 def test_a_second_oracle_s_retries_do_not_wait_for_the_first() -> None:
     oracles = (OraclePlan("f"), OraclePlan("g"))
-    campaign = plan(oracles=oracles, routes=(("f", 0.0), ("g", 0.2)), labels=25)
+    campaign = plan(oracles=oracles, routes=(("f", 0.0), ("g", 0.2)), labels=40)
     harness = ControlHarness(campaign, 0, World(refusals=0.3, oracle_workers=1))
     assert harness.run().status == "finished"
     failed = {f.data["oracle"] for f in facts("answer.failure", harness.journal)}
@@ -278,3 +278,23 @@ def test_a_task_waits_in_a_worker_only_where_answers_are_quick(seconds, ahead) -
         harness.step()
         most = max(most, len(harness.controller.asking.tasks))
     assert most == ahead
+
+
+def bridged(seconds: float, **changes) -> int:
+    """Questions asked before the first model beyond the initial ones, while its fit takes long."""
+    world = World(label_seconds=seconds, fit_seconds=5.0, oracle_workers=2, failures=0, refusals=0)
+    harness = ControlHarness(plan(initial=10, labels=100, **changes), 0, world)
+    harness.run()
+    first = facts("model.published", harness.journal)[0].data["t"]
+    asked = [f for f in facts("question.asked", harness.journal) if f.data["t"] < first]
+    return len(asked) - 10
+
+
+def test_slow_oracles_go_on_at_random_while_the_first_model_is_made() -> None:
+    assert bridged(0.5) >= 10
+    assert bridged(0.5, max_fresh=4) <= 4
+    assert bridged(0.5, trainers=1, holdout=0.0) <= 40
+
+
+def test_quick_oracles_wait_for_the_first_model() -> None:
+    assert bridged(0.01) == 0

@@ -19,6 +19,8 @@ from querist.core.events import Fact
 from querist.core.tasks import Spans
 
 PROBES = 64
+BRIDGE_SECONDS, BRIDGE_FACTOR = 0.1, 4
+
 RecordLater = Callable[[str, Mapping[str, Any], Mapping[str, Array]], None]
 """Records a fact that is folded only once it is durable."""
 
@@ -201,7 +203,7 @@ class Asking:
         state, plan = self.state, self.state.plan
         first = oracle == plan.oracles[0].name
         initial = state.model.version == 0
-        if initial and self.initial_left <= 0:
+        if initial and self.initial_left <= 0 and not self.may_bridge(oracle):
             return None
         wanted = self._random_purpose() if first else None
         if wanted is not None:
@@ -213,6 +215,31 @@ class Asking:
             return None
         candidate = self._take(oracle)
         return None if candidate is None else (candidate, Purpose.TRAIN, candidate.why)
+
+    def may_bridge(self, oracle: str) -> bool:
+        """Whether an oracle goes on at random while the first model is still being made.
+
+        Where answers are slow, idle workers waste more than a random question does; where they
+        are quick, questions are better chosen by the model that is about to come. At most half of
+        the labels beyond the initial ones are spent so.
+        """
+        plan, extra = self.state.plan, -self.initial_left
+        limit = min(
+            BRIDGE_FACTOR * plan.initial,
+            (self.state.ledger.label_limit - plan.initial) / 2,
+            math.inf if plan.max_fresh is None else plan.max_fresh,
+        )
+        slow = self._seconds.get(oracle, 0.0) >= BRIDGE_SECONDS
+        trains = plan.trainers > 0 and self.state.train_labels > 0
+        return slow and trains and 0 <= extra < limit
+
+    @property
+    def bridging(self) -> int:
+        """Random questions that slow oracles could take now, beyond the initial ones."""
+        if self.state.model.version or self.initial_left > 0:
+            return 0
+        slow = (oracle for oracle in self.state.plan.oracles if self.may_bridge(oracle.name))
+        return sum(2 * self.workers.count(oracle.pool) for oracle in slow)
 
     @property
     def initial_left(self) -> int:

@@ -130,7 +130,8 @@ class Exploring:
         """Candidates still wanted for the first model; None once there is one."""
         if self.state.model.version:
             return None
-        return self.asking.initial_left - self.asking.queued - self._initial
+        wanted = max(self.asking.initial_left, self.asking.bridging)
+        return wanted - self.asking.queued - self._initial
 
     def _send(self, slot: Slot, initial: int) -> None:
         plan = self.state.plan
