@@ -144,7 +144,14 @@ class Station:
         self._done = True
         helper.join()  # it must not be within MPI when that is finalised
         self.send((Kind.BYE, Stamp(), []))
+        self._leave()
         return self._status
+
+    def _leave(self) -> None:
+        with self._errors():
+            while not self._channel.sent():
+                time.sleep(_SHORTEST)
+        self.world.finish(self._status)
 
     def send(self, *frames: Frame) -> None:
         """Send frames to rank 0; large ones have left when this returns."""
@@ -180,6 +187,8 @@ class Station:
     def _hear(self, rank: int, each: Frame) -> None:
         if each[0] == Kind.QUIT:
             self._status, self._quit_at = each[1].serial, time.monotonic()
+            if each[1].started:  # how rank 0 says that others were lost
+                self.world.lost.add(-1)
         worker = self._worker
         if worker is None or each[0] == Kind.OPEN:
             self._frames.append(each)

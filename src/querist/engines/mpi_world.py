@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import platform
+import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from querist.engines.mpi_wire import Channel
 from querist.engines.wire import Frame, Kind, Stamp
 
 _FAREWELL = 5.0  # seconds that ranks have to leave before the job is aborted
+_FINALISE = 20  # seconds
 _PINGS, _PING_TAG = 7, 73
 
 
@@ -59,7 +62,8 @@ class World:
     """
 
     def __init__(self) -> None:
-        mpi = self.mpi = _import()
+        mpi, self._ours = _import()
+        self.mpi = mpi
         # Under its own name, so that nothing that users send is mistaken for ours.
         self.comm = mpi.COMM_WORLD.Dup()
         self.comm.Set_errhandler(mpi.ERRORS_RETURN)
@@ -180,6 +184,25 @@ class World:
 
     # Ending.
 
+    def finish(self, status: int) -> None:
+        """Finalise MPI, where no rank was lost; the process ends with this status anyway.
+
+        After a loss the ranks that are left may wait for each other for ever in MPI_Finalize, and a
+        fault-tolerant MPI lets them go without.
+        """
+        if self.lost:
+            if not self._ours:  # mpi4py would finalise
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        elif self._ours and not self.mpi.Is_finalized():
+            # A rank may be lost just now.
+            with suppress(ValueError):  # not in the main thread
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(_FINALISE)
+            self.mpi.Finalize()
+            signal.alarm(0)
+
     def _overhear(self, rank: int, each: Frame) -> None:
         """What comes from ranks that nobody listens to."""
         if each[0] == Kind.GONE:
@@ -192,12 +215,13 @@ class World:
         self.receiver = self._overhear
         status = self.status or int(hasattr(sys, "last_value"))
         for rank in self.ranks:
-            self.send(rank, (Kind.QUIT, Stamp(status), []))
+            self.send(rank, (Kind.QUIT, Stamp(status, float(bool(self.lost))), []))
             self.flush(rank)
         until = time.monotonic() + _FAREWELL
         while time.monotonic() < until:
             self.poll()
             if self.left | self.lost >= set(self.ranks) and self.channel.sent():
+                self.finish(status)
                 return
             time.sleep(0.001)
         stuck = sorted(set(self.ranks) - self.left - self.lost)
@@ -228,13 +252,19 @@ def end_with(status: int) -> None:
         _WORLD[0].status = status
 
 
-def _import() -> Any:
+def _import() -> tuple[Any, bool]:
+    """The module ``mpi4py.MPI``, and whether it is for us to finalise."""
     needed = "the engine 'mpi'"
     # Open MPI gives the core away at every look for messages where there are more ranks than cores.
     # We sleep between looks, which lets others work as well, and is ten times as quick for us.
     os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "0")
     try:
-        return require("mpi4py.MPI", "mpi", needed)
+        first = "mpi4py.MPI" not in sys.modules
+        rc = require("mpi4py", "mpi", needed).rc
+        ours = first and rc.finalize is None
+        if ours:
+            rc.finalize = False
+        return require("mpi4py.MPI", "mpi", needed), ours
     except MissingExtra:
         raise
     except (ImportError, RuntimeError) as error:
