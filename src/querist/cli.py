@@ -41,6 +41,9 @@ def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
         except QueristError as error:
             click.echo(f"querist: {error}", err=True)
             _exit(EXIT_FAILED)
+        except KeyboardInterrupt:  # the second Ctrl-C of a run, or the first of anything else
+            click.echo("interrupted; a run continues with: querist resume RUN", err=True)
+            _exit(EXIT_INTERRUPTED)
 
     return wrapped
 
@@ -181,6 +184,12 @@ def check(campaign: Path) -> None:
     click.echo(f"{campaign} is sound.")
 
 
+def _need_parent(output: Path | None) -> None:
+    if output is not None and not output.absolute().parent.is_dir():
+        folder = output.absolute().parent
+        raise ConfigError(f"the folder {folder} does not exist; make it first.")
+
+
 @main.command()
 @RUN
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="The HTML file to write.")
@@ -189,6 +198,7 @@ def report(run: Path, output: Path | None) -> None:
     """Write the HTML report of a run, also while it runs, also on another host."""
     from querist.campaign.campaign import report_of
 
+    _need_parent(output)
     click.echo(report_of(run, output))
 
 
@@ -299,6 +309,7 @@ def trace(run: Path, output: Path | None) -> None:
     from querist.accounting.trace import write_trace
     from querist.store.run_folder import RunFolder
 
+    _need_parent(output)
     found = RunFolder(run)
     target = output or found.path / "trace.json"
     click.echo(write_trace(found.journal_reader().read_new(), target))

@@ -127,6 +127,23 @@ def test_looking_at_a_run(run, tmp_path) -> None:
     assert json.loads(trace.read_text())
 
 
+def test_an_interruption_has_its_own_status(run, monkeypatch) -> None:
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("querist.campaign.inspecting.failures_of", interrupted)
+    result = call("failures", run)
+    assert result.exit_code == 130
+    assert "continues with: querist resume" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["report", "trace"])
+def test_a_target_in_no_folder_is_a_sentence(run, tmp_path, command: str) -> None:
+    result = call(command, run, "-o", tmp_path / "nowhere" / "file")
+    assert result.exit_code == 2
+    assert result.stderr == f"the folder {tmp_path / 'nowhere'} does not exist; make it first.\n"
+
+
 def test_labels_go_out_and_come_in(run, tmp_path) -> None:
     out = tmp_path / "labels.npz"
     result = call("export", run, out)

@@ -160,6 +160,13 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, s
         load_settings(path)
 
 
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "campaign.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is not a text file in UTF-8"):
+        load_settings(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere.yaml cannot be read: No such file"):
         load_settings(tmp_path / "nowhere.yaml")

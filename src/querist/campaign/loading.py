@@ -43,6 +43,8 @@ def load_settings(path: Path | str) -> CampaignSettings:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a text file in UTF-8: {error.reason}.") from error
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError as error:
