@@ -298,3 +298,14 @@ def test_slow_oracles_go_on_at_random_while_the_first_model_is_made() -> None:
 
 def test_quick_oracles_wait_for_the_first_model() -> None:
     assert bridged(0.01) == 0
+
+
+def test_after_failures_in_a_row_a_question_is_drawn_at_random() -> None:
+    harness = ControlHarness(plan(labels=40, holdout=0.0), 0, World(refusals=0.8))
+    assert harness.run().status == "finished"
+    whys = [f.data["why"] for f in facts("question.asked", harness.journal)]
+    assert "random after failures" in whys
+    calm = ControlHarness(plan(labels=40, holdout=0.0), 0, World())
+    calm.run()
+    whys = [f.data["why"] for f in facts("question.asked", calm.journal)]
+    assert "random after failures" not in whys

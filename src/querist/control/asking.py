@@ -19,6 +19,9 @@ from querist.core.events import Fact
 from querist.core.tasks import Spans
 
 PROBES = 64
+# A model stays most uncertain where its oracle always fails. After so many questions in a row that
+# failed for good, the next one is drawn at random from what was explored.
+FAILED_IN_A_ROW = 3
 BRIDGE_SECONDS, BRIDGE_FACTOR = 0.1, 4
 
 RecordLater = Callable[[str, Mapping[str, Any], Mapping[str, Array]], None]
@@ -47,6 +50,7 @@ class Asking:
         self.dropped: list[Candidate] = []
         self._probes: dict[str, Candidate] = {}
         self._seconds: dict[str, float] = {}
+        self.failed_in_a_row = 0
         self._timed_out: set[str] = set()
         shares = ((Purpose.HOLDOUT, plan.holdout), (Purpose.CALIBRATION, plan.calibration))
         self._shares = tuple((purpose, share) for purpose, share in shares if share > 0)
@@ -213,6 +217,10 @@ class Asking:
         ahead = state.fresh + state.open_by_purpose[Purpose.TRAIN]
         if not initial and plan.max_fresh is not None and ahead >= plan.max_fresh:
             return None
+        if not initial and self.failed_in_a_row >= FAILED_IN_A_ROW:
+            probe = self._take_probe(oracle)
+            if probe is not None:
+                return probe, Purpose.TRAIN, "random after failures"
         candidate = self._take(oracle)
         return None if candidate is None else (candidate, Purpose.TRAIN, candidate.why)
 
@@ -397,6 +405,10 @@ class Asking:
 
     def durable(self, fact: Fact) -> None:
         """An answer became durable and was folded: plan the next try where one is due."""
+        if fact.kind == "answer.label":
+            self.failed_in_a_row = 0
+        elif fact.data.get("final"):
+            self.failed_in_a_row += 1
         question = self.state.open.get(fact.data["question"])
         if question is not None and fact.kind == "answer.failure":
             self.again(question, question.not_before)
