@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -265,10 +266,11 @@ class Campaign:
         return engine
 
     def _progress_state(self, controller: CampaignController) -> ProgressState:
-        budget = self.settings.budget
-        state = ProgressState(budget.labels, budget.cost, controller.plan.error_metric)
-        state.labels = controller.state.ledger.labels
-        state.cost = controller.state.ledger.cost
+        ledger = controller.state.ledger  # its limits are those in force, `querist set` included
+        labels = int(ledger.label_limit) if math.isfinite(ledger.label_limit) else None
+        cost = ledger.cost_limit if math.isfinite(ledger.cost_limit) else None
+        state = ProgressState(labels, cost, controller.plan.error_metric)
+        state.labels, state.cost = ledger.labels, ledger.cost
         state.version = controller.state.model.version
         return state
 
