@@ -156,13 +156,13 @@ def test_generators_go_on_where_they_were_saved(opened, context, publish, folder
     ref = publish(1, 0.0)
     first = opened(Line())
     first.run(task(ref, steps=7), context)
-    file = folder.path / "generators" / "explorer0.0.safetensors"
+    file = folder.path / "generators" / "0.safetensors"
     assert float(load_arrays(file).arrays["x"]) == 1  # even a short life leaves a state
     killed = opened(Line(start=100.0))
     assert killed._generators[0].x == 1
     first.close()
     assert opened(Line(start=100.0))._generators[0].x == 7
-    other = opened(Line(start=100.0), slot=1)
+    other = opened(Line(start=100.0), states=("1",))
     assert other._generators[0].x == 100.0
 
 
@@ -173,7 +173,7 @@ def test_states_are_saved_no_more_often_than_asked(opened, context, publish, mon
     for _ in range(3):
         explorer.run(task(publish(1, 0.0), steps=50), context)
     assert saved == [0]
-    several = opened(Line(), Line(), checkpoint_seconds=1000.0, slot=1)
+    several = opened(Line(), Line(), checkpoint_seconds=1000.0, states=("2", "3"))
     monkeypatch.setattr(several, "_save", saved.append)
     several.run(task(publish(1, 0.0), steps=50), context)
     assert sorted(saved[1:]) == [0, 1]
@@ -189,7 +189,7 @@ def test_exhausted_generators_say_so(opened, context, publish) -> None:
     line.exhausted = True
     result = opened(line).run(task(publish(1, 0.0)), context)
     assert (result["waiting"], result["exhausted"]) == (True, True)
-    assert opened(Line(), slot=1).run(task(publish(1, 0.0)), context)["exhausted"] is False
+    assert opened(Line(), states=("1.0",)).run(task(publish(1, 0.0)), context)["exhausted"] is False
 
 
 def test_what_a_generator_raises_fails_the_slice_only(opened, context, publish) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from querist.campaign.campaign import summary_of
 from querist.campaign.labels import LabelReader
 
 pytestmark = pytest.mark.mpi
@@ -63,6 +64,13 @@ class Jobs:
             check=False,
         )
 
+    def pools(self) -> dict[str, int]:
+        """Workers of the newest start; all explorers together."""
+        counts = summary_of(self.run)["run"]["pools"]
+        explorers = sum(name.startswith("explorer.") for name in counts)
+        others = {name: n for name, n in counts.items() if not name.startswith("explorer.")}
+        return {"explorer": explorers, **others}
+
     def labels(self) -> int:
         return len(LabelReader(self.run / "journal").all())
 
@@ -100,6 +108,21 @@ def test_a_run_goes_on_with_processes_and_back_on_other_ranks(jobs: Jobs) -> Non
     done = jobs.start(7, *RESUME)
     assert done.returncode == 0, done.stderr
     assert jobs.labels() == 40
+
+
+def test_auto_counts_follow_the_ranks_and_a_resume_has_others(jobs: Jobs) -> None:
+    oracle = {**CAMPAIGN["oracles"], "workers": {"share": 3}}
+    jobs.configure(budget={"labels": 16}, explorers="auto", trainers="auto", oracles=oracle)
+    assert jobs.start(9, *RUN).returncode == 0
+    assert jobs.pools() == {"explorer": 2, "oracle.oracle": 5, "trainer": 1}
+    jobs.start(0, *CLI, "set", "run", "--labels", "28")
+    done = jobs.start(5, *RESUME)
+    assert done.returncode == 0, done.stderr
+    assert jobs.labels() == 28
+    assert jobs.pools() == {"explorer": 1, "oracle.oracle": 2, "trainer": 1}
+    done = jobs.start(3, *RESUME)
+    assert done.returncode == 1
+    assert done.stderr.count("4 MPI ranks are needed") == 1
 
 
 def test_too_few_ranks_are_refused_once_at_once_and_leave_nothing(jobs: Jobs) -> None:

@@ -52,6 +52,18 @@ def test_inline_slices_are_short_and_do_not_look_at_the_clock() -> None:
     assert (made.slice_steps, made.slice_seconds) == (50, None)
 
 
+def test_a_generator_s_state_has_its_own_name_whoever_runs_it() -> None:
+    def states(explorers: int) -> list[tuple[str, ...]]:
+        made = pools(settings(generators=["campaign_roles:Line"] * 3, explorers=explorers))
+        return [p.handler.options["states"] for p in made if p.name.startswith("explorer")]
+
+    assert states(1) == [("generator0.0", "generator1.0", "generator2.0")]
+    assert states(2) == [("generator0.0", "generator2.0"), ("generator1.0",)]
+    assert states(4) == [
+        ("generator0.0",), ("generator1.0",), ("generator2.0",), ("generator0.1",)
+    ]  # fmt: skip
+
+
 def test_a_committee_is_shared_by_several_trainers() -> None:
     committee = {"use": "random_features", "options": {"members": 6}}
     assert plan(settings(model=committee, trainers=3)).members == 6
@@ -86,7 +98,8 @@ def test_there_is_a_pool_for_each_explorer_oracle_and_the_trainers() -> None:
     assert found["oracle.dear"].handler.options["level"] == "ccsd"
     assert found["oracle.dear"].handler.options["validator"] is not None
     assert found["trainer"].count == 2
-    assert [found[f"explorer.{i}"].handler.options["slot"] for i in (0, 1)] == [0, 1]
+    states = [found[f"explorer.{i}"].handler.options["states"] for i in (0, 1)]
+    assert states == [("generator0.0",), ("generator1.0",)]
     assert "trainer" not in {pool.name for pool in pools(settings(trainers=0))}
 
 

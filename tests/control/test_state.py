@@ -143,3 +143,16 @@ def test_unknown_facts_change_nothing_but_the_time() -> None:
     state.fold(Fact("from.the.future", {"t": 7.0, "x": 1}, {"y": np.ones(3)}))
     assert data_of(state) == before
     assert state.now == 7.0
+
+
+@pytest.mark.parametrize(("explorers", "kept"), [(2, True), (3, False)])
+def test_walkers_are_forgotten_where_others_explore(journal, explorers, kept) -> None:
+    asked = next(i for i, fact in enumerate(journal) if fact.kind == "question.asked" and i > 5)
+    state = resumed(plan(labels=25), journal[: asked + 1])
+    before = [(item.slot, item.walker) for item in state.open.values()]
+    assert any(slot >= 0 for slot, _ in before)
+    state = restored(plan(labels=25), state)
+    pools = {f"explorer.{index}": 1 for index in range(explorers)}
+    state.fold(Fact("run.started", {"epoch": 1, "t": 9.0, "pools": pools}))
+    after = [(item.slot, item.walker) for item in state.open.values()]
+    assert after == (before if kept else [(-1, -1)] * len(before))

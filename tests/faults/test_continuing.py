@@ -17,7 +17,7 @@ def lines(site: Site) -> list[tuple[str, int]]:
 
 def saved_again(site: Site) -> int:
     """Wait for another state on the disk; the count of steps that the file holds."""
-    file = site.run / "generators" / "explorer0.0.safetensors"
+    file = site.run / "generators" / "generator0.0.safetensors"
     before = file.stat().st_mtime_ns if file.exists() else 0
     until(lambda: file.exists() and file.stat().st_mtime_ns != before)
     return lines(site)[-1][1]

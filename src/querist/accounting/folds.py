@@ -25,7 +25,7 @@ class RunFold:
 
     def started(self, fact: FactLike) -> None:
         """The run starts or is resumed."""
-        keys = ("epoch", "t", "wall", "engine", "pools", "host", "cores")
+        keys = ("epoch", "t", "wall", "engine", "pools", "staffing", "host", "cores")
         self._epochs.append({key: fact.data.get(key) for key in keys} | {"status": "unfinished"})
         self.id = self.id or text(fact.data, "run")
 
@@ -51,6 +51,7 @@ class RunFold:
             "reason": last.get("reason", ""),
             "engine": last.get("engine"),
             "pools": named(last, "pools"),
+            "staffing": text(last, "staffing"),
             "host": last.get("host"),
             "cores": last.get("cores"),
             "started_wall": first,

@@ -230,7 +230,7 @@ def _model(row: Row, metrics: Sequence[str]) -> list[Any]:
 
 def run(found: Row, journal: Row) -> Html:
     """Where and how it ran."""
-    planned = ", ".join(f"{name} × {size}" for name, size in (found["pools"] or {}).items())
+    planned = ", ".join(f"{name} × {size}" for name, size in _grouped(found["pools"] or {}).items())
     unknown = ", ".join(f"{kind} × {count(n)}" for kind, n in journal["unknown"].items())
     wall, inside = found["wall_seconds"], found["campaign_seconds"]
     down = wall - inside if wall is not None and wall - inside > 1 else None
@@ -238,6 +238,7 @@ def run(found: Row, journal: Row) -> Html:
         {
             "Engine": found["engine"],
             "Pools": planned,
+            "Shared out": found["staffing"],
             "Host": found["host"],
             "Cores": found["cores"],
             "Campaign time": duration(inside),
@@ -247,6 +248,16 @@ def run(found: Row, journal: Row) -> Html:
             "Records not understood": unknown,
         }
     )
+
+
+def _grouped(pools: Mapping[str, int]) -> dict[str, int]:
+    """Counts of workers; numbered pools (``explorer.0``, ``explorer.1`` ...) together."""
+    found: dict[str, int] = {}
+    for name, size in pools.items():
+        role, _, number = name.partition(".")
+        group = role if number.isdigit() else name
+        found[group] = found.get(group, 0) + size
+    return found
 
 
 def commands(found: Row) -> Html:

@@ -17,6 +17,7 @@ from querist.accounting.report import write_report
 from querist.accounting.summary import Summary, SummaryBuilder
 from querist.campaign import ranks
 from querist.campaign.checking import require_sound
+from querist.campaign.counts import told
 from querist.campaign.driver import Driver, Outcome
 from querist.campaign.ending import Ending
 from querist.campaign.labels import LabelReader
@@ -177,12 +178,12 @@ class Campaign:
             RunExists: If the folder holds a run already.
             RunError: If the campaign cannot start.
         """
-        ranks.attend(self.settings)
+        settings = ranks.attend(self.settings)
         ending = Ending(handle_signals, walltime)
         path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
         made = RunFolder.create(path, self._kept(), seeds={"seed": self.settings.seed})
         with made.lock() as lock:
-            return self._drive(made, lock, progress, ending)
+            return self._drive(settings, made, lock, _Manner(progress, ending))
 
     def resume(
         self,
@@ -204,25 +205,28 @@ class Campaign:
             NotARun: If there is no run in the folder.
             RunLocked: If another process runs it.
         """
-        ranks.attend(self.settings)
+        settings = ranks.attend(self.settings)
         ending = Ending(handle_signals, walltime)
         path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
         found = RunFolder(path)
         with found.lock() as lock:
-            return self._drive(found, lock, progress, ending)
+            return self._drive(settings, found, lock, _Manner(progress, ending))
 
     def _drive(
-        self, folder: RunFolder, lock: WriterLock, progress: bool | str, ending: Ending
+        self, settings: CampaignSettings, folder: RunFolder, lock: WriterLock, manner: _Manner
     ) -> RunResult:
-        controller, kept = self._prepared(folder)
+        controller, kept = _prepared(settings, folder)
         state = controller.state
         engine = self._engine(folder, state.now)
-        specs = fitted(engine, pools(self.settings))
-        header = _header(self.settings, {spec.name: spec.count for spec in specs})
-        shown = watcher(progress, self._progress_state(controller))
+        specs = fitted(engine, pools(settings))
+        staffing = told(self.settings, settings)
+        header = _header(settings, {spec.name: spec.count for spec in specs}, staffing)
+        shown = watcher(manner.progress, self._progress_state(controller))
         try:
             driver = Driver(folder, controller, engine, lock, header, shown)
-            with ending.watched(driver.interrupt):
+            with manner.ending.watched(driver.interrupt):
+                if staffing:
+                    shown.say("info", f"workers: {staffing}")
                 engine.start(specs)
                 controller.requeue(*kept)
                 outcome = driver.run()
@@ -230,18 +234,6 @@ class Campaign:
             engine.close(grace=1.0)
             shown.close()
         return self._conclude(folder, outcome)
-
-    def _prepared(
-        self, folder: RunFolder
-    ) -> tuple[CampaignController, tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        """The run's controller, after what the campaign starts from was recorded."""
-        controller, kept = restored_controller(self.settings, folder)
-        if controller.state.epoch >= 0:
-            return controller, kept
-        # Never begun. A run that was killed while it was prepared has the first of these facts.
-        facts = starting_facts(self.settings.start, folder)
-        append_facts(folder, islice(facts, controller.desk.seq, None))
-        return restored_controller(self.settings, folder)
 
     def _conclude(self, folder: RunFolder, outcome: Outcome) -> RunResult:
         reason = outcome.reason
@@ -306,6 +298,27 @@ def _full_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How a run is shown, and when it ends from outside."""
+
+    progress: bool | str
+    ending: Ending
+
+
+def _prepared(
+    settings: CampaignSettings, folder: RunFolder
+) -> tuple[CampaignController, tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The run's controller, after what the campaign starts from was recorded."""
+    controller, kept = restored_controller(settings, folder)
+    if controller.state.epoch >= 0:
+        return controller, kept
+    # Never begun. A run that was killed while it was prepared has the first of these facts.
+    facts = starting_facts(settings.start, folder)
+    append_facts(folder, islice(facts, controller.desk.seq, None))
+    return restored_controller(settings, folder)
+
+
 def restored_state(
     settings: CampaignSettings, folder: RunFolder, up_to: int | None = None
 ) -> tuple[CampaignState, tuple[Mapping[str, Any], Mapping[str, Any]]]:
@@ -351,12 +364,13 @@ def append_facts(folder: RunFolder, facts: Iterator[Fact]) -> int:
         writer.close()
 
 
-def _header(settings: CampaignSettings, counts: Mapping[str, int]) -> dict[str, Any]:
+def _header(settings: CampaignSettings, counts: Mapping[str, int], staffing: str) -> dict[str, Any]:
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "wall": time.time(),
         "engine": settings.engine.kind,
         "pools": dict(counts),
+        "staffing": staffing,
         "host": platform.node(),
         "cores": own,
         "pid": os.getpid(),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from querist.engines.launched import launched, limit_threads
+from querist.engines.machine import gpu_count, usable_cores
 
 if TYPE_CHECKING:
     from querist.campaign.settings import CampaignSettings
@@ -20,20 +21,29 @@ if TYPE_CHECKING:
 _PATIENCE = 10.0  # seconds in which rank 0 has said why the job cannot start, and has ended
 
 
-def attend(settings: CampaignSettings) -> None:
+def attend(settings: CampaignSettings) -> CampaignSettings:
     """Join the job where the engine is MPI; returns on rank 0 only.
+
+    Returns:
+        The settings with a number for every count, as many as there are ranks or cores for.
 
     Raises:
         RunError: If there are too few ranks.
     """
+    from querist.campaign.counts import resolved
+
+    if settings.engine.kind == "inline":
+        return resolved(settings, 0)
     if settings.engine.kind != "mpi":
-        return
+        return resolved(settings, usable_cores(), gpu_count())
     from querist.campaign.wiring import pools
     from querist.engines.mpi import attend as join
     from querist.engines.mpi import fitted
 
-    ranks = join().size - 1
-    fitted(pools(settings), ranks)
+    world = join()
+    made = resolved(settings, len(world.free), world.gpus)
+    fitted(pools(made), len(world.free))
+    return made
 
 
 def attend_refused(engine: Any) -> None:

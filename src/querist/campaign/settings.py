@@ -62,6 +62,35 @@ def _role(value: Any) -> Any:
 AnyRole = Annotated[Role, BeforeValidator(_role)]
 
 
+class Share(Settings):
+    """Workers in proportion: of what fixed counts leave, pools get theirs by their shares."""
+
+    share: float = Field(gt=0, allow_inf_nan=False)
+
+
+Count = int | Share | Literal["auto"]
+
+
+def _count(least: int) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if (is_number and value >= least) or value == "auto" or isinstance(value, Share):
+            return value
+        if isinstance(value, dict) and set(value) == {"share"}:
+            return Share.model_validate(value)
+        raise ValueError(
+            f"should be a whole number from {least} on, auto, or a share such as {{share: 3}}, "
+            f"got {value!r}"
+        )
+
+    return BeforeValidator(check)
+
+
+def number(count: Count) -> int:
+    """A resolved count; of one that is not, the least."""
+    return count if isinstance(count, int) else 1
+
+
 class OracleSettings(Role):
     """An oracle, its workers and its limits.
 
@@ -69,7 +98,7 @@ class OracleSettings(Role):
     are answered through the run's inbox (by people or other programs).
     """
 
-    workers: int = Field(default=1, ge=0)
+    workers: Annotated[Count, _count(0)] = 1
     batch: int = Field(default=1, ge=1)
     timeout: float | None = Field(default=None, gt=0)
     memory_mb: int | None = Field(default=None, gt=0)
@@ -153,10 +182,10 @@ class CampaignSettings(Settings):
         default_factory=EngineSettings
     )
     generators: tuple[AnyRole, ...] = Field(min_length=1)
-    explorers: int = Field(default=1, ge=1)
+    explorers: Annotated[Count, _count(1)] = 1
     model: AnyRole
     calibrate: dict[str, Any] | None = None
-    trainers: int = Field(default=1, ge=0)
+    trainers: Annotated[Count, _count(0)] = 1
     oracles: dict[str, OracleSettings] = Field(min_length=1)
     gate: GateSettings
     routes: dict[str, float] = Field(default_factory=dict)

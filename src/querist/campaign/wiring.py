@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from querist.campaign.rules import RETRAIN, STOP, read_rule
-from querist.campaign.settings import CampaignSettings, OracleSettings, Role
+from querist.campaign.settings import CampaignSettings, OracleSettings, Role, number
 from querist.control.gate import BandGate, LimitRule
 from querist.control.plan import OraclePlan, Plan, RetryRule
 from querist.control.policy import Policy, StandardPolicy
@@ -51,15 +51,15 @@ def policy(settings: CampaignSettings) -> Policy:
 
 def plan(settings: CampaignSettings) -> Plan:
     """What the controller is told."""
-    budget, retry = settings.budget, settings.retry
+    budget, retry, trainers = settings.budget, settings.retry, number(settings.trainers)
     inline = settings.engine.kind == "inline"
     return Plan(
         oracles=tuple(_oracle_plan(name, o) for name, o in settings.oracles.items()),
         policy=policy(settings),
         limits=LimitRule(settings.gate.ask, settings.gate.quantile, settings.gate.reject),
-        explorers=settings.explorers,
-        trainers=settings.trainers,
-        members=_members(settings) if settings.trainers > 1 else 1,
+        explorers=number(settings.explorers),
+        trainers=trainers,
+        members=members_of(settings) if trainers > 1 else 1,
         initial=settings.initial,
         holdout=settings.holdout if settings.start.test_set is None else 0.0,
         calibration=settings.calibration,
@@ -81,7 +81,8 @@ def _oracle_plan(name: str, oracle: OracleSettings) -> OraclePlan:
     return OraclePlan(name, oracle.batch, oracle.timeout, oracle.cost, oracle.outside)
 
 
-def _members(settings: CampaignSettings) -> int:
+def members_of(settings: CampaignSettings) -> int:
+    """Members of the committee that can be fitted apart; 1 for any other model."""
     made = model_factory(settings).create()
     return int(made.members) if isinstance(made, SupportsMembers) else 1
 
@@ -97,17 +98,17 @@ def pools(settings: CampaignSettings) -> list[PoolSpec]:
                 generators=generators_of(settings, slot),
                 model=model,
                 gate=made_gate,
-                slot=slot,
+                states=_states(settings, slot),
             ),
         )
-        for slot in range(settings.explorers)
+        for slot in range(number(settings.explorers))
     ]
     for name, oracle in settings.oracles.items():
         if not oracle.outside:
             found.append(_oracle_pool(name, oracle))
     if settings.trainers:
         trainer = _handler("trainer:Trainer", model=model, gate=made_gate)
-        found.append(PoolSpec("trainer", trainer, settings.trainers))
+        found.append(PoolSpec("trainer", trainer, number(settings.trainers)))
     return found
 
 
@@ -120,7 +121,7 @@ def _oracle_pool(name: str, oracle: OracleSettings) -> PoolSpec:
         level=oracle.level,
     )
     resources = Resources(memory_mb=oracle.memory_mb)
-    return PoolSpec(f"oracle.{name}", handler, oracle.workers, resources)
+    return PoolSpec(f"oracle.{name}", handler, number(oracle.workers), resources)
 
 
 def generators_of(settings: CampaignSettings, slot: int) -> tuple[Factory, ...]:
@@ -129,15 +130,28 @@ def generators_of(settings: CampaignSettings, slot: int) -> tuple[Factory, ...]:
     Explorers that share one configuration of a generator with a ``seed`` each get another seed,
     else they would walk the same path.
     """
-    factories = [role.factory("generator") for role in settings.generators]
-    if len(factories) >= settings.explorers:
-        return tuple(factories[slot :: settings.explorers])
-    turn, index = divmod(slot, len(factories))
-    shared = factories[index]
-    seed = shared.options.get("seed")
-    if turn and isinstance(seed, int):
-        shared = Factory(shared.target, {**shared.options, "seed": seed + turn})
-    return (shared,)
+    return tuple(_generator(settings, *place) for place in _places(settings, slot))
+
+
+def _places(settings: CampaignSettings, slot: int) -> list[tuple[int, int]]:
+    """An explorer's generators: their numbers in the settings, and of which copy."""
+    known, explorers = len(settings.generators), number(settings.explorers)
+    if known >= explorers:
+        return [(index, 0) for index in range(slot, known, explorers)]
+    return [(slot % known, slot // known)]
+
+
+def _generator(settings: CampaignSettings, index: int, copy: int) -> Factory:
+    made = settings.generators[index].factory("generator")
+    seed = made.options.get("seed")
+    if copy and isinstance(seed, int):
+        return Factory(made.target, {**made.options, "seed": seed + copy})
+    return made
+
+
+def _states(settings: CampaignSettings, slot: int) -> tuple[str, ...]:
+    """Names of an explorer's generators' states; another number of explorers finds them as well."""
+    return tuple(f"generator{index}.{copy}" for index, copy in _places(settings, slot))
 
 
 def _handler(target: str, **options: Any) -> Factory:

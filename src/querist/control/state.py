@@ -68,6 +68,7 @@ class CampaignState:
         self.recent_error = self.published_error = math.nan
         self.limits: Limits | None = None
         self.epoch = -1
+        self.explorers: int | None = None  # when questions were asked
         self.paused = False
         self.now = 0.0
         self._set: dict[str, float | None] = {}  # by a user, instead of what the plan says
@@ -241,6 +242,12 @@ class CampaignState:
 
     def _started(self, fact: Fact) -> None:
         self.epoch = fact.data["epoch"]
+        explorers = sum(name.startswith("explorer.") for name in fact.data.get("pools", {}))
+        if explorers != self.explorers:
+            # Walkers are elsewhere now; those that wait are let go by the next model.
+            for item in self.open.values():
+                item.slot = item.walker = -1
+        self.explorers = explorers
 
     # ------------------------------------------------------------------------------- snapshot
 
@@ -254,6 +261,7 @@ class CampaignState:
         data = {
             "now": self.now,
             "epoch": self.epoch,
+            "explorers": self.explorers,
             "ledger": self.ledger.state(),
             "set": dict(self._set),
             "costs": self.costs.state(),
@@ -278,7 +286,7 @@ class CampaignState:
 
     def restore(self, data: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Become the state that was snapshot."""
-        self.now, self.epoch = data["now"], data["epoch"]
+        self.now, self.epoch, self.explorers = data["now"], data["epoch"], data.get("explorers")
         self.ledger.restore(data["ledger"])
         self._set = dict(data["set"])
         self._apply_budgets()

@@ -78,6 +78,12 @@ class World:
         if self.rank == 0:
             atexit.register(self._dismiss)
 
+    @property
+    def gpus(self) -> int:
+        """GPUs that free ranks may use, all nodes together; on rank 0."""
+        seen = {(self.ranks[n].node, name) for n in self.free for name in self.ranks[n].gpus}
+        return len(seen)
+
     def listen(self) -> Channel:
         """The channel of rank 0, to one user at a time; what nobody takes is dropped."""
         if not hasattr(self, "channel"):

@@ -47,7 +47,7 @@ class Explorer:
             slow one does not hold back the others.
         model: Makes the model.
         gate: Decides what to trust, ask and reject.
-        slot: Number of this explorer.
+        states: Names under which the generators' states are kept; by default their numbers.
         checkpoint_seconds: How often a generator's state is saved; less often where saving takes
             more than a fiftieth of the time.
         max_wait: Longest time in seconds that a generator's proposal waits for others.
@@ -58,12 +58,13 @@ class Explorer:
         generators: Sequence[Factory],
         model: Factory,
         gate: BandGate,
-        slot: int = 0,
+        states: Sequence[str] = (),
         checkpoint_seconds: float = 1.0,
         max_wait: float = 0.002,
     ) -> None:
         self._factories, self._model_factory, self._gate = tuple(generators), model, gate
-        self._slot, self._every, self._max_wait = slot, checkpoint_seconds, max_wait
+        self._states = tuple(states) or tuple(map(str, range(len(self._factories))))
+        self._every, self._max_wait = checkpoint_seconds, max_wait
 
     def open(self, context: WorkerContext) -> None:
         """Make generators and model; generators continue where they were last saved."""
@@ -71,10 +72,7 @@ class Explorer:
         self._model = LoadedModel(self._model_factory, context)
         self._rng = context.rng
         self._generators = [open_role(factory, context) for factory in self._factories]
-        self._files = [
-            run / "generators" / f"explorer{self._slot}.{index}.safetensors"
-            for index in range(len(self._generators))
-        ]
+        self._files = [run / "generators" / f"{name}.safetensors" for name in self._states]
         for generator, file in zip(self._generators, self._files, strict=True):
             restore(generator, file)
         self._due = [-math.inf] * len(self._generators)  # even a short life leaves a state

@@ -1,0 +1,128 @@
+"""How many workers each role gets: fixed, as a share of what there is, or ``auto``.
+
+Counts are resolved once, before plan and pools are made, and anew whenever a run is resumed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from querist.campaign.settings import CampaignSettings, Count, Share
+from querist.campaign.wiring import members_of
+
+# Shares that `auto` stands for. An oracle's answers are what is scarce, and one explorer finds
+# questions for several of its workers.
+AUTO = {"explorers": 1.0, "oracles": 3.0}
+TRAINERS = 1 / 16  # of those that are not fixed, and at most one for each member of the committee
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many workers a pool is to have.
+
+    Attributes:
+        count: Exactly so many; None to share what the fixed ones leave.
+        share: Its weight among those that share.
+        most: Its limit.
+        gpus: That each of its workers needs.
+    """
+
+    count: int | None = None
+    share: float = 1.0
+    most: float = math.inf
+    gpus: float = 0.0
+
+
+def shared_out(
+    wanted: Mapping[str, Wanted], workers: int, gpus: float = math.inf
+) -> dict[str, int]:
+    """Whole numbers of workers for pools.
+
+    Those that share get one each, even where there are too few. Then each further worker goes to
+    the pool that is farthest behind its share by the method of Webster (Balinski & Young, *Fair
+    Representation*, 1982): with more workers no pool ever gets fewer.
+
+    Args:
+        wanted: By name.
+        workers: That there are.
+        gpus: That there are; pools that need one do not grow beyond them.
+
+    Returns:
+        Counts by name. Together they are ``workers``, unless even the least are more or none may
+        grow any more.
+    """
+    counts = {name: 1 if w.count is None else w.count for name, w in wanted.items()}
+    gpus -= sum(counts[name] * w.gpus for name, w in wanted.items())
+    growing = {name: w for name, w in wanted.items() if w.count is None}
+    for _ in range(workers - sum(counts.values())):
+        fit = [n for n, w in growing.items() if counts[n] < w.most and w.gpus <= gpus + 1e-9]
+        if not fit:
+            break
+        name = min(fit, key=lambda n: (counts[n] + 0.5) / growing[n].share)
+        counts[name] += 1
+        gpus -= growing[name].gpus
+    return counts
+
+
+def resolved(settings: CampaignSettings, workers: int, gpus: float = math.inf) -> CampaignSettings:
+    """Settings in which every count is a number.
+
+    Args:
+        settings: As written.
+        workers: That there are: ranks beside rank 0, or cores.
+        gpus: That there are.
+    """
+    if not open_counts(settings):
+        return settings
+    counts = shared_out(_wanted(settings), workers, gpus)
+    oracles = {
+        name: oracle.model_copy(update={"workers": counts.get(f"oracles.{name}", 0)})
+        for name, oracle in settings.oracles.items()
+    }
+    update: dict[str, Any] = {"oracles": oracles}
+    update |= {role: counts[role] for role in ("explorers", "trainers")}
+    return settings.model_copy(update=update)
+
+
+def open_counts(settings: CampaignSettings) -> dict[str, str]:
+    """Counts that are not numbers, by name, as they are written."""
+    return {
+        name: f"share {count.share:g}" if isinstance(count, Share) else count
+        for name, count in _counts(settings).items()
+        if not isinstance(count, int)
+    }
+
+
+def told(settings: CampaignSettings, made: CampaignSettings) -> str:
+    """What became of the counts that are not numbers; "" where all are."""
+    written, counts = open_counts(settings), _counts(made)
+    return ", ".join(f"{counts[name]} {name} ({how})" for name, how in written.items())
+
+
+def _counts(settings: CampaignSettings) -> dict[str, Count]:
+    counts: dict[str, Count] = {"explorers": settings.explorers}
+    for name, oracle in settings.oracles.items():
+        if not oracle.outside:
+            counts[f"oracles.{name}"] = oracle.workers
+    return {**counts, "trainers": settings.trainers}
+
+
+def _wanted(settings: CampaignSettings) -> dict[str, Wanted]:
+    """All counts; trainers come last, for what they get follows from the others."""
+    found: dict[str, Wanted] = {}
+    for name, count in _counts(settings).items():
+        role = name.partition(".")[0]
+        if isinstance(count, int):
+            found[name] = Wanted(count)
+        elif isinstance(count, Share):
+            found[name] = Wanted(share=count.share)
+        elif role != "trainers":
+            found[name] = Wanted(share=AUTO[role])
+        else:
+            others = sum(w.share for w in found.values() if w.count is None)
+            share = others * TRAINERS / (1 - TRAINERS) or 1.0
+            found[name] = Wanted(share=share, most=members_of(settings))
+    return found
