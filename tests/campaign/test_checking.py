@@ -59,6 +59,13 @@ def test_built_in_roles_are_sound() -> None:
             "oracles.oracle: has no workers",
         ),
         ({"gate": {"output": "y", "ask": 2, "reject": 1}}, "gate.reject: 1 should be above"),
+        (
+            {
+                "model": {"use": "torch_ensemble", "options": {"device": "cuda:0"}},
+                "gpus": {"explorers": 1},
+            },
+            "give gpus: {trainers: 1}",
+        ),
         ({"budget": {}}, "budget: the campaign would never end"),
         ({"stop": {"label": 3}}, "stop.label: unknown rule"),
         ({"retrain": {"every_labels": "x"}}, "retrain.every_labels should be a whole number"),

@@ -39,7 +39,8 @@ def test_counts_fit_and_all_that_can_be_used_is_used(wanted, workers, gpus) -> N
     assert used <= max(gpus, sum(least[name] * w.gpus for name, w in wanted.items())) + 1e-6
     if sum(counts.values()) < workers:
         for name, w in wanted.items():
-            assert w.count is not None or counts[name] >= w.most or used + w.gpus > gpus
+            full = w.gpus > 0 and used + w.gpus > gpus
+            assert w.count is not None or counts[name] >= w.most or full
 
 
 @given(wanted=POOLS, workers=st.integers(0, 100), gpus=st.sampled_from([0, 3, math.inf]))
@@ -66,8 +67,8 @@ def settings(**changes: Any) -> CampaignSettings:
     return parse_settings({**SMALL, **changes}, "here")
 
 
-def counted(workers: int, gpus: float = math.inf, **changes: Any) -> tuple[int, dict, int]:
-    made = resolved(settings(**changes), workers, gpus)
+def counted(workers: int, there: float = math.inf, **changes: Any) -> tuple[int, dict, int]:
+    made = resolved(settings(**changes), workers, there)
     assert not open_counts(made)
     named = {name: oracle.workers for name, oracle in made.oracles.items()}
     return made.explorers, named, made.trainers  # type: ignore[return-value]
@@ -111,6 +112,25 @@ def test_shares_divide_what_fixed_counts_leave() -> None:
 def test_what_is_outside_takes_no_worker() -> None:
     people = {"people": {"outside": 5, "workers": "auto"}, **oracles(a="auto")}
     assert counted(9, explorers="auto", oracles=people) == (2, {"people": 0, "a": 6}, 1)
+
+
+def test_there_are_no_more_workers_than_gpus_for_them() -> None:
+    gpus = {"gpus": {"explorers": 0.5, "trainers": 1}}
+    assert counted(63, 4, **AUTO, **gpus) == (6, {"a": 56}, 1)
+    assert counted(63, 0, **AUTO, **gpus) == (1, {"a": 61}, 1)  # which the engine will refuse
+    made = settings(explorers=2, **gpus)
+    assert {p.name: p.resources.gpus for p in pools(made)} == {
+        "explorer.0": 0.5,
+        "explorer.1": 0.5,
+        "oracle.oracle": 0,
+        "trainer": 1,
+    }
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, math.inf, math.nan])
+def test_no_worker_has_a_gpu_and_a_half(wrong: float) -> None:
+    with pytest.raises(ConfigError, match=r"gpus\.explorers"):
+        settings(gpus={"explorers": wrong})
 
 
 def test_plan_and_pools_have_the_numbers() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from querist.core.answers import Reason
 from querist.core.events import TaskFailed, TaskFinished, TaskStarted, WorkerJoined, WorkerLost
+from querist.core.tasks import Resources
 from querist.engines import mpi_wire
 from querist.engines.mpi import Mpi, attend
 from querist.testing.engines import ENGINE_CHECKS, EngineCase, Watched
@@ -154,6 +155,17 @@ def fill() -> None:
     with Watched(Mpi(assign="fill"), [pool("work"), pool("oracle.a", count=1)]) as watched:
         watched.joined(attend().size - 1)
         assert sum(event.pool == "oracle.a" for event in watched.of(WorkerJoined)) == 2
+
+
+def gpus() -> None:
+    """In ranks and in their children: GPUs in order, none for those that want none."""
+    wanted = {"plain": 0.0, "gpu": 0.5, "oracle.gpu": 0.5}
+    pools = [pool(n, "ContextHandler", resources=Resources(gpus=g)) for n, g in wanted.items()]
+    with Watched(Mpi(), pools) as watched:
+        found = {p.name: watched.result(watched.submit({}, p.name)) for p in pools}
+        seen = {name: (result["device"], result["gpus"]) for name, result in found.items()}
+    gpu = ("cuda:0", "GPU-a")
+    assert seen == {"plain": ("cpu", ""), "gpu": gpu, "oracle.gpu": gpu}, seen
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from querist.core.events import TaskFinished, TaskStarted
+from querist.core.tasks import Resources
 from querist.engines.inline import Inline
 from querist.testing.engines import Watched
 from querist.testing.fakes import pool
@@ -37,6 +38,16 @@ def test_one_call_runs_one_task() -> None:
             started, finished = watched.engine.events(0.0)
             assert started.task == finished.task == name
         assert watched.engine.events(0.0) == []
+
+
+def test_who_wants_a_gpu_gets_the_first_where_there_is_one(monkeypatch) -> None:
+    pools = [pool("gpu", "ContextHandler", resources=Resources(gpus=1))]
+    pools.append(pool("plain", "ContextHandler"))
+    for visible, device in (("1,2", "cuda:0"), ("", "cpu")):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with Watched(Inline(), pools) as watched:
+            assert watched.result(watched.submit(pool="gpu"))["device"] == device
+            assert watched.result(watched.submit(pool="plain"))["device"] == "cpu"
 
 
 def test_ctrl_c_is_not_a_failure() -> None:

@@ -56,12 +56,6 @@ def test_cores_are_those_of_affinity_and_quota(monkeypatch, quota, cores) -> Non
     assert machine.usable_cores() == cores
 
 
-@pytest.mark.parametrize("visible, count", [("", 0), ("-1", 0), ("0", 1), ("2,5", 2)])
-def test_gpus_are_those_that_are_visible(monkeypatch, visible: str, count: int) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert machine.gpu_count() == count
-
-
 def test_thread_variables() -> None:
     variables = machine.thread_environment(3)
     assert variables["OMP_NUM_THREADS"] == variables["OPENBLAS_NUM_THREADS"] == "3"

@@ -49,8 +49,9 @@ def test_contract() -> None:
 
 
 @pytest.mark.mpi
-def test_crashes_interruptions_large_arrays_and_child_processes() -> None:
-    names = ("crashes", "interrupts", "large", "fill", "isolated_contract")
+def test_crashes_interruptions_large_arrays_and_child_processes(monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
+    names = ("crashes", "interrupts", "large", "fill", "isolated_contract", "gpus")
     passes(job(4, *names), *names)
 
 

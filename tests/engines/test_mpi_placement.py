@@ -58,6 +58,27 @@ def test_a_share_lies_on_one_gpu_and_names_are_the_launcher_s() -> None:
     assert hired(found, both) == {"both-0": (1, "cuda:0", "3,5")}
 
 
+def test_ranks_that_the_launcher_has_bound_use_their_own() -> None:
+    found = staff((0, ("0",)), (0, ("1",)), (0, ("0",)), (0, ("1",)))
+    gpu = pool("gpu", count=2, resources=Resources(gpus=1))
+    taken = Pool(gpu, {})
+    found.hire([taken], 0)
+    assert [(s.rank.number, s.gpus) for s in taken.seats] == [(1, "0"), (2, "1")]
+    assert found.take_spare(taken.seats[1])
+    assert taken.seats[1].rank.number == 4  # not 3, which sees another GPU
+
+
+def test_nodes_are_filled_in_order_and_a_whole_gpu_is_not_one_that_is_shared() -> None:
+    found = staff((0, ("0", "1")), (0, ("0", "1")), (1, ("0",)), (0, ("0", "1")))
+    half = pool("half", resources=Resources(gpus=0.5))
+    whole = pool("whole", count=2, resources=Resources(gpus=1))
+    assert hired(found, half, whole) == {
+        "half-0": (1, "cuda:0", "0"),
+        "whole-0": (2, "cuda:0", "1"),
+        "whole-1": (3, "cuda:0", "0"),
+    }
+
+
 def test_too_few_gpus_are_told() -> None:
     found = staff((0, ("0",)), (0, ("0",)))
     with pytest.raises(RunError, match="pool 'gpu' wants 1 GPUs, and no node"):

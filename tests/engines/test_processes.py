@@ -227,19 +227,27 @@ def test_workers_share_the_cores(open_engine) -> None:
     assert (asks["threads"], asks["omp"]) == (3, "3")
 
 
-def test_gpus_are_shared_out_or_refused(open_engine, monkeypatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+def test_gpus_are_shared_out_or_refused_and_others_see_none(open_engine, monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-b")
     half = pool("half", "ContextHandler", count=3, depth=0, resources=Resources(gpus=0.5))
-    watched = open_engine(half)
-    watched.joined(3)
-    devices: dict[str, str] = {}
-    while len(devices) < 3:
-        for name in [watched.submit(pool="half") for _ in range(3)]:
+    watched = open_engine(half, pool("plain", "ContextHandler"))
+    watched.joined(4)
+    seen: dict[str, tuple[str, str]] = {}
+    while len(seen) < 4:
+        for name in [watched.submit(pool=p) for p in ("half", "half", "half", "plain")]:
             result = watched.result(name)
-            devices[result["name"]] = result["device"]
-    assert devices == {"half-0": "cuda:0", "half-1": "cuda:0", "half-2": "cuda:1"}
+            seen[result["name"]] = result["device"], result["gpus"]
+    assert seen == {
+        "half-0": ("cuda:0", "2"),
+        "half-1": ("cuda:0", "2"),
+        "half-2": ("cuda:0", "GPU-b"),
+        "plain-0": ("cpu", ""),
+    }
     more = pool("more", resources=Resources(gpus=1))
-    assert "2.5 GPUs" in refused(lambda: watched.engine.start([more]))
+    assert "wants 1 GPUs, and of the 2 that" in refused(lambda: watched.engine.start([more]))
+    rest = pool("rest", "ContextHandler", resources=Resources(gpus=0.5))
+    watched.engine.start([rest])  # what was refused has taken nothing
+    assert watched.result(watched.submit(pool="rest"))["gpus"] == "GPU-b"
 
 
 def test_memory_is_limited(open_engine) -> None:

@@ -39,6 +39,7 @@ def problems(settings: CampaignSettings) -> list[str]:
         except ValueError as error:
             found.append(_sentence(error))
     found.extend(_sense(settings))
+    found.extend(_unseen_gpus(settings))
     return found
 
 
@@ -174,6 +175,18 @@ def _sense(settings: CampaignSettings) -> Iterator[str]:
     limited = settings.stop or settings.policy or budget != type(budget)()
     if not limited:
         yield "budget: the campaign would never end; give a budget (labels, cost, seconds) or stop."
+
+
+def _unseen_gpus(settings: CampaignSettings) -> Iterator[str]:
+    device, gpus = settings.model.options.get("device"), settings.gpus
+    if settings.engine.kind == "inline" or not str(device).startswith("cuda"):
+        return
+    for role, each in (("explorers", gpus.explorers), ("trainers", gpus.trainers)):
+        if not each:
+            yield (
+                f"model.options.device: {device} is asked for, but workers see no GPU unless they "
+                f"are given one; leave it out and give gpus: {{{role}: 1}} (or less)."
+            )
 
 
 def _sentence(error: Exception) -> str:

@@ -58,7 +58,11 @@ def shared_out(
     gpus -= sum(counts[name] * w.gpus for name, w in wanted.items())
     growing = {name: w for name, w in wanted.items() if w.count is None}
     for _ in range(workers - sum(counts.values())):
-        fit = [n for n, w in growing.items() if counts[n] < w.most and w.gpus <= gpus + 1e-9]
+        fit = [
+            name
+            for name, w in growing.items()
+            if counts[name] < w.most and (not w.gpus or w.gpus <= gpus + 1e-9)
+        ]
         if not fit:
             break
         name = min(fit, key=lambda n: (counts[n] + 0.5) / growing[n].share)
@@ -115,14 +119,15 @@ def _wanted(settings: CampaignSettings) -> dict[str, Wanted]:
     found: dict[str, Wanted] = {}
     for name, count in _counts(settings).items():
         role = name.partition(".")[0]
+        gpus = getattr(settings.gpus, role, 0.0)
         if isinstance(count, int):
-            found[name] = Wanted(count)
+            found[name] = Wanted(count, gpus=gpus)
         elif isinstance(count, Share):
-            found[name] = Wanted(share=count.share)
+            found[name] = Wanted(share=count.share, gpus=gpus)
         elif role != "trainers":
-            found[name] = Wanted(share=AUTO[role])
+            found[name] = Wanted(share=AUTO[role], gpus=gpus)
         else:
             others = sum(w.share for w in found.values() if w.count is None)
             share = others * TRAINERS / (1 - TRAINERS) or 1.0
-            found[name] = Wanted(share=share, most=members_of(settings))
+            found[name] = Wanted(share=share, most=members_of(settings), gpus=gpus)
     return found

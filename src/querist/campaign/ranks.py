@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from querist.engines.gpus import gpu_names
 from querist.engines.launched import launched, limit_threads
-from querist.engines.machine import gpu_count, usable_cores
+from querist.engines.machine import usable_cores
 
 if TYPE_CHECKING:
     from querist.campaign.settings import CampaignSettings
@@ -35,7 +36,7 @@ def attend(settings: CampaignSettings) -> CampaignSettings:
     if settings.engine.kind == "inline":
         return resolved(settings, 0)
     if settings.engine.kind != "mpi":
-        return resolved(settings, usable_cores(), gpu_count())
+        return resolved(settings, usable_cores(), len(gpu_names()))
     from querist.campaign.wiring import pools
     from querist.engines.mpi import attend as join
     from querist.engines.mpi import fitted

@@ -9,7 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from querist.campaign.registry import target_of
 from querist.core.tasks import Factory
@@ -161,6 +169,22 @@ class StartSettings(Settings):
         return (value,) if isinstance(value, (str, Path)) else value
 
 
+def _whole_or_share(value: float) -> float:
+    if value > 1 and value != int(value):
+        raise ValueError(f"should be a whole number, or less than 1 to share one GPU, got {value}")
+    return value
+
+
+Gpus = Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_whole_or_share)]
+
+
+class GpuSettings(Settings):
+    """GPUs of each worker of a role; less than one shares one. A worker without sees none."""
+
+    explorers: Gpus = 0.0
+    trainers: Gpus = 0.0
+
+
 class EngineSettings(Settings):
     """Where the work runs: "processes" (default), "inline" or "mpi"; options of that engine."""
 
@@ -186,6 +210,7 @@ class CampaignSettings(Settings):
     model: AnyRole
     calibrate: dict[str, Any] | None = None
     trainers: Annotated[Count, _count(0)] = 1
+    gpus: GpuSettings = Field(default_factory=GpuSettings)
     oracles: dict[str, OracleSettings] = Field(min_length=1)
     gate: GateSettings
     routes: dict[str, float] = Field(default_factory=dict)

@@ -100,6 +100,7 @@ def pools(settings: CampaignSettings) -> list[PoolSpec]:
                 gate=made_gate,
                 states=_states(settings, slot),
             ),
+            resources=Resources(gpus=settings.gpus.explorers),
         )
         for slot in range(number(settings.explorers))
     ]
@@ -108,7 +109,8 @@ def pools(settings: CampaignSettings) -> list[PoolSpec]:
             found.append(_oracle_pool(name, oracle))
     if settings.trainers:
         trainer = _handler("trainer:Trainer", model=model, gate=made_gate)
-        found.append(PoolSpec("trainer", trainer, number(settings.trainers)))
+        resources = Resources(gpus=settings.gpus.trainers)
+        found.append(PoolSpec("trainer", trainer, number(settings.trainers), resources))
     return found
 
 

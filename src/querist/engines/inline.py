@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -25,6 +25,7 @@ from querist.core.events import (
 from querist.core.roles import Handler, WorkerContext
 from querist.core.tasks import PoolSpec, Spans, Task
 from querist.engines.fair import FairQueue, checked_weight
+from querist.engines.gpus import device, gpu_names
 from querist.engines.opening import (
     LocalContext,
     Site,
@@ -171,6 +172,8 @@ class Inline:
 
     def _open(self, pool: _Pool, index: int) -> None:
         context = self._site.context(pool.spec, index)
+        if pool.spec.resources.gpus:  # all share the first, for they are one process
+            context = replace(context, device=device(gpu_names()))
         try:
             handler = open_handler(pool.spec.handler, context)
         # Isolation boundary: opening runs anyone's code.

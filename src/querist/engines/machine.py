@@ -1,4 +1,4 @@
-"""What of this machine the calling process may use: cores, GPUs, threads."""
+"""What of this machine the calling process may use: cores and threads."""
 
 from __future__ import annotations
 
@@ -69,14 +69,6 @@ def _words(path: Path) -> list[str]:
         return path.read_text(encoding="ascii").split()
     except OSError:
         return []
-
-
-def gpu_count() -> int:
-    """GPUs that this process may use: CUDA_VISIBLE_DEVICES, or else NVIDIA's device files."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def thread_environment(threads: int) -> dict[str, str]:

@@ -19,6 +19,7 @@ from querist.core.errors import ConfigError, RunError
 from querist.core.tasks import PoolSpec
 from querist.engines import wire
 from querist.engines.foreman import Foreman
+from querist.engines.gpus import GpuShares, device, too_few
 from querist.engines.loop import BaseLoop
 from querist.engines.mpi_worker import Employment, Patience, Station, child_environment
 from querist.engines.mpi_world import Rank, World, world
@@ -242,8 +243,10 @@ class RankSeat(Seat):
         return self.sits
 
     def fits(self, rank: Rank) -> bool:
-        """Whether a rank can work here: GPUs are chosen by node."""
-        return not self.gpus or rank.node == self.rank.node
+        """Whether a rank can work here: it must see the same GPUs."""
+        if not self.gpus:
+            return True
+        return rank.node == self.rank.node and set(self.gpus.split(",")) <= set(rank.gpus)
 
     def open(self, job: Employment) -> None:
         """Let the rank become this worker."""
@@ -312,7 +315,7 @@ class RankStaff:
         self.seats: dict[int, RankSeat] = {}
         self._world, self._site, self._offset = world, site, offset
         self._isolate, self._loop = isolate, loop
-        self._used: dict[int, float] = {}
+        self._gpus: dict[tuple[int, tuple[str, ...]], GpuShares] = {}
         self._closing = 0.0
 
     def hire(self, pools: Sequence[Pool], already: int) -> None:
@@ -377,18 +380,12 @@ class RankStaff:
         if not share:
             return free[0], ("cpu", "")
         for rank in free:
-            used = self._used.get(rank.node, 0.0)
-            if share < 1 and int(used + share - 1e-9) > int(used + 1e-9):
-                used = float(int(used) + 1)  # a share lies on one GPU
-            if used + share <= len(rank.gpus) + 1e-9:
-                self._used[rank.node] = used + share
-                first = int(used + 1e-9)
-                return rank, ("cuda:0", ",".join(rank.gpus[first : first + max(1, int(share))]))
-        raise RunError(
-            f"a worker of pool {spec.name!r} wants {share:g} GPUs, and no node with a free rank "
-            "has that many left; give workers fewer (a fraction lets several share one), or "
-            "check CUDA_VISIBLE_DEVICES."
-        )
+            # Where the launcher has bound ranks to GPUs, those of a node see different ones.
+            shares = self._gpus.setdefault((rank.node, rank.gpus), GpuShares(rank.gpus))
+            found = shares.take(share)
+            if found:
+                return rank, (device(found), ",".join(found))
+        raise too_few(spec.name, share, "no node with a free rank has that many left")
 
     def _wait(self, seat: RankSeat) -> None:
         self._closing = self._closing or time.monotonic() + _LAST_WAIT

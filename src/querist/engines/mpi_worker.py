@@ -30,6 +30,7 @@ from typing import Any
 from querist.core.answers import Failure
 from querist.core.tasks import Factory, PoolSpec
 from querist.engines import wire
+from querist.engines.gpus import VISIBLE
 from querist.engines.lifeline import Warden, end_marked
 from querist.engines.loop import Loop
 from querist.engines.machine import thread_environment
@@ -424,7 +425,7 @@ class Relay:
 
 def child_environment(threads: int, gpus: str) -> dict[str, str]:
     """Variables for a worker: its threads and its GPUs."""
-    return {**thread_environment(threads), "CUDA_VISIBLE_DEVICES": gpus}
+    return {**thread_environment(threads), VISIBLE: gpus}
 
 
 def _exists(pid: int) -> bool:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from querist.core.errors import MissingExtra, RunError, require
-from querist.engines.machine import cgroup_quota, gpu_count
+from querist.engines.gpus import gpu_names
+from querist.engines.machine import cgroup_quota
 from querist.engines.mpi_wire import Channel
 from querist.engines.wire import Frame, Kind, Stamp
 
@@ -139,7 +140,7 @@ class World:
         quota = cgroup_quota()
         if quota is not None:
             own = max(1, min(own, int(quota) // node.size))
-        about = (self.rank, host, os.getpid(), leader, own, _gpus())
+        about = (self.rank, host, os.getpid(), leader, own, gpu_names())
         everybody = comm.allgather(about)
         node.Free()
         nodes = {leader: index for index, leader in enumerate(sorted({a[3] for a in everybody}))}
@@ -284,11 +285,3 @@ def _cores() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
-
-
-def _gpus() -> tuple[str, ...]:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return tuple(map(str, range(gpu_count())))
-    names = [name.strip() for name in visible.split(",")]
-    return tuple(name for name in names if name not in ("", "-1"))

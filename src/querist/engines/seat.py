@@ -21,6 +21,7 @@ from pathlib import Path
 
 from querist.core.tasks import PoolSpec, Task
 from querist.engines import wire
+from querist.engines.gpus import VISIBLE
 from querist.engines.launched import without_launcher
 from querist.engines.lifeline import MARK, new_mark, send
 from querist.engines.machine import thread_environment
@@ -137,6 +138,7 @@ class ProcessSeat(Seat):
         self, spec: PoolSpec, index: int, device: str, selector: selectors.BaseSelector
     ) -> None:
         super().__init__(spec, index, device)
+        self.gpus: str | None = None  # that its workers see; None for those of this process
         self.mark = ""
         self.pid = 0  # of the present or the last process
         self.process: subprocess.Popen[bytes] | None = None
@@ -176,6 +178,7 @@ class ProcessSeat(Seat):
                     env={
                         **without_launcher(os.environ),
                         **thread_environment(opening.context.threads),
+                        **({} if self.gpus is None else {VISIBLE: self.gpus}),
                         MARK: self.mark,
                     },
                     pass_fds=[theirs.fileno()],

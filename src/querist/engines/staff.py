@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from selectors import BaseSelector
 
 from querist.core.errors import RunError
-from querist.core.tasks import Factory, PoolSpec
+from querist.core.tasks import Factory
+from querist.engines.gpus import GpuShares, device, gpu_names, too_few
 from querist.engines.lifeline import Warden, end_marked
-from querist.engines.machine import gpu_count, usable_cores
+from querist.engines.machine import usable_cores
 from querist.engines.opening import Site, failure_of
 from querist.engines.pools import Pool
 from querist.engines.seat import ProcessSeat
@@ -30,7 +31,7 @@ class ProcessStaff:
         self._selector = selector
         self._site = site
         self._offset = offset
-        self._gpus = 0.0
+        self._gpus = GpuShares(gpu_names())
         self._warden: Warden | None = None
         # The kernel ends a worker with the thread that started it, so it is always this one.
         self._spawner = ThreadPoolExecutor(1, "querist-spawner")
@@ -45,16 +46,18 @@ class ProcessStaff:
         Raises:
             RunError: If there are too few GPUs, or a factory cannot be pickled.
         """
-        self._check_gpus(pool.spec for pool in pools)
         for pool in pools:
             pool.factory = portable(pool.spec.handler, pool.spec.name)
+        gpus = self._gpus_for(pools)
         workers = already + sum(pool.spec.count for pool in pools)
         share = max(1, usable_cores() // max(1, workers))
         for pool in pools:
             pool.threads = pool.spec.threads or share
             for index in range(pool.spec.count):
-                device = self._device(pool.spec)
-                pool.seats.append(ProcessSeat(pool.spec, index, device, self._selector))
+                seen = next(gpus)
+                seat = ProcessSeat(pool.spec, index, device(seen), self._selector)
+                seat.gpus = ",".join(seen)
+                pool.seats.append(seat)
 
     def launch(self, seat: ProcessSeat, pool: Pool) -> None:
         """Start a process for a seat.
@@ -87,23 +90,20 @@ class ProcessStaff:
         self._spawner.shutdown()
         self._site.clear()
 
-    def _check_gpus(self, specs: Iterable[PoolSpec]) -> None:
-        wanted = self._gpus + sum(spec.count * spec.resources.gpus for spec in specs)
-        if wanted > 0 and wanted > gpu_count():
-            raise RunError(
-                f"the pools want {wanted:g} GPUs and this process may use {gpu_count()}; give "
-                "workers fewer (a fraction lets several share one), or check CUDA_VISIBLE_DEVICES."
-            )
-
-    def _device(self, spec: PoolSpec) -> str:
-        share = spec.resources.gpus
-        if not share:
-            return "cpu"
-        if share < 1 and int(self._gpus + share - 1e-9) > int(self._gpus + 1e-9):
-            self._gpus = float(int(self._gpus) + 1)  # a share lies on one GPU
-        device = f"cuda:{int(self._gpus + 1e-9)}"
-        self._gpus += share
-        return device
+    def _gpus_for(self, pools: Iterable[Pool]) -> Iterator[tuple[str, ...]]:
+        """GPUs of each worker in turn; all of them, or none are taken."""
+        shares = self._gpus.copy()
+        found = []
+        for spec in (pool.spec for pool in pools):
+            wanted = spec.resources.gpus
+            for _ in range(spec.count):
+                found.append(shares.take(wanted) if wanted else ())
+                if wanted and not found[-1]:
+                    there = len(gpu_names())
+                    why = f"of the {there} that this process may use there are not so many left"
+                    raise too_few(spec.name, wanted, why)
+        self._gpus = shares
+        return iter(found)
 
 
 def portable(factory: Factory, pool: str) -> bytes:

@@ -100,7 +100,7 @@ class ContextHandler:
         self._note("opened")
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
-        """The context's fields, one random number, the process and its thread variable."""
+        """The context's fields, one random number, the process and its threads and GPUs."""
         del task
         worker = context.worker
         return {
@@ -116,6 +116,7 @@ class ContextHandler:
             "now": context.now(),
             "pid": os.getpid(),
             "omp": os.environ.get("OMP_NUM_THREADS"),
+            "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
         }
 
     def close(self) -> None:
