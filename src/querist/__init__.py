@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from querist.core.roles import ModelState as ModelState
     from querist.core.roles import WorkerContext as WorkerContext
     from querist.core.tasks import Factory as Factory
+    from querist.strategies.contract import Selection as Selection
+    from querist.strategies.selecting import select as select
 
 __version__ = "0.1.0"
 
@@ -62,11 +64,13 @@ _HOMES: dict[str, str] = {
     "Reason": "querist.core.answers",
     "RunResult": "querist.campaign.campaign",
     "Sample": "querist.core.batch",
+    "Selection": "querist.strategies.contract",
     "Verdict": "querist.core.prediction",
     "View": "querist.control.rules",
     "WorkerContext": "querist.core.roles",
     "atoms_sample": "querist.core.atoms",
     "model_of": "querist.campaign.models",
+    "select": "querist.strategies.selecting",
 }
 
 __all__ = [
@@ -90,12 +94,14 @@ __all__ = [
     "Reason",
     "RunResult",
     "Sample",
+    "Selection",
     "Verdict",
     "View",
     "WorkerContext",
     "__version__",
     "atoms_sample",
     "model_of",
+    "select",
 ]
 
 

@@ -1,0 +1,1 @@
+"""Disagreement of a committee, or of posterior samples."""

@@ -1,0 +1,1 @@
+"""Uncertain and diverse at once."""

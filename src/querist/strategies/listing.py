@@ -1,0 +1,68 @@
+"""Strategies as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from querist.strategies.contract import Strategy
+
+
+def as_record(strategy: Strategy) -> dict[str, Any]:
+    """All that is known of a strategy, as plain values."""
+    return {
+        "name": strategy.name,
+        "family": strategy.family,
+        "needs": list(strategy.needs),
+        "optional": list(strategy.optional),
+        "options": {name: _plain(value) for name, value in strategy.options.items()},
+        "random": strategy.random,
+        "pointwise": strategy.pointwise,
+        "cost": strategy.cost,
+        "paper": strategy.paper,
+        "use": strategy.use,
+        "aliases": list(strategy.aliases),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def as_json(strategies: Sequence[Strategy]) -> Iterator[str]:
+    """One JSON object a strategy."""
+    return (json.dumps(as_record(strategy)) for strategy in strategies)
+
+
+def show(strategies: Sequence[Strategy], full: bool = False) -> None:
+    """Print a table, or with ``full`` everything of each."""
+    from rich.console import Console
+
+    console = Console()
+    for strategy in strategies if full else ():
+        console.print(_card(strategy))
+    if not full:
+        console.print(_table(strategies))
+
+
+def _table(strategies: Sequence[Strategy]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("strategy", "family", "needs", "when to use it"):
+        table.add_column(column, overflow="fold", no_wrap=column == "strategy")
+    for one in strategies:
+        table.add_row(one.name, one.family, ", ".join(one.needs), one.use)
+    return table
+
+
+def _card(strategy: Strategy) -> Any:
+    from rich.table import Table
+
+    card = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in as_record(strategy).items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        card.add_row(name, text)
+    card.add_row("what", " ".join((strategy.function.__doc__ or "").split()))
+    return card

@@ -1,0 +1,1 @@
+"""Regression: by features, predictions or kernels."""

@@ -1,0 +1,1 @@
+"""Picks that represent or cover the pool."""

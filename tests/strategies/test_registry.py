@@ -1,0 +1,93 @@
+"""Strategies by name: shipped, registered, from entry points."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+
+from querist.strategies import registry
+from querist.strategies.contract import pointwise
+from querist.strategies.errors import NeedError, UnknownStrategy
+
+ABOUT = {"paper": "none", "cost": "O(n)", "use": "in tests"}
+
+
+@pointwise(**ABOUT)
+def first_class(probabilities):
+    return probabilities[:, 0]
+
+
+@pointwise(**ABOUT, name="entropy")
+def impostor(probabilities):
+    return probabilities[:, 0]
+
+
+@pytest.fixture
+def registered():
+    yield registry.register(first_class)
+    registry.unregister("first-class")
+
+
+def test_shipped_ones_are_found_by_their_files() -> None:
+    assert {"entropy", "margin", "bald", "random"} <= set(registry.names())
+    assert registry.get("least-confidence").family == "uncertainty"
+    assert registry.get("Least_Confidence") is registry.get("least-confidence")
+
+
+def test_every_name_and_alias_finds_its_strategy() -> None:
+    for strategy in registry.strategies():
+        for name in (strategy.name, *strategy.aliases):
+            assert registry.get(name) is strategy
+
+
+def test_an_unknown_name_is_told_the_nearest() -> None:
+    with pytest.raises(UnknownStrategy, match="Did you mean 'margin'"):
+        registry.get("margn")
+
+
+def test_ones_own_goes_by_name(registered) -> None:
+    assert registry.get("first-class") is registered
+    assert registry.strategies()[-1].family == "own"
+    assert registry.register(registered) is registered
+
+
+def test_a_name_is_not_taken_twice(registered) -> None:
+    with pytest.raises(NeedError, match="that of querist"):
+        registry.register(impostor)
+
+
+def test_what_is_no_strategy_is_refused() -> None:
+    with pytest.raises(NeedError, match="decorate"):
+        registry.register(len)
+
+
+@pytest.fixture
+def entry_point(monkeypatch: pytest.MonkeyPatch):
+    def install(value: object) -> None:
+        class Point(EntryPoint):
+            def load(self):
+                return value
+
+        points = [Point("x", "package:thing", registry.GROUP)]
+        monkeypatch.setattr(registry, "entry_points", lambda group: points)
+        registry._plugins.cache_clear()
+
+    yield install
+    monkeypatch.undo()
+    registry._plugins.cache_clear()
+
+
+def test_entry_points_add_strategies(entry_point) -> None:
+    entry_point(first_class)
+    assert registry.get("first-class") is first_class
+    picked = registry.get("first-class")(1, probabilities=np.array([[0.1, 0.9], [0.8, 0.2]]))
+    assert picked.indices.tolist() == [1]
+
+
+@pytest.mark.parametrize(("value", "why"), [(3, "no strategy"), (impostor, "name of another")])
+def test_entry_points_that_are_wrong_are_refused(entry_point, value, why: str) -> None:
+    entry_point(value)
+    with pytest.raises(NeedError, match=why):
+        registry.names()

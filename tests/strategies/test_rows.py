@@ -1,0 +1,115 @@
+"""Rows come in the same blocks, however the data arrive."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from querist.core.errors import ShapeError
+from querist.strategies.errors import BadRows, NeedError
+from querist.strategies.needs import NEEDS
+from querist.strategies.rows import block_rows, rows_of, together
+
+NUMBERS = np.random.default_rng(0).normal(size=(23, 3))
+
+
+def embeddings(data):
+    return rows_of("embeddings", NEEDS["embeddings"], data)
+
+
+class Sliced:
+    """What HDF5 and Zarr offer: shape, dtype, slices, and indices in order only."""
+
+    def __init__(self, array) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __getitem__(self, index):
+        assert isinstance(index, slice) or (np.diff(index) > 0).all()
+        return self.array[index]
+
+
+FORMS = {
+    "array": lambda: NUMBERS,
+    "numbers": lambda: NUMBERS.tolist(),
+    "dataset": lambda: Sliced(NUMBERS),
+    "chunks": lambda: np.array_split(NUMBERS, 4),
+    "empty chunks": lambda: [NUMBERS[:0], NUMBERS[:20], NUMBERS[20:20], NUMBERS[20:]],
+    "function": lambda: lambda: iter(np.array_split(NUMBERS, 7)),
+    "subset": lambda: embeddings(np.vstack([NUMBERS, NUMBERS])).subset(np.arange(23)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("size", [1, 5, 23, 100])
+def test_blocks_are_the_same_for_every_form(form, size: int) -> None:
+    found = list(embeddings(form()).blocks(size))
+    assert [start for start, _ in found] == list(range(0, 23, size))
+    for start, block in found:
+        np.testing.assert_array_equal(block, NUMBERS[start : start + size])
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_rows_are_taken_in_the_order_asked(form) -> None:
+    wanted = np.array([5, 0, 22, 5, 7])
+    rows = embeddings(form())
+    np.testing.assert_array_equal(rows.take(wanted), NUMBERS[wanted])
+    assert rows.shape == (23, 3)
+    np.testing.assert_array_equal(rows.subset(wanted).take([2, 1]), NUMBERS[[22, 0]])
+
+
+def test_an_iterator_is_good_for_one_pass() -> None:
+    rows = embeddings(iter([NUMBERS]))
+    assert sum(len(block) for _, block in rows.blocks(4)) == 23
+    with pytest.raises(NeedError, match="several times"):
+        list(rows.blocks(4))
+
+
+def test_all_bad_rows_are_named_across_blocks() -> None:
+    spoilt = NUMBERS.copy()
+    spoilt[[2, 3, 20]] = [[np.nan, 0, 0], [np.inf, -np.inf, 0], [0, 0, np.inf]]
+    with pytest.raises(BadRows, match="Rows: 2, 3, 20") as caught:
+        list(embeddings(spoilt).blocks(4))
+    assert caught.value.rows == (2, 3, 20)
+
+
+def test_a_sum_that_overflows_is_no_bad_row() -> None:
+    large = np.full((4, 3), 3e38, np.float32)
+    assert len(list(embeddings(large).blocks())) == 1
+
+
+def test_taking_checks_first() -> None:
+    with pytest.raises(BadRows):
+        embeddings([[1.0], [np.nan]]).take([0])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int8"])
+def test_probabilities_may_be_rounded_to_their_type(dtype: str) -> None:
+    data = np.eye(5, dtype=dtype) if dtype == "int8" else np.full((5, 5), 0.2, dtype)
+    assert len(rows_of("probabilities", NEEDS["probabilities"], data).whole()) == 5
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.6], [2.0, 3.0], [1.4, -0.4]])
+def test_logits_are_no_probabilities(row) -> None:
+    with pytest.raises(BadRows, match="Rows: 1"):
+        rows_of("probabilities", NEEDS["probabilities"], [[0.5, 0.5], row]).whole()
+
+
+def test_shapes_are_checked() -> None:
+    with pytest.raises(ShapeError, match=r"\(n, d\)"):
+        embeddings(np.zeros(3))
+    with pytest.raises(ShapeError, match="chunks of embeddings"):
+        embeddings([np.zeros((2, 3)), np.zeros((2, 4))]).whole()
+    with pytest.raises(NeedError, match="embeddings are an array"):
+        embeddings(3)
+
+
+def test_kinds_of_data_are_read_side_by_side() -> None:
+    other = np.arange(46.0).reshape(23, 2)
+    pairs = list(together([embeddings(NUMBERS), embeddings(np.array_split(other, 3))], 6))
+    np.testing.assert_array_equal(np.concatenate([pair[1] for _, pair in pairs]), other)
+    with pytest.raises(ShapeError, match="embeddings 23, embeddings 22"):
+        list(together([embeddings(NUMBERS), embeddings(other[1:])], 6))
+
+
+def test_a_block_has_a_row_however_long() -> None:
+    assert block_rows((5, 10**9)) == 1
