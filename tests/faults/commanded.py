@@ -18,11 +18,11 @@ from click.testing import CliRunner
 
 from querist.cli import main
 from querist.store.run_folder import RunFolder
+from querist.testing.jobs import MARK, marked
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parents[1] / "src"
 PATIENCE = 40.0
-MARK = "QUERIST_TEST_MARK"
 
 CAMPAIGN: dict[str, Any] = {
     "generators": "fault_roles:Walkers",
@@ -111,18 +111,7 @@ class Site:
 
     def processes(self) -> dict[int, str]:
         """Command line by process id, of all living processes of this site."""
-        wanted, found = f"{MARK}={self.mark}".encode(), {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                state = (entry / "stat").read_bytes().rpartition(b")")[2].split()[0]
-                if state not in b"ZX" and wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
-                    found[int(entry.name)] = command.decode(errors="replace")
-            except OSError:
-                continue
-        return found
+        return marked(self.mark)
 
     def worker(self, name: str) -> int | None:
         """Process id of a worker of this pool."""
