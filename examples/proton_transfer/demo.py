@@ -1,7 +1,8 @@
 """What ``make demo`` runs: the campaign, its check, its report, the energy along the transfer.
 
 ``python demo.py`` makes a new folder ``runs/proton_transfer-<n>`` below the current one;
-``python demo.py --resume FOLDER`` continues one that was stopped.
+``python demo.py --resume FOLDER`` continues one that was stopped. What ``make demo-mpi`` runs is
+``mpiexec -n 8 python demo.py --engine mpi``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from drawing import text_plot  # noqa: E402
 
 from querist.campaign.campaign import Campaign, RunResult  # noqa: E402
 from querist.core.errors import QueristError  # noqa: E402
+from querist.engines.launched import launched  # noqa: E402
+from querist.engines.mpi import attend  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 INTERRUPTED = 130
@@ -39,11 +42,13 @@ def new_folder(parent: Path) -> Path:
     return folder
 
 
-def learn(folder: Path, resume: bool, progress: bool | str) -> RunResult:
+def learn(folder: Path, options: argparse.Namespace) -> RunResult:
     """Run the campaign, or continue it."""
-    if resume:
-        return Campaign.of_run(folder).resume(folder, progress=progress)
-    return Campaign.load(HERE / "campaign.yaml").run(folder, progress=progress)
+    progress = options.progress or True
+    if options.resume is not None:
+        return Campaign.of_run(folder, engine=options.engine).resume(folder, progress=progress)
+    campaign = Campaign.load(HERE / "campaign.yaml", engine=options.engine)
+    return campaign.run(folder, progress=progress)
 
 
 def show(result: RunResult, verdict: Verdict, seconds: tuple[float, float]) -> None:
@@ -59,17 +64,27 @@ def show(result: RunResult, verdict: Verdict, seconds: tuple[float, float]) -> N
     print(f"\n{HONEST}")
 
 
+def continuing(options: argparse.Namespace, folder: Path) -> list[str]:
+    """The command that continues a run that was stopped; over MPI in a job as this one."""
+    engine = ["--engine", options.engine] if options.engine else []
+    found = launched() if options.engine == "mpi" else None
+    launcher = ["mpiexec", "-n", str(found.size)] if found else []
+    return [*launcher, sys.executable, __file__, *engine, "--resume", str(folder)]
+
+
 def demonstrate(options: argparse.Namespace) -> int:
     """Learn, check, show; returns the exit code."""
+    if options.engine == "mpi":
+        attend()  # ranks other than 0 work here until the job ends
     folder: Path = options.resume or new_folder(Path("runs"))
     print("Learning the proton transfer of malonaldehyde from GFN2-xTB: walkers explore on a")
     print("committee of force fields, two oracles answer what it is unsure of, a trainer learns.")
     print(f"Run folder: {folder}\n", flush=True)
     begin = time.monotonic()
-    result = learn(folder, options.resume is not None, options.progress or True)
+    result = learn(folder, options)
     if result.status == "stopped":
         print(f"\nStopped ({result.reason}); every answer so far is kept. Continue with:")
-        print(f"  {sys.executable} {Path(__file__)} --resume {folder}")
+        print(f"  {' '.join(continuing(options, folder))}")
         return INTERRUPTED
     if result.status != "finished":
         print(f"\nThe campaign {result.status}: {result.reason}", file=sys.stderr)
@@ -86,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="continue this run")
+    parser.add_argument("--engine", choices=("processes", "mpi"), help="mpi: under mpiexec")
     parser.add_argument("--quick", action="store_true", help="check on shorter trajectories")
     parser.add_argument("--progress", choices=("live", "plain"), help="a panel, or plain lines")
     options = parser.parse_args(arguments)

@@ -14,7 +14,7 @@ from querist import __version__
 from querist.core.errors import ConfigError, QueristError
 
 if TYPE_CHECKING:
-    from querist.campaign.campaign import Campaign, RunResult
+    from querist.campaign.campaign import RunResult
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 RUN = click.argument("run", type=click.Path(path_type=Path))
@@ -97,8 +97,7 @@ def run(
     ranks.enlist(campaign, engine, ranks.described)
     from querist.campaign.campaign import Campaign
 
-    made = Campaign.load(campaign)
-    _choose(made, engine)
+    made = Campaign.load(campaign, engine=engine)
     _end(made.run(folder, progress=_progress(progress), walltime=walltime))
 
 
@@ -115,8 +114,7 @@ def resume(run: Path, engine: str | None, walltime: float | None, progress: str)
     ranks.enlist(run, engine, ranks.kept)
     from querist.campaign.campaign import Campaign
 
-    found = Campaign.of_run(run)
-    _choose(found, engine)
+    found = Campaign.of_run(run, engine=engine)
     _end(found.resume(run, progress=_progress(progress), walltime=walltime))
 
 
@@ -147,15 +145,6 @@ def pal(settings: Path, engine: str | None, walltime: float | None, **how: Any) 
         click.echo(f"{result.reason}\nrun folder: {result.folder}", err=True)
     else:
         _end(result)
-
-
-def _choose(campaign: Campaign, engine: str | None) -> None:
-    """Another engine; the options of the configured one are kept only if it is the same."""
-    from querist.campaign.settings import EngineSettings
-
-    if engine is not None and engine != campaign.settings.engine.kind:
-        chosen = EngineSettings.model_validate({"kind": engine})
-        campaign.settings = campaign.settings.model_copy(update={"engine": chosen})
 
 
 def _progress(choice: str) -> bool | str:

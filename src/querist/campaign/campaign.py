@@ -23,7 +23,7 @@ from querist.campaign.ending import Ending
 from querist.campaign.labels import LabelReader
 from querist.campaign.loading import importable, load_settings, parse_settings
 from querist.campaign.models import loaded_model, model_of
-from querist.campaign.settings import CampaignSettings
+from querist.campaign.settings import CampaignSettings, EngineSettings
 from querist.campaign.starting import starting_facts
 from querist.campaign.watching import watcher
 from querist.campaign.wiring import model_factory, plan, pools
@@ -122,19 +122,27 @@ class Campaign:
             raise
 
     @classmethod
-    def load(cls, path: Path | str) -> Campaign:
+    def load(cls, path: Path | str, *, engine: str | None = None) -> Campaign:
         """From ``campaign.yaml``.
+
+        Args:
+            path: The file.
+            engine: Instead of the configured one.
 
         Raises:
             ConfigError: If it cannot be used.
         """
-        campaign = cls(load_settings(path))
+        campaign = cls(_on(load_settings(path), engine))
         campaign._import_path = Path(path).resolve().parent
         return campaign
 
     @classmethod
-    def of_run(cls, folder: Path | str) -> Campaign:
+    def of_run(cls, folder: Path | str, *, engine: str | None = None) -> Campaign:
         """The campaign of an existing run, from the configuration kept in its folder.
+
+        Args:
+            folder: Of the run.
+            engine: Instead of the configured one.
 
         Raises:
             RunError: If it was made from live Python objects.
@@ -148,7 +156,7 @@ class Campaign:
             )
         if kept["import_path"]:
             importable(Path(kept["import_path"]))
-        campaign = cls(parse_settings(kept["settings"], f"{folder}/config.json"))
+        campaign = cls(_on(parse_settings(kept["settings"], f"{folder}/config.json"), engine))
         campaign._import_path = Path(kept["import_path"]) if kept["import_path"] else None
         return campaign
 
@@ -282,6 +290,14 @@ class Campaign:
             RunError: If no model was trained yet.
         """
         return loaded_model(RunFolder(folder), model_factory(self.settings))
+
+
+def _on(settings: CampaignSettings, engine: str | None) -> CampaignSettings:
+    """With another engine; the options of the configured one are kept only if it is the same."""
+    if engine is None or engine == settings.engine.kind:
+        return settings
+    chosen = EngineSettings.model_validate({"kind": engine})
+    return settings.model_copy(update={"engine": chosen})
 
 
 def _full_names(values: Mapping[str, Any]) -> dict[str, Any]:
