@@ -2,7 +2,8 @@
 
 An example is a folder of ``examples/`` with a ``demo.py`` (runs the case, then its check) or, where
 there is none, a ``check.py`` (runs the case and asserts its result). It runs in a new working
-folder under ``build/examples/``, without a display, and fails by a non-zero exit code.
+folder under ``build/examples/``, without a display, and fails by a non-zero exit code. Those of
+``OVER_MPI`` run once more as a job of so many MPI ranks, with a quick check.
 
 Usage: ``python tools/examples.py [NAME ...]``
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = ("demo.py", "check.py")
+OVER_MPI = {"proton_transfer": 8}
 
 
 def entries(names: list[str]) -> list[Path]:
@@ -46,20 +48,33 @@ def entries(names: list[str]) -> list[Path]:
     return found
 
 
-def run(script: Path) -> int:
-    """Run one example in a new folder.
+def commands(script: Path) -> dict[str, list[str]]:
+    """How to run an example, by the name of the working folder."""
+    name, plain = script.parent.name, [sys.executable, str(script)]
+    if name not in OVER_MPI:
+        return {name: plain}
+    beside = Path(sys.executable).with_name("mpiexec")
+    launcher = [str(beside) if beside.exists() else "mpiexec", "--allow-run-as-root"]
+    ranks = ["--oversubscribe", "-n", str(OVER_MPI[name])]
+    over_mpi = [*launcher, *ranks, *plain, "--engine", "mpi", "--quick"]
+    return {name: plain, f"{name}-mpi": over_mpi}
+
+
+def run(name: str, command: list[str]) -> int:
+    """Run one command in a new folder.
 
     Args:
-        script: Its ``demo.py`` or ``check.py``.
+        name: Of the folder.
+        command: With its arguments.
 
     Returns:
         Its exit code.
     """
-    folder = ROOT / "build" / "examples" / script.parent.name
+    folder = ROOT / "build" / "examples" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     environment = {**os.environ, "MPLBACKEND": "Agg", "BROWSER": "true"}
-    return subprocess.run([sys.executable, script], cwd=folder, env=environment).returncode
+    return subprocess.run(command, cwd=folder, env=environment).returncode
 
 
 def main(names: list[str]) -> int:
@@ -73,13 +88,14 @@ def main(names: list[str]) -> int:
     """
     failed = []
     for script in entries(names):
-        label = script.relative_to(ROOT)
-        print(f"-- {label}", flush=True)
-        start = time.monotonic()
-        code = run(script)
-        print(f"-- {label}: exit code {code}, {time.monotonic() - start:.0f} s", flush=True)
-        if code != 0:
-            failed.append(str(label))
+        for name, command in commands(script).items():
+            label = f"{script.relative_to(ROOT)} ({name})"
+            print(f"-- {label}", flush=True)
+            start = time.monotonic()
+            code = run(name, command)
+            print(f"-- {label}: exit code {code}, {time.monotonic() - start:.0f} s", flush=True)
+            if code != 0:
+                failed.append(label)
     if failed:
         print("Failed:", ", ".join(failed))
     return len(failed)

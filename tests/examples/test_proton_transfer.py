@@ -19,6 +19,7 @@ from querist.campaign.campaign import Campaign
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
 from querist.core.roles import FitRequest
+from querist.engines.launched import launched
 
 FOLDER = Path(__file__).parents[2] / "examples" / "proton_transfer"
 MODULES = ("molecule", "problem", "surfaces", "drawing", "check", "demo", "compare")
@@ -242,6 +243,29 @@ def test_every_demo_makes_a_new_folder(example: Any, tmp_path: Path) -> None:
     assert example.demo.new_folder(tmp_path).name == "proton_transfer-1"
     (tmp_path / "proton_transfer-1").mkdir()
     assert example.demo.new_folder(tmp_path).name == "proton_transfer-2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "begin"),
+    [
+        ([], {}, [sys.executable]),
+        (["--engine", "mpi"], {"PMI_RANK": "0", "PMI_SIZE": "8"}, ["mpiexec", "-n", "8"]),
+    ],
+)
+def test_a_stopped_demo_says_how_to_go_on(
+    example: Any, monkeypatch, capsys, tmp_path, arguments, environment, begin
+) -> None:
+    monkeypatch.setattr(example.demo, "launched", lambda: launched(environment))
+    monkeypatch.setattr(example.demo, "attend", lambda: None)
+    stopped = SimpleNamespace(status="stopped", reason="stopped by SIGINT")
+    monkeypatch.setattr(example.demo, "learn", lambda folder, options: stopped)
+    monkeypatch.chdir(tmp_path)
+    assert example.demo.main(arguments) == example.demo.INTERRUPTED
+    command = capsys.readouterr().out.splitlines()[-1].split()
+    assert command[: len(begin)] == begin
+    assert command[-2:] == ["--resume", "runs/proton_transfer-1"]
+    rest = command[command.index(example.demo.__file__) + 1 : -2]
+    assert rest == arguments
 
 
 # -------------------------------------------------------------------------------------- compare
