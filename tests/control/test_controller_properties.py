@@ -14,7 +14,7 @@ seeds = st.integers(0, 2**32 - 1)
 earlier = st.lists(
     st.sampled_from([imported(12), imported(3, "holdout"), given_weights()]),
     max_size=2,
-    unique=True,
+    unique_by=id,
 )
 
 

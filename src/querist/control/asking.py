@@ -13,7 +13,15 @@ from querist.control.queue import Candidate, CandidateQueue
 from querist.control.rules import View
 from querist.control.state import CampaignState, OpenQuestion
 from querist.control.workers import Workers
-from querist.core.answers import Abstention, Failure, Label, Outcome, Purpose, Question, Reason
+from querist.core.answers import (
+    Abstention,
+    Failure,
+    Label,
+    Outcome,
+    Purpose,
+    Reason,
+    question_id,
+)
 from querist.core.batch import Array
 from querist.core.events import Fact
 from querist.core.tasks import Spans
@@ -24,7 +32,7 @@ PROBES = 64
 FAILED_IN_A_ROW = 3
 BRIDGE_SECONDS, BRIDGE_FACTOR = 0.1, 4
 
-RecordLater = Callable[[str, Mapping[str, Any], Mapping[str, Array]], None]
+RecordLater = Callable[[str, dict[str, Any], Mapping[str, Array]], None]
 """Records a fact that is folded only once it is durable."""
 
 
@@ -69,7 +77,8 @@ class Asking:
         policy = self.state.plan.policy
         oracle = policy.route(candidate.score) or self.state.plan.oracles[0].name
         queue = self.queues[oracle]
-        if self.state.knows(Question(candidate.sample.id, oracle).id):
+        sample = candidate.sample.id
+        if self.state.knows(question_id(sample, oracle)):
             return False
         priority = 0.0
         if candidate.version:
@@ -77,7 +86,7 @@ class Asking:
             if chosen is None or math.isnan(chosen):
                 return False
             priority = chosen
-        known = candidate.sample.id in queue
+        known = sample in queue
         evicted = queue.push(candidate, priority)
         if evicted is not None:
             self.dropped.append(evicted)
@@ -108,7 +117,7 @@ class Asking:
 
     def is_pending(self, sample: str) -> bool:
         """Whether this sample waits to be asked or to be answered."""
-        asked = any(Question(sample, name).id in self.state.open for name in self.oracles)
+        asked = any(question_id(sample, name) in self.state.open for name in self.oracles)
         return asked or any(sample in queue for queue in self.queues.values())
 
     def waiting(self) -> list[Candidate]:
@@ -120,12 +129,15 @@ class Asking:
     def fill(self, now: float) -> None:
         """Hand out questions while oracles have room and the budget allows."""
         for oracle in self.state.plan.oracles:
-            while self._has_work(oracle) and self._room(oracle) > 0:
-                if not self._hand_out(oracle, now):
+            room = self._room(oracle)
+            while room > 0 and self._has_work(oracle.name):
+                sent = self._hand_out(oracle, now)
+                if not sent:
                     break
+                room -= sent if oracle.outside else 1
 
-    def _has_work(self, oracle: OraclePlan) -> bool:
-        if self.queues[oracle.name] or self._again[oracle.name]:
+    def _has_work(self, oracle: str) -> bool:
+        if self.queues[oracle] or self._again[oracle]:
             return True
         return bool(self._probes) and self._random_purpose() is not None
 
@@ -146,19 +158,21 @@ class Asking:
             return False
         return not any(ledger.allows(state.costs.estimate(name)) for name in self.oracles)
 
-    def _hand_out(self, oracle: OraclePlan, now: float) -> bool:
+    def _hand_out(self, oracle: OraclePlan, now: float) -> int:
+        """Ask up to a batch of questions; how many."""
         questions: list[OpenQuestion] = []
+        again = self._again[oracle.name]
         while len(questions) < oracle.batch:
-            question = self._retry(oracle.name, now) or self._new(oracle.name)
+            question = self._retry(again, now) if again else None
+            question = question or self._new(oracle.name)
             if question is None:
                 break
             questions.append(question)
         if questions and not oracle.outside:
             self._send(oracle, questions)
-        return bool(questions)
+        return len(questions)
 
-    def _retry(self, oracle: str, now: float) -> OpenQuestion | None:
-        waiting = self._again[oracle]
+    def _retry(self, waiting: list[tuple[float, str]], now: float) -> OpenQuestion | None:
         # Its reservation is kept, but earlier tries may have cost what was meant for this one.
         while waiting and waiting[0][0] <= now and self.state.ledger.affords(0.0):
             question = self.state.open.get(heapq.heappop(waiting)[1])
@@ -168,7 +182,7 @@ class Asking:
 
     def again(self, question: OpenQuestion, when: float) -> None:
         """Ask a question again at ``when``."""
-        heapq.heappush(self._again[question.question.oracle], (when, question.question.id))
+        heapq.heappush(self._again[question.question.oracle], (when, question.id))
         self.desk.wake_at(when)
 
     def _new(self, oracle: str) -> OpenQuestion | None:
@@ -180,15 +194,15 @@ class Asking:
         if chosen is None:
             return None
         candidate, purpose, why = chosen
-        question = Question(candidate.sample.id, oracle)
-        key = question.id
+        sample = candidate.sample
+        key = question_id(sample.id, oracle)
         score = candidate.score if math.isfinite(candidate.score) else None
         data = {
             "question": key,
-            "sample": question.sample,
+            "sample": sample.id,
             "oracle": oracle,
-            "replicate": question.replicate,
-            "uri": candidate.sample.uri,
+            "replicate": 0,
+            "uri": sample.uri,
             "purpose": purpose.value,
             "priority": score,
             "score": score,
@@ -198,7 +212,7 @@ class Asking:
             "estimate": estimate,
             "version": candidate.version,
         }
-        arrays = {f"in/{name}": value for name, value in candidate.sample.arrays.items()}
+        arrays = {f"in/{name}": value for name, value in sample.arrays.items()}
         self.state.fold(self.desk.record("question.asked", data, arrays)[1])
         return self.state.open[key]
 
@@ -268,7 +282,7 @@ class Asking:
     def _take_probe(self, oracle: str) -> Candidate | None:
         while self._probes:
             probe = self._probes.pop(next(iter(self._probes)))
-            if not self.state.knows(Question(probe.sample.id, oracle).id):
+            if not self.state.knows(question_id(probe.sample.id, oracle)):
                 self.queues[oracle].remove(probe.sample.id)
                 return probe
         return None
@@ -280,19 +294,18 @@ class Asking:
         return candidate
 
     def _send(self, oracle: OraclePlan, questions: list[OpenQuestion]) -> None:
-        timeout = None if oracle.timeout is None else oracle.timeout * len(questions)
+        items = len(questions)
+        timeout = None if oracle.timeout is None else oracle.timeout * items
         payload = {
-            "questions": tuple(q.question for q in questions),
-            "samples": tuple(q.sample for q in questions),
+            "questions": tuple([q.question for q in questions]),
+            "samples": tuple([q.sample for q in questions]),
         }
-        attempt = max(q.attempt for q in questions) + 1
-        task = self.desk.submit(
-            "label", oracle.pool, payload, timeout=timeout, attempt=attempt, items=len(questions)
-        )
+        attempt = max([q.attempt for q in questions]) + 1
+        task = self.desk.submit("label", oracle.pool, payload, timeout, attempt, items).id
         self.workers.take(oracle.pool)
-        self.tasks[task.id] = (oracle, questions)
+        self.tasks[task] = (oracle, questions)
         for question in questions:
-            question.task = task.id
+            question.task = task
 
     # ---------------------------------------------------------------------------- time limits
 
@@ -302,15 +315,20 @@ class Asking:
         if held is not None and held[0].timeout is not None:
             when = now + self._limit(task)
             heapq.heappush(self._expiry, (when, task))
-            self.desk.wake_at(when)
+            if self._expiry[0][1] == task:
+                self.desk.wake_at(when)
 
     def expire(self, now: float) -> None:
-        """Cancel the tasks that exceeded their time limit."""
-        while self._expiry and self._expiry[0][0] <= now:
-            _, task = heapq.heappop(self._expiry)
-            if task in self.tasks and task not in self._timed_out:
+        """Cancel the tasks that exceeded their time limit; wake up for the next that may."""
+        expiry, tasks = self._expiry, self.tasks
+        first = expiry[0] if expiry else None
+        while expiry and (expiry[0][0] <= now or expiry[0][1] not in tasks):
+            _, task = heapq.heappop(expiry)
+            if task in tasks and task not in self._timed_out:
                 self._timed_out.add(task)
                 self.desk.cancel(task, f"exceeded its time limit of {self._limit(task):g} s")
+        if expiry and expiry[0] is not first:
+            self.desk.wake_at(expiry[0][0])
 
     def _limit(self, task: str) -> float:
         oracle, questions = self.tasks[task]
@@ -321,14 +339,13 @@ class Asking:
     def finished(self, task: str, result: Mapping[str, Any], worker: str, spans: Spans) -> None:
         """A label task returned: one outcome a question."""
         oracle, questions = self._returned(task)
-        self._learn_seconds(oracle.name, spans.seconds / max(1, len(questions)))
-        outcomes, seconds = result["outcomes"], result["seconds"]
-        outbox = result.get("outbox") or [None] * len(questions)
+        self._learn_seconds(oracle.name, spans.seconds / len(questions))
+        outcomes, seconds, outbox = result["outcomes"], result["seconds"], result.get("outbox")
         for index, question in enumerate(questions):
             if question.task != task:
                 continue  # answered from outside, or streamed, in the meantime
             facts = {"worker": worker, "spans": spans_json(spans), "cost": seconds[index]}
-            if outbox[index]:
+            if outbox and outbox[index]:
                 facts["outbox"] = outbox[index]
             self.answer(question, outcomes[index], facts)
 
@@ -372,7 +389,7 @@ class Asking:
         question.task, question.recording = None, True
         identity = question.question
         data = {
-            "question": identity.id,
+            "question": question.id,
             "sample": identity.sample,
             "oracle": identity.oracle,
             "purpose": question.purpose.value,
@@ -381,10 +398,12 @@ class Asking:
             **facts,
         }
         if isinstance(outcome, Label):
-            cost = data["cost"] if outcome.cost is None else outcome.cost
-            more = {"level": outcome.level, "cost": cost, "origin": facts.get("origin", "oracle")}
+            data["level"] = outcome.level
+            data.setdefault("origin", "oracle")
+            if outcome.cost is not None:
+                data["cost"] = outcome.cost
             arrays = {f"out/{name}": value for name, value in outcome.outputs.items()}
-            self.record_later("answer.label", {**data, **more}, arrays)
+            self.record_later("answer.label", data, arrays)
         elif isinstance(outcome, Abstention):
             self.record_later("answer.abstention", {**data, "message": outcome.message}, {})
         else:

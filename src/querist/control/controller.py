@@ -111,10 +111,10 @@ class CampaignController:
         if self.phase == "done":
             return []
         self.desk.now = now
-        is_quiet = _HANDLERS[type(event)](self, event)
-        if not is_quiet or self.phase != "running":
+        news = _HANDLERS[type(event)](self, event)
+        if news is None or self.phase != "running":
             self._advance()
-        elif not self.state.paused:
+        elif news and not self.state.paused:
             self.asking.fill(now)
         return self.desk.take()
 
@@ -132,30 +132,30 @@ class CampaignController:
         )
 
     # --------------------------------------------------------------------------------- events
-    # A handler returns True where no rule and no explorer needs to be looked at: answers count only
-    # once they are durable, so until then their arrival changes nothing but who has room.
+    # Most handlers return None: anything may follow. Answers count only once they are durable, so
+    # until then their arrival changes nothing but who has room: True. False says that nothing does.
 
     def _tick(self, event: Tick) -> None:
         pass  # _advance looks at the time
 
     def _started(self, event: TaskStarted) -> bool:
         self.asking.started(event.task, self.desk.now)
-        return True
+        return False
 
     def _progressed(self, event: TaskProgress) -> bool:
         self.asking.progressed(event.task, event.data, self.desk.now)
         return True
 
-    def _finished(self, event: TaskFinished) -> bool:
+    def _finished(self, event: TaskFinished) -> bool | None:
         worker, spans = event.worker, event.spans
         if event.task in self.asking.tasks:
             self.asking.finished(event.task, event.result, worker, spans)
-            return bool(self._pending)
+            return True if self._pending else None
         if self.exploring.owns(event.task):
             self.exploring.finished(event.task, event.result, worker, spans, self.view())
         elif self.training.owns(event.task):
             self.training.finished(event.task, event.result, worker, spans, self.view())
-        return False
+        return None
 
     def _failed(self, event: TaskFailed) -> None:
         worker, spans = event.worker, event.spans
@@ -188,28 +188,30 @@ class CampaignController:
         self.exploring.joined(event.pool)
         self.desk.record("worker.joined", {"worker": event.worker, "pool": event.pool})
 
-    def _durable(self, event: Durable) -> bool:
-        is_quiet = not (self._pending and self._pending[0][0] <= event.seq)
-        while self._pending and self._pending[0][0] <= event.seq:
-            self._take_in(self._pending.popleft()[1])
-        while self._acknowledge and self._acknowledge[0][0] <= event.seq:
+    def _durable(self, event: Durable) -> bool | None:
+        pending, upto = self._pending, event.seq
+        news = None if pending and pending[0][0] <= upto else False
+        while pending and pending[0][0] <= upto:
+            self._take_in(pending.popleft()[1])
+        while self._acknowledge and self._acknowledge[0][0] <= upto:
             self.desk.acknowledge(self._acknowledge.popleft()[1])
-        return is_quiet
+        return news
 
     def _take_in(self, fact: Fact) -> None:
-        question = self.state.open.get(str(fact.data.get("question")))
+        question = self.state.open.get(fact.data.get("question", ""))
         self.state.fold(fact)
         if fact.kind == "model.published":
             self.training.published(fact)
         elif question is not None:
             self.asking.durable(fact)
             self._tell(question, fact)
-            for event in self._held.pop(question.question.id, ()):
-                self._answered_outside(event)
+            if question.id in self._held:
+                for event in self._held.pop(question.id):
+                    self._answered_outside(event)
 
     def _tell(self, question: OpenQuestion, fact: Fact) -> None:
         """A durable final answer goes back to the walkers that wait for it."""
-        if question.question.id in self.state.open:
+        if question.id in self.state.open:
             return
         outputs = None
         if fact.kind == "answer.label":
@@ -263,7 +265,7 @@ class CampaignController:
             return
         if question.recording:
             # What is being recorded may be a failure that is to be tried again.
-            self._held.setdefault(question.question.id, []).append(event)
+            self._held.setdefault(question.id, []).append(event)
             return
         task = question.task
         self.asking.answer(question, posted.outcome(event), posted.facts(event, self.desk.now))
@@ -273,9 +275,7 @@ class CampaignController:
 
     # -------------------------------------------------------------------------------- advance
 
-    def _record_later(
-        self, kind: str, data: Mapping[str, Any], arrays: Mapping[str, Array]
-    ) -> None:
+    def _record_later(self, kind: str, data: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         seq, fact = self.desk.record(kind, data, arrays)
         self._pending.append((seq, fact))
         if "outbox" in data:

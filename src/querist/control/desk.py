@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from querist.core.batch import Array
 from querist.core.events import Acknowledge, Cancel, Command, Fact, Finish, Record, Say, Submit
 from querist.core.tasks import Spans, Task
+
+NO_ARRAYS: Mapping[str, Array] = MappingProxyType({})
 
 
 class Desk:
@@ -32,11 +35,19 @@ class Desk:
         commands, self._commands = self._commands, []
         return commands
 
-    def submit(self, kind: str, pool: str, payload: Mapping[str, Any], **more: Any) -> Task:
-        """Command a task and return it."""
+    def submit(
+        self,
+        kind: str,
+        pool: str,
+        payload: Mapping[str, Any],
+        timeout: float | None = None,
+        attempt: int = 1,
+        items: int = 1,
+    ) -> Task:
+        """Command a task and return it; the arguments are the task's fields."""
         self._tasks += 1
-        task_id = f"{kind}-{self.epoch}-{self._tasks}"
-        task = Task(task_id, kind, pool, payload, owner=self.owner, **more)
+        name = f"{kind}-{self.epoch}-{self._tasks}"
+        task = Task(name, kind, pool, payload, None, timeout, attempt, items, self.owner)
         self._commands.append(Submit(task))
         return task
 
@@ -45,11 +56,18 @@ class Desk:
         self._commands.append(Cancel(task, why, hard))
 
     def record(
-        self, kind: str, data: Mapping[str, Any], arrays: Mapping[str, Array] | None = None
+        self, kind: str, data: dict[str, Any], arrays: Mapping[str, Array] = NO_ARRAYS
     ) -> tuple[int, Fact]:
-        """Command a record; returns its sequence number and the fact."""
+        """Command a record; returns its sequence number and the fact.
+
+        Args:
+            kind: What it says.
+            data: What it says of it. It becomes the fact's own, with the time "t" added.
+            arrays: As of the fact.
+        """
         self.seq += 1
-        fact = Fact(kind, {"t": self.now, **data}, arrays or {})
+        data["t"] = self.now
+        fact = Fact(kind, data, arrays)
         self._commands.append(Record(fact, self.seq))
         return self.seq, fact
 
@@ -78,10 +96,11 @@ class Desk:
 
 def spans_json(spans: Spans) -> dict[str, float]:
     """Spans as the journal keeps them, microseconds kept."""
+    # Whole microseconds over a million print as short as what round() gives, which takes longer.
     return {
-        "submitted": round(spans.submitted, 6),
-        "started": round(spans.started, 6),
-        "finished": round(spans.finished, 6),
-        "received": round(spans.received, 6),
-        "cpu": round(spans.cpu, 6),
+        "submitted": int(spans.submitted * 1e6 + 0.5) / 1e6,
+        "started": int(spans.started * 1e6 + 0.5) / 1e6,
+        "finished": int(spans.finished * 1e6 + 0.5) / 1e6,
+        "received": int(spans.received * 1e6 + 0.5) / 1e6,
+        "cpu": int(spans.cpu * 1e6 + 0.5) / 1e6,
     }

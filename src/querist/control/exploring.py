@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from querist.control.asking import Asking
 from querist.control.desk import Desk, spans_json
 from querist.control.queue import Candidate
@@ -168,7 +170,8 @@ class Exploring:
             asker: Slot and walker that its question names.
         """
         waiters = self._waiters.pop(sample.id, {})
-        for slot, walker in {asker: None, **waiters}:
+        waiters.pop(asker, None)
+        for slot, walker in (asker, *waiters):
             self.tell(slot, AnsweredSample(walker, sample, outputs))
 
     def joined(self, pool: str) -> None:
@@ -243,9 +246,9 @@ class Exploring:
         version = result["version"]
         why = "uncertain" if version else "initial"
         candidates: Batch = result["candidates"]
-        walkers, scores = result["walkers"], result["scores"]
-        for index, sample in enumerate(candidates.samples()):
-            walker, score = int(walkers[index]), float(scores[index])
+        walkers, scores = np.asarray(result["walkers"]), np.asarray(result["scores"], np.float64)
+        found = zip(candidates.samples(), walkers.tolist(), scores.tolist(), strict=True)
+        for sample, walker, score in found:
             if walker >= 0:
                 self._waiters.setdefault(sample.id, {})[slot.index, walker] = None
             candidate = Candidate(sample, score, why, slot.index, walker, version)

@@ -27,11 +27,10 @@ class OraclePlan:
     timeout: float | None = None
     cost: float | None = None
     outside: int = 0
+    pool: str = field(init=False)
 
-    @property
-    def pool(self) -> str:
-        """Name of its worker pool."""
-        return f"oracle.{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pool", f"oracle.{self.name}")
 
 
 @dataclass(frozen=True, slots=True)

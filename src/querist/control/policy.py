@@ -49,8 +49,10 @@ class StandardPolicy:
 
     def route(self, score: float) -> str:
         """By bands of uncertainty."""
+        if not self.routes:
+            return ""
         fitting = [name for name, start in self.routes if score >= start]
-        return fitting[-1] if fitting else (self.routes[0][0] if self.routes else "")
+        return fitting[-1] if fitting else self.routes[0][0]
 
     def should_retrain(self, view: View) -> str | None:
         """What the rule says."""

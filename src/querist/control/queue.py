@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 from querist.core.batch import Sample
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
+class Candidate(NamedTuple):
     """A sample that might be asked.
 
     Attributes:
@@ -42,7 +41,7 @@ class CandidateQueue:
         self.limit = limit
         self._held: dict[str, tuple[float, int, Candidate]] = {}
         self._best: list[tuple[float, int, str]] = []
-        self._worst: list[tuple[float, int, str]] = []
+        self._worst: list[tuple[float, int, str]] = []  # made when the limit is first exceeded
         self._order = count()
 
     def __len__(self) -> int:
@@ -58,12 +57,15 @@ class CandidateQueue:
 
     def push(self, candidate: Candidate, priority: float) -> Candidate | None:
         """Add or re-prioritise; returns the candidate that had to go, if any."""
-        key, order = candidate.sample.id, next(self._order)
-        self._held[key] = (priority, order, candidate)
+        key, order, held = candidate.sample.id, next(self._order), self._held
+        held[key] = (priority, order, candidate)
         heapq.heappush(self._best, (-priority, order, key))
-        heapq.heappush(self._worst, (priority, -order, key))
-        self._compact()
-        return self._evict() if len(self._held) > self.limit else None
+        if self._worst:
+            heapq.heappush(self._worst, (priority, -order, key))
+        # Lazy deletion leaves dead entries; once they outnumber the living they go.
+        if len(self._best) > 2 * len(held) + 64 or len(self._worst) > 2 * len(held) + 64:
+            self._compact()
+        return self._evict() if len(held) > self.limit else None
 
     def pop(self) -> Candidate | None:
         """Take the candidate of highest priority; the older one among equals."""
@@ -83,6 +85,11 @@ class CandidateQueue:
         return entry is not None and entry[1] == order
 
     def _evict(self) -> Candidate | None:
+        if not self._worst:
+            self._worst = [
+                (priority, -order, key) for key, (priority, order, _) in self._held.items()
+            ]
+            heapq.heapify(self._worst)
         while self._worst:
             _, order, key = heapq.heappop(self._worst)
             if self._is_current(key, -order):
@@ -90,10 +97,6 @@ class CandidateQueue:
         return None
 
     def _compact(self) -> None:
-        # Lazy deletion leaves dead entries in both heaps; rebuild once they outnumber the living.
-        if max(len(self._best), len(self._worst)) > 2 * len(self._held) + 64:
-            live = [(priority, order, key) for key, (priority, order, _) in self._held.items()]
-            self._best = [(-priority, order, key) for priority, order, key in live]
-            self._worst = [(priority, -order, key) for priority, order, key in live]
-            heapq.heapify(self._best)
-            heapq.heapify(self._worst)
+        self._best = [(-priority, order, key) for key, (priority, order, _) in self._held.items()]
+        heapq.heapify(self._best)
+        self._worst = []

@@ -22,10 +22,11 @@ from querist.core.tasks import ModelRef
 class OpenQuestion:
     """A question that was asked and has no final answer yet.
 
-    ``task`` and ``recording`` are of this process only: the task that works on it now, and
-    whether its answer is on the way to the disk.
+    ``id`` is the question's. ``task`` and ``recording`` are of this process only: the task that
+    works on it now, and whether its answer is on the way to the disk.
     """
 
+    id: str
     question: Question
     sample: Sample
     purpose: Purpose
@@ -138,35 +139,38 @@ class CampaignState:
 
     def fold(self, fact: Fact) -> None:
         """Apply one fact; unknown kinds change nothing but the time."""
-        self.now = max(self.now, float(fact.data.get("t", 0.0)))
+        when = fact.data.get("t", 0.0)
+        if when > self.now:
+            self.now = float(when)
         apply = _FOLDS.get(fact.kind)
         if apply is not None:
             apply(self, fact)
 
     def _asked(self, fact: Fact) -> None:
         data = fact.data
-        question = Question(data["sample"], data["oracle"], data["replicate"])
-        if self.knows(question.id):
+        key, sample, estimate = data["question"], data["sample"], data["estimate"]
+        if self.knows(key):
             return  # a snapshot may already hold facts that come after it in the journal
         arrays = {name[3:]: value for name, value in fact.arrays.items() if name[:3] == "in/"}
-        purpose = Purpose(data["purpose"])
-        self.open[question.id] = OpenQuestion(
-            question,
-            Sample(arrays, data.get("uri"), question.sample),
-            purpose,
+        self.open[key] = item = OpenQuestion(
+            key,
+            Question(sample, data["oracle"], data["replicate"]),
+            Sample(arrays, data.get("uri"), sample),
+            _PURPOSES[data["purpose"]],
             data["slot"],
             data["walker"],
-            data["estimate"],
+            estimate,
         )
-        self._count(self.open[question.id], 1)
-        self.ledger.force(question.id, data["estimate"])
+        self._count(item, 1)
+        self.ledger.force(key, estimate)
 
     def _labelled(self, fact: Fact) -> None:
-        purpose = Purpose(fact.data["purpose"])
-        self._close(fact.data["question"])
-        self.answered[purpose] += 1
-        self.ledger.charge(fact.data["cost"], label=True)
-        self.costs.observe(fact.data["oracle"], fact.data["cost"])
+        data = fact.data
+        cost = data["cost"]
+        self._close(data["question"])
+        self.answered[_PURPOSES[data["purpose"]]] += 1
+        self.ledger.charge(cost, label=True)
+        self.costs.observe(data["oracle"], cost)
 
     def _failed(self, fact: Fact) -> None:
         data = fact.data
@@ -298,7 +302,7 @@ class CampaignState:
             prefix = f"open/{index}/"
             held = {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
             question = _open_from(item, held)
-            self.open[question.question.id] = question
+            self.open[question.id] = question
             self._count(question, 1)
         self.closed = set(data["closed"])
         self.answered = {Purpose(k): v for k, v in data["answered"].items()}
@@ -345,6 +349,7 @@ def _open_from(item: Mapping[str, Any], arrays: Mapping[str, Array]) -> OpenQues
     question = Question(*item["question"])
     sample = Sample(arrays, item["uri"], question.sample)
     return OpenQuestion(
+        question.id,
         question,
         sample,
         Purpose(item["purpose"]),
@@ -356,6 +361,7 @@ def _open_from(item: Mapping[str, Any], arrays: Mapping[str, Array]) -> OpenQues
     )
 
 
+_PURPOSES = {purpose.value: purpose for purpose in Purpose}
 _FOLDS: dict[str, Callable[[CampaignState, Fact], None]] = {
     "question.asked": CampaignState._asked,
     "answer.label": CampaignState._labelled,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "cannot represent this sample"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """The unit that is asked, paid for and never repeated."""
 
     sample: str
@@ -48,11 +48,15 @@ class Question:
     @property
     def id(self) -> str:
         """Stable text id, unique in a run."""
-        return f"{self.sample}.{self.oracle}.{self.replicate}"
+        return question_id(self.sample, self.oracle, self.replicate)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Label:
+def question_id(sample: str, oracle: str, replicate: int = 0) -> str:
+    """The id of a :class:`Question` that need not be made for it."""
+    return f"{sample}.{oracle}.{replicate}"
+
+
+class Label(NamedTuple):
     """A good answer: named arrays, with the level of theory that gave them.
 
     ``cost`` is the actual cost where the oracle knows it; None lets the campaign use the

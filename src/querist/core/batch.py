@@ -271,9 +271,10 @@ class Batch:
 
     def samples(self) -> tuple[Sample, ...]:
         """All samples, as views with their ids."""
-        items = {name: list(column.items()) for name, column in self.columns.items()}
-        rows = ({name: values[i] for name, values in items.items()} for i in range(self.size))
-        return tuple(map(Sample, rows, self.uris or (None,) * self.size, self.ids))
+        names, items = tuple(self.columns), [column.items() for column in self.columns.values()]
+        rows = (dict(zip(names, row, strict=True)) for row in zip(*items, strict=True))
+        uris = self.uris or (None,) * self.size
+        return tuple(map(Sample, rows if names else ({} for _ in uris), uris, self.ids))
 
     def take(self, indices: Indices) -> Batch:
         """The chosen samples, copied, in the order given; indices or a mask as NumPy takes them."""

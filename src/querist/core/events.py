@@ -1,10 +1,13 @@
-"""What can happen to a controller, and what it can ask for in return. Values, nothing else."""
+"""What can happen to a controller, and what it can ask for in return. Values, nothing else.
+
+Those of which there are several for each task are named tuples: they are made in half the time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +25,7 @@ class Tick:
     """Time passed: a deadline that the controller named has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStarted:
+class TaskStarted(NamedTuple):
     """A worker began a task."""
 
     task: str
@@ -40,8 +42,7 @@ class TaskProgress:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TaskFinished:
+class TaskFinished(NamedTuple):
     """A task returned; ``result`` is what its handler returned (failures item by item inside)."""
 
     task: str
@@ -143,17 +144,15 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fact:
+class Fact(NamedTuple):
     """One record of the journal: a kind, JSON-able data, and arrays."""
 
     kind: str
     data: Mapping[str, Any]
-    arrays: Mapping[str, Array] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = {}  # nobody writes into a fact's
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Submit:
+class Submit(NamedTuple):
     """Run this task."""
 
     task: Task
@@ -168,8 +167,7 @@ class Cancel:
     hard: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
+class Record(NamedTuple):
     """Append a fact; the driver answers with :class:`Durable` once ``seq`` is on disk."""
 
     fact: Fact

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,8 +117,7 @@ class Proposal:
             raise ShapeError(f"{len(self.batch)} samples but {len(self.walkers)} walkers.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AnsweredSample:
+class AnsweredSample(NamedTuple):
     """A durable answer on its way back to the generator that asked.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from querist.core.errors import ConfigError, RoleFailed
 
@@ -116,8 +116,7 @@ def resolve(target: str) -> Any:
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class Task(NamedTuple):
     """One unit of work.
 
     Attributes:
@@ -135,7 +134,7 @@ class Task:
     id: str
     kind: str
     pool: str
-    payload: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = {}  # nobody writes into a task's
     resources: Resources | None = None
     timeout: float | None = None
     attempt: int = 1
@@ -143,8 +142,7 @@ class Task:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Spans:
+class Spans(NamedTuple):
     """Instants of a task, in seconds of campaign time, and its CPU seconds.
 
     Attributes:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -217,7 +216,7 @@ class Foreman:
     def _send_task(self, pool: Pool, entry: Entry, seat: Seat) -> None:
         task = entry.task
         try:
-            parts = wire.dumps(_fields(task))
+            parts = wire.dumps(tuple(task))
         # Isolation boundary: a payload may refuse to be pickled in any way.
         except Exception as error:  # noqa: BLE001
             cause = failure_of(error)
@@ -409,9 +408,6 @@ class Foreman:
         self._staff.close()
         self._loop.close()
         self._entries.clear()
-
-
-_fields = attrgetter(*(each.name for each in fields(Task)))
 
 
 def _epitaph(seat: Seat, how: str) -> str:

@@ -27,7 +27,8 @@ _KNOWN: dict[str, Any] = {
     name: thing
     for module in _MODULES
     for name, thing in vars(module).items()
-    if isinstance(thing, type) and (dataclasses.is_dataclass(thing) or issubclass(thing, Enum))
+    if isinstance(thing, type)
+    and (dataclasses.is_dataclass(thing) or issubclass(thing, Enum) or hasattr(thing, "_fields"))
 } | {"QuantileSketch": QuantileSketch}
 
 
@@ -54,18 +55,23 @@ def encode(value: Any) -> Any:
         return {"!": "array", "dtype": value.dtype.str, "shape": list(value.shape), "data": data}
     if isinstance(value, np.generic):
         return encode(value.item())
+    if type(value).__name__ in _KNOWN:
+        names = _field_names(value)
+        return {"!": type(value).__name__, **{n: encode(getattr(value, n)) for n in names}}
     if isinstance(value, tuple):
         return {"!": "tuple", "items": [encode(item) for item in value]}
     if isinstance(value, Mapping):
         return {"!": "dict", "items": [[encode(k), encode(v)] for k, v in value.items()]}
-    if dataclasses.is_dataclass(value) and type(value).__name__ in _KNOWN:
-        fields = {
-            f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init
-        }
-        return {"!": type(value).__name__, **fields}
     if isinstance(value, Sequence):
         return [encode(item) for item in value]
     raise TypeError(f"a trace cannot hold {type(value).__name__}.")
+
+
+def _field_names(value: Any) -> Sequence[str]:
+    if dataclasses.is_dataclass(value):
+        return [f.name for f in dataclasses.fields(value) if f.init]
+    names: Sequence[str] = value._fields  # of a named tuple
+    return names
 
 
 def decode(value: Any) -> Any:
