@@ -9,7 +9,7 @@ import pytest
 
 from querist.core.answers import Question
 from querist.core.errors import ConfigError, RoleFailed
-from querist.core.tasks import Factory, Spans, resolve
+from querist.core.tasks import Factory, Spans, resolve, without_rank
 
 
 def test_a_factory_imports_and_calls() -> None:
@@ -61,3 +61,13 @@ def test_options_need_an_import_path() -> None:
 def test_questions_and_spans_say_what_they_are() -> None:
     assert Question("s", "f", 2).id == "s.f.2"
     assert Spans(started=1.0, finished=3.5).seconds == 2.5
+
+
+RANK = {"OMPI_COMM_WORLD_RANK": "3", "PMIX_RANK": "3", "PMI_FD": "9", "PRTE_MCA_x": "y"}
+
+
+def test_a_rank_s_variables_are_removed_for_what_it_starts() -> None:
+    own = {"PATH": "/bin", "SLURM_JOB_ID": "7", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    assert without_rank({**own, **RANK}) == own
+    kept = {**own, "OMPI_MCA_btl": "tcp"}  # somebody's own, where nothing was launched
+    assert without_rank(kept) == kept

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from querist.engines.launched import Launched, launched, limit_threads, without_launcher
+from querist.engines.launched import Launched, launched, limit_threads
 
 OPEN_MPI = {
     "OMPI_COMM_WORLD_RANK": "3",
@@ -23,14 +23,6 @@ def test_rank_and_size_are_read() -> None:
     assert launched({"PMI_RANK": "0", "PMI_SIZE": "2"}) == Launched(0, 2, 2)
     assert launched({"PMI_RANK": "zero", "PMI_SIZE": "2"}) is None
     assert launched({"OMPI_COMM_WORLD_RANK": "1"}) is None
-
-
-def test_a_rank_s_variables_are_removed_for_its_children() -> None:
-    own = {"PATH": "/bin", "SLURM_JOB_ID": "7", "OMP_NUM_THREADS": "2"}
-    theirs = {**OPEN_MPI, "PMIX_RANK": "3", "PMI_FD": "9", "PRTE_MCA_x": "y"}
-    assert without_launcher({**own, **theirs}) == own
-    kept = {**own, "OMPI_MCA_btl": "tcp"}  # somebody's own, where nothing was launched
-    assert without_launcher(kept) == kept
 
 
 def test_threads_are_shared_by_the_ranks_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:

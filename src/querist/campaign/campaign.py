@@ -23,6 +23,7 @@ from querist.campaign.ending import Ending
 from querist.campaign.labels import LabelReader
 from querist.campaign.loading import importable, load_settings, parse_settings
 from querist.campaign.models import loaded_model, model_of
+from querist.campaign.placing import placed
 from querist.campaign.settings import CampaignSettings, EngineSettings
 from querist.campaign.starting import starting_facts
 from querist.campaign.watching import watcher
@@ -187,6 +188,7 @@ class Campaign:
             RunError: If the campaign cannot start.
         """
         settings = ranks.attend(self.settings)
+        placed(settings, pools(settings))  # before there is a folder
         ending = Ending(handle_signals, walltime)
         path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
         made = RunFolder.create(path, self._kept(), seeds={"seed": self.settings.seed})
@@ -226,7 +228,7 @@ class Campaign:
         controller, kept = _prepared(settings, folder)
         state = controller.state
         engine = self._engine(folder, state.now)
-        specs = fitted(engine, pools(settings))
+        specs = placed(settings, fitted(engine, pools(settings)))
         staffing = told(self.settings, settings)
         header = _header(settings, {spec.name: spec.count for spec in specs}, staffing)
         shown = watcher(manner.progress, self._progress_state(controller))

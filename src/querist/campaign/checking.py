@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from querist.campaign.nearest import suggest
+from querist.campaign.placing import resource_problems
 from querist.campaign.rules import RETRAIN, STOP, read_rule
 from querist.campaign.settings import CampaignSettings, Role
 from querist.core.errors import ConfigError, QueristError
@@ -40,6 +41,7 @@ def problems(settings: CampaignSettings) -> list[str]:
             found.append(_sentence(error))
     found.extend(_sense(settings))
     found.extend(_unseen_gpus(settings))
+    found.extend(resource_problems(settings))
     return found
 
 

@@ -26,6 +26,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "command": "querist.oracles.command:CommandOracle",
         "executor": "querist.oracles.executor:ExecutorOracle",
         "function": "querist.oracles.function:FunctionOracle",
+        "parallel": "querist.oracles.parallel:ParallelCommand",
         "xtb": "querist.oracles.xtb:xtb",
         "hartree_fock": "querist.oracles.pyscf:HartreeFock",
     },

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from querist.campaign.registry import target_of
-from querist.core.tasks import Factory
+from querist.core.tasks import Factory, Resources
 
 
 class Settings(BaseModel):
@@ -99,6 +99,36 @@ def number(count: Count) -> int:
     return count if isinstance(count, int) else 1
 
 
+class ResourceSettings(Settings):
+    """What one simulation needs: ``cores`` of each rank; GPUs and MiB of all ranks together."""
+
+    nodes: int = Field(default=1, ge=1)
+    ranks: int = Field(default=1, ge=1)
+    cores: int = Field(default=1, ge=1)
+    gpus: float = Field(default=0, ge=0)
+    memory_mb: int | None = Field(default=None, gt=0)
+    wall_seconds: float | None = Field(default=None, gt=0)
+
+    def needed(self) -> Resources:
+        """As the engine and the oracle are told."""
+        return Resources(**self.model_dump())
+
+
+class AllocationSettings(Settings):
+    """The part of this job's nodes in which parallel simulations run.
+
+    What the scheduler says is taken unless it is stated: ``nodes`` (hosts), ``cores`` and ``gpus``
+    of each. ``part: 1/4`` is the first quarter, for campaigns that share a job (the variable
+    QUERIST_PART says the same); ``reserve`` cores of the first node are for the campaign itself.
+    """
+
+    nodes: tuple[str, ...] = ()
+    cores: int | None = Field(default=None, ge=1)
+    gpus: int | None = Field(default=None, ge=0)
+    part: str = Field(default="", pattern=r"^([0-9]+/[0-9]+)?$")
+    reserve: int = Field(default=0, ge=0)
+
+
 class OracleSettings(Role):
     """An oracle, its workers and its limits.
 
@@ -106,6 +136,7 @@ class OracleSettings(Role):
     are answered through the run's inbox (by people or other programs).
     """
 
+    resources: ResourceSettings | None = None
     workers: Annotated[Count, _count(0)] = 1
     batch: int = Field(default=1, ge=1)
     timeout: float | None = Field(default=None, gt=0)
@@ -212,6 +243,7 @@ class CampaignSettings(Settings):
     trainers: Annotated[Count, _count(0)] = 1
     gpus: GpuSettings = Field(default_factory=GpuSettings)
     oracles: dict[str, OracleSettings] = Field(min_length=1)
+    allocation: AllocationSettings = Field(default_factory=AllocationSettings)
     gate: GateSettings
     routes: dict[str, float] = Field(default_factory=dict)
     policy: AnyRole | None = None

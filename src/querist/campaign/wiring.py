@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from querist.campaign.placing import runs_programs
 from querist.campaign.rules import RETRAIN, STOP, read_rule
 from querist.campaign.settings import CampaignSettings, OracleSettings, Role, number
 from querist.control.gate import BandGate, LimitRule
@@ -78,7 +80,10 @@ def plan(settings: CampaignSettings) -> Plan:
 
 
 def _oracle_plan(name: str, oracle: OracleSettings) -> OraclePlan:
-    return OraclePlan(name, oracle.batch, oracle.timeout, oracle.cost, oracle.outside)
+    timeout = oracle.timeout
+    if timeout is None and oracle.resources is not None and not runs_programs(oracle):
+        timeout = oracle.resources.wall_seconds
+    return OraclePlan(name, oracle.batch, timeout, oracle.cost, oracle.outside)
 
 
 def members_of(settings: CampaignSettings) -> int:
@@ -116,14 +121,21 @@ def pools(settings: CampaignSettings) -> list[PoolSpec]:
 
 def _oracle_pool(name: str, oracle: OracleSettings) -> PoolSpec:
     validator = None if oracle.validator is None else oracle.validator.factory("validator")
+    wanted = None if oracle.resources is None else oracle.resources.needed()
+    more = {"resources": wanted} if wanted is not None and runs_programs(oracle) else {}
     handler = _handler(
         "labeller:Labeller",
         oracle=oracle.factory("oracle"),
         validator=validator,
         level=oracle.level,
+        **more,
     )
     resources = Resources(memory_mb=oracle.memory_mb)
-    return PoolSpec(f"oracle.{name}", handler, number(oracle.workers), resources)
+    pool = PoolSpec(f"oracle.{name}", handler, number(oracle.workers), resources)
+    if wanted is None or more:
+        return pool
+    memory = oracle.memory_mb or wanted.memory_mb
+    return replace(pool, resources=replace(wanted, memory_mb=memory), threads=wanted.cores)
 
 
 def generators_of(settings: CampaignSettings, slot: int) -> tuple[Factory, ...]:

@@ -251,16 +251,6 @@ class Limits:
     reject: float = float("inf")
 
 
-class CostModel(Protocol):
-    """Estimates what a question will cost, and learns from what it did cost."""
-
-    def estimate(self, oracle: str) -> float:
-        """Expected cost of one question."""
-
-    def observe(self, oracle: str, cost: float) -> None:
-        """Learn from an actual cost."""
-
-
 class Controller(Protocol):
     """Pure control: no thread, clock, socket or file; owns its state and changes it in place."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -29,6 +30,15 @@ class Resources:
 
 
 ONE_CORE = Resources()
+_RANK = re.compile("(OMPI_COMM_WORLD|PMIX|PMI|MV2_COMM_WORLD)_RANK|PALS_RANKID")
+# What is the user's own stays: as root, Open MPI wants to be allowed.
+_OF_RANKS = re.compile("(?!OMPI_ALLOW)(OMPI_|PMIX?_|PRTE_|MPI_LOCAL|HYDI_|HYDRA_|MV2_COMM_|PALS_)")
+
+
+def without_rank(environment: Mapping[str, str]) -> dict[str, str]:
+    """For a program that a rank starts: under a rank's variables it would believe to be one."""
+    is_rank = any(_RANK.fullmatch(name) for name in environment)
+    return {n: v for n, v in environment.items() if not (is_rank and _OF_RANKS.match(n))}
 
 
 @dataclass(frozen=True, slots=True)

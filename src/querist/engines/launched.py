@@ -17,7 +17,6 @@ _LAUNCHERS = (
     ("PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"),
     ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"),
 )
-_THEIRS = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "MPI_LOCAL", "HYDI_", "HYDRA_", "MV2_COMM_")
 
 
 class Launched(NamedTuple):
@@ -37,16 +36,6 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launched | None:
         except (KeyError, ValueError):
             continue
     return None
-
-
-def without_launcher(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process that is not one of the launcher's, though started by one.
-
-    A program that initialises MPI under the variables of a rank believes to be that rank.
-    """
-    if launched(environment) is None:
-        return dict(environment)
-    return {name: value for name, value in environment.items() if not name.startswith(_THEIRS)}
 
 
 def limit_threads() -> None:

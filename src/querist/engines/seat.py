@@ -19,10 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from querist.core.tasks import PoolSpec, Task
+from querist.core.tasks import PoolSpec, Task, without_rank
 from querist.engines import wire
 from querist.engines.gpus import VISIBLE
-from querist.engines.launched import without_launcher
 from querist.engines.lifeline import MARK, new_mark, send
 from querist.engines.machine import thread_environment
 from querist.engines.opening import worker_name
@@ -176,7 +175,7 @@ class ProcessSeat(Seat):
                     command,
                     stdin=subprocess.DEVNULL,
                     env={
-                        **without_launcher(os.environ),
+                        **without_rank(os.environ),
                         **thread_environment(opening.context.threads),
                         **({} if self.gpus is None else {VISIBLE: self.gpus}),
                         MARK: self.mark,

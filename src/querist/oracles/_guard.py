@@ -93,6 +93,8 @@ class Guard:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != me:
                 os._exit(127)
+            if self.spec["cores"] and hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, self.spec["cores"])
 
         with (
             (folder / self.spec["stdout"]).open("wb") as out,
@@ -140,6 +142,15 @@ class Guard:
                 return
             if self.command is not None and pid == self.command.pid:
                 self.status = self.command.returncode = os.waitstatus_to_exitcode(status)
+
+    def ask(self) -> None:
+        """Give the command its grace to end by itself."""
+        until = time.monotonic() + self.spec["grace"]
+        if self.command is not None and self.spec["grace"]:
+            self.command.send_signal(signal.SIGTERM)
+        while self.status is None and time.monotonic() < until:
+            time.sleep(0.01)
+            self.reap()
 
     def end_all(self) -> None:
         """Kill descendants until there is none."""
@@ -193,6 +204,8 @@ def run(guard: Guard, wakeups: int) -> dict[str, Any]:
         return {"why": "start", "status": None, "error": str(error)}
     why = guard.watch(wakeups)
     seconds = time.monotonic() - guard.started
+    if why != "ended":
+        guard.ask()
     guard.end_all()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {

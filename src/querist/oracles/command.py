@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,9 +16,12 @@ from querist.core.batch import Batch, Sample
 from querist.core.errors import ConfigError, OracleRejected
 from querist.core.roles import TaskContext, Validator
 from querist.core.tasks import ONE_CORE, Resources
+from querist.oracles import folders
+from querist.oracles.allocation import Share
 from querist.oracles.checks import (
     CANCELLED,
     AnswerCheck,
+    Field,
     Outputs,
     callable_of,
     declared,
@@ -29,6 +29,7 @@ from querist.oracles.checks import (
 )
 from querist.oracles.guarded import STDERR, STDOUT, Command, Ended, in_words, run_guarded, tail
 from querist.oracles.inputs import check_name, fill, variables, writer_of
+from querist.oracles.streams import Stream
 
 Parser = Callable[[Path], Mapping[str, Any]]
 KEEP = ("all", "failed", "none")
@@ -88,8 +89,19 @@ class CommandOracle:
         cost: Cost of one answer, where it is known beforehand.
         outputs: Declared outputs, see :class:`~querist.oracles.checks.Field`.
         validator: Returns the sentence that refuses an answer, or None.
-        resources: What one call needs.
+        resources: What one call needs; in a campaign, what the oracle's ``resources`` say. Its
+            memory and wall time are limits like ``memory_mb`` and ``timeout``; state each once.
+        stream: A file to which the command appends JSON objects, one a line, while it runs; they
+            are sent on as the task's progress.
+        checkpoint: Pattern of the command's own checkpoints, relative to its folder. The folder
+            then stays until there is an answer, whoever is killed, and the next try runs in it;
+            ``$checkpoint`` and QUERIST_CHECKPOINT are the newest match's path, or empty.
+        keep_files: Large outputs that stay where they are: output name to the pattern of one file
+            or folder. The output is its URI, a text.
     """
+
+    launches: ClassVar[bool] = False  # programs of several ranks
+    needs_share: ClassVar[bool] = False  # of this job's allocation
 
     command: Sequence[str] | str
     templates: Mapping[str, str] = field(default_factory=dict)
@@ -108,9 +120,13 @@ class CommandOracle:
     outputs: Outputs = None
     validator: Validator | str | None = None
     resources: Resources = ONE_CORE
+    stream: str = ""
+    checkpoint: str = ""
+    keep_files: Mapping[str, str] = field(default_factory=dict)
     _texts: dict[str, str] = field(init=False, repr=False)
     _parser: Parser = field(init=False, repr=False)
     _check: AnswerCheck = field(init=False, repr=False)
+    _share: Share | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.command, str) != self.shell or not self.command:
@@ -120,22 +136,41 @@ class CommandOracle:
             )
         if self.keep not in KEEP:
             raise ConfigError(f"keep is one of {list(KEEP)}, not {self.keep!r}.")
-        for name in (*self.templates, *self.template_files, *self.files):
+        patterns = (self.stream or "-", self.checkpoint or "-", *self.keep_files.values())
+        for name in (*self.templates, *self.template_files, *self.files, *patterns):
             check_name(name)
         self._texts = {**self.templates, **_read(self.template_files)}
         for kind in self.files.values():
             writer_of(kind)
         self._parser = self._parser_of(self.parse)
         validator = self.validator and callable_of(self.validator, "a validator")
-        self._check = AnswerCheck(declared(self.outputs), validator or None, self.level, self.cost)
+        fields = declared(self.outputs)
+        if fields:
+            fields |= dict.fromkeys(self.keep_files, Field(()))
+        self._check = AnswerCheck(fields, validator or None, self.level, self.cost)
 
     def _parser_of(self, parse: str | Parser) -> Parser:
         if isinstance(parse, str) and parse in PARSERS:
-            name, read = check_name(self.output or f"output.{parse}"), PARSERS[parse]
+            name, read = check_name(self._output), PARSERS[parse]
             return lambda folder: read(folder / name)
         if isinstance(parse, str) and ":" not in parse:
             raise ConfigError(f"no parser {parse!r}; known are {sorted(PARSERS)}.")
         return callable_of(parse, "the parser of a command")
+
+    @property
+    def _output(self) -> str:
+        """The file that a parser by name reads."""
+        return self.output or f"output.{self.parse}"
+
+    def place(self, resources: Resources | None, share: Share | None) -> None:
+        """What a campaign says of each simulation: its resources, and this worker's share."""
+        self.resources = self.resources if resources is None else resources
+        self._share = share
+
+    @property
+    def _lasts(self) -> bool:
+        """Whether a question has one folder over all tries."""
+        return bool(self.checkpoint)
 
     def answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
         """One outcome a sample; a cancellation ends the command that runs."""
@@ -145,23 +180,56 @@ class CommandOracle:
         ]
 
     def _answer_one(self, sample: Sample, context: TaskContext) -> Outcome:
-        folder = _new_folder(context.worker.scratch.absolute() / "commands", sample.id)
-        outcome = self._guarded(sample, folder, context)
-        keep = self.keep == "all" or (self.keep == "failed" and isinstance(outcome, Failure))
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
-            return outcome
-        kept = self._keep(folder, sample, context)
-        return _with_place(outcome, kept) if isinstance(outcome, Failure) else outcome
+        folder = self._folder(sample, context)
+        return self._settle(self._guarded(sample, folder, context), folder, sample, context)
+
+    def _folder(self, sample: Sample, context: TaskContext) -> Path:
+        if self._lasts:
+            recipe = (self.command, self._texts, dict(self.files))
+            return folders.lasting_folder(self._home(context), sample.id, recipe)
+        scratch = context.worker.scratch.absolute() / "commands"
+        return folders.new_folder(self._home(context) if self.keep_files else scratch, sample.id)
+
+    def _home(self, context: TaskContext) -> Path:
+        """Above the folders that stay."""
+        run = context.worker.run or context.worker.scratch
+        return Path(self.folder or run / "commands").absolute()
 
     def _guarded(self, sample: Sample, folder: Path, context: TaskContext) -> Outcome:
-        # An isolation boundary: files of the user's are written and parsed here.
+        # An isolation boundary: files of the user's are written here.
         try:
             command = self._prepare(sample, folder, context)
-            ended = run_guarded(command, context.should_stop)
-            if ended.why != "ended" or ended.status:
-                return _failed(ended, command)
-            return self._check(sample, self._parser(folder))
+            ended = self._run(command, sample, context)
+        except ConfigError as error:
+            return _never_again(failure_of(error))
+        except Exception as error:  # noqa: BLE001
+            return failure_of(error, logs(folder))
+        return self._read_answer(ended, command, sample)
+
+    def _run(self, command: Command, sample: Sample, context: TaskContext) -> Ended:
+        if not self.stream:
+            return run_guarded(command, context.should_stop)
+        about = {"sample": sample.id}
+        stream = Stream(command.folder / self.stream, context.progress, about)
+
+        def should_stop() -> bool:
+            stream.look()
+            return context.should_stop()
+
+        ended = run_guarded(command, should_stop)
+        stream.look(last=True)
+        return ended
+
+    def _read_answer(self, ended: Ended, command: Command, sample: Sample) -> Outcome:
+        folder = command.folder
+        if ended.why != "ended" or ended.status:
+            return _failed(ended, command)
+        # An isolation boundary: files are parsed here by anyone's code.
+        try:
+            raw = self._parser(folder)
+            if self.keep_files:
+                raw = {**raw, **folders.kept_files(folder, self.keep_files)}
+            return self._check(sample, raw)
         except ConfigError as error:
             return _never_again(failure_of(error))
         except FileNotFoundError as error:
@@ -172,8 +240,9 @@ class CommandOracle:
             return failure_of(error, logs(folder))
 
     def _prepare(self, sample: Sample, folder: Path, context: TaskContext) -> Command:
-        threads = str(context.worker.threads)
-        values = variables(sample, folder=str(folder), threads=threads)
+        if self._lasts and isinstance(self.parse, str) and self.parse in PARSERS:
+            (folder / self._output).unlink(missing_ok=True)  # of an earlier try
+        values = self._values(sample, folder, context)
         for name, text in self._texts.items():
             _place(folder, name).write_text(fill(text, values), encoding="utf-8")
         for name, kind in self.files.items():
@@ -182,17 +251,37 @@ class CommandOracle:
             argv = ["/bin/sh", "-c", fill(self.command, values, quoted=True)]
         else:
             argv = [fill(str(part), values) for part in self.command]
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, **self.environment}
-        return Command(argv, folder, environment, self.timeout, self.memory_mb)
+        environment = {**os.environ, "OMP_NUM_THREADS": values["threads"], **self.environment}
+        if self.checkpoint:
+            environment["QUERIST_CHECKPOINT"] = values["checkpoint"]
+        return Command(argv, folder, environment, *self._limits)
 
-    def _keep(self, folder: Path, sample: Sample, context: TaskContext) -> Path:
-        if self.folder is None and context.worker.run is None:
-            return folder
-        home = Path(self.folder) if self.folder else context.worker.run / "commands"  # type: ignore[operator]
-        place = _new_folder(home, sample.id)
-        shutil.copytree(folder, place, dirs_exist_ok=True, symlinks=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        return place
+    @property
+    def _limits(self) -> tuple[float | None, int | None]:
+        """Seconds and MiB of one command."""
+        seconds, memory = self.resources.wall_seconds, self.resources.memory_mb
+        return self.timeout or seconds, self.memory_mb or memory
+
+    def _values(self, sample: Sample, folder: Path, context: TaskContext) -> dict[str, str]:
+        wanted = self.resources
+        threads = context.worker.threads if wanted == ONE_CORE else wanted.cores
+        more = {"folder": str(folder), "threads": str(threads)}
+        if self.checkpoint:
+            found = folders.newest(folder, self.checkpoint)
+            more["checkpoint"] = "" if found is None else str(found)
+        return variables(sample, **more)
+
+    def _settle(
+        self, outcome: Outcome, folder: Path, sample: Sample, context: TaskContext
+    ) -> Outcome:
+        """Keep or remove the folder."""
+        failed = isinstance(outcome, Failure)
+        if self.keep == "all" or (failed and (self.keep == "failed" or self._lasts)):
+            if folder.parent != (home := self._home(context)):
+                folder = folders.move(folder, home, sample.id)
+            return _with_place(outcome, folder) if isinstance(outcome, Failure) else outcome
+        folders.keep_only(folder, {} if failed else self.keep_files)
+        return outcome
 
 
 def _read(paths: Mapping[str, str]) -> dict[str, str]:
@@ -206,20 +295,6 @@ def _place(folder: Path, name: str) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _new_folder(home: Path, sample: str) -> Path:
-    """A new folder for a sample; ids of strangers may hold anything."""
-    plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", sample)
-    name = sample if plain else blake2b(sample.encode(), digest_size=16).hexdigest()
-    for number in range(1_000_000):
-        path = home / (f"{name}-{number}" if number else name)
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return path
-    raise ConfigError(f"{home} holds a million folders of the sample {name}; remove some.")
 
 
 def logs(folder: Path) -> str:

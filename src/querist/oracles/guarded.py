@@ -36,6 +36,9 @@ class Command:
         timeout: Seconds after which the command is ended, None for no limit.
         memory_mb: Resident MiB, over the whole process tree, above which it is ended (Linux; looked
             at 20 times a second, pages shared by several processes count several times).
+        cores: To which it is held, none for no change (Linux).
+        grace: Seconds that it has after SIGTERM, where it must be ended before its time; a launcher
+            needs some, to end its ranks on other nodes.
     """
 
     argv: Sequence[str]
@@ -43,6 +46,8 @@ class Command:
     environment: Mapping[str, str]
     timeout: float | None = None
     memory_mb: int | None = None
+    cores: Sequence[int] = ()
+    grace: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,8 @@ def _send(guard: subprocess.Popen[bytes], command: Command, mark: str) -> None:
         "env": {**command.environment, "QUERIST_GUARD": mark},
         "timeout": command.timeout,
         "memory_mb": command.memory_mb,
+        "cores": list(command.cores),
+        "grace": command.grace,
         "stdout": STDOUT,
         "stderr": STDERR,
         "parent": os.getpid(),

@@ -14,7 +14,8 @@ from querist.core.answers import Abstention, Failure, Label, Outcome, Reason
 from querist.core.batch import Array, Batch, Sample, as_array
 from querist.core.errors import ShapeError, UnsupportedSample
 from querist.core.roles import SupportsClose, TaskContext, Validator, WorkerContext
-from querist.core.tasks import Factory, Task
+from querist.core.tasks import Factory, Resources, Task
+from querist.oracles.allocation import Share
 from querist.store.errors import StoreFailed
 from querist.store.outbox import Outbox
 
@@ -28,16 +29,29 @@ class Labeller:
         oracle: Makes the oracle.
         validator: Makes a further check of finite answers, None for none.
         level: Level of theory of labels that do not say theirs.
+        resources: Of each program that the oracle starts, None for its own statement.
+        shares: Of this job's allocation, one for each worker, where it starts programs there.
     """
 
-    def __init__(self, oracle: Factory, validator: Factory | None = None, level: str = "") -> None:
+    def __init__(
+        self,
+        oracle: Factory,
+        validator: Factory | None = None,
+        level: str = "",
+        resources: Resources | None = None,
+        shares: Sequence[Share] = (),
+    ) -> None:
         self._factory, self._validator_factory, self._level = oracle, validator, level
+        self._resources, self._shares = resources, shares
         self._validator: Validator | None = None
         self._axes: dict[str, int] = {}
 
     def open(self, context: WorkerContext) -> None:
         """Make the oracle."""
         self._oracle = open_role(self._factory, context)
+        if self._resources is not None or self._shares:
+            share = self._shares[context.index] if self._shares else None
+            self._oracle.place(self._resources, share)
         if self._validator_factory is not None:
             self._validator = self._validator_factory.create()
         self._level = self._level or str(getattr(self._oracle, "level", ""))
