@@ -46,6 +46,7 @@ DISK = 20_000  # bytes of the largest file
 AFTER = 12  # answers before the fault
 ROLES = "querist.testing.faults"
 MAIN = "from querist.cli import main; main()"
+LACKS = f"import os; os.environ['OMPI_COMM_WORLD_RANK'] == '1' and __import__('lacking'); {MAIN}"
 FULL = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({DISK}, {DISK})); {MAIN}"
 # MPI has large files of its own in shared memory, made before.
 FULL_MPI = f"from querist.engines.mpi import attend; attend(); {FULL}"
@@ -91,6 +92,7 @@ FAULTS = {
     "syntax-error": Fault(),
     "disk-full": Fault(),
     "too-few-ranks": Fault(),
+    "import-fails-on-a-rank": Fault(engines=ENGINES[1:]),
 }
 QUICK = (
     "processes/oracle-killed",
@@ -164,6 +166,8 @@ class Cell:
             return self.begin(FULL if self.engine == "processes" else FULL_MPI).end()
         if self.name == "too-few-ranks":
             return self.begin(ranks=3).end()
+        if self.name == "import-fails-on-a-rank":
+            return self.begin(LACKS).end()
         job = self.begin()
         if self.name == "controller-killed":
             self._kill_controller(job)
@@ -259,7 +263,8 @@ def last_words(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip(" -")]
     ours = [line for line in lines if line.startswith(("failed:", "finished:", "querist:", "- "))]
     theirs = re.findall(r"\w+ noticed that .*? exited on signal \d+", " ".join(lines))
-    return (ours or theirs or lines[-1:] or [""])[0].removeprefix("- ")
+    pythons = [line for line in lines if re.match(r"\w+Error: ", line)]
+    return (ours or theirs or pythons or lines[-1:] or [""])[0].removeprefix("- ")
 
 
 def shorten(text: str, most: int = 180) -> str:

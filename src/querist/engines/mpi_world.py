@@ -14,8 +14,10 @@ from typing import Any
 
 from querist.core.errors import MissingExtra, RunError, require
 from querist.engines.gpus import gpu_names
+from querist.engines.launched import launched
 from querist.engines.machine import cgroup_quota
 from querist.engines.mpi_wire import Channel
+from querist.engines.muster import watched
 from querist.engines.wire import Frame, Kind, Stamp
 
 _FAREWELL = 5.0  # seconds that ranks have to leave before the job is aborted
@@ -249,7 +251,9 @@ def world() -> World:
         RunError: If it finds no MPI library.
     """
     if not _WORLD:
-        _WORLD.append(World())
+        found = launched()
+        with watched(found.size if found is not None else 1):
+            _WORLD.append(World())
     return _WORLD[0]
 
 
