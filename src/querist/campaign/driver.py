@@ -5,6 +5,7 @@ Events go in, commands are carried out, facts are appended, and what became dura
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -42,6 +43,7 @@ from querist.store.run_folder import RunFolder
 INBOX_SECONDS = 0.5
 SNAPSHOT_SECONDS = 30.0
 GRACE_SECONDS = 3.0
+COLLECT_AFTER = 20_000  # new objects between two looks for cycles, of which a run makes hardly any
 # Schedulers send the latter two before they kill, as they are told (SLURM: --signal=B:USR1@120).
 ORDERLY = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 ENDED_BY_FORCE = (Reason.WORKER_LOST, Reason.CANCELLED)
@@ -130,10 +132,11 @@ class Driver:
             on_durable=self._on_durable, on_failed=self._on_failed
         )
         try:
-            posted = (*self._left_in_outbox(), *self._posted())
-            self._carry_out(self.controller.begin(self.engine.now(), self.header, posted))
-            while self._outcome is None:
-                self._turn()
+            with rare_collections():
+                posted = (*self._left_in_outbox(), *self._posted())
+                self._carry_out(self.controller.begin(self.engine.now(), self.header, posted))
+                while self._outcome is None:
+                    self._turn()
         finally:
             self._close()
         assert self._outcome is not None
@@ -272,6 +275,17 @@ class Driver:
                     self._outbox.put(fact.data["question"], data, outputs)
         except StoreError:
             return  # no space there either: these few are asked again
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Let the garbage collector look less often, which takes a sixth of the controller's time."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager

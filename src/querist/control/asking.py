@@ -23,7 +23,7 @@ from querist.core.answers import (
     question_id,
 )
 from querist.core.batch import Array
-from querist.core.events import Fact
+from querist.core.events import Fact, prefixed
 from querist.core.tasks import Spans
 
 PROBES = 64
@@ -203,7 +203,7 @@ class Asking:
             "oracle": oracle,
             "replicate": 0,
             "uri": sample.uri,
-            "purpose": purpose.value,
+            "purpose": purpose._value_,
             "priority": score,
             "score": score,
             "why": why,
@@ -212,9 +212,9 @@ class Asking:
             "estimate": estimate,
             "version": candidate.version,
         }
-        arrays = {f"in/{name}": value for name, value in sample.arrays.items()}
-        self.state.fold(self.desk.record("question.asked", data, arrays)[1])
-        return self.state.open[key]
+        fact = self.desk.record("question.asked", data, prefixed("in/", sample.arrays))[1]
+        state.fold(fact)
+        return state.open[key]
 
     def _choose(self, oracle: str) -> tuple[Candidate, Purpose, str] | None:
         """The next candidate, what its label is for, and why it is asked."""
@@ -228,9 +228,10 @@ class Asking:
             probe = self._take(oracle) if initial else self._take_probe(oracle)
             if probe is not None:
                 return probe, wanted, "initial" if initial else wanted.value
-        ahead = state.fresh + state.open_by_purpose[Purpose.TRAIN]
-        if not initial and plan.max_fresh is not None and ahead >= plan.max_fresh:
-            return None
+        if not initial and plan.max_fresh is not None:
+            ahead = state.fresh + state.open_by_purpose[Purpose.TRAIN]
+            if ahead >= plan.max_fresh:
+                return None
         if not initial and self.failed_in_a_row >= FAILED_IN_A_ROW:
             probe = self._take_probe(oracle)
             if probe is not None:
@@ -272,7 +273,7 @@ class Asking:
 
     def _random_purpose(self) -> Purpose | None:
         state = self.state
-        total = state.asked - state.quarantined + 1
+        total = len(state.open) + len(state.closed) - state.quarantined + 1
         for purpose, share in self._shares:
             have = state.open_by_purpose[purpose] + state.answered[purpose]
             if have + 1 <= share * total + 1e-9:
@@ -296,12 +297,13 @@ class Asking:
     def _send(self, oracle: OraclePlan, questions: list[OpenQuestion]) -> None:
         items = len(questions)
         timeout = None if oracle.timeout is None else oracle.timeout * items
-        payload = {
-            "questions": tuple([q.question for q in questions]),
-            "samples": tuple([q.sample for q in questions]),
-        }
-        attempt = max([q.attempt for q in questions]) + 1
-        task = self.desk.submit("label", oracle.pool, payload, timeout, attempt, items).id
+        asked, samples, attempt = [], [], 0
+        for question in questions:
+            asked.append(question.question)
+            samples.append(question.sample)
+            attempt = max(attempt, question.attempt)
+        payload = {"questions": tuple(asked), "samples": tuple(samples)}
+        task = self.desk.submit("label", oracle.pool, payload, timeout, attempt + 1, items).id
         self.workers.take(oracle.pool)
         self.tasks[task] = (oracle, questions)
         for question in questions:
@@ -392,7 +394,7 @@ class Asking:
             "question": question.id,
             "sample": identity.sample,
             "oracle": identity.oracle,
-            "purpose": question.purpose.value,
+            "purpose": question.purpose._value_,
             "attempt": question.attempt + 1,
             "estimate": question.estimate,
             **facts,
@@ -402,8 +404,7 @@ class Asking:
             data.setdefault("origin", "oracle")
             if outcome.cost is not None:
                 data["cost"] = outcome.cost
-            arrays = {f"out/{name}": value for name, value in outcome.outputs.items()}
-            self.record_later("answer.label", data, arrays)
+            self.record_later("answer.label", data, prefixed("out/", outcome.outputs))
         elif isinstance(outcome, Abstention):
             self.record_later("answer.abstention", {**data, "message": outcome.message}, {})
         else:

@@ -39,6 +39,7 @@ from querist.core.events import (
     Tick,
     WorkerJoined,
     WorkerLost,
+    without_prefix,
 )
 
 
@@ -215,7 +216,7 @@ class CampaignController:
             return
         outputs = None
         if fact.kind == "answer.label":
-            outputs = {k[4:]: v for k, v in fact.arrays.items() if k[:4] == "out/"}
+            outputs = without_prefix("out/", fact.arrays)
         self.exploring.resolve(question.sample, outputs, (question.slot, question.walker))
 
     def _broken(self, event: StoreBroken) -> None:
@@ -432,8 +433,7 @@ class CampaignController:
         view = self.view()
         for index, item in enumerate(data.get("queue", ())):
             prefix = f"queue/{index}/"
-            held = {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
-            self.asking.admit(_candidate_from(item, held), view)
+            self.asking.admit(_candidate_from(item, without_prefix(prefix, arrays)), view)
 
 
 def _candidate_json(candidate: Candidate) -> list[Any]:

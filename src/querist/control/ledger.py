@@ -66,8 +66,9 @@ class Ledger:
 
     def allows(self, cost: float) -> bool:
         """Whether one more question of this estimated cost fits."""
-        labels = self.labels + len(self._reserved) + 1
-        return labels <= self.label_limit and self.affords(cost)
+        if self.labels + len(self._reserved) + 1 > self.label_limit:
+            return False
+        return self.cost + self.reserved_cost + cost <= self.cost_limit * _ROUNDING
 
     def affords(self, cost: float) -> bool:
         """Whether this cost fits besides what is spent and reserved."""
@@ -82,7 +83,8 @@ class Ledger:
 
     def force(self, question: str, cost: float) -> None:
         """Book a reservation that was granted before (replaying the journal)."""
-        self.release(question)
+        if question in self._reserved:
+            self.release(question)
         self._reserved[question] = cost
         self.reserved_cost += cost
 

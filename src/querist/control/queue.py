@@ -69,20 +69,19 @@ class CandidateQueue:
 
     def pop(self) -> Candidate | None:
         """Take the candidate of highest priority; the older one among equals."""
-        while self._best:
-            _, order, key = heapq.heappop(self._best)
-            if self._is_current(key, order):
-                return self._held.pop(key)[2]
+        best, held = self._best, self._held
+        while best:
+            _, order, key = heapq.heappop(best)
+            entry = held.get(key)
+            if entry is not None and entry[1] == order:
+                del held[key]
+                return entry[2]
         return None
 
     def remove(self, sample: str) -> Candidate | None:
         """Take a candidate out by its sample's id."""
         entry = self._held.pop(sample, None)
         return None if entry is None else entry[2]
-
-    def _is_current(self, key: str, order: int) -> bool:
-        entry = self._held.get(key)
-        return entry is not None and entry[1] == order
 
     def _evict(self) -> Candidate | None:
         if not self._worst:
@@ -92,8 +91,10 @@ class CandidateQueue:
             heapq.heapify(self._worst)
         while self._worst:
             _, order, key = heapq.heappop(self._worst)
-            if self._is_current(key, -order):
-                return self._held.pop(key)[2]
+            entry = self._held.get(key)
+            if entry is not None and entry[1] == -order:
+                del self._held[key]
+                return entry[2]
         return None
 
     def _compact(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from querist.control.rules import View
 from querist.control.sketch import QuantileSketch
 from querist.core.answers import Purpose, Question
 from querist.core.batch import Array, Sample
-from querist.core.events import Fact
+from querist.core.events import Fact, without_prefix
 from querist.core.roles import Limits
 from querist.core.tasks import ModelRef
 
@@ -56,7 +57,7 @@ class CampaignState:
         self.open: dict[str, OpenQuestion] = {}
         self.closed: set[str] = set()
         self.open_by_purpose = dict.fromkeys(Purpose, 0)
-        self.open_by_oracle = dict.fromkeys((oracle.name for oracle in plan.oracles), 0)
+        self.open_by_oracle = self._no_questions()
         self.answered = dict.fromkeys(Purpose, 0)
         self.imported = dict.fromkeys(Purpose, 0)
         self.quarantined = 0
@@ -151,11 +152,10 @@ class CampaignState:
         key, sample, estimate = data["question"], data["sample"], data["estimate"]
         if self.knows(key):
             return  # a snapshot may already hold facts that come after it in the journal
-        arrays = {name[3:]: value for name, value in fact.arrays.items() if name[:3] == "in/"}
         self.open[key] = item = OpenQuestion(
             key,
             Question(sample, data["oracle"], data["replicate"]),
-            Sample(arrays, data.get("uri"), sample),
+            Sample(without_prefix("in/", fact.arrays), data.get("uri"), sample),
             _PURPOSES[data["purpose"]],
             data["slot"],
             data["walker"],
@@ -190,6 +190,10 @@ class CampaignState:
         self.ledger.charge(fact.data["cost"], label=False)
         self._close(fact.data["question"])
 
+    def _no_questions(self) -> Counter[str]:
+        # An earlier run may have asked an oracle that is not there any more.
+        return Counter({oracle.name: 0 for oracle in self.plan.oracles})
+
     def _close(self, question: str) -> None:
         known = self.open.pop(question, None)
         if known is not None:
@@ -199,8 +203,7 @@ class CampaignState:
 
     def _count(self, item: OpenQuestion, change: int) -> None:
         self.open_by_purpose[item.purpose] += change
-        oracle = item.question.oracle
-        self.open_by_oracle[oracle] = self.open_by_oracle.get(oracle, 0) + change
+        self.open_by_oracle[item.question.oracle] += change
 
     def _imported(self, fact: Fact) -> None:
         self.imported[Purpose(fact.data["purpose"])] += fact.data["count"]
@@ -297,11 +300,10 @@ class CampaignState:
         self.costs.restore(data["costs"])
         self.open = {}
         self.open_by_purpose = dict.fromkeys(Purpose, 0)
-        self.open_by_oracle = dict.fromkeys((oracle.name for oracle in self.plan.oracles), 0)
+        self.open_by_oracle = self._no_questions()
         for index, item in enumerate(data["open"]):
             prefix = f"open/{index}/"
-            held = {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
-            question = _open_from(item, held)
+            question = _open_from(item, without_prefix(prefix, arrays))
             self.open[question.id] = question
             self._count(question, 1)
         self.closed = set(data["closed"])

@@ -69,4 +69,4 @@ class Workers:
 
     def room(self, pool: str, ahead: int = 0) -> int:
         """Tasks that the pool could take now, with ``ahead`` waiting for each worker."""
-        return self.count(pool) * (1 + ahead) - self._busy.get(pool, 0)
+        return len(self._ready.get(pool, ())) * (1 + ahead) - self._busy.get(pool, 0)

@@ -126,6 +126,8 @@ class Column:
         if not self.is_uniform:
             return map(self.item, range(len(self)))
         uniform = self.uniform  # much cheaper than a reshape for each
+        if uniform.ndim > 1:
+            return iter(uniform)
         return (uniform[index, ...] for index in range(len(self)))
 
     @property
@@ -271,10 +273,12 @@ class Batch:
 
     def samples(self) -> tuple[Sample, ...]:
         """All samples, as views with their ids."""
-        names, items = tuple(self.columns), [column.items() for column in self.columns.values()]
-        rows = (dict(zip(names, row, strict=True)) for row in zip(*items, strict=True))
         uris = self.uris or (None,) * self.size
-        return tuple(map(Sample, rows if names else ({} for _ in uris), uris, self.ids))
+        rows: list[dict[str, Array]] = [{} for _ in uris]
+        for name, column in self.columns.items():
+            for row, item in zip(rows, column.items(), strict=True):
+                row[name] = item
+        return tuple(map(Sample, rows, uris, self.ids))
 
     def take(self, indices: Indices) -> Batch:
         """The chosen samples, copied, in the order given; indices or a mask as NumPy takes them."""

@@ -200,6 +200,23 @@ class Finish:
 Command = Submit | Cancel | Record | Acknowledge | Say | Finish
 
 
+def prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays under longer names, as facts hold a sample's or a label's."""
+    longer = {}
+    for name, value in arrays.items():
+        longer[prefix + name] = value
+    return longer
+
+
+def without_prefix(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Those that have the prefix, without it: what :func:`prefixed` got."""
+    shorter, length = {}, len(prefix)
+    for name, value in arrays.items():
+        if name[:length] == prefix:
+            shorter[name[length:]] = value
+    return shorter
+
+
 def pack_batch(batch: Batch, prefix: str = "") -> dict[str, Array]:
     """Flatten a batch into named arrays for a fact; :func:`unpack_batch` reads it back."""
     packed: dict[str, Array] = {}
