@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from querist.core.errors import MissingExtra, RunError, require
@@ -37,6 +37,7 @@ class Rank:
         threads: Its share of the node's cores.
         gpus: GPUs that it may use, as CUDA_VISIBLE_DEVICES names them.
         clock: Seconds by which its monotonic clock is ahead of rank 0's.
+        cores: Of its node, that all ranks there may use together.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Rank:
     threads: int
     gpus: tuple[str, ...]
     clock: float = 0.0
+    cores: int = 1
 
 
 class World:
@@ -136,17 +138,18 @@ class World:
         cores = node.allgather(_cores())
         host = platform.node()
         leader = node.bcast(self.rank)
-        available = len(set().union(*cores))
+        available, quota = len(set().union(*cores)), cgroup_quota()
+        if quota is not None:
+            available = max(1, min(available, int(quota)))
         own = max(1, available // node.size)
         self.yields = 0 if node.size > available else 60
-        quota = cgroup_quota()
-        if quota is not None:
-            own = max(1, min(own, int(quota) // node.size))
-        about = (self.rank, host, os.getpid(), leader, own, gpu_names())
+        about = (self.rank, host, os.getpid(), leader, own, gpu_names(), available)
         everybody = comm.allgather(about)
         node.Free()
         nodes = {leader: index for index, leader in enumerate(sorted({a[3] for a in everybody}))}
-        found = {a[0]: Rank(a[0], a[1], a[2], nodes[a[3]], a[4], a[5]) for a in everybody}
+        found = {}
+        for number, where, pid, first, threads, gpus, together in everybody:
+            found[number] = Rank(number, where, pid, nodes[first], threads, gpus, cores=together)
         self.controller = found.pop(0)
         self.threads = own
         if self.rank == 0:
@@ -165,7 +168,7 @@ class World:
             theirs = self.comm.recv(source=rank.number, tag=_PING_TAG)
             back = time.monotonic()
             best = min(best, (back - sent, theirs - (sent + back) / 2))
-        return Rank(rank.number, rank.host, rank.pid, rank.node, rank.threads, rank.gpus, best[1])
+        return replace(rank, clock=best[1])
 
     def _answer_pings(self) -> None:
         for _ in range(_PINGS):
