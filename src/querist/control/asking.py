@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from querist.control.desk import Desk, spans_json
+from querist.control.desk import Desk, prefixed, spans_json
 from querist.control.plan import OraclePlan
 from querist.control.queue import Candidate, CandidateQueue
 from querist.control.rules import View
@@ -23,7 +23,7 @@ from querist.core.answers import (
     question_id,
 )
 from querist.core.batch import Array
-from querist.core.events import Fact, prefixed
+from querist.core.events import Fact
 from querist.core.tasks import Spans
 
 PROBES = 64

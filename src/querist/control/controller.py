@@ -13,7 +13,7 @@ from typing import Any
 
 from querist.control import posted
 from querist.control.asking import Asking
-from querist.control.desk import Desk
+from querist.control.desk import Desk, without_prefix
 from querist.control.exploring import Exploring
 from querist.control.plan import Plan
 from querist.control.queue import Candidate
@@ -39,7 +39,6 @@ from querist.core.events import (
     Tick,
     WorkerJoined,
     WorkerLost,
-    without_prefix,
 )
 
 

@@ -104,3 +104,20 @@ def spans_json(spans: Spans) -> dict[str, float]:
         "received": int(spans.received * 1e6 + 0.5) / 1e6,
         "cpu": int(spans.cpu * 1e6 + 0.5) / 1e6,
     }
+
+
+def prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays under longer names, as facts hold a sample's or a label's."""
+    longer = {}
+    for name, value in arrays.items():
+        longer[prefix + name] = value
+    return longer
+
+
+def without_prefix(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Those that have the prefix, without it: what :func:`prefixed` got."""
+    shorter, length = {}, len(prefix)
+    for name, value in arrays.items():
+        if name[:length] == prefix:
+            shorter[name[length:]] = value
+    return shorter

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from querist.control.desk import without_prefix
 from querist.control.ledger import Ledger, RunningCost
 from querist.control.plan import Plan
 from querist.control.rules import View
 from querist.control.sketch import QuantileSketch
 from querist.core.answers import Purpose, Question
 from querist.core.batch import Array, Sample
-from querist.core.events import Fact, without_prefix
+from querist.core.events import Fact
 from querist.core.roles import Limits
 from querist.core.tasks import ModelRef
 

@@ -126,9 +126,7 @@ class Column:
         if not self.is_uniform:
             return map(self.item, range(len(self)))
         uniform = self.uniform  # much cheaper than a reshape for each
-        if uniform.ndim > 1:
-            return iter(uniform)
-        return (uniform[index, ...] for index in range(len(self)))
+        return iter(uniform) if uniform.ndim > 1 else (uniform[i, ...] for i in range(len(self)))
 
     @property
     def is_uniform(self) -> bool:
