@@ -207,10 +207,7 @@ class Foreman:
     # Sending.
 
     def _dispatch(self, pool: Pool) -> None:
-        while True:
-            assigned = pool.assign()
-            if assigned is None:
-                return
+        while pool.queue and (assigned := pool.assign()) is not None:
             self._send_task(pool, *assigned)
 
     def _send_task(self, pool: Pool, entry: Entry, seat: Seat) -> None:
@@ -264,8 +261,10 @@ class Foreman:
             self._on_end(seat, kind, stamp, parts)
         elif kind == Kind.STARTED:
             self._on_started(seat, stamp)
+            return  # it has as many tasks as before
         elif kind == Kind.PROGRESS:
             self._on_progress(seat, parts)
+            return
         elif kind == Kind.RETURNED:
             self._on_returned(seat, stamp)
         elif kind == Kind.READY:

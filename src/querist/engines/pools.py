@@ -30,22 +30,25 @@ class Pool:
         self.left = spec.count  # seats that were not given up
         self.story = ""
         self._levels: list[dict[Seat, None]] = [{} for _ in range(spec.depth + 2)]
-        self._level: dict[Seat, int] = {}
+        self._with_room = self._levels[:-1]
+        self._level: dict[Seat, int] = {}  # -1 while it is not ready
 
     def place(self, seat: Seat) -> None:
         """Note that a worker's load, or whether it is ready, has changed."""
-        level = self._level.pop(seat, None)
-        if level is not None:
-            del self._levels[level][seat]
-        if seat.ready:
-            self._level[seat] = seat.load
-            self._levels[seat.load][seat] = None
+        before, now = self._level.get(seat, -1), seat.load if seat.ready else -1
+        if before == now:
+            return
+        if before >= 0:
+            del self._levels[before][seat]
+        self._level[seat] = now
+        if now >= 0:
+            self._levels[now][seat] = None
 
     def assign(self) -> tuple[Entry, Seat] | None:
         """Take the next task for the least loaded worker; None where one of them is missing."""
         if not self.queue:
             return None
-        for level in self._levels[:-1]:
+        for level in self._with_room:
             if level:
                 seat = next(iter(level))
                 return self.queue.pop(), seat

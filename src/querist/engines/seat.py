@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from querist.core.tasks import PoolSpec, Task, without_rank
@@ -145,7 +146,8 @@ class ProcessSeat(Seat):
         self._pidfd = -1
         self._selector = selector
         self._reader = wire.Reader()
-        self._out: deque[memoryview] = deque()
+        self._out: deque[wire.Part] = deque()
+        self._full = False  # whether the connection takes no more for the moment
         self._faults = Path()
 
     @property
@@ -199,7 +201,7 @@ class ProcessSeat(Seat):
 
     def _attach(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        self._connection, self._reader = connection, wire.Reader()
+        self._connection, self._reader, self._full = connection, wire.Reader(), False
         self._selector.register(connection, selectors.EVENT_READ, self)
         if hasattr(os, "pidfd_open"):
             # Where there is none, the connection's end tells; a fork of the worker may hold it.
@@ -210,7 +212,7 @@ class ProcessSeat(Seat):
     def send(self, kind: Kind, stamp: Stamp, parts: list[wire.Part] | None = None) -> None:
         """Put a frame into the queue that :meth:`flush` sends."""
         if self._connection is not None:
-            self._out.extend(memoryview(p) for p in wire.frame(kind, stamp, parts or ()))
+            self._out.extend(wire.frame(kind, stamp, parts or ()))
 
     def flush(self) -> None:
         """Send what the connection takes now; the rest follows when it takes more."""
@@ -218,22 +220,23 @@ class ProcessSeat(Seat):
             return
         try:
             while self._out:
-                pieces = [self._out[i] for i in range(min(_PIECES, len(self._out)))]
-                self._sent(self._connection.sendmsg(pieces))
-            wanted = selectors.EVENT_READ
+                self._sent(self._connection.sendmsg(islice(self._out, _PIECES)))
+            full = False
         except BlockingIOError:
-            wanted = selectors.EVENT_READ | selectors.EVENT_WRITE
+            full = True
         except OSError:  # it has ended, which is noticed elsewhere
             self._out.clear()
             return
-        if self._selector.get_key(self._connection).events != wanted:
+        if full != self._full:
+            self._full = full
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if full else 0)
             self._selector.modify(self._connection, wanted, self)
 
     def _sent(self, count: int) -> None:
         while self._out and count >= len(self._out[0]):
             count -= len(self._out.popleft())
         if count:
-            self._out[0] = self._out[0][count:]
+            self._out[0] = memoryview(self._out[0])[count:]
 
     def receive(self, everything: bool = False) -> list[Frame]:
         """The frames of one read, or all that are there. A connection that ended is detached."""

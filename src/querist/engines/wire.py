@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 HEADER = struct.Struct("<IIQQddd")  # kind, parts, length of the body; the stamp
+_ONE_PART = struct.Struct("<IIQQdddQ8x")  # the same with the size of the only part, and the gap
 _ALIGN = 16
+_SMALL = 1 << 14
 _CHUNK = 1 << 18
 _OUT_OF_BAND = 1 << 15  # smaller buffers travel inside the pickle
 JOINED = 1 << 16  # frames up to this size become one piece
@@ -86,6 +88,10 @@ def loads(parts: Sequence[Part]) -> Any:
 
 def frame(kind: int, stamp: Stamp, parts: Sequence[Part] = ()) -> list[Part]:
     """A frame as pieces to be sent one after the other."""
+    if not parts:
+        return [HEADER.pack(kind, 0, 0, *stamp)]
+    if len(parts) == 1 and (size := len(parts[0])) < _SMALL:
+        return [_ONE_PART.pack(kind, 1, _ALIGN + size, *stamp, size) + parts[0]]
     sizes = [len(part) for part in parts]
     pieces: list[Part] = [struct.pack(f"<{len(sizes)}Q", *sizes)]
     length = len(pieces[0])
@@ -101,6 +107,8 @@ def frame(kind: int, stamp: Stamp, parts: Sequence[Part] = ()) -> list[Part]:
 
 def split(body: memoryview, count: int) -> list[Part]:
     """The parts of a frame's body, as views of it."""
+    if count == 1:
+        return [body[_ALIGN:]]
     parts: list[Part] = []
     position = 8 * count
     for size in struct.unpack_from(f"<{count}Q", body):
@@ -140,7 +148,7 @@ class Reader:
         view, position, end = memoryview(data), 0, len(data)
         while end - position >= HEADER.size:
             kind, count, length, *times = HEADER.unpack_from(data, position)
-            stamp = Stamp._make(times)
+            stamp = Stamp(*times)
             start = position + HEADER.size
             if end - start < length:
                 if length > _CHUNK:

@@ -18,7 +18,7 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -36,6 +36,7 @@ NO_ARRAYS: Arrays = MappingProxyType({})
 _PLAIN_DTYPE = re.compile(r"[<|][?bBiufcSUVmM]\d*(\[[0-9A-Za-z]+\])?")
 _PARCEL = struct.Struct("<8sIIQd")  # magic, crc32, length of head, length of body, instant
 _PARCEL_MAGIC = b"QPARCEL1"
+_SMALL = 2048  # bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +119,7 @@ def wire_array(name: str, value: Any) -> tuple[Array, str]:
     Raises:
         NotStorable: Its dtype cannot be stored, or it has a mask, which would be lost.
     """
-    if isinstance(value, np.ma.MaskedArray):
+    if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
         raise NotStorable(
             f"The array {name!r} has a mask, which the format cannot hold. "
             "Store its data and its mask as two arrays."
@@ -128,11 +129,15 @@ def wire_array(name: str, value: Any) -> tuple[Array, str]:
         wire, dtype = wire_dtype(array.dtype)
     except NotStorable as error:
         raise NotStorable(f"The array {name!r} cannot be stored. {error}") from None
+    if array.dtype == wire and array.flags.c_contiguous:
+        return array, dtype
     return np.asarray(array, dtype=wire, order="C"), dtype
 
 
 def buffer_of(array: Array) -> Array | bytes:
-    """The bytes of a C-ordered array as a flat uint8 view."""
+    """The bytes of a C-ordered array: a flat uint8 view, or a copy where that is quicker."""
+    if array.nbytes < _SMALL:
+        return array.tobytes()
     return array.reshape(-1).view(np.uint8) if array.nbytes else b""
 
 
@@ -162,8 +167,20 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__} is not JSON")
 
 
-# One encoder for all: `json.dumps` with options builds a new one on every call.
-_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_plain)
+def _encoder() -> Callable[[Any, int], Iterable[str]]:
+    """What gives a value's JSON in pieces: one for all, where `json.dumps` makes one a call."""
+    slow = json.JSONEncoder(separators=(",", ":"), default=_plain, check_circular=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # not CPython
+        return lambda value, _: slow.iterencode(value)
+    text = json.encoder.encode_basestring_ascii
+    encode: Callable[[Any, int], Iterable[str]] = make(
+        None, _plain, text, None, ":", ",", False, False, True
+    )
+    return encode
+
+
+_encode = _encoder()
 
 
 def encode_json(value: Any) -> bytes:
@@ -173,7 +190,7 @@ def encode_json(value: Any) -> bytes:
         NotStorable: The value is not JSON-able.
     """
     try:
-        return _ENCODER.encode(value).encode("ascii")
+        return "".join(_encode(value, 0)).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise NotStorable(
             f"Data must be a JSON object (dict, list, str, number, bool, None): {error}. "
