@@ -427,3 +427,13 @@ def test_tasks_go_to_the_engine_as_they_are(make) -> None:
     make(engine).run()
     assert {task.kind for task in engine.submitted} == {"explore", "label"}
     assert Submit(engine.submitted[0]).task is engine.submitted[0]
+
+
+def test_nothing_is_submitted_once_the_journal_takes_no_more(make, monkeypatch) -> None:
+    engine = FakeEngine()
+    driver = make(engine)
+    Full(monkeypatch, 1)
+    assert driver.run().status == "failed"
+    begun = len(engine.submitted)
+    driver._carry_out([Submit(Task("late", "label", "oracle.o", {}))])
+    assert len(engine.submitted) == begun > 0

@@ -7,10 +7,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from querist.store.errors import StoreFull
 from querist.store.journal import JournalWriter
 from querist.store.reader import JournalReader
+from querist.store.reserve import Reserve
 
 
 @pytest.mark.kill
@@ -73,3 +76,26 @@ def test_a_full_disk_stops_the_writer_and_spoils_nothing(small_disk: Path, start
     with JournalWriter(folder, "r") as writer:
         seq = writer.append("fact", {})
     assert [record.seq for record in JournalReader(folder)][-1] == seq
+
+
+def test_all_that_was_appended_before_the_disk_was_full_goes_into_the_reserve(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reserve, "size", 600_000)
+    folder = small_disk / "journal"
+    appended = fill(JournalWriter(folder, "r"))
+    assert [record.seq for record in JournalReader(folder).read_new()][-1] == appended
+    assert not (folder / "reserve").exists()
+
+
+def fill(writer: JournalWriter) -> int:
+    """Append until the disk is full; the last record that was taken, which is durable."""
+    with pytest.raises(StoreFull):  # noqa: PT012 - whichever of them notices first
+        while True:
+            writer.append("fact", {}, {"x": np.zeros(100)})
+            if writer.last_seq % 7 == 0:
+                writer.flush()
+    with pytest.raises(StoreFull, match=f"up to {writer.last_seq} are durable"):
+        writer.close()
+    assert writer.durable_seq == writer.last_seq > 50
+    return writer.last_seq

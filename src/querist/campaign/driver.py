@@ -193,7 +193,8 @@ class Driver:
             _CARRY_OUT[type(command)](self, command)
 
     def _submit(self, command: Submit) -> None:
-        self.engine.submit(command.task)
+        if self._failed is None:  # else nothing says that it was asked, and the run ends
+            self.engine.submit(command.task)
 
     def _cancel(self, command: Cancel) -> None:
         self.engine.cancel(command.task, command.why, command.hard)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple
@@ -15,9 +16,11 @@ from querist.store.errors import (
     StoreClosed,
     StoreError,
     StoreFailed,
+    StoreFull,
     storage_error,
 )
 from querist.store.repair import open_for_writing
+from querist.store.reserve import Reserve
 from querist.store.segments import (
     FRAME_OVERHEAD,
     SegmentFile,
@@ -43,12 +46,13 @@ class JournalWriter:
     makes it durable with one sync. Hold the run's `WriterLock` while one of these exists.
 
     All methods may be called from any thread. The callbacks run on the background thread:
-    they must be quick and must not call `flush` or `close`.
+    they must be quick and must not call `append`, `flush` or `close`.
 
     A failed write or sync stops the writer for good: `failed` then holds the error,
     `on_failed` receives it, and `append`, `flush` and `close` raise it. Records that are
     durable stay durable; the file is cut back to whole records. A sync that failed is never
-    repeated, because the operating system may have dropped the data.
+    repeated, because the operating system may have dropped the data. On a full disk a reserve is
+    given up, into which goes what was appended before.
 
     Args:
         folder: Of the segments; created where missing. A torn end left by a crash is moved
@@ -83,9 +87,11 @@ class JournalWriter:
         self._segment_bytes = segment_bytes
         self._number, self._segment = open_for_writing(self._folder, run_id, sync)
         self._seq = self._durable = self._segment.durable_seq
+        self._reserve = Reserve(self._folder)
+        self._batch: list[_Waiting] = []  # being written
         self._pending: list[_Waiting] = []
         self._pending_bytes = 0
-        self._idle = self._closing = False
+        self._idle = self._closing = self._stopping = False
         self._failed: StoreError | None = None
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
@@ -130,7 +136,7 @@ class JournalWriter:
         head_length, body = encode_body(kind, data, arrays)
         check_size(len(body))
         with self._lock:
-            while self._pending_bytes > self.pending_limit and self._running():
+            while self._stopping or self._is_crowded():
                 self._done.wait()
             self._raise_if_stopped()
             self._seq += 1
@@ -194,8 +200,9 @@ class JournalWriter:
 
     # -- the background thread --------------------------------------------------------------
 
-    def _running(self) -> bool:
-        return self._failed is None and not self._closing
+    def _is_crowded(self) -> bool:
+        full = self._pending_bytes > self.pending_limit
+        return full and self._failed is None and not self._closing
 
     def _raise_if_stopped(self) -> None:
         if self._failed is not None:
@@ -212,6 +219,7 @@ class JournalWriter:
                 self._commit(batch)
             self._segment.finish()
             self._segment.close()
+            self._reserve.release()
         except Exception as error:  # noqa: BLE001
             # Isolation boundary: nobody else sees what this thread raises (callbacks
             # included), and a writer that died in silence would stall the run for ever.
@@ -223,19 +231,22 @@ class JournalWriter:
                 self._idle = True
                 self._work.wait()
             self._idle = False
-            batch, self._pending = self._pending, []
+            self._batch, self._pending = self._pending, []
             self._pending_bytes = 0
             self._done.notify_all()
-            return batch
+            return self._batch
 
     def _commit(self, batch: list[_Waiting]) -> None:
         for chunk in _chunks(batch, min(_GROUP_BYTES, self._segment_bytes)):
             if self._segment.end >= self._segment_bytes:
                 self._rotate()
-            salt = self._segment.header.salt
-            frames = [encode_record(w.seq, w.at, w.head_length, w.body, salt) for w in chunk]
-            self._segment.write(frames, chunk[-1].seq)
+            self._write(chunk)
         self._make_durable()
+
+    def _write(self, chunk: list[_Waiting]) -> None:
+        salt = self._segment.header.salt
+        frames = [encode_record(w.seq, w.at, w.head_length, w.body, salt) for w in chunk]
+        self._segment.write(frames, chunk[-1].seq)
 
     def _make_durable(self) -> None:
         before = self._segment.durable_seq
@@ -264,20 +275,30 @@ class JournalWriter:
         self._segment = SegmentFile.create(path, self._run_id, first, self._sync)
 
     def _stop(self, cause: Exception) -> None:
-        self._save_what_fitted()
+        with self._lock:
+            self._stopping = True  # nothing more is taken
+            rest, self._pending = [*self._batch, *self._pending], []
+            self._pending_bytes = 0
+        self._save_what_fits(rest if isinstance(self._explain(cause), StoreFull) else [])
         failure = self._explain(cause)
         failure.__cause__ = cause
         with self._lock:
-            self._failed = failure
-            self._pending.clear()
-            self._pending_bytes = 0
+            self._failed, self._stopping = failure, False
             self._done.notify_all()
         if self._on_failed is not None:
             self._on_failed(failure)
 
-    def _save_what_fitted(self) -> None:
-        """After a failed write, sync the whole records before it, which are as good as any."""
+    def _save_what_fits(self, rest: list[_Waiting]) -> None:
+        """After a failed write, sync the whole records before it, which are as good as any.
+
+        Args:
+            rest: To be written first, into the reserve.
+        """
         try:
+            rest = [waiting for waiting in rest if waiting.seq > self._segment.written_seq]
+            if rest and self._segment.trusted and self._reserve.release():
+                with suppress(OSError):  # then it was not enough
+                    self._write(rest)
             self._segment.sync()
             if self._segment.durable_seq > self._durable:
                 self._announce()

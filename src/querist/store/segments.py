@@ -275,6 +275,7 @@ class SegmentFile:
         end: End of the last whole frame.
         written_seq: Last record that is wholly in the file.
         durable_seq: Last record that is on the disk.
+        trusted: Whether no sync has failed.
     """
 
     def __init__(self, path: Path, header: Header, end: int, last_seq: int, sync: bool) -> None:
@@ -282,7 +283,7 @@ class SegmentFile:
         self.written_seq = self.durable_seq = last_seq
         self._durable_end = end
         self._sync = sync
-        self._trusted = True
+        self.trusted = True
         self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
     @classmethod
@@ -339,7 +340,7 @@ class SegmentFile:
         Raises:
             OSError: It cannot be known what is on the disk.
         """
-        if not self._trusted or self.written_seq == self.durable_seq:
+        if not self.trusted or self.written_seq == self.durable_seq:
             return
         self._force()
         self.durable_seq, self._durable_end = self.written_seq, self.end
@@ -365,7 +366,7 @@ class SegmentFile:
         Raises:
             OSError: It cannot be known what is on the disk.
         """
-        if self._trusted:
+        if self.trusted:
             self._force()
 
     def _force(self) -> None:
@@ -374,7 +375,7 @@ class SegmentFile:
         try:
             sync_file(self._fd)
         except OSError:
-            self._trusted = False
+            self.trusted = False
             with suppress(OSError):
                 os.ftruncate(self._fd, self._durable_end)
             raise
