@@ -241,11 +241,15 @@ def summary(run: Path) -> None:
 @RUN
 @sentences
 def status(run: Path) -> None:
-    """Say in one line where a run stands."""
+    """Say in one line where a run stands, and what its simulations said last."""
     from querist.accounting.progress import render_plain
     from querist.campaign.inspecting import progress_of
+    from querist.campaign.partial import partial_of
 
-    click.echo(render_plain(progress_of(run)))
+    progress = progress_of(run)
+    click.echo(render_plain(progress))
+    for said in partial_of(run):
+        click.echo(f"  {said['worker']}  {said['sample'][:12]}  {said['line']}")
 
 
 @main.command()
@@ -391,6 +395,17 @@ def go(run: Path) -> None:
 def stop(run: Path) -> None:
     """End a running campaign in order, from anywhere that sees its folder."""
     _post(run, "stop", {"why": "stopped by `querist stop`"})
+
+
+@main.command()
+@RUN
+@click.argument("question")
+@sentences
+def cancel(run: Path, question: str) -> None:
+    """Withdraw one question, by its id or the beginning of it: its simulation is ended."""
+    from querist.campaign.inspecting import one_open
+
+    _post(run, "withdraw", {"question": one_open(run, question)})
 
 
 @main.command(name="set")

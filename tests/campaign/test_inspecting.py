@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from journals import Scribe, failed, labelled
 
-from querist.campaign.inspecting import failures_of, progress_of
+from querist.campaign.inspecting import failures_of, one_open, open_questions, progress_of
+from querist.core.errors import RunError
 from querist.store.errors import NotARun
 from querist.store.run_folder import RunFolder
 
@@ -73,3 +74,17 @@ def test_a_folder_without_a_run_is_refused(tmp_path) -> None:
     for look in (failures_of, progress_of):
         with pytest.raises(NotARun, match="is not the folder of a run"):
             look(tmp_path)
+
+
+def test_open_questions_are_found_by_the_beginning_of_their_id(folder, scribe) -> None:
+    scribe.ask(1, 2, 3, 4)
+    scribe.write(labelled(1), failed(2, True), failed(3, False))
+    records = list(folder.journal_reader().read_new())
+    asked = [record.data["question"] for record in records if record.kind == "question.asked"]
+    assert open_questions(folder.path) == asked[2:]
+    assert one_open(folder.path, asked[2]) == asked[2]
+    assert one_open(folder.path, asked[3][:-2]) == asked[3]
+    with pytest.raises(RunError, match=r"2 open questions begin with ''; one is needed. Open are:"):
+        one_open(folder.path, "")
+    with pytest.raises(RunError, match="0 open questions begin with"):
+        one_open(folder.path, asked[0])

@@ -11,7 +11,7 @@ from querist.accounting.progress import ProgressState
 from querist.campaign import watching
 from querist.campaign.watching import Live, Plain, Silent, watcher
 from querist.core.answers import Failure, Reason
-from querist.core.events import Fact, TaskFailed, TaskFinished, TaskStarted
+from querist.core.events import Fact, TaskFailed, TaskFinished, TaskProgress, TaskStarted
 
 
 class Terminal(io.StringIO):
@@ -119,3 +119,15 @@ def test_silence_says_nothing(capsys) -> None:
     shown.refresh(0.0)
     shown.close()
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_a_simulation_says_stands_beside_its_worker(state) -> None:
+    shown = Plain(state, io.StringIO())
+    shown.event(TaskStarted("label-1", "oracle.x-0"), 1.0)
+    said = {"worker": "oracle.x-0", "sample": "s", "lines": [{"step": 1}, {"step": 2}]}
+    shown.event(TaskProgress("label-1", said), 2.0)
+    assert state.workers["oracle.x-0"].detail == '{"step": 2}'
+    shown.event(TaskProgress("label-1", {"outcome": None, "index": 0}), 3.0)
+    assert state.workers["oracle.x-0"].detail == '{"step": 2}'
+    shown.event(TaskFailed("label-1", "oracle.x-0", Failure(Reason.RAISED, "no")), 4.0)
+    assert state.workers["oracle.x-0"].detail == ""

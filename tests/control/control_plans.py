@@ -140,14 +140,18 @@ def plans(draw) -> Plan:
 
 
 def posted(draw, number: int):
-    kind = draw(st.sampled_from(["pause", "set", "stop", "lease", "answer", "abstain", "nonsense"]))
+    kind = draw(
+        st.sampled_from(
+            ["pause", "set", "stop", "lease", "answer", "abstain", "withdraw", "nonsense"]
+        )
+    )
     data = {}
     if kind == "set":
         name = draw(st.sampled_from(["labels", "cost", "seconds", "threshold", "colour"]))
         data = {name: draw(st.sampled_from([0, 3, 40, 0.05, None, "many", float("nan"), -1]))}
         if name == "seconds":
             data = {name: draw(st.sampled_from([5.0, 100.0, "soon"]))}
-    if kind in ("answer", "abstain"):
+    if kind in ("answer", "abstain", "withdraw"):
         data = {"question": draw(st.sampled_from(["unknown.f.0", None]))}
     return Posted(f"m{number}", kind, data)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from querist.control import posted
-from querist.core.answers import Abstention, Label
+from querist.core.answers import Abstention, Failure, Label, Reason
 from querist.core.events import Posted
 
 Y = {"y": np.ones(1)}
@@ -23,6 +23,7 @@ Y = {"y": np.ones(1)}
         ("set", {"colour": 1}, {}, "'colour' cannot be set, only labels"),
         ("answer", {}, Y, "does not name its question"),
         ("abstain", {"question": 3}, {}, "does not name its question"),
+        ("withdraw", {}, {}, "does not name its question"),
         ("answer", {"question": "q"}, {}, "needs its outputs"),
         ("answer", {"question": "q", "cost": "dear"}, Y, "'cost' should be a number"),
         ("answer", {"question": "q", "seconds": -1}, Y, "'seconds' should be a number"),
@@ -41,6 +42,7 @@ def test_what_cannot_be_used_is_said(kind, data, arrays, says) -> None:
         ("lease", {"question": "q", "holder": "ada", "until": 9.0}),
         ("set", {"labels": 10, "cost": 2.5, "seconds": None, "threshold": 0.1}),
         ("abstain", {"question": "q"}),
+        ("withdraw", {"question": "q"}),
     ],
 )
 def test_good_messages_have_no_problem(kind, data) -> None:
@@ -67,3 +69,11 @@ def test_answers_say_who_when_and_what_it_cost() -> None:
         "spans": spans,
         "cost": 0.0,
     }
+
+
+def test_a_question_that_is_withdrawn_is_not_tried_again() -> None:
+    outcome = posted.outcome(Posted("m", "withdraw", {"question": "q"}))
+    assert isinstance(outcome, Failure)
+    assert outcome.reason is Reason.CANCELLED
+    assert "a user withdrew" in outcome.message
+    assert not outcome.transient

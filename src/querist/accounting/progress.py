@@ -74,6 +74,11 @@ class ProgressState:
         entry = self._worker(worker)
         entry.kind, entry.detail, entry.since, entry.lost = kind, detail, t, False
 
+    def task_progressed(self, worker: str, detail: str, t: float) -> None:
+        """A worker said how far its task is."""
+        self.tick(t)
+        self._worker(worker).detail = detail
+
     def task_finished(self, worker: str, t: float) -> None:
         """A worker ended its task, well or not."""
         self.tick(t)

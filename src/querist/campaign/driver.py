@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
+from querist.campaign.partial import Partial
 from querist.control.controller import CampaignController
 from querist.core.answers import Reason
 from querist.core.events import (
@@ -33,6 +34,8 @@ from querist.core.events import (
     StoreBroken,
     Submit,
     TaskFailed,
+    TaskFinished,
+    TaskProgress,
     Tick,
 )
 from querist.core.roles import Engine
@@ -101,6 +104,7 @@ class Driver:
         self._failed: StoreError | None = None
         self._signals: list[str] = []
         self._outcome: Outcome | None = None
+        self._partial = Partial(folder.path)
         self._next_inbox = 0.0
         self._next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
         self._labels: deque[tuple[int, Fact]] = deque()  # recorded, not yet durable
@@ -147,6 +151,7 @@ class Driver:
             self._handle(event)
         for event in self._own_events():
             self._handle(event)
+        self._partial.save()
         self._snapshot_when_due()
         self.watcher.refresh(self.engine.now())
 
@@ -175,6 +180,10 @@ class Driver:
             # The worker may have put its answer into the outbox just before it was ended.
             for answer in self._left_in_outbox():
                 self._pass_on(answer)
+        if isinstance(event, TaskProgress):
+            self._partial.progressed(event, self.engine.now())
+        elif self._partial.tasks and isinstance(event, (TaskFinished, TaskFailed)):
+            self._partial.ended(event)
         if isinstance(event, Durable):
             while self._labels and self._labels[0][0] <= event.seq:
                 self._labels.popleft()
@@ -254,6 +263,7 @@ class Driver:
         self.folder.snapshots.write(seq, data, arrays)
 
     def _close(self) -> None:
+        self._partial.close()
         try:
             if self._outcome is not None and self._failed is None:
                 self._snapshot()

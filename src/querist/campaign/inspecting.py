@@ -9,6 +9,7 @@ from typing import Any
 
 from querist.accounting.progress import ProgressState
 from querist.core.answers import Reason
+from querist.core.errors import RunError
 from querist.store.run_folder import RunFolder
 
 
@@ -84,6 +85,36 @@ def _lost(data: Mapping[str, Any]) -> FailedTry:
     trace = story if len(lines) > 1 else ""
     return FailedTry(
         data["t"], what, data["pool"], reason, lines[-1].strip(), trace, 1, data["final"]
+    )
+
+
+def open_questions(run: Path | str) -> list[str]:
+    """Ids of the questions that have no final answer, in the order in which they were asked."""
+    found: dict[str, None] = {}
+    for record in RunFolder(run).journal_reader().read_new():
+        if record.kind == "question.asked":
+            found[record.data["question"]] = None
+        elif record.kind.startswith("answer.") and record.data.get("final", True):
+            found.pop(record.data["question"], None)
+    return list(found)
+
+
+def one_open(run: Path | str, beginning: str) -> str:
+    """The open question whose id begins so.
+
+    Raises:
+        RunError: If there is none, or more than one.
+    """
+    known = open_questions(run)
+    found = [key for key in known if key == beginning] or [
+        key for key in known if key.startswith(beginning)
+    ]
+    if len(found) == 1:
+        return found[0]
+    shown = ", ".join(known[:5]) + (" ..." if len(known) > 5 else "")
+    raise RunError(
+        f"{len(found)} open questions begin with {beginning!r}; one is needed. "
+        f"Open are: {shown or 'none'}."
     )
 
 

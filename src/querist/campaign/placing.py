@@ -121,6 +121,9 @@ def resource_problems(settings: CampaignSettings) -> Iterator[str]:
         if oracle.resources is not None:
             for problem in _problems(oracle, oracle.resources.needed()):
                 yield f"oracles.{name}.resources: {problem}"
+        if getattr(_made_by(oracle), "queues", False):
+            for problem in _queue_problems(oracle):
+                yield f"oracles.{name}: {problem}"
 
 
 def _problems(oracle: OracleSettings, wanted: Resources) -> Iterator[str]:
@@ -146,6 +149,17 @@ def _problems(oracle: OracleSettings, wanted: Resources) -> Iterator[str]:
         for other, value in others.items():
             if limit is not None and value is not None:
                 yield f"{key} and {other!r} limit the same thing; state one of them."
+
+
+def _queue_problems(oracle: OracleSettings) -> Iterator[str]:
+    if oracle.timeout is not None:
+        yield (
+            "timeout would count the time that a job waits in the queue; leave it out, and state "
+            "resources.wall_seconds, which counts from the job's start."
+        )
+    options = oracle.options if not oracle.is_live else vars(oracle.live)
+    if options.get("executor", "local") != "local" and _needed(oracle).wall_seconds is None:
+        yield "resources.wall_seconds is missing: a queue wants to know how long a job may take."
 
 
 def _launches(oracle: OracleSettings) -> bool:

@@ -27,6 +27,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "executor": "querist.oracles.executor:ExecutorOracle",
         "function": "querist.oracles.function:FunctionOracle",
         "parallel": "querist.oracles.parallel:ParallelCommand",
+        "queue": "querist.oracles.queued:QueuedCommand",
         "xtb": "querist.oracles.xtb:xtb",
         "hartree_fock": "querist.oracles.pyscf:HartreeFock",
     },

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from querist.accounting.progress import ProgressState, render_plain, render_rich
-from querist.core.events import Event, Fact, TaskFailed, TaskFinished, TaskStarted
+from querist.campaign.partial import last_line
+from querist.core.events import Event, Fact, TaskFailed, TaskFinished, TaskProgress, TaskStarted
 
 PLAIN_SECONDS = 5.0
 
@@ -50,6 +51,8 @@ class Plain:
             self.state.task_started(event.worker, event.task.split("-")[0], "", now)
         elif isinstance(event, (TaskFinished, TaskFailed)):
             self.state.task_finished(event.worker, now)
+        elif isinstance(event, TaskProgress) and (said := last_line(event.data)) is not None:
+            self.state.task_progressed(*said, now)
 
     def fact(self, fact: Fact) -> None:
         """Follow what is recorded."""

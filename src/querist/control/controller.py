@@ -243,7 +243,7 @@ class CampaignController:
         if problem is not None:
             self.desk.say("warning", f"the posted message {event.id!r} was ignored: {problem}")
             self.desk.acknowledge(event.id)
-        elif event.kind in ("answer", "abstain"):
+        elif event.kind in posted.OUTCOMES:
             self._answered_outside(event)
         else:
             self._command(event)
@@ -271,7 +271,7 @@ class CampaignController:
         self.asking.answer(question, posted.outcome(event), posted.facts(event, self.desk.now))
         self._acknowledge.append((self.desk.seq, event.id))
         if task is not None and all(q.task != task for q in self.asking.tasks[task][1]):
-            self.desk.cancel(task, "it was answered from outside")
+            self.desk.cancel(task, "it was answered from outside, or withdrawn")
 
     # -------------------------------------------------------------------------------- advance
 

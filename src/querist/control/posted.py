@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from querist.core.answers import Abstention, Label
+from querist.core.answers import Abstention, Failure, Label, Outcome, Reason
 from querist.core.events import Posted
 
 BUDGETS = ("labels", "cost", "seconds", "threshold")
+OUTCOMES = ("answer", "abstain", "withdraw")
 COMMANDS = ("pause", "resume", "stop", "lease")
 
 
@@ -21,8 +22,8 @@ def problem(event: Posted) -> str | None:
         return None
     if event.kind == "set":
         return _problem_of_set(event.data)
-    if event.kind not in ("answer", "abstain"):
-        kinds = ", ".join(("answer", "abstain", "set", *COMMANDS))
+    if event.kind not in OUTCOMES:
+        kinds = ", ".join((*OUTCOMES, "set", *COMMANDS))
         return f"its kind is {event.kind!r}, not one of {kinds}"
     if not isinstance(event.data.get("question"), str):
         return "it does not name its question"
@@ -51,9 +52,12 @@ def _is_limit(value: Any) -> bool:
     return is_number and 0 <= value < math.inf
 
 
-def outcome(event: Posted) -> Label | Abstention:
+def outcome(event: Posted) -> Outcome:
     """The answer that a message holds."""
     data = event.data
+    if event.kind == "withdraw":
+        why = str(data.get("message") or "a user withdrew the question")
+        return Failure(Reason.CANCELLED, why, transient=False)
     if event.kind == "answer":
         return Label(event.arrays, str(data.get("level", "")), data.get("cost"))
     return Abstention(str(data.get("message", "")))

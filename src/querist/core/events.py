@@ -107,7 +107,7 @@ class StoreBroken:
 class Posted:
     """A message from the durable inbox: an outside answer or a user's command.
 
-    Kinds: "answer" (question, outputs), "abstain", "lease" (question, holder, until), "pause",
+    Kinds: "answer" (question, outputs), "abstain", "withdraw" (question), "lease", "pause",
     "resume", "stop", "set" (labels, cost, seconds, threshold).
     """
 

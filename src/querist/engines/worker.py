@@ -274,6 +274,11 @@ class Context:
         worker.look()
         return worker.closing or worker.current in worker.stopped
 
+    @property
+    def closing(self) -> bool:
+        """Whether it stops because the worker closes: work elsewhere may go on without it."""
+        return self._worker.closing
+
     def progress(self, data: Mapping[str, Any]) -> None:
         """Send a partial result."""
         worker = self._worker

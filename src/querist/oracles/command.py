@@ -209,7 +209,7 @@ class CommandOracle:
     def _run(self, command: Command, sample: Sample, context: TaskContext) -> Ended:
         if not self.stream:
             return run_guarded(command, context.should_stop)
-        about = {"sample": sample.id}
+        about = {"sample": sample.id, "worker": context.worker.name}
         stream = Stream(command.folder / self.stream, context.progress, about)
 
         def should_stop() -> bool:

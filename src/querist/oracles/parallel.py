@@ -67,8 +67,7 @@ class ParallelCommand(CommandOracle):
         super().place(resources, share)
 
     def _prepare(self, sample: Sample, folder: Path, context: TaskContext) -> Command:
-        command = super()._prepare(sample, folder, context)
-        return self._launched(command, self._own_share())
+        return self._launched(super()._prepare(sample, folder, context))
 
     def _own_share(self) -> Share | None:
         if self._share is None:
@@ -76,11 +75,11 @@ class ParallelCommand(CommandOracle):
             self._share = Allocation.found().shares(wanted)["command"][0]
         return self._share
 
-    def _launched(self, command: Command, share: Share | None) -> Command:
+    def _launched(self, command: Command) -> Command:
         self._found = self._found or find_launcher(self.launcher)
         launch = Launch(
             self.resources,
-            share,
+            self._own_share(),
             command.folder,
             self.pin,
             overlap="SLURM_STEP_ID" in os.environ,
