@@ -10,8 +10,9 @@ until nothing of the job is left (true). ``twice`` counts durable labels that we
 ``repeated`` answers that were on their way when the fault came, and were computed again. ``limit``
 is the time limit in seconds of the job, at which it is killed and ``hung``.
 
-The engine ``mpi+ulfm`` is ``mpiexec --with-ft ulfm``. The full disk is a limit on the size of the
-controller's files. On ``processes``, ``too-few-ranks`` is a start by mpiexec, which it refuses.
+The engine ``mpi+ulfm`` is ``mpiexec --with-ft ulfm``. The full disk is a small file system; where
+mounting one is not permitted, a limit on the size of the controller's files stands in. On
+``processes``, ``too-few-ranks`` is a start by mpiexec, which it refuses.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -35,6 +38,7 @@ import yaml
 
 from querist.campaign.inspecting import failures_of
 from querist.store.lock import read_holder
+from querist.store.reserve import Reserve
 from querist.store.run_folder import RunFolder
 from querist.testing.faults import Durable, durable, evidence, notes, repaired
 from querist.testing.jobs import Ended, Job, mpiexec
@@ -42,7 +46,7 @@ from querist.testing.jobs import Ended, Job, mpiexec
 ENGINES = ("processes", "mpi", "mpi+ulfm")
 RANKS = 5
 LIMIT = 60.0  # seconds
-DISK = 20_000  # bytes of the largest file
+DISK = 20_000  # bytes of the largest file, or of the file system beside the journal's reserve
 AFTER = 12  # answers before the fault
 ROLES = "querist.testing.faults"
 MAIN = "from querist.cli import main; main()"
@@ -121,7 +125,23 @@ class Cell:
         self.folder, self.run, self.log = folder, folder / "run", folder / "calls.log"
         self.labels, self.killed_at = labels, 0.0
         self.broken = fault == "syntax-error"
+        self.mounted = fault == "disk-full" and self._mount(Reserve.size + 3 * DISK)
         self._configure()
+
+    def _mount(self, size: int, again: str = "") -> bool:
+        """Let the run's folder lie on a file system of this many bytes; whether that could be."""
+        disk = self.folder / "disk"
+        disk.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"{again}size={size}", "none", str(disk)]
+        if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+            return False
+        self.run = disk / "run"
+        return True
+
+    def close(self) -> None:
+        """Take down the small file system."""
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.folder / "disk")], check=True)
 
     def _configure(self) -> None:
         def role(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -157,12 +177,12 @@ class Cell:
         if self.engine != "processes" or ranks != RANKS:
             options = ("--with-ft", "ulfm") if self.engine == "mpi+ulfm" else ()
             launcher = mpiexec(ranks, *options)
-        command = [*launcher, sys.executable, "-W", "error", "-c", boot, *arguments, "run"]
-        return Job([*command, "--progress", "none"], self.folder, limit=LIMIT)
+        command = [*launcher, sys.executable, "-W", "error", "-c", boot, *arguments]
+        return Job([*command, str(self.run), "--progress", "none"], self.folder, limit=LIMIT)
 
     def hurt(self) -> Ended:
         """Run into the fault; how the job ended."""
-        if self.name == "disk-full":
+        if self.name == "disk-full" and not self.mounted:
             return self.begin(FULL if self.engine == "processes" else FULL_MPI).end()
         if self.name == "too-few-ranks":
             return self.begin(ranks=3).end()
@@ -184,6 +204,8 @@ class Cell:
     def repair(self) -> None:
         """Undo what went wrong for good."""
         repaired(self.log).touch()
+        if self.mounted:
+            self._mount(2**26, "remount,")
         if self.broken:
             (self.folder / "mine.py").write_text(f"from {ROLES} import FaultyOracle\n")
 
@@ -297,8 +319,11 @@ def has_engine(engine: str) -> bool:
 
 def measured(engine: str, fault: str, labels: int = 40) -> dict[str, Any]:
     """One cell, in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="querist-faults-") as folder:
-        return Cell(engine, fault, Path(folder), labels).measure()
+    with (
+        tempfile.TemporaryDirectory(prefix="querist-faults-") as folder,
+        closing(Cell(engine, fault, Path(folder), labels)) as cell,
+    ):
+        return cell.measure()
 
 
 def table(lines: list[dict[str, Any]]) -> str:

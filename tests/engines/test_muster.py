@@ -16,6 +16,7 @@ COME = "from querist.engines.mpi import attend\nprint(attend().size)\n"
 RANK = "import os, sys, time\nrank = os.environ['OMPI_COMM_WORLD_RANK']\n"
 ENDS = RANK + "if rank == '1':\n    import no_such_module\n" + COME
 STAYS = "from mpi4py import MPI\n" + ENDS  # in MPI_Finalize
+TOLD = "from querist import Campaign\n" + STAYS
 LATE = RANK + "if rank == '0':\n    time.sleep(1.5)\n" + COME
 
 
@@ -58,6 +59,18 @@ def test_a_rank_that_waits_elsewhere_ends_the_job_when_patience_does(tmp_path: P
     assert not done.hung, done
     assert done.status != 0
     assert done.said.count("not all ranks came to the campaign within 2 s") == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--with-ft", "ulfm")], ids=["plain", "ulfm"])
+def test_a_rank_that_fails_after_it_knew_querist_ends_the_job_at_once(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    done = ended(tmp_path, TOLD, *options)
+    if "unrecognized" in done.said or "unknown option" in done.said:
+        pytest.skip("this MPI has no ULFM")
+    assert not done.hung, done
+    assert done.status != 0
+    assert done.said.count("querist: this rank ended before the campaign began") == 1
 
 
 def test_one_that_is_late_is_waited_for(tmp_path: Path) -> None:

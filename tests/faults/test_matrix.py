@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -40,7 +41,8 @@ def test_nothing_hangs_and_no_label_is_lost(faults: ModuleType, tmp_path: Path, 
     engine, fault = case.split("/")
     if not faults.has_engine(engine):
         pytest.skip(f"there is no {engine}")
-    found = faults.Cell(engine, fault, tmp_path, labels=24).measure()
+    with closing(faults.Cell(engine, fault, tmp_path, labels=24)) as cell:
+        found = cell.measure()
     assert not found["hung"], found
     assert (found["lost"], found["twice"]) == (0, 0), found
     assert found["finished"], found

@@ -6,6 +6,7 @@ here, work until the job ends, and exit. So whatever there is to say is said onc
 
 from __future__ import annotations
 
+import atexit
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,9 +16,14 @@ from typing import TYPE_CHECKING, Any
 from querist.engines.gpus import gpu_names
 from querist.engines.launched import launched, limit_threads
 from querist.engines.machine import usable_cores
+from querist.engines.muster import abandon
 
 if TYPE_CHECKING:
     from querist.campaign.settings import CampaignSettings
+
+_here = launched()
+if _here is not None and _here.size > 1:
+    atexit.register(abandon)  # before anything of the user's can go wrong
 
 _PATIENCE = 10.0  # seconds in which rank 0 has said why the job cannot start, and has ended
 

@@ -14,10 +14,12 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 PATIENCE = "QUERIST_MPI_PATIENCE"
 _PATIENCE = 300.0  # seconds that all ranks have to come
@@ -26,6 +28,8 @@ _SURE = 3  # looks that agree
 _OTHERS = 1.5  # seconds that the node's first rank has to act before the others
 _LAUNCHERS = ("prterun", "prted")  # they end all ranks when they are told to end
 _JOB, _LOCAL, _SIZE = "PMIX_NAMESPACE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"
+
+_met = threading.Event()
 
 
 @contextmanager
@@ -44,6 +48,22 @@ def watched(size: int) -> Iterator[None]:
         yield
     finally:
         watch.communicate()  # it ends when its input does, also if this process is killed
+        _met.set()
+
+
+def abandon() -> None:
+    """For the end of a process: if an error ended its script before all met, end the job.
+
+    Where the script has initialised MPI itself this rank would wait in MPI_Finalize for the others,
+    which wait for it.
+    """
+    mpi: Any = sys.modules.get("mpi4py.MPI")
+    failed = hasattr(sys, "last_value") and not _met.is_set()
+    if failed and mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
+        sys.stdout.flush()
+        sys.stderr.write("querist: this rank ended before the campaign began. The job is ended.\n")
+        sys.stderr.flush()
+        mpi.COMM_WORLD.Abort(1)
 
 
 class Muster:
