@@ -33,6 +33,7 @@ from querist.engines.wire import Frame, Kind, Stamp
 
 _OPENINGS = 3  # failures to open in a row after which a worker is given up
 _LOSSES = 3  # workers that may die while a task waits in them
+_STOCK = 2  # waiting tasks with which a worker can wait for more, which are then sent together
 _PATIENCE = 0.002  # seconds that a task runs before those behind it are called back
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds before a worker is replaced again
 _ORDERLY, _UNWIND = 0.15, 0.25  # seconds that workers have to close at least; after SIGTERM
@@ -224,11 +225,11 @@ class Foreman:
             self._fail(entry, replace(cause, message=message, transient=False))
             return
         entry.seat, entry.recalled = seat, False
-        idle = not seat.load
+        needed = len(seat.waiting) < _STOCK
         seat.waiting[entry.serial] = entry
         seat.send(Kind.TASK, Stamp(entry.serial), parts)
         pool.place(seat)
-        if idle:
+        if needed:  # whoever submits may then be busy for long
             seat.flush()
         else:
             self._dirty.add(seat)

@@ -163,7 +163,7 @@ class Channel:
         while position < end:
             kind, count, length, *times = HEADER.unpack_from(data, position)
             start = position + HEADER.size
-            stamp = Stamp._make(times)
+            stamp = Stamp(*times)
             if length > JOINED:
                 return kind, stamp, length, struct.unpack_from(f"<{count}Q", data, start)
             body = view[start : start + length]
