@@ -48,6 +48,7 @@ RANKS = 5
 LIMIT = 60.0  # seconds
 DISK = 20_000  # bytes of the largest file, or of the file system beside the journal's reserve
 AFTER = 12  # answers before the fault
+OURS = ("failed:", "finished:", "stopped:", "querist:", "- ")  # how our sentences begin
 ROLES = "querist.testing.faults"
 MAIN = "from querist.cli import main; main()"
 LACKS = f"import os; os.environ['OMPI_COMM_WORLD_RANK'] == '1' and __import__('lacking'); {MAIN}"
@@ -62,6 +63,7 @@ class Fault:
 
     Attributes:
         oracle, generator, model: Options of the faulty roles.
+        signum: A signal that the job is sent.
         proof: Kind of fact that shows that what was hit works again.
         engines: Where it can happen.
     """
@@ -69,6 +71,7 @@ class Fault:
     oracle: dict[str, Any] = field(default_factory=dict)
     generator: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
+    signum: int = 0
     proof: str = "answer.label"
     engines: tuple[str, ...] = ENGINES
 
@@ -89,6 +92,8 @@ FAULTS = {
     "explorer-killed": Fault(generator={"way": "kill"}, proof="explored"),
     "trainer-killed": Fault(model={"fit": "kill"}, proof="model.published"),
     "controller-killed": Fault(),
+    "job-sigterm": Fault(signum=signal.SIGTERM),
+    "job-sigusr1": Fault(signum=signal.SIGUSR1),
     "predict-raises": Fault(model={"predict": "raise"}, proof="explored"),
     "predict-always-raises": Fault(model={"predict": "raise", "times": 0}, proof="explored"),
     "generator-raises": Fault(generator={"way": "raise"}, proof="explored"),
@@ -123,7 +128,7 @@ class Cell:
     def __init__(self, engine: str, fault: str, folder: Path, labels: int = 40) -> None:
         self.engine, self.name, self.fault = engine, fault, FAULTS[fault]
         self.folder, self.run, self.log = folder, folder / "run", folder / "calls.log"
-        self.labels, self.killed_at = labels, 0.0
+        self.labels, self.struck_at = labels, 0.0
         self.broken = fault == "syntax-error"
         self.mounted = fault == "disk-full" and self._mount(Reserve.size + 3 * DISK)
         self._configure()
@@ -189,17 +194,21 @@ class Cell:
         if self.name == "import-fails-on-a-rank":
             return self.begin(LACKS).end()
         job = self.begin()
-        if self.name == "controller-killed":
-            self._kill_controller(job)
+        if self.name == "controller-killed" or self.fault.signum:
+            self._strike(job)
         return job.end()
 
-    def _kill_controller(self, job: Job) -> None:
+    def _strike(self, job: Job) -> None:
+        """Send the job its signal, or kill the controller."""
         while job.running and len(notes(self.log, "end")) < AFTER:
             time.sleep(0.01)
         holder = read_holder(self.run)
         if holder is not None and job.running:
-            self.killed_at = time.time()
-            os.kill(holder.pid, signal.SIGKILL)
+            self.struck_at = time.time()
+            if self.fault.signum:
+                job.signal(self.fault.signum)
+            else:
+                os.kill(holder.pid, signal.SIGKILL)
 
     def repair(self) -> None:
         """Undo what went wrong for good."""
@@ -218,7 +227,7 @@ class Cell:
             return hits[0].at
         if self.name == "disk-full":
             return float(self.facts()[-1].at)
-        return self.killed_at or ended.at - ended.seconds
+        return self.struck_at or ended.at - ended.seconds
 
     def facts(self) -> list[Any]:
         """The run's journal."""
@@ -283,7 +292,7 @@ class Cell:
 def last_words(said: str) -> str:
     """What a job said of its end: Querist's own sentence, else the launcher's, if any."""
     lines = [line.strip() for line in said.splitlines() if line.strip(" -")]
-    ours = [line for line in lines if line.startswith(("failed:", "finished:", "querist:", "- "))]
+    ours = [line for line in lines if line.startswith(OURS)]
     theirs = re.findall(r"\w+ noticed that .*? exited on signal \d+", " ".join(lines))
     pythons = [line for line in lines if re.match(r"\w+Error: ", line)]
     return (ours or theirs or pythons or lines[-1:] or [""])[0].removeprefix("- ")

@@ -15,6 +15,7 @@ CELLS = {
     "processes/controller-killed": "(resumed) finished: 24 labels",
     "mpi/oracle-hangs": "exceeded its time limit of 2 s",
     "mpi/explorer-killed": "exited on signal 9",
+    "mpi/job-sigusr1": "stopped: stopped by SIGUSR1",
     "mpi/generator-always-raises": "failed: all explorers failed, the last one: RuntimeError",
     "mpi/disk-full": "There is no space left",
     "mpi+ulfm/trainer-killed": "was lost with MPI rank",
