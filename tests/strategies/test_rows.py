@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from querist.core.errors import ShapeError
+from querist.strategies import rows as rows_module
 from querist.strategies.errors import BadRows, NeedError
 from querist.strategies.needs import NEEDS
 from querist.strategies.rows import block_rows, rows_of, together
@@ -113,3 +114,17 @@ def test_kinds_of_data_are_read_side_by_side() -> None:
 
 def test_a_block_has_a_row_however_long() -> None:
     assert block_rows((5, 10**9)) == 1
+
+
+def test_a_copy_on_write_map_keeps_what_was_written(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(rows_module, "RESIDENT", 0)
+    np.save(tmp_path / "x.npy", NUMBERS)
+    for mode in ("r", "c"):
+        mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
+        expected = NUMBERS.copy()
+        if mode == "c":
+            mapped[5], expected[5] = 7.0, 7.0
+        rows = embeddings(mapped)
+        for _ in range(2):
+            np.testing.assert_array_equal(np.concatenate([b for _, b in rows.blocks(4)]), expected)
+            np.testing.assert_array_equal(rows.take([5, 2]), expected[[5, 2]])

@@ -92,6 +92,16 @@ def put(array: Array, indices: NDArray[np.int64], values: Array) -> None:
         array[indices] = values
 
 
+def add_rows(sums: Array, where: NDArray[np.int64], rows: Array) -> None:
+    """``sums[where[i]] += rows[i]`` in place, for every i; both float64."""
+    if tensors.is_tensor(sums):
+        sums.index_add_(0, tensors.index(where, sums), rows)
+        return
+    order = np.argsort(where, kind="stable")
+    borders = np.flatnonzero(np.diff(where[order], prepend=-1))
+    sums[where[order[borders]]] += np.add.reduceat(rows[order], borders, axis=0)
+
+
 def where_true(mask: Array) -> NDArray[np.int64]:
     """Indices of what is true in a vector, on the host."""
     return np.asarray(host(namespace(mask).where(mask)[0]), np.int64)

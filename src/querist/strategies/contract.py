@@ -126,8 +126,9 @@ class Strategy:
 
     @property
     def random(self) -> bool:
-        """Whether it draws at random."""
-        return "rng" in self._parameters
+        """Whether it must draw; a parameter ``rng`` with a default may."""
+        rng = self._parameters.get("rng")
+        return rng is not None and rng.default is rng.empty
 
     def __call__(
         self, budget: int, *, rng: np.random.Generator | int | None = None, **given: Any
@@ -227,7 +228,7 @@ class Strategy:
         rows = [data[name] for name in data if NEEDS[name].belongs is Belongs.POOL]
         same_length(rows)
         within(count, len(rows[0]))
-        drawing = {"rng": rng} if self.random else {}
+        drawing = {"rng": rng} if "rng" in self._parameters else {}
         return self.function(**data, **options, **drawing, budget=count), len(rows[0])
 
 

@@ -111,6 +111,12 @@ class Space:
                 total = part if total is None else total + part
         return norms, total
 
+    @property
+    def prepares(self) -> bool:
+        """Whether fast rows are others than the rows given."""
+        like = self.factors[0].take([0])
+        return self.shift is not None or self.make is not None or like.dtype != self.norms.dtype
+
     def blocks(self, size: int = ROWS) -> Iterator[tuple[int, Points]]:
         """All rows in order."""
         for start, raw in together(self.factors, size):
@@ -294,6 +300,29 @@ def central(space: Space) -> tuple[int, float]:
         if found.min() < nearest:
             best, nearest = int(some[found.argmin()]), float(found.min())
     return best, nearest**0.5
+
+
+def largest(space: Space) -> tuple[int, float]:
+    """The row of the largest norm as given, equals by index, and the norm."""
+    norms, slack = space.norms, 4.0 * space.rounding
+    if space.shift is not None:
+        parts = [np.zeros(0)]
+        parts += [_squares(points.raw) for _, points in space.blocks()]
+        norms, slack = np.concatenate(parts), 1e-12
+    rivals = where_true(norms >= float(norms.max()) * (1.0 - slack))
+    best, size = -1, -1.0
+    for start in range(0, len(rivals), ROWS):
+        some = rivals[start : start + ROWS]
+        sizes = _squares(space.points(some).raw)
+        if sizes.max() > size:
+            best, size = int(some[sizes.argmax()]), float(sizes.max())
+    return best, size**0.5
+
+
+def _squares(raw: Sequence[Array]) -> NDArray[np.float64]:
+    """``(k,)`` exact squared norms of raw rows."""
+    found = np.asarray(host(_norms([float64(part) for part in raw])), float)
+    return found
 
 
 def distances_to_earlier(space: Space, centres: Centres, labelled: int) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ the same numbers meet the same operations, so what is picked does not depend on 
 from __future__ import annotations
 
 import math
+import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -23,7 +24,10 @@ from querist.strategies.needs import Belongs, Holds, Need
 
 # Numbers in a block, a megabyte as float64: it stays in a core's cache.
 BLOCK = 1 << 17
-GATHER = 1 << 20
+# Bytes of a memory map that may be in memory; what reading one row brings there, and rows at once.
+RESIDENT = 1 << 27
+AROUND = 1 << 16
+MAPPED = 1 << 10
 
 
 def block_rows(shape: tuple[int, ...], numbers: int = BLOCK) -> int:
@@ -48,6 +52,11 @@ class Rows(ABC):
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """``(n, ...)``. Of chunks this may take a pass."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether blocks are views of an array in memory, and cost nothing to hold."""
+        return False
 
     @abstractmethod
     def _read(self, size: int | None) -> Iterator[tuple[int, Array]]:
@@ -112,6 +121,7 @@ class _Stored(Rows):
     def __init__(self, name: str, need: Need, array: Any) -> None:
         super().__init__(name, need)
         self._array = array
+        self._touched = 0
         self._whole = isinstance(array, np.ndarray) or tensors.is_tensor(array)
         self._need_ndim(self.shape)
 
@@ -119,17 +129,42 @@ class _Stored(Rows):
     def shape(self) -> tuple[int, ...]:
         return tuple(self._array.shape)
 
+    @property
+    def in_memory(self) -> bool:
+        return self._whole and not isinstance(self._array, np.memmap)
+
     def _read(self, size: int | None) -> Iterator[tuple[int, Array]]:
         step = size or block_rows(self.shape)
         for start in range(0, len(self), step):
             block = self._array[start : start + step]
             yield start, block if tensors.is_tensor(block) else np.asarray(block)
+            self._touch(block.nbytes)
+
+    def _touch(self, count: int) -> None:
+        """Let go of the pages of a memory map now and then; the file cache still has them."""
+        self._touched += count
+        if self._touched > RESIDENT and isinstance(self._array, np.memmap):
+            mapped, self._touched = getattr(self._array, "_mmap", None), 0
+            # A copy-on-write map would lose what was written to it.
+            if mapped is not None and self._array.mode != "c":
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def _gather(self, indices: NDArray[np.int64]) -> Array:
+        if isinstance(self._array, np.memmap):
+            return self._gather_mapped(indices)
         if self._whole:
             return rows_at(self._array, indices)
         unique, inverse = np.unique(indices, return_inverse=True)  # HDF5 wants them in order
         return np.asarray(self._array[unique])[inverse]
+
+    def _gather_mapped(self, indices: NDArray[np.int64]) -> Array:
+        """A few rows at a time, for each brings its neighbourhood into memory."""
+        found = np.empty((len(indices), *self.shape[1:]), self._array.dtype)
+        for start in range(0, len(indices), MAPPED):
+            some = indices[start : start + MAPPED]
+            found[start : start + MAPPED] = self._array[some]
+            self._touch(len(some) * AROUND)
+        return found
 
 
 class _Chunks(Rows):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.strategies.arrays import host, where_true
+from querist.strategies.arrays import host
 from querist.strategies.farthest import Bounds
 from querist.strategies.geometry import ROWS, Centres, Points, Space, distances_to_earlier
 
@@ -117,19 +117,3 @@ class Draws:
     def distances(self) -> NDArray[np.float64]:
         """``(b,)`` exact distance of each pick to the nearest before it; inf of a lone first."""
         return np.sqrt(distances_to_earlier(self.space, self.centres, self.labelled))
-
-
-def largest(space: Space) -> tuple[int, float]:
-    """The row of the largest norm, equals by index, and the norm."""
-    top = float(space.norms.max())
-    rivals = where_true(space.norms >= top * (1.0 - 4.0 * space.rounding))
-    best, size = -1, -1.0
-    for start in range(0, len(rivals), ROWS):
-        some = rivals[start : start + ROWS]
-        raw = space.points(some).raw
-        sizes = np.ones(len(some))
-        for part in raw:
-            sizes *= (host(part).astype(float) ** 2).sum(axis=1)
-        if sizes.max() > size:
-            best, size = int(some[sizes.argmax()]), float(sizes.max())
-    return best, size**0.5

@@ -28,13 +28,13 @@ from querist.strategies.contract import Selection, Strategy
 from querist.strategies.errors import BadRows, BudgetError, NeedError
 from querist.strategies.needs import NEEDS, Holds
 from querist.strategies.rows import Rows, rows_of
-from querist.testing.strategy_data import Size, changed, data_for, of_pool
+from querist.testing.strategy_data import LARGE_BUDGETS, Size, changed, data_for, of_pool
 from querist.testing.strategy_references import Reference, reference
 
 Check = Callable[[Strategy], None]
 BUDGET = 6
 SMALL = Size(items=6, labelled=3)
-DRAWS = 3000
+DRAWS = 1500
 # A pool on which a matrix of n x n, b x n or n x (C d) could not be overlooked.
 LARGE = Size(items=20_000, classes=20, members=4, features=64, labelled=20)
 LARGE_BUDGET = 400
@@ -82,7 +82,7 @@ def check_meets_its_definition(strategy: Strategy) -> None:
 def _exact(strategy: Strategy, found: Reference, optional: bool) -> None:
     for seed, items in enumerate([1, 2, 9, 30, 50]):
         data = data_for(strategy, seed, Size(items=items), optional)
-        for budget in {1, min(items, BUDGET), items // 2 + 1}:
+        for budget in {1, min(items, BUDGET), min(found.largest, items // 2 + 1)}:
             indices, scores = found.function(budget, **data)
             expected = Selection(np.array(indices), np.array(scores, float), "", items)
             _same(_pick(strategy, data, budget), expected)
@@ -108,6 +108,9 @@ def follows(seen: Counter[tuple[int, ...]], law: dict[tuple[int, ...], float]) -
     rare = total - sum(means)
     if rare > 5:
         counts, means = [*counts, total - sum(counts)], [*means, rare]
+    if len(counts) == 1:  # all but certain; how rare the rest is was checked by what can be
+        assert total - counts[0] <= rare + 6.0 * rare**0.5 + 5.0
+        return
     scale = sum(counts) / sum(means)
     assert chisquare(counts, [mean * scale for mean in means]).pvalue > 1e-5
 
@@ -292,7 +295,7 @@ def check_memory_is_bounded(strategy: Strategy) -> None:
     data = data_for(strategy, 10, LARGE)
     tracemalloc.start()
     try:
-        _pick(strategy, data, LARGE_BUDGET)
+        _pick(strategy, data, LARGE_BUDGETS.get(strategy.name, LARGE_BUDGET))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -45,6 +45,9 @@ def _clusters(rng: np.random.Generator, items: int, size: Size) -> Matrix:
     return centres[rng.integers(5, size=items)] + rng.normal(size=(items, size.features))
 
 
+# Budgets for the test of memory on a large pool, where the usual one would take long.
+LARGE_BUDGETS = {"batchbald": 3}
+
 # How to make each kind of data; the tests fail for a kind that is missing here.
 MAKERS: dict[str, Callable[[np.random.Generator, Size], Any]] = {
     "probabilities": lambda rng, size: _softmax(2 * rng.normal(size=(size.items, size.classes))),

@@ -6,9 +6,9 @@ import numpy as np
 
 from querist.strategies.arrays import Array, namespace
 from querist.strategies.contract import Picks, batchwise
-from querist.strategies.geometry import Space
+from querist.strategies.geometry import Space, largest
 from querist.strategies.rows import Rows
-from querist.strategies.squared import Draws, largest
+from querist.strategies.squared import Draws
 
 
 def residuals(probabilities: Array) -> Array:

@@ -28,26 +28,36 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A definition to compare with: ``kind`` is "exact", "law" or "condition"."""
+    """A definition to compare with.
+
+    Attributes:
+        kind: "exact", "law" or "condition".
+        function: As described above.
+        largest: Budget up to which it can be computed.
+    """
 
     kind: str
     function: Function
+    largest: int = 50
 
 
 _KNOWN: dict[str, Reference] = {}
 
 
-def _recorded(kind: str, name: str) -> Callable[[Function], Function]:
+def _recorded(kind: str, name: str, largest: int = 50) -> Callable[[Function], Function]:
     def record(function: Function) -> Function:
-        _KNOWN[name] = Reference(kind, function)
+        _KNOWN[name] = Reference(kind, function, largest)
         return function
 
     return record
 
 
-def exact(name: str) -> Callable[[Function], Function]:
-    """Record ``(budget, **data) -> (indices, scores)`` as the definition of a strategy."""
-    return _recorded("exact", name)
+def exact(name: str, largest: int = 50) -> Callable[[Function], Function]:
+    """Record ``(budget, **data) -> (indices, scores)`` as the definition of a strategy.
+
+    ``largest`` is the budget up to which it can be computed.
+    """
+    return _recorded("exact", name, largest)
 
 
 def law(name: str) -> Callable[[Function], Function]:

@@ -41,6 +41,30 @@ exact("bald")(
 )
 
 
+@exact("batchbald", largest=6)
+def batchbald(budget: int, member_probabilities: Matrix) -> Any:
+    """Greedy on the joint mutual information, with every configuration of the batch's labels."""
+    joint = np.ones((1, member_probabilities.shape[1]))  # configurations x members
+    picks: list[int] = []
+    scores: list[float] = []
+    for _ in range(budget):
+        gains = np.array([_gain(joint, item) for item in member_probabilities])
+        gains[picks] = -np.inf
+        best = int(gains.argmax())
+        picks.append(best)
+        scores.append(float(gains[best]))
+        item = member_probabilities[best]
+        joint = (joint[:, None, :] * item.T[None]).reshape(-1, len(item))
+    return picks, scores
+
+
+def _gain(joint: Matrix, item: Matrix) -> float:
+    """Entropy added to that of the configurations, less what noise adds."""
+    with_item = (joint[:, None, :] * item.T[None]).mean(axis=2)
+    added = entropy(with_item.ravel()) - entropy(joint.mean(axis=1))
+    return float(added - np.mean([entropy(one) for one in item]))
+
+
 @exact("epig")
 def epig(budget: int, member_probabilities: Matrix, target_member_probabilities: Matrix) -> Any:
     """Mutual information of the two labels as a divergence, averaged over targets."""

@@ -76,6 +76,81 @@ def k_means_pp(budget: int, embeddings: Matrix, labelled_embeddings: Matrix | No
     return d2_law(distances, budget, first, nearest)
 
 
+@law("robust-k-center")
+def robust_k_center(
+    budget: int, embeddings: Matrix, labelled_embeddings: Matrix | None = None
+) -> Any:
+    """One of the farthest, twice as many as one in a hundred; from the row nearest to the mean."""
+    found: dict[tuple[int, ...], float] = {}
+    wide = 2 * int(np.ceil(0.01 * len(embeddings)))
+
+    def extend(picks: tuple[int, ...], weight: float, seen: list[Any]) -> None:
+        if len(picks) == budget:
+            found[picks] = weight
+            return
+        distances = squared_distances(embeddings, np.array(seen)).min(axis=1)
+        distances[list(picks)] = -1.0
+        for row in np.argsort(-distances)[:wide]:
+            extend((*picks, int(row)), weight / wide, [*seen, embeddings[row]])
+
+    if labelled_embeddings is not None:
+        extend((), 1.0, list(labelled_embeddings))
+    else:
+        mean = embeddings.mean(axis=0)[None]
+        first = int(squared_distances(embeddings, mean)[:, 0].argmin())
+        extend((first,), 1.0, [embeddings[first]])
+    return found
+
+
+@law("k-means")
+def k_means(budget: int, embeddings: Matrix) -> Any:
+    """Lloyd's algorithm to its end from every possible seeding."""
+    distances = squared_distances(embeddings, embeddings)
+    first = np.full(len(embeddings), 1.0 / len(embeddings))
+    found: dict[tuple[int, ...], float] = {}
+    seedings = d2_law(distances, budget, first, np.full(len(embeddings), np.inf))
+    for seeds, weight in seedings.items():
+        picks = _lloyd(embeddings, embeddings[list(seeds)])
+        found[picks] = found.get(picks, 0.0) + weight
+    return found
+
+
+def _lloyd(embeddings: Matrix, means: Matrix) -> tuple[int, ...]:
+    labels = np.zeros(len(embeddings), int)
+    for _ in range(20):
+        labels = squared_distances(embeddings, means).argmin(axis=1)
+        means = np.array([embeddings[labels == c].mean(axis=0) for c in range(len(means))])
+    nearest = []
+    for c in range(len(means)):
+        members = np.flatnonzero(labels == c)
+        distances = squared_distances(embeddings[members], means[c][None])[:, 0]
+        close = members[distances <= distances.min() * (1 + 1e-9)]
+        nearest.append((-len(members), int(close[0])))
+    return tuple(row for _, row in sorted(nearest))
+
+
+@exact("lcmd")
+def lcmd(budget: int, embeddings: Matrix, labelled_embeddings: Matrix | None = None) -> Any:
+    """Clusters by the nearest centre, built anew at every step."""
+    centres = [] if labelled_embeddings is None else list(labelled_embeddings)
+    picks: list[int] = []
+    scores: list[float] = []
+    for _ in range(budget):
+        if not centres:
+            norms = (embeddings**2).sum(axis=1)
+            best, score = int(norms.argmax()), float(norms.max())
+        else:
+            distances = squared_distances(embeddings, np.array(centres))
+            labels, nearest = distances.argmin(axis=1), distances.min(axis=1)
+            sizes = [nearest[labels == c].sum() for c in range(len(centres))]
+            inside = np.where(labels == np.argmax(sizes), nearest, -1.0)
+            best, score = int(inside.argmax()), float(inside.max())
+        picks.append(best)
+        scores.append(score)
+        centres.append(embeddings[best])
+    return picks, scores
+
+
 @law("badge")
 def badge(budget: int, probabilities: Matrix, embeddings: Matrix) -> Any:
     """D^2 sampling of gradients that are written out, the largest first."""
