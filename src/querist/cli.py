@@ -16,7 +16,7 @@ from querist.core.errors import ConfigError, QueristError
 if TYPE_CHECKING:
     from querist.campaign.campaign import RunResult
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_USAGE, EXIT_OUT_OF_TIME, EXIT_INTERRUPTED = 1, 2, 75, 130
 RUN = click.argument("run", type=click.Path(path_type=Path))
 
 
@@ -74,10 +74,20 @@ ENGINE = click.option(
     type=click.Choice(["processes", "mpi", "inline"]),
     help="Instead of the configured one. mpi: under mpiexec.",
 )
+
+
+def _left(walltime: float | None) -> float | None:
+    """Of the seconds that the job had when this process began; with many ranks that is a while."""
+    from querist.engines.machine import process_age
+
+    return None if walltime is None else max(1e-3, walltime - process_age())
+
+
 WALLTIME = click.option(
     "--walltime",
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds until this job is ended from outside; the run ends in order before.",
+    callback=lambda _context, _parameter, value: _left(value),
 )
 
 
@@ -195,7 +205,7 @@ def _end(result: RunResult) -> None:
         _exit(EXIT_FAILED)
     if result.status == "stopped":
         click.echo(f"continue with: querist resume {result.folder}", err=True)
-        _exit(EXIT_INTERRUPTED)
+        _exit(EXIT_OUT_OF_TIME if result.out_of_time else EXIT_INTERRUPTED)
 
 
 @main.command()

@@ -27,6 +27,7 @@ def test_the_limit_counts_from_the_beginning_and_interrupts_once() -> None:
     with ending.watched(lambda message: (told.append(message), rung.set())):
         assert rung.wait(5.0)
     assert told == ["stopped before the walltime of 0.2 s"]
+    assert ending.out_of_time
 
 
 def test_a_run_that_ends_before_is_not_interrupted() -> None:
@@ -41,10 +42,12 @@ def test_a_run_that_ends_before_is_not_interrupted() -> None:
 def test_the_scheduler_s_signals_are_taken_and_given_back(number: signal.Signals) -> None:
     told: list[str] = []
     before = signal.getsignal(number)
-    with Ending().watched(told.append):
+    ending = Ending()
+    with ending.watched(told.append):
         os.kill(os.getpid(), number)
         time.sleep(0.01)
     assert told == [f"stopped by {number.name}"]
+    assert ending.out_of_time == (number == signal.SIGUSR1)
     assert signal.getsignal(number) == before
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,11 @@ def test_cores_are_those_of_affinity_and_quota(monkeypatch, quota, cores) -> Non
 def test_thread_variables() -> None:
     variables = machine.thread_environment(3)
     assert variables["OMP_NUM_THREADS"] == variables["OPENBLAS_NUM_THREADS"] == "3"
+
+
+def test_a_process_knows_its_age() -> None:
+    code = "import time; time.sleep(0.3); from querist.engines.machine import process_age as age; "
+    code += "print(age())"
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0.28 <= float(done.stdout) <= time.monotonic() - begun + 0.02

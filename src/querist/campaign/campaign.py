@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,13 @@ class RunResult:
         folder: Where all of it lies.
         status: "finished", "stopped" or "failed".
         reason: Why it ended, a sentence.
+        out_of_time: Whether it was stopped by its walltime or by SIGUSR1, and is to be resumed.
     """
 
     folder: Path
     status: str
     reason: str
+    out_of_time: bool = False
 
     def dataset(self) -> Dataset:
         """All labels, hold-out included."""
@@ -243,7 +245,8 @@ class Campaign:
         finally:
             engine.close(grace=1.0)
             shown.close()
-        return self._conclude(folder, outcome)
+        late = manner.ending.out_of_time and outcome.status == "stopped"
+        return replace(self._conclude(folder, outcome), out_of_time=late)
 
     def _conclude(self, folder: RunFolder, outcome: Outcome) -> RunResult:
         reason = outcome.reason

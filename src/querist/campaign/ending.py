@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,20 +34,36 @@ class Ending:
     handle_signals: bool = True
     walltime: float | None = None
     _begun: float = field(default_factory=time.monotonic)
+    _said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.walltime is not None and not self.walltime > 0:
             raise RunError(f"the walltime should be positive seconds, got {self.walltime!r}.")
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it was the walltime or SIGUSR1, the scheduler's warning, that ended the run."""
+        late = (self._message, f"stopped by {signal.SIGUSR1.name}")
+        return bool(self._said) and self._said[0] in late
+
     @contextmanager
     def watched(self, interrupt: Interrupt) -> Iterator[None]:
         """Call ``interrupt`` with the reason when it is time."""
-        with self._clock(interrupt):
+
+        def noted(message: str) -> None:
+            self._said.append(message)
+            interrupt(message)
+
+        with self._clock(noted):
             if not self.handle_signals:
                 yield
                 return
-            with signals(interrupt):
+            with signals(noted):
                 yield
+
+    @property
+    def _message(self) -> str:
+        return f"stopped before the walltime of {self.walltime or 0:.4g} s"
 
     @contextmanager
     def _clock(self, interrupt: Interrupt) -> Iterator[None]:
@@ -54,8 +71,7 @@ class Ending:
             yield
             return
         left = self._begun + self.walltime - margin(self.walltime) - time.monotonic()
-        message = f"stopped before the walltime of {self.walltime:g} s"
-        timer = threading.Timer(max(0.0, left), interrupt, [message])
+        timer = threading.Timer(max(0.0, left), interrupt, [self._message])
         timer.daemon = True
         timer.start()
         try:

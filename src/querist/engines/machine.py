@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +75,13 @@ def _words(path: Path) -> list[str]:
 def thread_environment(threads: int) -> dict[str, str]:
     """Variables that hold numerical libraries to this many threads, read when they are loaded."""
     return {f"{library}_NUM_THREADS": str(threads) for library in _THREADED}
+
+
+def process_age() -> float:
+    """Seconds since this process was started; 0 where the system does not tell."""
+    try:
+        stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    begun = int(stat.rpartition(")")[2].split()[19])
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - begun / os.sysconf("SC_CLK_TCK"))

@@ -20,6 +20,7 @@ import numpy as np
 from querist.core.errors import ConfigError, RunError
 from querist.core.events import TaskFailed, TaskFinished, WorkerLost
 from querist.core.tasks import Factory, PoolSpec, Task
+from querist.engines.machine import process_age
 from querist.engines.mpi import Mpi, attend
 from querist.engines.mpi_wire import Channel
 from querist.engines.mpi_worker import Patience
@@ -53,7 +54,7 @@ def bench(seconds: float = 0.2, folder: Path | None = None) -> dict[str, Any]:
         RunError: If there is only one rank.
         ConfigError: If the folder cannot be written.
     """
-    age = _age()
+    age = process_age()
     joined = world()
     ages = joined.comm.gather(age)
     if joined.rank:
@@ -245,15 +246,6 @@ def _engine(joined: World, seconds: float) -> dict[str, Any]:
         "tasks_per_second": counted / elapsed,
         "cpu_seconds_per_task": spent / max(1, counted),
     }
-
-
-def _age() -> float:
-    """Seconds since this process was started."""
-    if not Path("/proc/self/stat").exists():
-        return 0.0
-    begun = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return max(0.0, now - begun / os.sysconf("SC_CLK_TCK"))
 
 
 def synced(folder: Path, seconds: float) -> dict[str, Any]:
