@@ -81,3 +81,10 @@ def test_only_a_temporary_scratch_folder_is_removed(tmp_path: Path) -> None:
     for site in (kept, temporary):
         site.clear()
     assert [folder.exists() for folder in folders] == [True, False]
+
+
+def test_scratch_may_be_a_text_and_relative_to_the_working_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    context = Site(None, "local", 0).context(pool(), 1)
+    assert context.scratch == tmp_path / "local" / "work-1"
+    assert context.scratch.is_dir()

@@ -44,11 +44,11 @@ class Site:
         seed: Of the workers' streams of randomness.
     """
 
-    def __init__(self, run: Path | None, scratch: Path | None, seed: int) -> None:
+    def __init__(self, run: Path | None, scratch: Path | str | None, seed: int) -> None:
         self.run = run
         self.seed = seed
         self.temporary = scratch is None
-        self._scratch = scratch
+        self._scratch = None if scratch is None else Path(scratch).absolute()
 
     @property
     def scratch(self) -> Path:
