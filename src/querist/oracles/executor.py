@@ -16,6 +16,7 @@ from concurrent.futures import (
     Future,
     wait,
 )
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,15 @@ from querist.core.tasks import ONE_CORE, Factory, Resources
 from querist.oracles.checks import CANCELLED, callable_of, failure_of
 
 POLL_SECONDS = 0.05
+EXECUTORS = {
+    "dask": "querist.oracles.dask:DaskPool",
+    "mpi": "mpi4py.futures:MPIPoolExecutor",
+    "parsl": "querist.oracles.parsl:ParslPool",
+    "processes": "concurrent.futures:ProcessPoolExecutor",
+    "threads": "concurrent.futures:ThreadPoolExecutor",
+}
+# What Dask and Parsl raise for a worker that died; neither needs to be installed here.
+_LOST = ("KilledWorker", "WorkerLost", "ManagerLost", "FutureCancelledError", "CommClosedError")
 
 
 @dataclass(eq=False)
@@ -42,7 +52,8 @@ class ExecutorOracle:
 
     Attributes:
         oracle: The oracle, or "package.module:attribute" with ``options``.
-        executor: An executor, or what makes one: a callable or "package.module:attribute".
+        executor: An executor, or what makes one: a name of :data:`EXECUTORS`, a callable or
+            "package.module:attribute".
         options: Keyword arguments of the oracle's factory.
         executor_options: Keyword arguments of the executor's factory.
         timeout: Seconds from submission after which an answer is given up, the time in the
@@ -60,6 +71,8 @@ class ExecutorOracle:
     _running: Executor | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.executor, str) and self.executor not in EXECUTORS:
+            callable_of(self.executor, f"an executor ({', '.join(EXECUTORS)}, or what makes one)")
         factory = Factory.of(self.oracle, **self.options)
         self._inner = factory.create()
         if not hasattr(self._inner, "answer"):
@@ -116,7 +129,8 @@ class ExecutorOracle:
         if isinstance(self.executor, Executor):
             return self.executor
         if self._running is None:
-            make = callable_of(self.executor, "the executor of an oracle")
+            named = EXECUTORS.get(self.executor) if isinstance(self.executor, str) else None
+            make = callable_of(named or self.executor, "the executor of an oracle")
             self._running = make(**self.executor_options)
         return self._running
 
@@ -130,6 +144,8 @@ class ExecutorOracle:
                 return CANCELLED
             if time.monotonic() > deadline:
                 break
+            if left and _is_dead(self._running or self.executor):
+                return _lost(RuntimeError("its manager thread ended"))
         return Failure(
             Reason.TIMEOUT, f"the executor gave no answer within {self.timeout} s of submission."
         )
@@ -137,7 +153,8 @@ class ExecutorOracle:
     def _collect(self, future: Future[Outcome] | Failure, why: Failure) -> Outcome:
         if isinstance(future, Failure):
             return future
-        if future.cancel() or not future.done():
+        if not future.done():
+            _give_up(future)
             return why
         # An isolation boundary: what the remote side raised, or the executor itself.
         try:
@@ -145,7 +162,8 @@ class ExecutorOracle:
         except (BrokenExecutor, CancelledError) as error:
             return _lost(error)
         except Exception as error:  # noqa: BLE001
-            return failure_of(error)
+            lost = any(kind.__name__ in _LOST for kind in type(error).__mro__)
+            return _lost(error) if lost else failure_of(error)
 
     def _abandon(self) -> None:
         """Leave an executor that broke or whose call hangs; its processes are ended."""
@@ -155,9 +173,25 @@ class ExecutorOracle:
         # Before Python 3.14 there is no public way to end a hanging ProcessPoolExecutor, and it
         # would hold up the interpreter's end.
         processes = list((getattr(executor, "_processes", None) or {}).values())
-        executor.shutdown(wait=False, cancel_futures=True)
+        with suppress(Exception):  # isolation boundary: it is broken, in whatever way
+            executor.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.kill()
+
+
+def _is_dead(executor: Any) -> bool:
+    """Whether an executor's manager thread has ended, so that its futures never will.
+
+    So it is with mpi4py's after a failed spawn; there is no public way to see it.
+    """
+    thread = getattr(getattr(executor, "_pool", None), "thread", None)
+    return isinstance(thread, threading.Thread) and not thread.is_alive()
+
+
+def _give_up(future: Future[Outcome]) -> None:
+    """Cancel a call, where the executor can (Parsl cannot)."""
+    with suppress(NotImplementedError):
+        future.cancel()
 
 
 def _broken(outcomes: Sequence[Outcome]) -> bool:
