@@ -195,7 +195,7 @@ class Traversal:
     def _refill(self) -> None:
         """Choose the hot set anew, after updating whatever could hold the farthest row."""
         bounds = self.bounds
-        if self._points is not None and self._since < self._hot_size // 16:
+        if self._points is not None and self._since < self._hot_size // 4:
             self._hot_size = min(2 * self._hot_size, HOTTEST, HOT_NUMBERS // self.space.width + 1)
         self._write_back()
         self._since = 0
