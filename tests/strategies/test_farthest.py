@@ -45,6 +45,14 @@ def test_picks_are_those_of_the_plain_method(data, labelled: int) -> None:
     np.testing.assert_allclose(found.scores, scores, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int8"])
+def test_numbers_of_any_type_are_taken_for_what_they_are(dtype: str) -> None:
+    rows = (3 * np.random.default_rng(0).normal(size=(400, 5))).astype(dtype)
+    found, plain = k_center(60, embeddings=rows), k_center(60, embeddings=rows.astype(float))
+    np.testing.assert_array_equal(found.indices, plain.indices)
+    np.testing.assert_array_equal(found.scores, plain.scores)
+
+
 def space(rows) -> Space:
     return Space([rows_of("embeddings", NEEDS["embeddings"], rows)])
 
@@ -65,13 +73,13 @@ def test_most_rows_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_hot_set_grows_where_it_is_spent_quickly() -> None:
-    rows = np.random.default_rng(0).random((4000, 30))
+    rows = np.random.default_rng(0).random((1000, 30))
     pool = space(rows)
-    traversal = Traversal(pool, None, 200)
+    traversal = Traversal(pool, None, 80)
     traversal._hot_size = 64
     traversal.run(central(pool)[0])
     assert traversal._hot_size > 64
-    assert traversal.picks == reference("k-center").function(200, embeddings=rows)[0]
+    assert traversal.picks == reference("k-center").function(80, embeddings=rows)[0]
 
 
 def test_all_rows_alike_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,21 +48,25 @@ def show(strategies: Sequence[Strategy], full: bool = False) -> None:
 
 def _table(strategies: Sequence[Strategy]) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("strategy", "family", "needs", "when to use it"):
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
+    for column in ("strategy", "needs", "when to use it, cost, paper"):
         table.add_column(column, overflow="fold", no_wrap=column == "strategy")
     for one in strategies:
-        table.add_row(one.name, one.family, ", ".join(one.needs), one.use)
+        about = Text(f"{one.use}\n").append(f"{one.cost}\n{one.paper}", style="dim")
+        name = Text(f"{one.name}\n").append(one.family, style="dim")
+        table.add_row(name, "\n".join(one.needs), about)
     return table
 
 
 def _card(strategy: Strategy) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     card = Table(box=None, show_header=False, pad_edge=False)
     for name, value in as_record(strategy).items():
         text = value if isinstance(value, str) else json.dumps(value)
-        card.add_row(name, text)
+        card.add_row(name, Text(text))
     card.add_row("what", " ".join((strategy.function.__doc__ or "").split()))
     return card

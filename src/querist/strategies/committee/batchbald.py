@@ -27,7 +27,7 @@ TINY = 1e-37
 
 
 @batchwise(
-    paper="Kirsch, van Amersfoort & Gal 2019 (arXiv 1906.08158), eq. 8 to 12, algorithm 1; lazy "
+    paper="Kirsch, van Amersfoort & Gal 2019 (arXiv 1906.08158), section 3 and algorithm 1; lazy "
     "greedy: Minoux 1978",
     cost="O(n T C) time, then O(samples T C) for each of the few candidates looked at by pick; "
     "O(n + samples T) memory",

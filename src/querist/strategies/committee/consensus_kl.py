@@ -8,7 +8,7 @@ from querist.strategies.probability import consensus
 
 
 @pointwise(
-    paper="McCallum & Nigam 1998, eq. 2 (KL divergence to the mean)",
+    paper="McCallum & Nigam 1998, KL divergence to the mean; Settles 2009 (TR 1648), section 3.2",
     cost="O(n T C) time, O(b) memory",
     use="Query by committee with soft votes. Of members of equal weight it is the number that BALD "
     "computes.",

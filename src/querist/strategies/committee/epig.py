@@ -11,7 +11,7 @@ HELD = 1 << 18
 
 
 @pointwise(
-    paper="Bickford Smith et al. 2023 (arXiv 2304.08151), eq. 5 and its estimator for classes",
+    paper="Bickford Smith et al. 2023 (arXiv 2304.08151), section 4",
     cost="O(n m T C^2) time, O(b) memory; m targets",
     use="The items to be predicted in the end differ from the pool: long tails, shifted pools.",
 )

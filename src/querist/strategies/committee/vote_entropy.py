@@ -8,7 +8,7 @@ from querist.strategies.probability import entropy_of, votes
 
 
 @pointwise(
-    paper="Dagan & Engelson 1995, eq. 1 (not divided by its maximum); Settles 2009, section 3.2",
+    paper="Dagan & Engelson 1995 (not divided by its maximum); Settles 2009 (TR 1648), section 3.2",
     cost="O(n T C) time, O(b) memory",
     use="Query by committee with hard votes; few members give few different scores.",
 )

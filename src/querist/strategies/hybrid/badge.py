@@ -21,7 +21,7 @@ def residuals(probabilities: Array) -> Array:
 
 
 @batchwise(
-    paper="Ash et al. 2020 (arXiv 1906.03671), algorithm 1 and eq. 1; factored distances as in "
+    paper="Ash et al. 2020 (arXiv 1906.03671), algorithm 1; factored distances as in "
     "Zhang et al. 2023 (arXiv 2306.09910), appendix D",
     cost="O(n (C + d)) time for each refresh of bounds, at worst O(n b (C + d)); O(n + b (C + d)) "
     "memory",

@@ -17,7 +17,7 @@ HELD = 1 << 24
 
 
 @batchwise(
-    paper="Holzmüller, Zaverkin, Kästner & Steinwart 2023 (arXiv 2203.09410), section 4.2.7; as "
+    paper="Holzmüller, Zaverkin, Kästner & Steinwart 2023 (arXiv 2203.09410), section 4; as "
     "their program bmdal_reg computes it",
     cost="O(n (b + m) d) time, m labelled; O(n + b d) memory, and n d float32 where features must "
     "be centred or converted, up to 64 MB",
