@@ -206,6 +206,60 @@ def test_a_campaign_of_mpi_simulations(mpi_campaign: Path, engine: str) -> None:
     assert "0 failures" in failed.stdout, failed.stdout
 
 
+SRUN = """#!/bin/sh
+echo "$QUERIST_PART $*" >> srun.log
+while [ "$1" != "{python}" ]; do shift; done
+exec "$@"
+"""
+BATCH = """
+for i in 1 2; do
+    QUERIST_PART=$i/2 querist run campaign.yaml --folder runs/$i --progress none --walltime 60 &
+    jobs="$jobs $!"
+done
+trap 'kill -USR1 $jobs' USR1
+wait $jobs
+"""
+
+
+def test_campaigns_share_a_slurm_job_by_parts(tmp_path: Path) -> None:
+    """The recipe of the documentation, with the variables that SLURM sets, and a recording srun."""
+    script = "import json, sys; json.dump({'y': float(sys.argv[1])}, open('output.json', 'w'))"
+    oracle = {
+        "use": "parallel",
+        "options": {"command": [sys.executable, "-c", script, "$x"]},
+        "workers": 2,
+        "resources": {"ranks": 2, "cores": 2, "memory_mb": 100, "wall_seconds": 60},
+    }
+    made = settings(oracle, trainers=0)
+    text = yaml.safe_dump(made.model_dump(mode="json", exclude_unset=True))
+    (tmp_path / "campaign.yaml").write_text(text)
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    boot = f"#!{sys.executable}\nfrom querist.cli import main\nmain()\n"
+    home = SRUN.replace("srun.log", str(tmp_path / "srun.log"))
+    for name, text in (("srun", home.format(python=sys.executable)), ("querist", boot)):
+        (bin / name).write_text(text)
+        (bin / name).chmod(0o755)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_JOB_CPUS_PER_NODE": "8(x2)"}
+    job |= {"PATH": f"{bin}:{os.environ['PATH']}", "PYTHONPATH": str(SRC)}
+    done = subprocess.run(
+        ["bash", "-c", BATCH],
+        cwd=tmp_path,
+        env={**os.environ, **job},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for part in (1, 2):
+        assert len(LabelReader(tmp_path / "runs" / str(part) / "journal").all()) >= 4
+    told = (tmp_path / "srun.log").read_text().splitlines()
+    assert {line.partition(" ")[0] for line in told} == {"1/2", "2/2"}
+    exact = "--exact -N 1 -n 2 -c 2 --kill-on-bad-exit=1 --mem=100 --time=1 "
+    assert all(exact in line for line in told)
+
+
 def test_what_is_kept_of_a_run_has_the_resources(tmp_path: Path) -> None:
     found = settings({**PARALLEL, "resources": {"ranks": 2}})
     kept = json.loads(json.dumps(found.model_dump(mode="json")))

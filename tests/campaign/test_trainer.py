@@ -8,7 +8,7 @@ from campaign_roles import Mean
 from journals import Scribe, sample
 
 from querist.campaign.handlers.parts import load_state
-from querist.campaign.handlers.trainer import Trainer, judge, true_error
+from querist.campaign.handlers.trainer import Trainer, judge, true_error, without_files
 from querist.control.gate import BandGate
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
@@ -187,3 +187,14 @@ def test_the_error_of_forces_is_the_largest_over_atoms() -> None:
 def test_an_output_without_labels_has_no_error() -> None:
     truth = Dataset(Batch.stack(x=np.zeros(2)), Batch.stack(z=np.zeros(2)))
     assert np.isnan(true_error(prediction(y=np.zeros(2)), truth, "y")).all()
+
+
+def test_where_files_lie_is_not_learned() -> None:
+    inputs = Batch.stack(x=np.arange(2.0))
+    files = np.array(["file:///a", "file:///b"])
+    outputs = Batch.stack(y=np.arange(2.0), wave=files, kind=np.array(["a", "file:///b"]))
+    learned = without_files(Dataset(inputs, outputs))
+    assert sorted(learned.outputs.columns) == ["kind", "y"]
+    assert len(learned) == 2
+    plain = Dataset(inputs, Batch.stack(y=np.arange(2.0)))
+    assert without_files(plain) is plain

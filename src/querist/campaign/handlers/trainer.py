@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from querist.campaign.handlers.parts import (
 from querist.campaign.labels import LabelReader
 from querist.control.gate import BandGate
 from querist.core.answers import Dataset, Purpose
-from querist.core.batch import Batch
+from querist.core.batch import Array, Batch
 from querist.core.errors import RunError
 from querist.core.prediction import Prediction, Verdict, largest
 from querist.core.roles import FitRequest, Limits, TaskContext, WorkerContext
@@ -63,7 +64,7 @@ class Trainer:
             members=payload["members"],
             should_stop=context.should_stop,
         )
-        seen = dataset.only(Purpose.TRAIN, Purpose.CALIBRATION)  # never the hold-out
+        seen = without_files(dataset.only(Purpose.TRAIN, Purpose.CALIBRATION))  # never the hold-out
         fitted = self._fitted.fit(seen, request)
         if context.should_stop():
             # What it returned may be half trained: the weights before it are better.
@@ -98,6 +99,20 @@ class Trainer:
             "samples": [sample.id for sample in samples],
             "scores": scores.tolist(),
         }
+
+
+def without_files(dataset: Dataset) -> Dataset:
+    """The dataset without outputs that are URIs of files: where something lies is not learned."""
+    columns = dataset.outputs.columns
+    kept = {name: column for name, column in columns.items() if not _names_files(column.data)}
+    if len(kept) == len(columns):
+        return dataset
+    outputs = Batch(kept, dataset.outputs.keys, dataset.outputs.uris)
+    return replace(dataset, outputs=outputs)
+
+
+def _names_files(texts: Array) -> bool:
+    return texts.dtype.kind == "U" and all(str(text).startswith("file://") for text in texts.flat)
 
 
 def judge(prediction: Prediction, truth: Dataset, output: str) -> dict[str, Any]:
