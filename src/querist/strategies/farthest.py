@@ -73,12 +73,17 @@ class Bounds:
 
     def top(self, count: int) -> Indices:
         """Rows with the highest bounds, in order of index."""
-        if count >= self.space.count:
-            return np.arange(self.space.count)
-        xp = namespace(self.upper)
-        if xp is np:
-            return np.sort(np.argpartition(-self.upper, count - 1)[:count])
-        return np.sort(host(xp.topk(self.upper, count, sorted=False).indices))
+        return highest(self.upper, count)
+
+
+def highest(values: Array, count: int) -> Indices:
+    """Positions of the highest values, in order of position."""
+    if count >= len(values):
+        return np.arange(len(values))
+    xp = namespace(values)
+    if xp is np:
+        return np.sort(np.argpartition(-values, count - 1)[:count])
+    return np.sort(host(xp.topk(values, count, sorted=False).indices))
 
 
 class Ties:

@@ -307,22 +307,21 @@ def largest(space: Space) -> tuple[int, float]:
     norms, slack = space.norms, 4.0 * space.rounding
     if space.shift is not None:
         parts = [np.zeros(0)]
-        parts += [_squares(points.raw) for _, points in space.blocks()]
+        parts += [squared_norms(points) for _, points in space.blocks()]
         norms, slack = np.concatenate(parts), 1e-12
     rivals = where_true(norms >= float(norms.max()) * (1.0 - slack))
     best, size = -1, -1.0
     for start in range(0, len(rivals), ROWS):
         some = rivals[start : start + ROWS]
-        sizes = _squares(space.points(some).raw)
+        sizes = squared_norms(space.points(some))
         if sizes.max() > size:
             best, size = int(some[sizes.argmax()]), float(sizes.max())
     return best, size**0.5
 
 
-def _squares(raw: Sequence[Array]) -> NDArray[np.float64]:
-    """``(k,)`` exact squared norms of raw rows."""
-    found = np.asarray(host(_norms([float64(part) for part in raw])), float)
-    return found
+def squared_norms(points: Points) -> NDArray[np.float64]:
+    """``(k,)`` squared norms of rows as given, in float64."""
+    return np.asarray(host(_norms([float64(part) for part in points.raw])), float)
 
 
 def distances_to_earlier(space: Space, centres: Centres, labelled: int) -> NDArray[np.float64]:

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from querist.strategies.arrays import Array, host, namespace
 from querist.strategies.contract import Picks, batchwise
-from querist.strategies.geometry import CENTRES, Centres, Points, Space, labelled_points, largest
+from querist.strategies.geometry import (
+    CENTRES,
+    ROWS,
+    Centres,
+    Points,
+    Space,
+    labelled_points,
+    largest,
+    squared_norms,
+)
 from querist.strategies.rows import Rows
 
 # Numbers of prepared features that may be held to spare preparing them anew for each pick.
@@ -36,10 +45,9 @@ def lcmd(embeddings: Rows, labelled_embeddings: Rows | None = None, *, budget: i
     picks: list[int] = []
     scores: list[float] = []
     for _ in range(budget):
-        row, score = clusters.next(picks)
+        row = clusters.next(picks)
+        scores.append(clusters.add(row))
         picks.append(row)
-        scores.append(score)
-        clusters.add(row)
     return np.array(picks), np.array(scores)
 
 
@@ -55,11 +63,10 @@ class _Clusters:
         for start in range(0, self.centres.count, CENTRES):
             self._update(start, min(self.centres.count, start + CENTRES))
 
-    def next(self, picks: list[int]) -> tuple[int, float]:
+    def next(self, picks: list[int]) -> int:
         """The farthest member of the largest cluster, equals by index."""
         if not self.centres.count:
-            row, norm = largest(self.space)
-            return row, norm**2
+            return largest(self.space)[0]
         sizes = np.bincount(self.nearest, weights=self.distances, minlength=self.centres.count)
         members = np.flatnonzero(self.nearest == sizes.argmax())
         row = int(members[self.distances[members].argmax()])
@@ -67,14 +74,26 @@ class _Clusters:
             free = np.ones(self.space.count, bool)
             free[picks] = False
             row = int(np.flatnonzero(free)[0])
-        centre = self.centres.raw_at(self.nearest[row : row + 1])
-        return row, float(self.space.apart(self.space.points(np.array([row])).raw, centre)[0])
+        return row
 
-    def add(self, row: int) -> None:
-        """Make a row of the pool a centre."""
-        self.centres.add(self.space.points(np.array([row])))
+    def add(self, row: int) -> float:
+        """Make a row of the pool a centre; returns its squared distance from the one before."""
+        point = self._point(row)
+        if self.centres.count:
+            centre = self.centres.raw_at(self.nearest[row : row + 1])
+            score = float(self.space.apart(point.raw, centre)[0])
+        else:
+            score = float(squared_norms(point)[0])
+        self.centres.add(point)
         self._update(self.centres.count - 1, self.centres.count)
         self.distances[row] = 0.0
+        return score
+
+    def _point(self, row: int) -> Points:
+        if self._held is None:
+            return self.space.points(np.array([row]))
+        start, points = self._held[row // ROWS]
+        return points.at(slice(row - start, row - start + 1))
 
     def _update(self, first: int, last: int) -> None:
         for start, points in self._blocks():
