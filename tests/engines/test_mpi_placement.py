@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,41 @@ import pytest
 from querist.core.errors import RunError
 from querist.core.tasks import PoolSpec, Resources
 from querist.engines.mpi import RankStaff
-from querist.engines.mpi_world import Rank
+from querist.engines.mpi_world import Presence, Rank, located
 from querist.engines.opening import Site
 from querist.engines.pools import Pool
 from querist.testing.fakes import pool
+
+
+def there(kernel: str, cores: tuple[int, ...], quota: float | None = None) -> Presence:
+    return Presence(f"host-{kernel}", kernel, 7, sum(1 << c for c in cores), quota, ("0",))
+
+
+def test_ranks_of_a_kernel_are_a_node_and_share_its_cores() -> None:
+    everybody = [
+        there("a", (0, 1, 2, 3)),
+        there("b", tuple(range(64))),
+        there("a", (0, 1, 2, 3)),
+        there("c", (0, 1)),  # the launcher has bound these two to two cores each
+        there("c", (2, 3)),
+        there("d", tuple(range(64)), quota=2.5),
+        there("d", tuple(range(64)), quota=2.5),
+        there("d", tuple(range(64)), quota=2.5),
+    ]
+    found = located(everybody)
+    assert [rank.number for rank in found] == [*range(8)]
+    assert [rank.node for rank in found] == [0, 1, 0, 2, 2, 3, 3, 3]
+    assert [rank.cores for rank in found] == [4, 64, 4, 4, 4, 2, 2, 2]
+    assert [rank.threads for rank in found] == [2, 64, 2, 2, 2, 1, 1, 1]
+    assert {rank.host for rank in found} == {"host-a", "host-b", "host-c", "host-d"}
+
+
+def test_a_process_knows_its_own_presence() -> None:
+    own = Presence.own()
+    assert own.pid == os.getpid()
+    assert own.kernel
+    assert own.cores > 0
+    assert Presence.own() == own
 
 
 def staff(*nodes: tuple[int, tuple[str, ...]]) -> RankStaff:

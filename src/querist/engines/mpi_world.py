@@ -8,9 +8,11 @@ import platform
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from querist.core.errors import MissingExtra, RunError, require
 from querist.engines.gpus import gpu_names
@@ -23,6 +25,7 @@ from querist.engines.wire import Frame, Kind, Stamp
 _FAREWELL = 5.0  # seconds that ranks have to leave before the job is aborted
 _FINALISE = 20  # seconds
 _PINGS, _PING_TAG = 7, 73
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,69 @@ class Rank:
     gpus: tuple[str, ...]
     clock: float = 0.0
     cores: int = 1
+
+
+class Presence(NamedTuple):
+    """What a rank tells all others of itself.
+
+    Attributes:
+        host: Its node's name.
+        kernel: Which start of which system it runs on: processes of one share cores and clock.
+        pid: Its process.
+        cores: That it may use, as the bits of a number.
+        quota: Cores that control groups grant it.
+        gpus: That it may use.
+    """
+
+    host: str
+    kernel: str
+    pid: int
+    cores: int
+    quota: float | None
+    gpus: tuple[str, ...]
+
+    @classmethod
+    def own(cls) -> Presence:
+        """Of this process."""
+        host = platform.node()
+        try:
+            kernel = _BOOT.read_text(encoding="ascii")
+        except OSError:
+            kernel = host
+        cores = sum(1 << core for core in _cores())
+        return cls(host, kernel, os.getpid(), cores, cgroup_quota(), gpu_names())
+
+
+def located(everybody: Sequence[Presence]) -> list[Rank]:
+    """Ranks with their nodes, in the order in which these appear, and each one's share of cores."""
+    numbers: dict[str, int] = {}
+    for rank in everybody:
+        numbers.setdefault(rank.kernel, len(numbers))
+    together: dict[str, list[Presence]] = {kernel: [] for kernel in numbers}
+    for rank in everybody:
+        together[rank.kernel].append(rank)
+    cores = {kernel: _usable(ranks) for kernel, ranks in together.items()}
+    return [
+        Rank(
+            number,
+            rank.host,
+            rank.pid,
+            numbers[rank.kernel],
+            max(1, cores[rank.kernel] // len(together[rank.kernel])),
+            rank.gpus,
+            cores=cores[rank.kernel],
+        )
+        for number, rank in enumerate(everybody)
+    ]
+
+
+def _usable(ranks: Sequence[Presence]) -> int:
+    """Cores that the ranks of a node may use together; control groups hold all of them at once."""
+    cores = 0
+    for rank in ranks:
+        cores |= rank.cores
+    quotas = [int(rank.quota) for rank in ranks if rank.quota is not None]
+    return max(1, min([cores.bit_count(), *quotas]))
 
 
 class World:
@@ -133,28 +199,15 @@ class World:
 
     def _meet(self) -> None:
         """Tell each other who is where; share out the cores of each node."""
-        mpi, comm = self.mpi, self.comm
-        node = comm.Split_type(mpi.COMM_TYPE_SHARED)
-        cores = node.allgather(_cores())
-        host = platform.node()
-        leader = node.bcast(self.rank)
-        available, quota = len(set().union(*cores)), cgroup_quota()
-        if quota is not None:
-            available = max(1, min(available, int(quota)))
-        own = max(1, available // node.size)
-        self.yields = 0 if node.size > available else 60
-        about = (self.rank, host, os.getpid(), leader, own, gpu_names(), available)
-        everybody = comm.allgather(about)
-        node.Free()
-        nodes = {leader: index for index, leader in enumerate(sorted({a[3] for a in everybody}))}
-        found = {}
-        for number, where, pid, first, threads, gpus, together in everybody:
-            found[number] = Rank(number, where, pid, nodes[first], threads, gpus, cores=together)
-        self.controller = found.pop(0)
-        self.threads = own
+        # One exchange: where ranks share cores, each round of each waits for everybody's turn.
+        found = located(self.comm.allgather(Presence.own()))
+        own = found[self.rank]
+        self.controller, self.threads = found[0], own.threads
+        crowded = sum(rank.node == own.node for rank in found) > own.cores
+        self.yields = 0 if crowded else 60
         if self.rank == 0:
-            self.ranks = {n: self._timed(r) for n, r in found.items()}
-        elif found[self.rank].node != self.controller.node:
+            self.ranks = {rank.number: self._timed(rank) for rank in found[1:]}
+        elif own.node != self.controller.node:
             self._answer_pings()
 
     def _timed(self, rank: Rank) -> Rank:
