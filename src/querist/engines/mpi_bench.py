@@ -124,13 +124,16 @@ def _ping(joined: World, rank: int, seconds: float) -> float:
 def _round_trips(joined: World, rank: int, wanted: tuple[str, int, int]) -> list[float]:
     mode, size, count = wanted
     joined.comm.send(wanted, rank, _ASK)
-    data = np.zeros(size, np.uint8)
+    data = np.arange(size, dtype=np.uint8)
     exchange = _exchanges(joined, rank, size)[mode]
-    found = []
+    found: list[float] = []
+    back = None
     for _ in range(count):
         begun = time.perf_counter()
-        exchange(data)
+        back = exchange(data)
         found.append(time.perf_counter() - begun)
+    if not np.array_equal(back, data):
+        raise RunError(f"rank {rank} sent back other bytes than it got ({mode}, {size} bytes).")
     return found
 
 
@@ -142,22 +145,23 @@ def _exchanges(joined: World, rank: int, size: int) -> dict[str, Echo]:
     joined.receiver = lambda _, each: heard.append(each)
     patience = Patience(joined.yields)
 
-    def raw(data: Any) -> None:
+    def raw(data: Any) -> Any:
         comm.Send([data, byte], rank, _PING)
         comm.Recv([back, byte], rank, _PING)
+        return back
 
-    def pickled(data: Any) -> None:
+    def pickled(data: Any) -> Any:
         comm.send(data, rank, _PING)
-        comm.recv(source=rank, tag=_PING)
+        return comm.recv(source=rank, tag=_PING)
 
-    def ours(data: Any) -> None:
+    def ours(data: Any) -> Any:
         joined.send(rank, (Kind.TASK, Stamp(), [data.data]))
         joined.flush(rank)
         patience.reset()
         while not heard:
             if not joined.poll()[0]:
                 patience.wait()
-        heard.clear()
+        return np.frombuffer(heard.pop()[2][0], np.uint8)
 
     return {"raw": raw, "pickled": pickled, "ours": ours}
 
