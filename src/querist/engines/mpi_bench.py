@@ -127,7 +127,7 @@ def _round_trips(joined: World, rank: int, wanted: tuple[str, int, int]) -> list
     data = np.arange(size, dtype=np.uint8)
     exchange = _exchanges(joined, rank, size)[mode]
     found: list[float] = []
-    back = None
+    back: Any = None
     for _ in range(count):
         begun = time.perf_counter()
         back = exchange(data)
