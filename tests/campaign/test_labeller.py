@@ -174,3 +174,26 @@ def test_closing_reaches_the_oracle(worker) -> None:
     handler.close()
     assert handler._oracle.closed
     assert odd_validator()(None, {"y": np.array(3)}) is not None
+
+
+class Telling:
+    """Tells its second answer at once, before it has the first."""
+
+    def answer(self, samples, context):
+        context.progress({"index": 1, "outcome": label(2.0)})
+        context.progress({"index": 0, "outcome": label(np.nan)})
+        context.progress({"lines": [{"step": 1}]})
+        assert not context.should_stop()
+        assert not context.closing
+        return [label(1.0), label(2.0)]
+
+
+def test_outcomes_that_are_told_early_are_checked_as_any(ask, context) -> None:
+    ask(Telling(), 2)
+    good, bad, other = context.sent
+    assert good["outcome"].outputs["y"] == 2.0
+    assert good["index"] == 1
+    assert good["worker"] == context.worker.name
+    assert good["seconds"] >= 0
+    assert bad["outcome"].reason is Reason.NOT_FINITE
+    assert other == {"lines": [{"step": 1}]}

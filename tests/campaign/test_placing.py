@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,25 @@ def test_each_worker_gets_a_share_of_its_own() -> None:
     assert [share.nodes[0].cores for share in shares] == [tuple(range(2, 8)), tuple(range(8, 14))]
     assert pool.handler.options["resources"] == Resources(ranks=2, cores=3)
     assert pool.resources == Resources()  # the worker itself only waits
+
+
+def test_ranks_that_nobody_asked_for_do_not_launch() -> None:
+    found = settings({**PARALLEL, "workers": 2}, allocation={"nodes": ["n1"], "cores": 2})
+    more = [replace(s, count=9) if s.name == "oracle.sim" else s for s in pools(found)]
+    (pool,) = [s for s in placed(found, more) if s.name == "oracle.sim"]
+    assert pool.count == 2
+
+
+def test_a_queue_has_its_own_rules() -> None:
+    queue = {"use": "queue", "options": {"command": ["sim"], "executor": "slurm"}}
+    assert "resources.wall_seconds is missing" in complaint(queue)
+    limited = {**queue, "resources": {"wall_seconds": 60, "ranks": 4}}
+    assert complaint(limited) == ""
+    assert "would count the time that a job waits" in complaint({**limited, "timeout": 60})
+    local = {"use": "queue", "options": {"command": ["sim"]}}
+    assert complaint(local) == ""
+    found = settings({**limited, "workers": 50})
+    assert placed(found, pools(found)) == pools(found)  # it needs no share of this job
 
 
 def test_what_does_not_fit_is_told_before_there_is_a_run(tmp_path: Path) -> None:

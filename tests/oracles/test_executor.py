@@ -6,15 +6,16 @@ import multiprocessing
 import os
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from querist.core.answers import Failure, Label, Reason
 from querist.core.batch import Batch
-from querist.core.errors import ContractError
+from querist.core.errors import ContractError, RoleFailed
 from querist.oracles.executor import ExecutorOracle
 from querist.oracles.function import FunctionOracle
 
@@ -40,6 +41,8 @@ def test_processes_answer_in_order(context) -> None:
     again = oracle.answer(X, context)
     oracle.close()
     assert [float(label.outputs["y"]) for label in labels] == [0.0, 1.0, 4.0, 9.0]
+    told = {sent["index"]: sent["outcome"] for sent in context.sent}
+    assert [told[i].outputs["pid"] for i in range(4)] == [x.outputs["pid"] for x in again]
     pids = {int(label.outputs["pid"]) for label in (*labels, *again)}
     assert os.getpid() not in pids
     assert len(pids) <= 2
@@ -178,3 +181,75 @@ def test_a_call_by_name_with_options(context) -> None:
     oracle.close()
     assert isinstance(outcome, Label)
     assert str(outcome.outputs["y"]) == X.ids[3]
+
+
+class NoCancel(ThreadPoolExecutor):
+    """As Parsl's: calls cannot be cancelled, not even before they begin."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = super().submit(fn, *args, **kwargs)
+
+        def cancel() -> bool:
+            raise NotImplementedError("Cancel not implemented")
+
+        future.cancel = cancel
+        return future
+
+
+def test_an_executor_that_cannot_cancel_is_given_up_all_the_same(context) -> None:
+    release = context.worker.scratch / "release"
+
+    def wait_for_it(x, release=release):
+        import time
+
+        while not release.exists():
+            time.sleep(0.01)
+        return x
+
+    with NoCancel(1) as pool:
+        outcomes = ExecutorOracle(local(wait_for_it), pool, timeout=0.2).answer(X, context)
+        release.touch()
+    assert {outcome.reason for outcome in outcomes} == {Reason.TIMEOUT}
+
+
+def test_an_executor_whose_manager_thread_ended_is_a_lost_worker(context) -> None:
+    """As mpi4py's after a spawn that failed: its futures would never be done."""
+
+    class Dead(Executor):
+        def __init__(self) -> None:
+            self._pool = SimpleNamespace(thread=threading.Thread(target=int))
+            self._pool.thread.start()
+            self._pool.thread.join()
+
+        def submit(self, fn, /, *args, **kwargs):
+            return Future()
+
+    (outcome,) = ExecutorOracle(local(float), Dead()).answer(X.take([1]), context)
+    assert isinstance(outcome, Failure)
+    assert outcome.reason is Reason.WORKER_LOST
+    assert "manager thread ended" in outcome.message
+
+
+@pytest.mark.parametrize("name", ["KilledWorker", "ManagerLost", "WorkerLost"])
+def test_what_dask_and_parsl_raise_for_a_dead_worker_is_known(context, name: str) -> None:
+    error = type(name, (Exception,), {})
+
+    class Lossy(Executor):
+        def submit(self, fn, /, *args, **kwargs):
+            future = Future()
+            future.set_exception(error("it died"))
+            return future
+
+    (outcome,) = ExecutorOracle(local(float), Lossy()).answer(X.take([1]), context)
+    assert isinstance(outcome, Failure)
+    assert outcome.reason is Reason.WORKER_LOST
+    assert "it died" in outcome.message
+
+
+def test_an_executor_is_known_by_a_short_name(context) -> None:
+    oracle = ExecutorOracle(local(lambda x: x), "threads", executor_options={"max_workers": 1})
+    (label,) = oracle.answer(X.take([3]), context)
+    oracle.close()
+    assert isinstance(label, Label)
+    with pytest.raises(RoleFailed, match="'treads' should look like"):
+        ExecutorOracle(local(float), "treads")

@@ -80,14 +80,14 @@ def placed(settings: CampaignSettings, specs: Sequence[PoolSpec]) -> list[PoolSp
 
     Args:
         settings: The campaign's.
-        specs: Its pools, as many workers as there will be.
+        specs: Its pools.
 
     Raises:
         ConfigError: If they do not fit into the allocation.
     """
-    counts = {spec.name: spec.count for spec in specs}
+    # Ranks that nobody asked for may have been added; the allocation has no share for them.
     wanted = [
-        (name, _needed(oracle), counts[f"oracle.{name}"])
+        (name, _needed(oracle), number(oracle.workers))
         for name, oracle in settings.oracles.items()
         if needs_share(oracle)
     ]
@@ -133,7 +133,8 @@ def _with_shares(spec: PoolSpec, shares: Any) -> PoolSpec:
         return spec
     handler = spec.handler
     options = {**handler.options, "shares": shares}
-    return replace(spec, handler=Factory(handler.target, options, handler.live))
+    made = Factory(handler.target, options, handler.live)
+    return replace(spec, handler=made, count=len(shares))
 
 
 def _needed(oracle: OracleSettings) -> Resources:

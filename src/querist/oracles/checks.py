@@ -20,7 +20,7 @@ from querist.core.answers import Failure, Label, Outcome, Reason
 from querist.core.atoms import check_atoms
 from querist.core.batch import Array, Sample, as_array
 from querist.core.errors import ConfigError, OracleRejected, ShapeError, UnsupportedSample
-from querist.core.roles import Validator
+from querist.core.roles import TaskContext, Validator
 from querist.core.tasks import resolve
 
 ATOMS_LABELS = ("energy", "forces", "stress")
@@ -215,6 +215,12 @@ def describe(error: BaseException) -> str:
     """Type and first line of an exception, for a sentence."""
     text = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def tell(context: TaskContext, count: int, index: int, outcome: Outcome) -> None:
+    """Tell an outcome of a task of several questions while the others are still out."""
+    if count > 1:
+        context.progress({"index": index, "outcome": outcome})
 
 
 CANCELLED = Failure(Reason.CANCELLED, "the task was cancelled before this sample was answered.")

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from querist.core.answers import Failure, Outcome, Reason
+from querist.core.answers import Failure, Label, Outcome, Reason
 from querist.core.batch import Batch, Sample
 from querist.core.errors import ContractError
 from querist.core.roles import SupportsOpen, TaskContext, WorkerContext
 from querist.core.tasks import ONE_CORE, Factory, Resources
-from querist.oracles.checks import CANCELLED, callable_of, failure_of
+from querist.oracles.checks import CANCELLED, callable_of, failure_of, tell
 
 POLL_SECONDS = 0.05
 EXECUTORS = {
@@ -99,7 +99,7 @@ class ExecutorOracle:
     def answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
         """One outcome a sample; what has come when the task is cancelled is kept."""
         futures = [self._submit(sample, context) for sample in samples.samples()]
-        pending = {future for future in futures if isinstance(future, Future)}
+        pending = {future: i for i, future in enumerate(futures) if isinstance(future, Future)}
         why = self._wait(pending, context)
         outcomes = [self._collect(future, why) for future in futures]
         if self._owned and (_broken(outcomes) or any(f.running() for f in pending)):
@@ -134,12 +134,16 @@ class ExecutorOracle:
             self._running = make(**self.executor_options)
         return self._running
 
-    def _wait(self, pending: set[Future[Outcome]], context: TaskContext) -> Failure:
-        """Wait for all; returns what became of those that are still out."""
+    def _wait(self, pending: Mapping[Future[Outcome], int], context: TaskContext) -> Failure:
+        """Wait for all, told one by one; returns what became of those that are still out."""
         deadline = time.monotonic() + (self.timeout or float("inf"))
-        left = pending
+        left = set(pending)
         while left:
-            _, left = wait(left, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            done, left = wait(left, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                outcome = self._collect(future, CANCELLED)
+                if isinstance(outcome, Label):  # others may say that the executor is broken
+                    tell(context, len(pending), pending[future], outcome)
             if context.should_stop():
                 return CANCELLED
             if time.monotonic() > deadline:

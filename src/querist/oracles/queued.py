@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from querist.core.answers import Failure, Outcome, Reason
+from querist.core.answers import Failure, Label, Outcome, Reason
 from querist.core.batch import Batch, Sample
 from querist.core.errors import ConfigError
 from querist.core.roles import TaskContext, WorkerContext
 from querist.oracles import folders
 from querist.oracles import job as jobs
-from querist.oracles.checks import CANCELLED, failure_of
+from querist.oracles.checks import CANCELLED, failure_of, tell
 from querist.oracles.command import logs
 from querist.oracles.guarded import Command, Ended
 from querist.oracles.parallel import GRACE_SECONDS, ParallelCommand
@@ -151,6 +151,7 @@ class QueuedCommand(ParallelCommand):
                 if outcome is not None:
                     found[index] = outcome
                     del running[index]
+                    tell(context, len(samples), index, outcome)
             if len(found) < len(samples):
                 time.sleep(POLL_SECONDS)
         return [found[index] for index in range(len(samples))]
@@ -288,6 +289,8 @@ class QueuedCommand(ParallelCommand):
         command = Command(spec["argv"], job.folder, environment, *limits)
         ended = Ended(**jobs.read_json(job.file("ended")))
         outcome = self._read_answer(ended, command, job.sample)
+        if isinstance(outcome, Label) and outcome.cost is None:
+            outcome = outcome._replace(cost=ended.seconds)  # what it waited costs nothing
         if isinstance(outcome, Failure):
             outcome = self._seen(job, outcome)
             return self._settle(outcome, job.folder, job.sample, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,13 +66,17 @@ class Labeller:
         """Answer the questions of one task: one outcome each, and the seconds each took."""
         samples = Batch.from_samples(task.payload["samples"])
         begin = time.perf_counter()
-        outcomes = self._answer(samples, context)
+        told = context if len(samples) == 1 else Telling(context, self._checker(samples))
+        outcomes = self._answer(samples, told)
         seconds = (time.perf_counter() - begin) / max(1, len(outcomes))
         checked = [self._check(samples, i, outcome) for i, outcome in enumerate(outcomes)]
         result: dict[str, Any] = {"outcomes": checked, "seconds": [seconds] * len(checked)}
         if self._outbox is not None and seconds * len(checked) > OUTBOX_SECONDS:
             result["outbox"] = self._keep(self._outbox, task, checked, seconds)
         return result
+
+    def _checker(self, samples: Batch) -> Callable[[int, Outcome], Outcome]:
+        return lambda index, outcome: self._check(samples, index, outcome)
 
     def _answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
         try:
@@ -140,6 +144,34 @@ class Labeller:
                 continue
             kept.append(f"outbox:{path.name}")
         return kept
+
+
+class Telling:
+    """The context of a task of several questions: an outcome that is there is told at once.
+
+    Args:
+        context: The task's.
+        check: Judges the outcome of a question, by its index.
+    """
+
+    def __init__(self, context: TaskContext, check: Callable[[int, Outcome], Outcome]) -> None:
+        self.worker, self._context, self._check = context.worker, context, check
+        self.should_stop, self.now = context.should_stop, context.now
+        self._begin = time.perf_counter()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the task stops because its worker closes."""
+        return bool(getattr(self._context, "closing", False))
+
+    def progress(self, data: Mapping[str, Any]) -> None:
+        """Send a partial result; an outcome in it, of the question "index", is checked."""
+        if "outcome" in data:
+            outcome = self._check(data["index"], data["outcome"])
+            seconds = time.perf_counter() - self._begin
+            about = {"outcome": outcome, "seconds": seconds, "worker": self.worker.name}
+            data = {**data, **about}
+        self._context.progress(data)
 
 
 def _failure(error: Exception) -> Failure:
