@@ -29,14 +29,23 @@ class Clusters:
     means: Array
 
 
-def cluster(space: Space, count: int, rng: np.random.Generator, iterations: int) -> Clusters:
+def cluster(
+    space: Space,
+    count: int,
+    rng: np.random.Generator,
+    iterations: int,
+    weights: NDArray[np.float64] | None = None,
+) -> Clusters:
     """Lloyd's algorithm from k-means++ seeds, at most so many iterations.
 
-    A cluster that loses all rows gets the row that lies farthest from its centre.
+    A cluster that loses all rows gets the row that lies farthest from its centre. ``weights`` of
+    rows, above zero, count in the seeding and in the means.
     """
-    draws = Draws(space, None, count)
-    draws.run(rng, int(rng.integers(space.count)))
-    lloyd = _Lloyd(space, np.array(draws.picks))
+    draws = Draws(space, None, count, weights)
+    odds = None if weights is None else weights / weights.sum()
+    first = rng.integers(space.count) if odds is None else rng.choice(space.count, p=odds)
+    draws.run(rng, int(first))
+    lloyd = _Lloyd(space, np.array(draws.picks), weights)
     for _ in range(iterations):
         if not lloyd.iterate():
             break
@@ -46,8 +55,10 @@ def cluster(space: Space, count: int, rng: np.random.Generator, iterations: int)
 class _Lloyd:
     """Centres, and each row's nearest with its (float32) squared distance."""
 
-    def __init__(self, space: Space, seeds: Indices) -> None:
-        self.space, self.count = space, len(seeds)
+    def __init__(
+        self, space: Space, seeds: Indices, weights: NDArray[np.float64] | None = None
+    ) -> None:
+        self.space, self.count, self.weights = space, len(seeds), weights
         self.means: Array = float64(space.points(seeds).raw[0])
         self.sums: Array = namespace(self.means).zeros_like(self.means)
         self.labels = np.full(space.count, -1)
@@ -59,13 +70,13 @@ class _Lloyd:
         before = self.labels.copy()
         self._assign()
         self._fill_empty()
-        sizes = np.bincount(self.labels, minlength=self.count)
+        sizes = np.bincount(self.labels, self.weights, self.count)
         changed = before != self.labels
         touched = np.zeros(self.count, bool)
         touched[self.labels[changed]] = True
         touched[before[changed & (before >= 0)]] = True
         self._moved = touched
-        self.means = self.sums / beside(np.maximum(sizes, 1).astype(float)[:, None], self.sums)
+        self.means = self.sums / beside(sizes.astype(float)[:, None], self.sums)
         return bool(changed.any())
 
     def _assign(self) -> None:
@@ -80,12 +91,15 @@ class _Lloyd:
                 self._reassign(here, points, (everything, some, moved))
             else:
                 self.distances[here], self.labels[here] = _nearest(self.space, points, everything)
-            self._count(points, before, self.labels[here])
+            self._count(points, before, here)
 
-    def _count(self, points: Points, before: Indices, after: Indices) -> None:
+    def _count(self, points: Points, before: Indices, here: slice) -> None:
         """Move rows that changed from the sum of one cluster to that of another."""
+        after = self.labels[here]
         changed = np.flatnonzero(before != after)
         raw = float64(points.at(changed).raw[0]) if len(changed) else None
+        if raw is not None and self.weights is not None:
+            raw = raw * beside(self.weights[here][changed][:, None], raw)
         if raw is not None:
             known = before[changed] >= 0
             add_rows(self.sums, after[changed], raw)
@@ -124,7 +138,7 @@ class _Lloyd:
             row = int(np.where(able, self.distances, -np.inf).argmax())
             before = self.labels[row : row + 1].copy()
             self.labels[row], self.distances[row] = empty, 0.0
-            self._count(self.space.points(np.array([row])), before, self.labels[row : row + 1])
+            self._count(self.space.points(np.array([row])), before, slice(row, row + 1))
             sizes[before[0]] -= 1
             sizes[empty] = 1
 
@@ -169,3 +183,22 @@ def nearest_members(space: Space, found: Clusters) -> Indices:
         rows[labels[chosen[better]]] = start + chosen[better]
         best[labels[chosen[better]]] = distances[chosen[better]]
     return rows
+
+
+def representatives(
+    space: Space,
+    count: int,
+    rng: np.random.Generator,
+    iterations: int,
+    weights: NDArray[np.float64] | None = None,
+) -> tuple[Indices, NDArray[np.float64]]:
+    """Of each of so many clusters the row nearest to its mean, the weightiest cluster first.
+
+    Returns:
+        ``(count,)`` rows, and the share of the pool's weight that the cluster of each holds.
+    """
+    found = cluster(space, count, rng, iterations, weights)
+    rows = nearest_members(space, found)
+    sizes = np.bincount(found.labels, weights, count)
+    order = np.lexsort((rows, -sizes))
+    return rows[order], sizes[order] / sizes.sum()

@@ -27,8 +27,15 @@ from querist.strategies.needs import NEEDS, Belongs
 from querist.strategies.ranking import Best
 from querist.strategies.rows import Rows, rows_of, same_length, together
 
-Picks = tuple[NDArray[np.int64], NDArray[np.float64]]
-"""Indices in order of preference, and a score for each; what a batchwise function returns."""
+Extras = Mapping[str, NDArray[Any]]
+Picks = (
+    tuple[NDArray[np.int64], NDArray[np.float64]]
+    | tuple[NDArray[np.int64], NDArray[np.float64], Extras]
+)
+"""Indices in order of preference, and a score for each; what a batchwise function returns.
+
+Third may come arrays by name that the method gives beside its picks.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +48,14 @@ class Selection:
             what was picked before, a gain. Of greedy and random methods they need not fall.
         strategy: The name of the strategy.
         pool: How many rows there were.
+        extras: What the strategy gives beside its picks, by name; of most nothing.
     """
 
     indices: NDArray[np.int64]
     scores: NDArray[np.float64]
     strategy: str
     pool: int
+    extras: Extras = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.indices.setflags(write=False)
@@ -242,13 +251,15 @@ def _described(names: list[str]) -> str:
 
 
 def _selection(name: str, picks: Picks, count: int, pool: int) -> Selection:
-    indices, scores = np.array(picks[0], np.int64), np.array(picks[1], float)
+    first, second, *rest = picks
+    indices, scores = np.array(first, np.int64), np.array(second, float)
     if indices.shape != (count,) or scores.shape != (count,) or len(np.unique(indices)) != count:
         raise StrategyError(
             f"the strategy {name!r} must pick {count} different rows and score each, but it gave "
             f"{len(np.unique(indices))} different rows and {scores.size} scores."
         )
-    return Selection(indices, scores, name, pool)
+    extras = {key: np.asarray(value) for part in rest for key, value in dict(part).items()}
+    return Selection(indices, scores, name, pool, extras)
 
 
 def _made(function: Callable[..., Any], pointwise: bool, about: Mapping[str, Any]) -> Strategy:

@@ -203,20 +203,21 @@ class Space:
         """
         a, b = float64(one[0]), float64(other[0])
         if len(one) == 1:
-            return np.asarray(host(_dots(a - b, a - b)), float)
+            return np.asarray(host(dots(a - b, a - b)), float)
         h, k = float64(one[1]), float64(other[1])
-        squares = _dots(a, a) * _dots(h - k, h - k) + _dots(a - b, a - b) * _dots(k, k)
-        crossed = 2.0 * _dots(a, a - b) * _dots(h - k, k)
+        squares = dots(a, a) * dots(h - k, h - k) + dots(a - b, a - b) * dots(k, k)
+        crossed = 2.0 * dots(a, a - b) * dots(h - k, k)
         return np.asarray(np.maximum(host(squares + crossed), 0.0), float)
 
 
-def _dots(one: Array, other: Array) -> Array:
+def dots(one: Array, other: Array) -> Array:
+    """``(k,)`` inner products of the rows of two ``(k, d)`` arrays."""
     return namespace(one).einsum("ij,ij->i", one, other)
 
 
 def _norms(fast: Sequence[Array]) -> Array:
-    norms = _dots(fast[0], fast[0])
-    return norms if len(fast) == 1 else norms * _dots(fast[1], fast[1])
+    norms = dots(fast[0], fast[0])
+    return norms if len(fast) == 1 else norms * dots(fast[1], fast[1])
 
 
 class Centres:

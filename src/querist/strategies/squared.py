@@ -28,10 +28,17 @@ class Draws:
         space: The pool.
         labelled: Rows to be far from at the beginning.
         budget: How many picks will be made.
+        factors: ``(n,)`` not negative, by which the squared distances are multiplied.
     """
 
-    def __init__(self, space: Space, labelled: Points | None, budget: int) -> None:
-        self.space, self.budget = space, budget
+    def __init__(
+        self,
+        space: Space,
+        labelled: Points | None,
+        budget: int,
+        factors: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.space, self.budget, self._factors = space, budget, factors
         self.centres = Centres(space, labelled, budget)
         self.labelled = self.centres.count
         self.bounds = Bounds(space, self.centres)
@@ -70,7 +77,8 @@ class Draws:
         slack = 3.0 * self.space.rounding * float(self.space.norms.sum()) * scale
         if self._weights.sum() < 4.0 * slack:
             self._exact_weights()
-        self._sums = np.cumsum(self._weights)
+        chances = self._weights if self._factors is None else self._weights * self._factors
+        self._sums = np.cumsum(chances)
 
     def _exact_weights(self) -> None:
         """Where little but the allowance for rounding is left: the distances themselves."""

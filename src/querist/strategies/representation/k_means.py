@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from querist.strategies.clusters import cluster, nearest_members
+from querist.strategies.clusters import representatives
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.geometry import Space
 from querist.strategies.rows import Rows
@@ -24,9 +24,4 @@ def k_means(
 
     Larger clusters first. A score is the share of the pool that the pick's cluster holds.
     """
-    space = Space([embeddings])
-    found = cluster(space, budget, rng, iterations)
-    rows = nearest_members(space, found)
-    sizes = np.bincount(found.labels, minlength=budget)
-    order = np.lexsort((rows, -sizes))
-    return rows[order], sizes[order] / space.count
+    return representatives(Space([embeddings]), budget, rng, iterations)

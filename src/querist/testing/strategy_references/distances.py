@@ -39,7 +39,11 @@ def k_center(budget: int, embeddings: Matrix, labelled_embeddings: Matrix | None
 
 
 def d2_law(
-    distances: Matrix, budget: int, first: NDArray[np.float64], nearest: NDArray[np.float64]
+    distances: Matrix,
+    budget: int,
+    first: NDArray[np.float64],
+    nearest: NDArray[np.float64],
+    weights: NDArray[np.float64] | float = 1.0,
 ) -> dict[tuple[int, ...], float]:
     """Probability of every ordered pick of D^2 sampling.
 
@@ -48,6 +52,7 @@ def d2_law(
         budget: Length of a pick.
         first: ``(n,)`` probabilities of the first.
         nearest: ``(n,)`` squared distance to what is there before, inf where nothing is.
+        weights: By which squared distances are multiplied.
     """
     found: dict[tuple[int, ...], float] = {}
 
@@ -55,7 +60,7 @@ def d2_law(
         if len(picks) == budget:
             found[picks] = weight
             return
-        odds = first if not picks else nearest / nearest.sum()
+        odds = first if not picks else weights * nearest / (weights * nearest).sum()
         for row in np.flatnonzero(odds):
             closer = np.minimum(nearest, distances[row])
             extend((*picks, int(row)), weight * float(odds[row]), closer)
@@ -105,27 +110,43 @@ def robust_k_center(
 @law("k-means")
 def k_means(budget: int, embeddings: Matrix) -> Any:
     """Lloyd's algorithm to its end from every possible seeding."""
+    return weighted_k_means(budget, embeddings, np.ones(len(embeddings)))
+
+
+def weighted_k_means(
+    budget: int, embeddings: Matrix, weights: NDArray[np.float64]
+) -> dict[tuple[int, ...], float]:
+    """The law of the rows nearest to weighted means, the weightiest cluster first."""
     distances = squared_distances(embeddings, embeddings)
-    first = np.full(len(embeddings), 1.0 / len(embeddings))
+    nowhere = np.full(len(embeddings), np.inf)
     found: dict[tuple[int, ...], float] = {}
-    seedings = d2_law(distances, budget, first, np.full(len(embeddings), np.inf))
-    for seeds, weight in seedings.items():
-        picks = _lloyd(embeddings, embeddings[list(seeds)])
-        found[picks] = found.get(picks, 0.0) + weight
+    seedings = d2_law(distances, budget, weights / weights.sum(), nowhere, weights)
+    for seeds, chance in seedings.items():
+        picks = _lloyd(embeddings, embeddings[list(seeds)], weights)
+        found[picks] = found.get(picks, 0.0) + chance
     return found
 
 
-def _lloyd(embeddings: Matrix, means: Matrix) -> tuple[int, ...]:
-    labels = np.zeros(len(embeddings), int)
+def lloyd_labels(
+    embeddings: Matrix, means: Matrix, weights: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], Matrix]:
+    """Cluster of each row, and the weighted means."""
+    labels = np.zeros(len(embeddings), np.int64)
     for _ in range(20):
         labels = squared_distances(embeddings, means).argmin(axis=1)
-        means = np.array([embeddings[labels == c].mean(axis=0) for c in range(len(means))])
+        members = [np.flatnonzero(labels == c) for c in range(len(means))]
+        means = np.array([np.average(embeddings[m], axis=0, weights=weights[m]) for m in members])
+    return labels, means
+
+
+def _lloyd(embeddings: Matrix, means: Matrix, weights: NDArray[np.float64]) -> tuple[int, ...]:
+    labels, means = lloyd_labels(embeddings, means, weights)
     nearest = []
     for c in range(len(means)):
         members = np.flatnonzero(labels == c)
         distances = squared_distances(embeddings[members], means[c][None])[:, 0]
         close = members[distances <= distances.min() * (1 + 1e-9)]
-        nearest.append((-len(members), int(close[0])))
+        nearest.append((-weights[members].sum(), int(close[0])))
     return tuple(row for _, row in sorted(nearest))
 
 

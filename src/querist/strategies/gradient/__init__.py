@@ -1,0 +1,1 @@
+"""What an answer would change in the model, or how little changes its mind."""

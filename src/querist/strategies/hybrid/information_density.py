@@ -1,0 +1,86 @@
+"""Information density: uncertain rows where the pool is dense."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.core.errors import ConfigError
+from querist.strategies.arrays import Array, columns, filled, host, namespace
+from querist.strategies.contract import Picks, batchwise
+from querist.strategies.geometry import dots
+from querist.strategies.informativeness import measured, uncertainties
+from querist.strategies.ranking import Best
+from querist.strategies.rows import Rows
+
+Vector = NDArray[np.float64]
+# Rows of one block against another, so that their kernel stays in the cache.
+ROWS = 1024
+
+
+@batchwise(
+    paper="Settles & Craven 2008 (EMNLP), section 3.4 (information density)",
+    cost="O(n (C + d)) time with the cosine, O(n^2 d) with a Gaussian; O(n) memory",
+    use="Uncertainty sampling that picks outliers; one pick at a time or small batches.",
+)
+def information_density(
+    probabilities: Rows,
+    embeddings: Rows,
+    *,
+    budget: int,
+    beta: float = 1.0,
+    measure: str = "entropy",
+    gamma: float | None = None,
+) -> Picks:
+    """Uncertainty times the mean similarity to the pool, the latter to the power of ``beta``.
+
+    The similarity is the cosine, whose mean over the pool is an inner product with the mean unit
+    vector (below zero: 0; of a row of zeros: 0), or where ``gamma`` is given
+    ``exp(-gamma |x - y|^2)``. A score is that product; equals by index.
+    """
+    if gamma is not None and not gamma > 0.0:
+        raise ConfigError(f"gamma is above 0, or None for the cosine; got {gamma}.")
+    densities = _cosine(embeddings) if gamma is None else _rbf(embeddings, gamma)
+    informative = uncertainties(probabilities, measured(measure))
+    best = Best(budget)
+    best.add(0, informative * densities**beta)
+    return best.result()
+
+
+def _cosine(embeddings: Rows) -> Vector:
+    """``(n,)`` mean cosine with the pool, not below zero."""
+    parts = (namespace(block).sum(_unit(block), axis=0) for _, block in embeddings.blocks())
+    mean = reduce(operator.add, parts) / len(embeddings)
+    found = np.concatenate([host(_unit(block) @ mean) for _, block in embeddings.blocks()])
+    return np.asarray(np.maximum(found, 0.0), float)
+
+
+def _unit(block: Array) -> Array:
+    """Rows of length one; rows of zeros stay."""
+    rows = columns(block)
+    lengths = namespace(rows).sqrt(dots(rows, rows))
+    return rows / (lengths + (lengths == 0.0))[:, None]
+
+
+def _rbf(embeddings: Rows, gamma: float) -> Vector:
+    """``(n,)`` mean Gaussian similarity to the pool, block by block of pairs."""
+    found = np.zeros(len(embeddings))
+    for start, rows in _centred(embeddings):
+        total = filled(len(rows), 0.0, "float64", rows)
+        norms, xp = dots(rows, rows), namespace(rows)
+        for _, others in _centred(embeddings):
+            apart = norms[:, None] + dots(others, others)[None] - 2.0 * (rows @ others.T)
+            total = total + xp.sum(xp.exp(-gamma * xp.clip(apart, 0.0, None)), axis=1)
+        found[start : start + len(rows)] = host(total)
+    return found / len(embeddings)
+
+
+def _centred(embeddings: Rows) -> Iterator[tuple[int, Array]]:
+    """Blocks in float64, less the first row: distances are the same, and rounding is less."""
+    origin = columns(embeddings.take([0]))
+    for start, block in embeddings.blocks(ROWS):
+        yield start, columns(block) - origin

@@ -1,0 +1,1 @@
+"""Picks for the oracle, and rows that the model may label itself."""
