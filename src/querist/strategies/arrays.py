@@ -41,6 +41,12 @@ def float64(array: Array) -> Array:
     return tensors.float64(array) if tensors.is_tensor(array) else array.astype(float, copy=False)
 
 
+def dense(array: Array) -> Array:
+    """As float64 on its device with the numbers of a row side by side, so that sums round alike."""
+    wide = float64(array)
+    return wide.contiguous() if tensors.is_tensor(wide) else np.ascontiguousarray(wide)
+
+
 def float32(array: Array) -> Array:
     """As float32, on its device; a float32 array is returned as it is."""
     if tensors.is_tensor(array):

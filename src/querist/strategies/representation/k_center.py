@@ -14,7 +14,7 @@ from querist.strategies.rows import Rows
     paper="Gonzalez 1985; Sener & Savarese 2018 (arXiv 1708.00489), algorithm 1",
     cost="O(n b d) time at worst, much less in clusters; O(n + b d) memory",
     use="Cover a pool whose distances mean something; outliers go first (then robust-k-center).",
-    aliases=("core-set", "coreset", "farthest-first"),
+    aliases=("core-set", "coreset", "farthest-first", "gsx"),
 )
 def k_center(embeddings: Rows, labelled_embeddings: Rows | None = None, *, budget: int) -> Picks:
     """Again and again the row farthest from all that is labelled or picked (Euclidean distance).

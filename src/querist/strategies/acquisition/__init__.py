@@ -1,0 +1,1 @@
+"""Bayesian optimisation over candidates: the highest output is looked for."""
