@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import selection_measure
-from selection_data import arrays, maps, plain_k_center
+from selection_data import arrays, maps, mean_distance, plain_k_center
 
 import querist
 from querist.strategies import registry
@@ -95,17 +95,8 @@ def _checked(name: str, data: dict[str, Any], picks: Picks, quick: bool) -> dict
         rows -= rows.mean(axis=0)
         return {"identical_to_plain": plain_k_center(rows, len(picks), picks[0]) == picks}
     if name == "kmeans-50k":
-        rows = data["embeddings"].astype(np.float64)
-        return {"unique": len(set(picks)), "cover": _mean_distance(rows, picks)}
+        return {"unique": len(set(picks)), "cover": mean_distance(data["embeddings"], picks)}
     return {"unique": len(set(picks))}
-
-
-def _mean_distance(rows: Any, picks: Picks) -> float:
-    """Mean squared distance of the pool from the nearest pick."""
-    chosen = rows[sorted(set(picks))]
-    norms = (chosen**2).sum(axis=1)
-    parts = [(norms - 2.0 * some @ chosen.T).min(axis=1) for some in np.array_split(rows, 50)]
-    return round(float(np.mean(np.concatenate(parts) + (rows**2).sum(axis=1))), 4)
 
 
 def mapped(case: Case, folder: Path, quick: bool) -> dict[str, Any]:
@@ -168,7 +159,7 @@ def line(name: str, case: Case, mine: dict[str, Any], other: dict[str, Any]) -> 
         "peer_name": other.get("peer_name"),
         "same_picks_as_peer": None if theirs is None else _shared(picks, theirs),
         **rest,
-        **{key: other[key] for key in ("failed",) if key in other},
+        **{f"peer_{key}": other[key] for key in ("unique", "cover", "failed") if key in other},
     }
 
 

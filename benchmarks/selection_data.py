@@ -108,3 +108,13 @@ def plain_badge(probabilities: Any, embeddings: Any, budget: int) -> list[int]:
         sums = np.cumsum(np.maximum(nearest, 0.0))
         picks.append(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")))
     return picks
+
+
+def mean_distance(embeddings: Any, picks: list[int]) -> float:
+    """Mean squared distance of the pool from the nearest pick, float64."""
+    chosen = embeddings[sorted(set(picks))].astype(np.float64)
+    norms, total = (chosen**2).sum(axis=1), 0.0
+    for some in np.array_split(embeddings, 50):
+        rows = some.astype(np.float64)
+        total += float(((norms - 2.0 * rows @ chosen.T).min(axis=1) + (rows**2).sum(axis=1)).sum())
+    return round(total / len(embeddings), 4)

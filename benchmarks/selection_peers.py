@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from selection_data import Arrays, arrays, plain_badge, plain_k_center
+from selection_data import Arrays, arrays, mean_distance, plain_badge, plain_k_center
 from selection_measure import measure
 
 Peer = Callable[[Arrays, int, int], Any]
@@ -140,6 +140,9 @@ def main() -> None:
     picks = np.asarray(picks).ravel().tolist()
     if peer is scikit_activeml:
         picks = [chosen.first, *picks]
+    if peer is faiss:
+        found["unique"] = len(set(picks))
+        found["cover"] = mean_distance(data["embeddings"], picks)
     print(json.dumps({"peer_name": (peer.__doc__ or "").strip(), "picks": picks, **found}))
 
 
