@@ -134,6 +134,12 @@ def resume(run: Path, engine: str | None, walltime: float | None, progress: str)
 @click.option("--labels", type=int, help="Budget of labels; by default the user's code stops.")
 @click.option("--seconds", type=float, help="Limit of campaign time in seconds.")
 @click.option("--explorers", type=int, default=1, help="Processes that generate and predict.")
+@click.option(
+    "--placement",
+    type=click.Choice(["colocated", "split"]),
+    default="colocated",
+    help="split: a rank for each generator and predictor (engine mpi).",
+)
 @click.option("--folder", type=click.Path(path_type=Path), help="Folder of the new run.")
 @ENGINE
 @WALLTIME
@@ -148,7 +154,8 @@ def pal(settings: Path, engine: str | None, walltime: float | None, **how: Any) 
 
     path = settings / "al_setting.py" if settings.is_dir() else settings
     budget = {name: how[name] for name in ("labels", "seconds")}
-    values = {"explorers": how["explorers"], "budget": budget, "engine": engine or "processes"}
+    values = {name: how[name] for name in ("explorers", "placement")}
+    values |= {"budget": budget, "engine": engine or "processes"}
     made = campaign(load_settings(path), how["package"], **values)
     result = made.run(how["folder"], progress=_progress(how["progress"]), walltime=walltime)
     if ended_as_asked(result):

@@ -67,6 +67,23 @@ def test_built_in_roles_are_sound() -> None:
             "give gpus: {trainers: 1}",
         ),
         ({"budget": {}}, "budget: the campaign would never end"),
+        ({"placement": "split"}, "placement: split needs ranks of its own, so engine: mpi"),
+        (
+            {"placement": "split", "engine": "mpi", "explorers": 2},
+            "explorers: with placement: split there are none",
+        ),
+        (
+            {"placement": {"kind": "split", "generators": 1, "predictors": 2}, "engine": "mpi"},
+            "placement.generators: 2 replicas need one each, but got 1",
+        ),
+        (
+            {
+                "placement": {"kind": "split", "predictors": 2, "by": "member"},
+                "engine": "mpi",
+                "model": "campaign_roles:Mean",
+            },
+            "placement.by: Mean has no predict_members",
+        ),
         ({"stop": {"label": 3}}, "stop.label: unknown rule"),
         ({"retrain": {"every_labels": "x"}}, "retrain.every_labels should be a whole number"),
         ({"gate": {"output": "y", "filters": [5]}}, "int cannot be called"),

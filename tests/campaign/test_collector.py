@@ -8,7 +8,7 @@ import numpy as np
 
 from querist.campaign.handlers.collector import Collector
 from querist.core.batch import Batch, Sample
-from querist.core.prediction import Proposal, Verdict, Verdicts
+from querist.core.prediction import Verdict, Verdicts
 
 
 def step(collector: Collector, scores, verdicts, walkers=None, base: float = 0.0) -> None:
@@ -16,7 +16,7 @@ def step(collector: Collector, scores, verdicts, walkers=None, base: float = 0.0
     walkers = np.arange(count) if walkers is None else np.asarray(walkers)
     batch = Batch.stack(x=base + np.arange(count, dtype=float)[:, None])
     said = Verdicts(np.asarray(verdicts, np.int8), np.asarray(scores, float))
-    collector.add(Proposal(batch, walkers), said)
+    collector.add(batch, lambda: walkers, said)
 
 
 def collector(reject: float = np.inf, seed: int = 0) -> Collector:

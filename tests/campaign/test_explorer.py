@@ -7,7 +7,8 @@ import pytest
 from campaign_roles import Bomb, Line, Mean, Waiting
 from journals import sample
 
-from querist.campaign.handlers.explorer import Explorer, initial, judged
+from querist.campaign.handlers.explorer import Explorer, judged
+from querist.campaign.handlers.keeping import Keeper, initial
 from querist.control.gate import BandGate
 from querist.core.batch import Batch
 from querist.core.prediction import AnsweredSample, Prediction, Verdict
@@ -80,7 +81,7 @@ def test_weights_are_swapped_between_two_slices(opened, context, publish) -> Non
     model = explorer._model.model
     assert model.loads == 3
     assert model.mean == 0.0
-    assert explorer._generators[0].infos[2:] == [1] * 4 + [2] * 3 + [1] * 3
+    assert explorer._crew.keeper.generators[0].infos[2:] == [1] * 4 + [2] * 3 + [1] * 3
 
 
 def test_weights_that_are_not_what_was_published_are_refused(opened, context, publish) -> None:
@@ -123,7 +124,7 @@ def test_each_generator_gets_the_answers_to_its_own_walkers(
     ref = publish(1, 0.0) if version else None
     explorer.run(task(ref, answers=told), context)
     explorer._crew.close()
-    seen = [[(a.walker, a.sample.id) for a in g.seen] for g in explorer._generators]
+    seen = [[(a.walker, a.sample.id) for a in g.seen] for g in explorer._crew.keeper.generators]
     assert seen == [[(0, sample(0).id)], [(0, sample(1).id), (1, sample(3).id)]]
 
 
@@ -145,7 +146,7 @@ def test_walkers_of_an_earlier_process_do_not_wait_for_lost_answers(
     before.run(task(ref, ask=-1.0), context)
     before.close()
     after = opened(Waiting())
-    (generator,) = after._generators
+    (generator,) = after._crew.keeper.generators
     assert generator.waits
     result = after.run(task(ref, ask=-1.0), context)
     assert result["steps"] == 1
@@ -159,24 +160,23 @@ def test_generators_go_on_where_they_were_saved(opened, context, publish, folder
     file = folder.path / "generators" / "0.safetensors"
     assert float(load_arrays(file).arrays["x"]) == 1  # even a short life leaves a state
     killed = opened(Line(start=100.0))
-    assert killed._generators[0].x == 1
+    assert killed._crew.keeper.generators[0].x == 1
     first.close()
-    assert opened(Line(start=100.0))._generators[0].x == 7
+    assert opened(Line(start=100.0))._crew.keeper.generators[0].x == 7
     other = opened(Line(start=100.0), states=("1",))
-    assert other._generators[0].x == 100.0
+    assert other._crew.keeper.generators[0].x == 100.0
 
 
-def test_states_are_saved_no_more_often_than_asked(opened, context, publish, monkeypatch) -> None:
-    explorer = opened(Line(), checkpoint_seconds=1000.0)
-    saved = []
-    monkeypatch.setattr(explorer, "_save", saved.append)
-    for _ in range(3):
-        explorer.run(task(publish(1, 0.0), steps=50), context)
-    assert saved == [0]
-    several = opened(Line(), Line(), checkpoint_seconds=1000.0, states=("2", "3"))
-    monkeypatch.setattr(several, "_save", saved.append)
-    several.run(task(publish(1, 0.0), steps=50), context)
-    assert sorted(saved[1:]) == [0, 1]
+def test_states_are_saved_no_more_often_than_asked(worker, monkeypatch) -> None:
+    lines = [Factory(live=Line()) for _ in range(2)]
+    keeper, saved = Keeper(lines, ("2", "3"), worker, every=1000.0), []
+    monkeypatch.setattr(keeper, "_save", saved.append)
+    for _ in range(50):
+        keeper.checkpoint(0)
+    keeper.checkpoint(1)
+    assert saved == [0, 1]
+    keeper.close([1])
+    assert saved == [0, 1, 1]
 
 
 def test_a_slice_ends_when_it_is_asked_to(opened, context, publish) -> None:
@@ -196,7 +196,7 @@ def test_what_a_generator_raises_fails_the_slice_only(opened, context, publish) 
     explorer, ref = opened(Bomb()), publish(1, 0.0)
     with pytest.raises(RuntimeError, match="boom"):
         explorer.run(task(ref), context)
-    explorer._generators[0].live = False
+    explorer._crew.keeper.generators[0].live = False
     assert explorer.run(task(ref), context)["steps"] == 10
 
 

@@ -15,6 +15,7 @@ import yaml
 
 from querist.campaign.campaign import summary_of
 from querist.campaign.labels import LabelReader
+from querist.store.run_folder import RunFolder
 
 pytestmark = pytest.mark.mpi
 HERE = Path(__file__).resolve().parent
@@ -71,6 +72,11 @@ class Jobs:
         others = {name: n for name, n in counts.items() if not name.startswith("explorer.")}
         return {"explorer": explorers, **others}
 
+    def explored(self) -> list[dict[str, Any]]:
+        """What slices found."""
+        records = RunFolder(self.run).journal_reader().read_new()
+        return [record.data for record in records if record.kind == "explored"]
+
     def labels(self) -> int:
         return len(LabelReader(self.run / "journal").all())
 
@@ -123,6 +129,44 @@ def test_auto_counts_follow_the_ranks_and_a_resume_has_others(jobs: Jobs) -> Non
     done = jobs.start(3, *RESUME)
     assert done.returncode == 1
     assert done.stderr.count("4 MPI ranks are needed") == 1
+
+
+@pytest.mark.parametrize("by", ["member", "replica"])
+def test_generators_and_predictors_have_ranks_of_their_own(jobs: Jobs, by: str) -> None:
+    jobs.configure(placement={"kind": "split", "generators": 3, "predictors": 2, "by": by})
+    done = jobs.start(9, *RUN)
+    assert done.returncode == 0, done.stderr
+    assert jobs.labels() == 40
+    counts = summary_of(jobs.run)["run"]["pools"]
+    leads = 1 if by == "member" else 2
+    assert sum(name.startswith("explorer.") for name in counts) == leads
+    assert sum(n for name, n in counts.items() if name.startswith("generator.")) == 3
+    assert counts.get("predictor.0", 0) == 2 - leads
+    found = jobs.explored()
+    assert sum(slice["steps"] for slice in found if slice["version"]) > 10
+    assert {slice["slot"] for slice in found} == set(range(leads))
+    if by == "member":
+        jobs.start(0, *CLI, "set", "run", "--labels", "48")
+        done = jobs.start(8, *RESUME)  # one too few
+        assert done.returncode == 1
+        assert done.stderr.count("9 MPI ranks are needed") == 1
+
+
+@pytest.mark.parametrize("victim", ["generator.0-1", "predictor.0-0", "explorer.0-0"])
+def test_a_lost_rank_of_a_split_explorer_is_survived(jobs: Jobs, victim: str) -> None:
+    """With a spare rank (of 10, one is idle) its place is taken."""
+    model = {"use": "mpi_roles:FragileFeatures", "options": {"victim": victim, "members": 4}}
+    generator = {"use": "mpi_roles:FragileUniform", "options": {"victim": victim}}
+    placement = {"kind": "split", "generators": 3, "predictors": 2, "by": "member"}
+    jobs.configure(placement=placement, model=model, generators=generator)
+    (jobs.folder / "rank.once").touch()
+    done = jobs.start(10, *RUN, ft=True)
+    if "unrecognized" in done.stderr or "unknown option" in done.stderr:
+        pytest.skip("this MPI has no ULFM")
+    assert done.returncode == 0, done.stderr
+    assert not (jobs.folder / "rank.once").exists()
+    assert jobs.labels() == 40
+    assert sum(slice["steps"] for slice in jobs.explored()[-3:]) > 0
 
 
 def test_too_few_ranks_are_refused_once_at_once_and_leave_nothing(jobs: Jobs) -> None:

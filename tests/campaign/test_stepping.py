@@ -32,9 +32,9 @@ class Log:
         prediction = self.model.predict(batch)
         return prediction, self.gate.decide(batch, prediction, Limits(1e9))
 
-    def collect(self, proposal, verdicts) -> None:
-        assert len(proposal.batch) == len(verdicts.verdict)
-        self.walkers.update(proposal.walkers.tolist())
+    def collect(self, batch, walkers, verdicts) -> None:
+        assert len(batch) == len(walkers()) == len(verdicts.verdict)
+        self.walkers.update(walkers().tolist())
 
     def stop(self) -> bool:
         return sum(self.walkers.values()) >= self.enough

@@ -10,6 +10,7 @@ from campaign_roles import Line
 from test_loading import LARGE, SMALL
 
 from querist.campaign.campaign import Campaign
+from querist.campaign.handlers.split import Split
 from querist.campaign.loading import parse_settings
 from querist.campaign.settings import CampaignSettings
 from querist.campaign.wiring import generators_of, model_factory, plan, policy, pools
@@ -17,6 +18,8 @@ from querist.control.gate import LimitRule
 from querist.control.plan import OraclePlan, RetryRule
 from querist.control.retrain import EveryLabels
 from querist.control.stop import Labels
+from querist.core.errors import ConfigError
+from querist.core.tasks import PoolSpec
 
 
 def settings(**changes: Any) -> CampaignSettings:
@@ -108,7 +111,7 @@ def test_there_is_a_pool_for_each_explorer_oracle_and_the_trainers() -> None:
 )
 def test_generators_are_shared_out_to_explorers(explorers: int, shares: list[str]) -> None:
     made = settings(generators=[f"{name}:X" for name in "abc"], explorers=explorers)
-    found = [generators_of(made, slot) for slot in range(explorers)]
+    found = [generators_of(made, slot, explorers) for slot in range(explorers)]
     assert ["".join(f.target[0] for f in share) for share in found] == shares
 
 
@@ -130,5 +133,49 @@ def test_explorers_that_share_a_generator_with_a_seed_walk_different_paths() -> 
         budget={"labels": 1},
         explorers=3,
     ).settings
-    seeds = [generators_of(settings, slot)[0].options["seed"] for slot in range(3)]
+    seeds = [generators_of(settings, slot, 3)[0].options["seed"] for slot in range(3)]
     assert seeds == [7, 8, 9]
+
+
+def split(**placement) -> dict[str, PoolSpec]:
+    made = settings(
+        generators=[f"{name}:X" for name in "abc"],
+        engine="mpi",
+        placement={"kind": "split", **placement},
+        gpus={"explorers": 0.5},
+    )
+    assert plan(made).explorers == (1 if placement["by"] == "member" else placement["predictors"])
+    return {pool.name: pool for pool in pools(made) if pool.party}
+
+
+def test_replicas_have_a_party_each_and_share_the_generators() -> None:
+    found = split(by="replica", generators=5, predictors=2, max_batch=7, max_wait=0.5)
+    assert [(p.name, p.count, p.party, p.resources.gpus) for p in found.values()] == [
+        ("explorer.0", 1, "explorer.0", 0.5),
+        ("generator.0", 3, "explorer.0", 0.0),
+        ("explorer.1", 1, "explorer.1", 0.5),
+        ("generator.1", 2, "explorer.1", 0.0),
+    ]
+    handler = found["generator.0"].handler.options
+    assert [f.target[0] for rank in handler["generators"] for f in rank] == ["a", "c", "b"]
+    assert handler["states"] == [("generator0.0",), ("generator2.0",), ("generator1.1",)]
+    told = found["explorer.1"].handler.options["split"]
+    assert told == Split(1, (1, 1), 0, 7, 0.5)
+    assert told.generator_ranks == ("generator.1-0", "generator.1-1")
+    assert told.lead == "explorer.1-0"
+
+
+def test_members_are_spread_over_further_predictors_of_one_party() -> None:
+    found = split(by="member", generators=2, predictors=3)
+    assert [(p.name, p.count, p.resources.gpus) for p in found.values()] == [
+        ("explorer.0", 1, 0.5),
+        ("generator.0", 2, 0.0),
+        ("predictor.0", 2, 0.5),
+    ]
+    assert found["explorer.0"].handler.options["split"].generators == (2, 1)
+    assert {p.party for p in found.values()} == {"explorer.0"}
+
+
+def test_a_replica_without_generators_is_refused() -> None:
+    with pytest.raises(ConfigError, match="need a rank of generators each"):
+        split(by="replica", generators=2, predictors=3)

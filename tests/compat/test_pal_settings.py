@@ -91,3 +91,18 @@ def test_a_settings_file_without_settings_is_refused(package) -> None:
         pal.load_settings(package.folder / "utils.py")
     with pytest.raises(ConfigError, match="does not exist"):
         pal.load_settings(package.folder / "nothing.py")
+
+
+def test_split_gives_each_generator_and_member_a_rank_as_pal_does(package) -> None:
+    made = pal.campaign(package.settings, package.folder, engine="mpi", placement="split").settings
+    placement = made.placement
+    assert (placement.kind, placement.by) == ("split", "member")
+    assert placement.generators == package.settings["gene_process"] == len(made.generators)
+    assert placement.predictors == package.settings["pred_process"]
+    walkers = [role.options["walkers"] for role in made.generators]
+    assert walkers == [[i] for i in range(len(walkers))]
+    more = {"kind": "split", "max_wait": 1.0, "predictors": 1}
+    made = pal.campaign(package.settings, package.folder, engine="mpi", placement=more).settings
+    assert (made.placement.max_wait, made.placement.predictors) == (1.0, 1)
+    plain = pal.campaign(package.settings, package.folder).settings
+    assert plain.placement.kind == "colocated"

@@ -10,7 +10,7 @@ import numpy as np
 from querist.core.answers import Reason
 from querist.core.events import TaskFailed, TaskFinished, TaskStarted, WorkerJoined, WorkerLost
 from querist.core.tasks import Resources
-from querist.engines import mpi_wire
+from querist.engines import mpi_link, mpi_wire
 from querist.engines.mpi import Mpi, attend
 from querist.testing.engines import ENGINE_CHECKS, EngineCase, Watched
 from querist.testing.fakes import pool
@@ -168,8 +168,40 @@ def gpus() -> None:
     assert seen == {"plain": ("cpu", ""), "gpu": gpu, "oracle.gpu": gpu}, seen
 
 
+def party() -> None:
+    """Workers of a party talk to each other: in order, at any size, and to those that are there."""
+    pools = [pool(n, "PartyHandler", count=c, party="p") for n, c in (("a", 2), ("b", 1))]
+    pools += [pool("alone", "PartyHandler")]
+    with Watched(Mpi(isolate=True), pools) as watched:
+        watched.joined(4)
+        alone = watched.result(watched.submit({}, "alone"))
+        assert alone["peers"] is None
+        for megabytes in (0, 1, 5):  # in pieces of one
+            asked = watched.submit({"to": ["a-1", "b-0"], "megabytes": megabytes, "count": 5}, "a")
+            result = watched.result(asked)
+            others = {"a-0", "a-1", "b-0"} - {result["name"]}
+            assert set(result["peers"]) == others | {result["name"]}
+            wanted = [n for n in ("a-1", "b-0") if n != result["name"]]
+            assert result["echoed"] == dict.fromkeys(wanted, 5), result
+
+
+def party_loses() -> None:
+    """With ULFM: the others learn who is lost and who takes its place, and go on."""
+    pools = [pool("a", "PartyHandler", party="p"), pool("b", "PartyHandler", party="p")]
+    with Watched(Mpi(), pools) as watched:
+        watched.joined(2)
+        before = watched.result(watched.submit({"to": ["b-0"], "count": 1}, "a"))
+        assert before["echoed"] == {"b-0": 1}
+        watched.failure(watched.submit({"kill": True}, "b"))
+        watched.until(lambda: len([e for e in watched.of(WorkerJoined) if e.pool == "b"]) == 2)
+        watched.result(watched.submit({"seconds": 0.2}, "a"))  # the news has come by then
+        after = watched.result(watched.submit({"to": ["b-0"], "count": 3}, "a"))
+        assert after["echoed"] == {"b-0": 3}
+        assert after["peers"]["b-0"] > before["peers"]["b-0"]
+
+
 if __name__ == "__main__":
-    mpi_wire.CHUNK = 1 << 20
+    mpi_wire.CHUNK = mpi_link.CHUNK = 1 << 20
     attend()
     begun = time.monotonic()
     for job in sys.argv[1:]:

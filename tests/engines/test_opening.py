@@ -14,7 +14,7 @@ from querist.core.errors import (
     RunError,
     UnsupportedSample,
 )
-from querist.core.tasks import Factory
+from querist.core.tasks import Factory, PoolSpec
 from querist.engines.opening import Site, check_pools, failure_of, last_line, open_handler
 from querist.testing.fakes import pool
 
@@ -88,3 +88,10 @@ def test_scratch_may_be_a_text_and_relative_to_the_working_folder(tmp_path, monk
     context = Site(None, "local", 0).context(pool(), 1)
     assert context.scratch == tmp_path / "local" / "work-1"
     assert context.scratch.is_dir()
+
+
+def test_workers_are_joined_by_engines_that_can_only() -> None:
+    spec = PoolSpec("a", Factory("x:y"), party="p")
+    with pytest.raises(RunError, match=r"'a' should talk to each other \(party 'p'\)"):
+        check_pools([spec], [])
+    check_pools([spec], [], parties=True)

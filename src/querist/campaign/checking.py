@@ -41,6 +41,7 @@ def problems(settings: CampaignSettings) -> list[str]:
             found.append(_sentence(error))
     found.extend(_sense(settings))
     found.extend(_unseen_gpus(settings))
+    found.extend(_misplaced(settings))
     found.extend(resource_problems(settings))
     return found
 
@@ -177,6 +178,40 @@ def _sense(settings: CampaignSettings) -> Iterator[str]:
     limited = settings.stop or settings.policy or budget != type(budget)()
     if not limited:
         yield "budget: the campaign would never end; give a budget (labels, cost, seconds) or stop."
+
+
+def _misplaced(settings: CampaignSettings) -> Iterator[str]:
+    """A placement that cannot work, where the numbers are known."""
+    placement = settings.placement
+    if placement.kind == "colocated":
+        return
+    if settings.engine.kind != "mpi":
+        yield "placement: split needs ranks of its own, so engine: mpi; the default is colocated."
+    if settings.explorers != 1:
+        yield (
+            "explorers: with placement: split there are none; give placement.generators and "
+            "placement.predictors."
+        )
+    generators, predictors = placement.generators, placement.predictors
+    few = isinstance(generators, int) and isinstance(predictors, int) and generators < predictors
+    if placement.by == "replica" and few:
+        yield f"placement.generators: {predictors} replicas need one each, but got {generators}."
+    if placement.by == "member" and predictors != 1:
+        yield from _unspreadable(settings)
+
+
+def _unspreadable(settings: CampaignSettings) -> Iterator[str]:
+    model: Any = settings.model.live
+    if not settings.model.is_live:
+        try:
+            model = resolve(settings.model.factory("model").target)
+        except (ValueError, QueristError):
+            return  # told elsewhere
+    if isinstance(model, type) and not hasattr(model, "predict_members"):
+        yield (
+            f"placement.by: {model.__name__} has no predict_members, so its members cannot be "
+            "spread; use by: replica."
+        )
 
 
 def _unseen_gpus(settings: CampaignSettings) -> Iterator[str]:

@@ -216,6 +216,23 @@ class GpuSettings(Settings):
     trainers: Gpus = 0.0
 
 
+class PlacementSettings(Settings):
+    """Where generators and model live: "colocated" in explorers, or "split" over their own ranks.
+
+    Split, ``by: replica`` gives every predictor the whole committee and its share of the
+    generators; ``by: member`` spreads the members of one committee over all predictors. A
+    predictor waits for company of a proposal for ``max_wait`` seconds, or until ``max_batch``
+    samples are there. Needs the engine "mpi".
+    """
+
+    kind: Literal["colocated", "split"] = "colocated"
+    generators: Annotated[Count, _count(1)] = "auto"
+    predictors: Annotated[Count, _count(1)] = 1
+    by: Literal["replica", "member"] = "replica"
+    max_batch: int = Field(default=256, ge=1)
+    max_wait: float = Field(default=0.002, ge=0, allow_inf_nan=False)
+
+
 class EngineSettings(Settings):
     """Where the work runs: "processes" (default), "inline" or "mpi"; options of that engine."""
 
@@ -223,7 +240,7 @@ class EngineSettings(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-def _engine(value: Any) -> Any:
+def _kind(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
@@ -233,11 +250,14 @@ class CampaignSettings(Settings):
     name: str = "campaign"
     folder: Path | None = None
     seed: int = Field(default=0, ge=0)
-    engine: Annotated[EngineSettings, BeforeValidator(_engine)] = Field(
+    engine: Annotated[EngineSettings, BeforeValidator(_kind)] = Field(
         default_factory=EngineSettings
     )
     generators: tuple[AnyRole, ...] = Field(min_length=1)
     explorers: Annotated[Count, _count(1)] = 1
+    placement: Annotated[PlacementSettings, BeforeValidator(_kind)] = Field(
+        default_factory=PlacementSettings
+    )
     model: AnyRole
     calibrate: dict[str, Any] | None = None
     trainers: Annotated[Count, _count(0)] = 1

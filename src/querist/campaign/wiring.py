@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from querist.campaign.handlers.split import Split
 from querist.campaign.placing import runs_programs
 from querist.campaign.rules import RETRAIN, STOP, read_rule
 from querist.campaign.settings import CampaignSettings, OracleSettings, Role, number
 from querist.control.gate import BandGate, LimitRule
 from querist.control.plan import OraclePlan, Plan, RetryRule
 from querist.control.policy import Policy, StandardPolicy
-from querist.core.roles import SupportsMembers
+from querist.core.errors import ConfigError
 from querist.core.tasks import Factory, PoolSpec, Resources
+from querist.models.members import SupportsMembers
 
 HANDLERS = "querist.campaign.handlers"
 
@@ -59,7 +61,7 @@ def plan(settings: CampaignSettings) -> Plan:
         oracles=tuple(_oracle_plan(name, o) for name, o in settings.oracles.items()),
         policy=policy(settings),
         limits=LimitRule(settings.gate.ask, settings.gate.quantile, settings.gate.reject),
-        explorers=number(settings.explorers),
+        explorers=explorers_of(settings),
         trainers=trainers,
         members=members_of(settings) if trainers > 1 else 1,
         initial=settings.initial,
@@ -93,22 +95,10 @@ def members_of(settings: CampaignSettings) -> int:
 
 
 def pools(settings: CampaignSettings) -> list[PoolSpec]:
-    """The engine's pools: explorers, oracles, trainers."""
+    """The engine's pools: explorers (and the ranks that they are split over), oracles, trainers."""
     made_gate, model = gate(settings), model_factory(settings)
-    found = [
-        PoolSpec(
-            f"explorer.{slot}",
-            _handler(
-                "explorer:Explorer",
-                generators=generators_of(settings, slot),
-                model=model,
-                gate=made_gate,
-                states=_states(settings, slot),
-            ),
-            resources=Resources(gpus=settings.gpus.explorers),
-        )
-        for slot in range(number(settings.explorers))
-    ]
+    explore = _split if settings.placement.kind == "split" else _colocated
+    found = list(explore(settings, model, made_gate))
     for name, oracle in settings.oracles.items():
         if not oracle.outside:
             found.append(_oracle_pool(name, oracle))
@@ -117,6 +107,62 @@ def pools(settings: CampaignSettings) -> list[PoolSpec]:
         resources = Resources(gpus=settings.gpus.trainers)
         found.append(PoolSpec("trainer", trainer, number(settings.trainers), resources))
     return found
+
+
+def explorers_of(settings: CampaignSettings) -> int:
+    """How many explorers the controller has; where they are split, each has a lead."""
+    placement = settings.placement
+    if placement.kind == "colocated":
+        return number(settings.explorers)
+    return 1 if placement.by == "member" else number(placement.predictors)
+
+
+def _colocated(
+    settings: CampaignSettings, model: Factory, made_gate: BandGate
+) -> Iterator[PoolSpec]:
+    explorers = number(settings.explorers)
+    for slot in range(explorers):
+        handler = _handler(
+            "explorer:Explorer",
+            generators=generators_of(settings, slot, explorers),
+            model=model,
+            gate=made_gate,
+            states=states_of(settings, slot, explorers),
+        )
+        yield PoolSpec(
+            f"explorer.{slot}", handler, resources=Resources(gpus=settings.gpus.explorers)
+        )
+
+
+def _split(settings: CampaignSettings, model: Factory, made_gate: BandGate) -> Iterator[PoolSpec]:
+    """For each lead its own pool, one of its generators' ranks, and one of further predictors."""
+    placement, leads = settings.placement, explorers_of(settings)
+    ranks = number(placement.generators)
+    resources = Resources(gpus=settings.gpus.explorers)
+    further = number(placement.predictors) - 1 if placement.by == "member" else 0
+    for slot in range(leads):
+        own = range(slot, ranks, leads)
+        if not own:
+            raise ConfigError(
+                f"{leads} predictors with replicas of the model need a rank of generators each, "
+                f"but placement.generators is {ranks}; give it at least {leads}."
+            )
+        generators = [generators_of(settings, rank, ranks) for rank in own]
+        states = [states_of(settings, rank, ranks) for rank in own]
+        counts = tuple(map(len, generators))
+        split = Split(slot, counts, further, placement.max_batch, placement.max_wait)
+        lead = _handler(
+            "explorer:Explorer", generators=(), model=model, gate=made_gate, split=split
+        )
+        generate = _handler(
+            "generating:Generating", generators=generators, states=states, split=split
+        )
+        party = f"explorer.{slot}"
+        yield PoolSpec(party, lead, 1, resources, party=party)
+        yield PoolSpec(f"generator.{slot}", generate, len(own), party=party)
+        if further:
+            predict = _handler("spread:Predicting", model=model)
+            yield PoolSpec(f"predictor.{slot}", predict, further, resources, party=party)
 
 
 def _oracle_pool(name: str, oracle: OracleSettings) -> PoolSpec:
@@ -138,20 +184,26 @@ def _oracle_pool(name: str, oracle: OracleSettings) -> PoolSpec:
     return replace(pool, resources=replace(wanted, memory_mb=memory), threads=wanted.cores)
 
 
-def generators_of(settings: CampaignSettings, slot: int) -> tuple[Factory, ...]:
-    """The generators of one explorer: shared out in turn, or one for each when there are fewer.
+def generators_of(settings: CampaignSettings, slot: int, of: int) -> tuple[Factory, ...]:
+    """The generators of one of some explorers, or ranks of generators.
 
-    Explorers that share one configuration of a generator with a ``seed`` each get another seed,
-    else they would walk the same path.
+    They are shared out in turn, or one for each when there are fewer. Where one configuration of a
+    generator with a ``seed`` is there several times, each gets another seed, else they would walk
+    the same path.
     """
-    return tuple(_generator(settings, *place) for place in _places(settings, slot))
+    return tuple(_generator(settings, *place) for place in _places(settings, slot, of))
 
 
-def _places(settings: CampaignSettings, slot: int) -> list[tuple[int, int]]:
-    """An explorer's generators: their numbers in the settings, and of which copy."""
-    known, explorers = len(settings.generators), number(settings.explorers)
-    if known >= explorers:
-        return [(index, 0) for index in range(slot, known, explorers)]
+def states_of(settings: CampaignSettings, slot: int, of: int) -> tuple[str, ...]:
+    """Names of their states; another number of explorers or ranks finds them as well."""
+    return tuple(f"generator{index}.{copy}" for index, copy in _places(settings, slot, of))
+
+
+def _places(settings: CampaignSettings, slot: int, of: int) -> list[tuple[int, int]]:
+    """Generators' numbers in the settings, and of which copy."""
+    known = len(settings.generators)
+    if known >= of:
+        return [(index, 0) for index in range(slot, known, of)]
     return [(slot % known, slot // known)]
 
 
@@ -161,11 +213,6 @@ def _generator(settings: CampaignSettings, index: int, copy: int) -> Factory:
     if copy and isinstance(seed, int):
         return Factory(made.target, {**made.options, "seed": seed + copy})
     return made
-
-
-def _states(settings: CampaignSettings, slot: int) -> tuple[str, ...]:
-    """Names of an explorer's generators' states; another number of explorers finds them as well."""
-    return tuple(f"generator{index}.{copy}" for index, copy in _places(settings, slot))
 
 
 def _handler(target: str, **options: Any) -> Factory:

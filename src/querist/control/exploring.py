@@ -71,6 +71,8 @@ class Exploring:
         self._scores_version = self._version = 0
         self._tasks: dict[str, Slot] = {}
         self._by_pool = {slot.pool: slot for slot in self.slots}
+        # Where it is split, an explorer without generators has nothing to do either.
+        self._by_pool |= {f"generator.{slot.index}": slot for slot in self.slots}
         self._waiters: dict[str, dict[tuple[int, int], None]] = {}
         # Slots that may have something to do. Whatever changes that puts them back, so that no
         # event looks at all explorers.

@@ -13,6 +13,8 @@ from querist.core.batch import Batch
 from querist.core.prediction import Prediction, Verdict, Verdicts
 from querist.core.roles import Filter, Limits
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 
 @dataclass(frozen=True, slots=True)
 class BandGate:
@@ -34,18 +36,17 @@ class BandGate:
     def decide(self, batch: Batch, prediction: Prediction, limits: Limits) -> Verdicts:
         """Verdicts of ``n`` samples."""
         score = prediction.uncertainty(self.output)
-        verdict = np.full(len(score), Verdict.TRUST, np.int8)
-        verdict[score > limits.ask] = Verdict.ASK
-        verdict[score > limits.reject] = Verdict.REJECT
-        verdict[~(np.isfinite(score) & self._is_finite(prediction))] = Verdict.REJECT
-        verdict[~self.sensible(batch)] = Verdict.REJECT
-        return Verdicts(verdict, score)
-
-    def _is_finite(self, prediction: Prediction) -> NDArray[np.bool_]:
+        verdict: NDArray[np.int8] = (score > limits.ask).view(np.int8)  # ASK is 1, TRUST is 0
+        accepted = score <= min(limits.reject, _LARGEST)  # nothing that is not finite
         column = prediction.mean.columns.get(self.output)
-        if column is None or column.data.dtype.kind not in "fc" or np.isfinite(column.data).all():
-            return np.ones(len(prediction), np.bool_)
-        return np.array([bool(np.isfinite(item).all()) for item in column.items()], np.bool_)
+        numbers = column is not None and column.data.dtype.kind in "fc"
+        if numbers and column is not None and not np.isfinite(column.data).all():
+            accepted &= [bool(np.isfinite(item).all()) for item in column.items()]
+        if self.filters:
+            accepted &= self.sensible(batch)
+        if not accepted.all():
+            verdict[~accepted] = Verdict.REJECT
+        return Verdicts(verdict, score)
 
     def sensible(self, batch: Batch) -> NDArray[np.bool_]:
         """``(n,)`` whether all filters accept; needs no prediction."""

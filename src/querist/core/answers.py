@@ -120,10 +120,8 @@ class Dataset:
             object.__setattr__(self, "levels", ("",) * len(self.inputs))
         counts = {len(self.inputs), len(self.outputs), len(self.purposes), len(self.levels)}
         if len(counts) > 1:
-            raise ShapeError(
-                f"{len(self.inputs)} inputs, {len(self.outputs)} outputs, {len(self.purposes)} "
-                f"purposes and {len(self.levels)} levels do not belong together."
-            )
+            each = f"{len(self.inputs)} inputs, {len(self.outputs)} outputs, {len(self.purposes)}"
+            raise ShapeError(f"{each} purposes, {len(self.levels)} levels do not belong together.")
         if self.version < 0:
             object.__setattr__(self, "version", len(self.inputs))
 

@@ -70,11 +70,7 @@ def atoms_sample(
 
 
 def check_atoms(fields: Mapping[str, ArrayLike]) -> None:
-    """Check one sample or label against the schema.
-
-    Raises:
-        ShapeError: Naming the field, what was wanted and what was got.
-    """
+    """Check one sample or label against the schema; a ShapeError says what is wrong."""
     given = [as_array(fields[n]) for n in ("numbers", "positions", "forces") if n in fields]
     rows = next((len(array) for array in given if array.ndim), None)
     by_atom, square = (rows, 3), (3, 3)

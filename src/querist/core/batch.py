@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,6 +87,7 @@ class Column:
     data: Array
     offsets: NDArray[np.int64]
     shapes: NDArray[np.int64]
+    _item: tuple[int, ...] | None = field(default=None, init=False, repr=False)  # when uniform
 
     @classmethod
     def stack(cls, values: ArrayLike, name: str = "column") -> Column:
@@ -93,10 +95,14 @@ class Column:
         array = as_array(values, name)
         if array.ndim == 0:
             raise ShapeError(f"{name!r} needs a first axis over samples, but is a scalar.")
-        count, item = array.shape[0], array.shape[1:]
-        size = int(np.prod(item, dtype=np.int64))
-        shapes = np.tile(np.asarray(item, np.int64), (count, 1))
-        return cls(array.reshape(-1), np.arange(count + 1, dtype=np.int64) * size, shapes)
+        return cls.regular(array.reshape(-1), array.shape[0], array.shape[1:])
+
+    @classmethod
+    def regular(cls, data: Array, count: int, item: tuple[int, ...]) -> Column:
+        """From the ``(total,)`` values of ``count`` items of one shape."""
+        column = cls(data, *(_layout if count <= _SHORT else _layout.__wrapped__)(count, item))
+        object.__setattr__(column, "_item", item)
+        return column
 
     @classmethod
     def of(cls, items: Sequence[ArrayLike], name: str = "column") -> Column:
@@ -125,28 +131,29 @@ class Column:
         """The arrays of all samples, as views."""
         if not self.is_uniform:
             return map(self.item, range(len(self)))
-        uniform = self.uniform  # much cheaper than a reshape for each
-        return iter(uniform) if uniform.ndim > 1 else (uniform[i, ...] for i in range(len(self)))
+        whole = self.uniform  # much cheaper than a reshape for each
+        return iter(whole) if whole.ndim > 1 else (whole[i, ...] for i in range(len(self)))
 
     @property
     def is_uniform(self) -> bool:
         """Whether all items have one shape."""
-        return len(self) == 0 or bool((self.shapes == self.shapes[0]).all())
+        return self.item_shape is not None
+
+    @property
+    def item_shape(self) -> tuple[int, ...] | None:
+        """The shape of all items; None if they differ."""
+        if self._item is None and (not len(self) or bool((self.shapes == self.shapes[0]).all())):
+            first = self.shapes[0].tolist() if len(self) else [0] * self.shapes.shape[1]
+            object.__setattr__(self, "_item", tuple(first))
+        return self._item
 
     @property
     def uniform(self) -> Array:
-        """All items as one ``(n, ...)`` view.
-
-        Raises:
-            ShapeError: If the items differ in shape.
-        """
-        if not self.is_uniform:
-            raise ShapeError(
-                f"items differ in shape ({sorted({tuple(map(int, s)) for s in self.shapes})[:4]} "
-                "...); use .items(), or .rows for arrays that differ in their first axis only."
-            )
-        item = tuple(self.shapes[0]) if len(self) else tuple(0 for _ in range(self.shapes.shape[1]))
-        return self.data.reshape(len(self), *item)
+        """All items as one ``(n, ...)`` view; a ShapeError if they differ in shape."""
+        if self.item_shape is None:
+            shapes = sorted({tuple(map(int, s)) for s in self.shapes})[:4]
+            raise ShapeError(f"items differ in shape ({shapes} ...); use .items(), or .rows.")
+        return self.data.reshape(len(self), *self.item_shape)
 
     @property
     def rows(self) -> tuple[Array, NDArray[np.int64]]:
@@ -160,13 +167,20 @@ class Column:
         np.cumsum(self.shapes[:, 0], out=offsets[1:])
         return self.data.reshape(int(offsets[-1]), *tail), offsets
 
+    def part(self, start: int, stop: int) -> Column:
+        """Consecutive items; a view where all have one shape."""
+        if self._item is None:
+            return self.take(np.arange(start, stop))
+        data = self.data[self.offsets[start] : self.offsets[stop]]
+        return Column.regular(data, stop - start, self._item)
+
     def take(self, indices: Indices) -> Column:
         """The chosen items, copied, in the order given; indices or a mask as NumPy takes them."""
         index = np.arange(len(self))[np.asarray(indices) if len(indices) else []]
-        if not len(index):
-            return Column(self.data[:0], np.zeros(1, np.int64), self.shapes[:0])
         if self.is_uniform:
             return Column.stack(self.uniform[index])
+        if not len(index):
+            return Column(self.data[:0], np.zeros(1, np.int64), self.shapes[:0])
         return Column.of([self.item(i) for i in index])
 
 
@@ -186,13 +200,12 @@ class Batch:
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
-        lengths = {name: len(column) for name, column in self.columns.items()}
-        for name, extra in (("keys", self.keys), ("uris", self.uris)):
-            if extra is not None:
-                lengths[name] = len(extra)
-        if len(set(lengths.values())) > 1:
-            raise ShapeError(f"all fields of a batch need one length, got {lengths}.")
-        object.__setattr__(self, "size", next(iter(lengths.values()), 0))
+        sizes = {len(column.offsets) - 1 for column in self.columns.values()}
+        sizes |= {len(extra) for extra in (self.keys, self.uris) if extra is not None}
+        if len(sizes) > 1:
+            lengths = {name: len(column) for name, column in self.columns.items()}
+            raise ShapeError(f"all fields of a batch need one length, got {lengths or sizes}.")
+        object.__setattr__(self, "size", sizes.pop() if sizes else 0)
 
     @classmethod
     def stack(cls, **arrays: ArrayLike) -> Batch:
@@ -204,10 +217,10 @@ class Batch:
         """From one mapping of arrays a sample; shapes may differ between samples."""
         if not rows:
             return cls({})
-        odd = next((row for row in rows if set(row) != set(rows[0])), None)
-        if odd is not None:
-            names = f"{sorted(rows[0])} and {sorted(odd)}"
-            raise ShapeError(f"all samples of a batch need the same fields; got {names}.")
+        for row in rows:
+            if row.keys() != rows[0].keys():
+                names = f"{sorted(rows[0])} and {sorted(row)}"
+                raise ShapeError(f"all samples of a batch need the same fields; got {names}.")
         return cls({name: Column.of([row[name] for row in rows], name) for name in rows[0]})
 
     @classmethod
@@ -230,13 +243,10 @@ class Batch:
         if any(set(part.columns) != names for part in parts):
             raise ShapeError("batches with different fields cannot be concatenated.")
         columns = {name: _join([part.columns[name] for part in parts]) for name in parts[0].columns}
-        keys = None
-        if all(part.keys is not None for part in parts):
-            keys = tuple(key for part in parts for key in part.keys or ())
-        uris = None
-        if any(part.uris is not None for part in parts):
-            uris = tuple(uri for part in parts for uri in part.uris or (None,) * len(part))
-        return cls(columns, keys, uris)
+        keys = tuple(key for part in parts for key in part.keys or ())
+        uris = tuple(uri for part in parts for uri in part.uris or (None,) * len(part))
+        known = all(part.keys is not None for part in parts)
+        return cls(columns, keys if known else None, uris if any(uris) else None)
 
     def __len__(self) -> int:
         return self.size
@@ -255,10 +265,8 @@ class Batch:
         """Sample ids, computed where they are not known yet."""
         if self.keys is not None:
             return self.keys
-        return tuple(
-            digest_arrays(self.arrays(i), self.uris[i] if self.uris else None)
-            for i in range(self.size)
-        )
+        uris = self.uris or (None,) * self.size
+        return tuple(digest_arrays(self.arrays(i), uri) for i, uri in enumerate(uris))
 
     def arrays(self, index: int) -> dict[str, Array]:
         """The named arrays of one sample, as views."""
@@ -286,6 +294,12 @@ class Batch:
         uris = None if self.uris is None else tuple(self.uris[i] for i in chosen)
         return Batch(columns, keys, uris)
 
+    def part(self, start: int, stop: int) -> Batch:
+        """Consecutive samples; views where items have one shape."""
+        if self.keys is not None or self.uris is not None:
+            return self.take(np.arange(start, stop))
+        return Batch({name: column.part(start, stop) for name, column in self.columns.items()})
+
     def with_ids(self) -> Batch:
         """The same batch with its ids computed."""
         return self if self.keys is not None else Batch(self.columns, self.ids, self.uris)
@@ -294,6 +308,10 @@ class Batch:
 def _join(columns: Sequence[Column]) -> Column:
     if len({column.shapes.shape[1] for column in columns}) > 1:
         raise ShapeError("columns with different numbers of axes cannot be concatenated.")
+    item = columns[0]._item
+    if item is not None and all(column._item == item for column in columns):
+        data = np.concatenate([column.data for column in columns])
+        return Column.regular(data, sum(map(len, columns)), item)
     starts = np.cumsum([0, *(len(column.data) for column in columns)])
     offsets = [column.offsets[:-1] + start for column, start in zip(columns, starts, strict=False)]
     return Column(
@@ -301,3 +319,15 @@ def _join(columns: Sequence[Column]) -> Column:
         np.concatenate([*offsets, starts[-1:]]).astype(np.int64),
         np.concatenate([column.shapes for column in columns]),
     )
+
+
+_SHORT = 1024  # items up to which layouts are kept
+
+
+@lru_cache(256)
+def _layout(count: int, item: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Offsets and shapes of ``count`` items of one shape, shared by many columns: read-only."""
+    offsets = np.arange(count + 1, dtype=np.int64) * int(np.prod(item, dtype=np.int64))
+    shapes = np.tile(np.asarray(item, np.int64), (count, 1))
+    offsets.flags.writeable = shapes.flags.writeable = False
+    return offsets, shapes

@@ -64,11 +64,7 @@ class MissingExtra(QueristError, ImportError):
 
 
 def require(module: str, extra: str, needed_for: str) -> Any:
-    """Import an optional dependency that an ``extra`` of Querist installs.
-
-    Raises:
-        MissingExtra: If the package is not installed; it says what it was ``needed_for``.
-    """
+    """Import what an ``extra`` of Querist installs, or raise MissingExtra: ``needed_for`` what."""
     import importlib
 
     try:

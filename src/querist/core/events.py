@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from querist.core.answers import Failure
 from querist.core.batch import Array, Batch, Column
 from querist.core.tasks import Spans, Task
 
 NO_SPANS = Spans()
-Integers = NDArray[np.int64]
+_LAYOUT = ("offsets", "shapes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +124,8 @@ class Interrupted:
     grace: float = 3.0
 
 
-Event = (
-    Tick
-    | TaskStarted
-    | TaskProgress
-    | TaskFinished
-    | TaskFailed
-    | WorkerJoined
-    | WorkerLost
-    | RoleChanged
-    | Durable
-    | StoreBroken
-    | Posted
-    | Interrupted
-)
+OfEngine = TaskStarted | TaskProgress | TaskFinished | TaskFailed | WorkerJoined | WorkerLost
+Event = OfEngine | RoleChanged | Tick | Durable | StoreBroken | Posted | Interrupted
 
 
 class Fact(NamedTuple):
@@ -211,12 +198,9 @@ def pack_batch(batch: Batch, prefix: str = "") -> dict[str, Array]:
 
 def unpack_batch(arrays: Mapping[str, Array], prefix: str = "") -> Batch:
     """Read back what :func:`pack_batch` gave; other arrays are passed over."""
-    names = [k[len(prefix) : -5] for k in arrays if k.startswith(prefix) and k.endswith("/data")]
     uris = tuple(str(uri) or None for uri in arrays.get(f"{prefix}/uris", ()))
-    columns = {name: Column(*_parts(arrays, f"{prefix}{name}")) for name in names}
+    columns = {}
+    for name in (k[:-5] for k in arrays if k.startswith(prefix) and k.endswith("/data")):
+        offsets, shapes = (arrays[f"{name}/{part}"].astype(np.int64) for part in _LAYOUT)
+        columns[name[len(prefix) :]] = Column(arrays[f"{name}/data"], offsets, shapes)
     return Batch(columns, uris=uris or None)
-
-
-def _parts(arrays: Mapping[str, Array], name: str) -> tuple[Array, Integers, Integers]:
-    offsets, shapes = arrays[f"{name}/offsets"], arrays[f"{name}/shapes"]
-    return arrays[f"{name}/data"], offsets.astype(np.int64), shapes.astype(np.int64)

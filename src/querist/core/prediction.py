@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -45,8 +45,15 @@ class Prediction:
 
     def take(self, indices: NDArray[np.integer] | Sequence[int]) -> Prediction:
         """The predictions of the chosen samples."""
-        members = None if self.members is None else tuple(m.take(indices) for m in self.members)
-        return Prediction(self.mean.take(indices), self.std.take(indices), members)
+        return self._each(lambda batch: batch.take(indices))
+
+    def part(self, start: int, stop: int) -> Prediction:
+        """The predictions of consecutive samples, views."""
+        return self._each(lambda batch: batch.part(start, stop))
+
+    def _each(self, cut: Callable[[Batch], Batch]) -> Prediction:
+        members = None if self.members is None else tuple(map(cut, self.members))
+        return Prediction(cut(self.mean), cut(self.std), members)
 
     def uncertainty(self, output: str) -> NDArray[np.float64]:
         """One number a sample: the largest uncertainty within an output.

@@ -36,6 +36,7 @@ class WorkerContext:
         scratch: A folder of its own.
         run: The run's folder, None when nothing is kept.
         rng: Its own stream of randomness.
+        link: To its party (:class:`querist.engines.link.Link`); None where it has none.
     """
 
     name: str
@@ -46,6 +47,7 @@ class WorkerContext:
     scratch: Path
     run: Path | None
     rng: np.random.Generator
+    link: Any = None
 
 
 class TaskContext(Protocol):
@@ -137,11 +139,8 @@ class ModelState:
     @staticmethod
     def merge(parts: Sequence[ModelState]) -> ModelState:
         """Union of states fitted by member on several trainers."""
-        arrays: dict[str, Array] = {}
-        data: dict[str, Any] = {}
-        for part in parts:
-            arrays.update(part.arrays)
-            data.update(part.data)
+        arrays = {name: array for part in parts for name, array in part.arrays.items()}
+        data = {name: value for part in parts for name, value in part.data.items()}
         return ModelState(arrays, data)
 
 
@@ -188,15 +187,6 @@ class Model(Protocol):
 
     def load(self, state: ModelState) -> None:
         """Use this state from the next prediction on."""
-
-
-@runtime_checkable
-class SupportsMembers(Protocol):
-    """A committee whose members can be fitted apart."""
-
-    @property
-    def members(self) -> int:
-        """How many members."""
 
 
 @runtime_checkable

@@ -107,11 +107,7 @@ class Factory:
 
 
 def resolve(target: str) -> Any:
-    """Import "package.module:attribute".
-
-    Raises:
-        RoleFailed: If it is not of that form, or cannot be imported.
-    """
+    """Import "package.module:attribute"; RoleFailed if it has another form or is not there."""
     module, separator, attribute = target.partition(":")
     if not (module and separator and attribute):
         raise RoleFailed(f"{target!r} should look like 'package.module:attribute'.")
@@ -185,6 +181,7 @@ class PoolSpec:
         resources: Of each worker.
         depth: Tasks that may wait in a worker, so that it never waits for its next one.
         threads: Threads each worker may use; 0 lets the engine divide the cores.
+        party: Workers of pools with the same party may talk to each other; "" for none.
     """
 
     name: str
@@ -193,3 +190,4 @@ class PoolSpec:
     resources: Resources = ONE_CORE
     depth: int = 2
     threads: int = 0
+    party: str = ""

@@ -86,6 +86,8 @@ class Foreman:
         self._dirty: set[Seat] = set()
         self._closed = False
 
+    joins_workers = False  # whether workers of one party can talk to each other
+
     def start(self, pools: Sequence[PoolSpec]) -> None:
         """Start workers; they join when they have opened their handlers.
 
@@ -93,7 +95,7 @@ class Foreman:
             RunError: If a pool cannot be started at all, for example for want of a GPU.
         """
         self._refuse_closed()
-        check_pools(pools, self._pools)
+        check_pools(pools, self._pools, self.joins_workers)
         added = [Pool(spec, self._weights) for spec in pools]
         self._staff.hire(added, len(self._seats()))
         for pool in added:

@@ -9,7 +9,6 @@ import os
 import select
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -22,7 +21,10 @@ from querist.engines import wire
 from querist.engines.foreman import Foreman
 from querist.engines.gpus import GpuShares, device, too_few
 from querist.engines.loop import BaseLoop
-from querist.engines.mpi_worker import Employment, Patience, Station, child_environment
+from querist.engines.mpi_job import Employment, Patience, child_environment
+from querist.engines.mpi_party import near, tell_party
+from querist.engines.mpi_seat import RankSeat
+from querist.engines.mpi_station import Station
 from querist.engines.mpi_world import Rank, World, world
 from querist.engines.opening import Site
 from querist.engines.pools import Pool
@@ -75,7 +77,7 @@ def fitted(
         raise ConfigError(f"assign should be 'fixed' or 'fill', got {assign!r}.")
     needed = sum(spec.count for spec in specs)
     if needed > ranks:
-        each = ", ".join(f"{name}: {count}" for name, count in _by_role(specs).items())
+        each = ", ".join(f"{spec.name}: {spec.count}" for spec in specs)
         raise RunError(
             f"{needed + 1} MPI ranks are needed (1 for control, {each}), and there are "
             f"{ranks + 1}. Start with mpiexec -n {needed + 1}, or configure fewer workers."
@@ -111,6 +113,8 @@ class Mpi(Foreman):
         isolate: Pools whose workers are child processes: True for all, False for none, or patterns
             of names.
     """
+
+    joins_workers = True
 
     def __init__(
         self,
@@ -160,8 +164,11 @@ class Mpi(Foreman):
             if seat.heir is not None:
                 self._ranks.hand_over(seat)
             self._bury(seat, how)
+            tell_party(seat.spec.party, self._ranks.seats.values())
         else:
             self._handle(seat, each)
+            if each[0] == Kind.READY:
+                tell_party(seat.spec.party, self._ranks.seats.values())
 
     def _launch(self, seat: Seat) -> None:
         if isinstance(seat, RankSeat) and seat.donor is not None:
@@ -179,6 +186,7 @@ class Mpi(Foreman):
         seat.story = ""
         seat.lost = heir is not None or not self._find_rank(seat)
         self._bury(seat, f"was lost with MPI rank {rank} on {seat.rank.host}")
+        tell_party(seat.spec.party, self._ranks.seats.values())
         if heir is not None:
             heir.donor = None
             heir.lost = not self._find_rank(heir)
@@ -212,91 +220,6 @@ class Mpi(Foreman):
             if len(seats) > 1 and fit:
                 return max(fit, key=lambda seat: (not seat.load, seat.began))
         return None
-
-
-class RankSeat(Seat):
-    """A seat for ranks.
-
-    Args:
-        spec: Its pool.
-        index: Its number in the pool.
-        device: Of its workers.
-        rank: Who sits here first.
-        world: Through which it is talked to.
-    """
-
-    def __init__(
-        self, spec: PoolSpec, index: int, device: tuple[str, str], rank: Rank, world: World
-    ) -> None:
-        super().__init__(spec, index, device[0])
-        self.gpus = device[1]
-        self.rank = rank
-        self.sits = False
-        self.stacks = ""
-        self.donor: RankSeat | None = None  # whose rank it waits for
-        self.heir: RankSeat | None = None  # who waits for its rank
-        self.wait: Callable[[RankSeat], None] = _no_wait
-        self._world = world
-
-    @property
-    def alive(self) -> bool:
-        """Whether a rank works here."""
-        return self.sits
-
-    def fits(self, rank: Rank) -> bool:
-        """Whether a rank can work here: it must see the same GPUs."""
-        if not self.gpus:
-            return True
-        return rank.node == self.rank.node and set(self.gpus.split(",")) <= set(rank.gpus)
-
-    def open(self, job: Employment) -> None:
-        """Let the rank become this worker."""
-        self._begin()
-        self.sits, self.stacks = True, ""
-        self.send(Kind.OPEN, Stamp(), wire.dumps(job))
-        self.flush()
-
-    def leave(self, stacks: str) -> None:
-        """Its worker has ended; the rank stays with the seat.
-
-        Args:
-            stacks: Of a child process that crashed.
-        """
-        self.sits, self.ready, self.stacks = False, False, stacks
-
-    def send(self, kind: Kind, stamp: Stamp, parts: list[wire.Part] | None = None) -> None:
-        """Queue a frame for the rank."""
-        if self.sits:
-            self._world.send(self.rank.number, (kind, stamp, parts or []))
-
-    def flush(self) -> None:
-        """Send what is queued."""
-        if self.sits:
-            self._world.flush(self.rank.number)
-
-    def kill(self, why: str) -> None:
-        """Kill the worker's child process, or interrupt its handler."""
-        self.story = self.story or why
-        serial = self.running.serial if self.running is not None else 0
-        self.send(Kind.KILL, Stamp(serial), wire.dumps(why))
-        self.flush()
-
-    def terminate(self) -> None:
-        """Unwind what runs."""
-        self.send(Kind.TERMINATE, Stamp())
-        self.flush()
-
-    def end(self) -> None:
-        """Wait for its end, but not for ever: compiled code may hold a rank."""
-        self.wait(self)
-
-    def faults(self) -> str:
-        """The Python stacks at a crash of the last child process."""
-        return self.stacks
-
-
-def _no_wait(seat: RankSeat) -> None:
-    del seat
 
 
 class RankStaff:
@@ -338,9 +261,10 @@ class RankStaff:
         threads = pool.threads or seat.rank.threads
         context = replace(context, threads=threads, device=seat.device)
         opening = Opening(context, self._offset - seat.rank.clock, pool.factory)
-        isolated = _matches(seat.spec.name, self._isolate)
+        joins = bool(seat.spec.party)  # a child process has no MPI to talk through
+        isolated = _matches(seat.spec.name, self._isolate) and not joins
         environment = child_environment(threads, seat.gpus)
-        job = Employment(opening, seat.spec.name, isolated, environment, tuple(sys.path))
+        job = Employment(opening, seat.spec.name, isolated, environment, tuple(sys.path), joins)
         seat.open(job)
 
     def take_spare(self, seat: RankSeat) -> bool:
@@ -377,6 +301,8 @@ class RankStaff:
     def _place(self, spec: PoolSpec) -> tuple[Rank, tuple[str, str]]:
         """A free rank, with its device and the GPUs that it shall see."""
         free = [self._world.ranks[number] for number in sorted(self._world.free)]
+        beside = near(spec.party, self.seats.values())
+        free.sort(key=lambda rank: rank.node not in beside)
         share = spec.resources.gpus
         if not share:
             return free[0], ("cpu", "")
@@ -442,15 +368,6 @@ class RankLoop(BaseLoop):
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _by_role(specs: Iterable[PoolSpec]) -> Counter[str]:
-    """Workers of all pools; numbered ones (``explorer.0``, ``explorer.1`` ...) together."""
-    counts: Counter[str] = Counter()
-    for spec in specs:
-        role, _, number = spec.name.rpartition(".")
-        counts[role if number.isdigit() else spec.name] += spec.count
-    return counts
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

@@ -22,8 +22,8 @@ from querist.core.events import TaskFailed, TaskFinished, WorkerLost
 from querist.core.tasks import Factory, PoolSpec, Task
 from querist.engines.machine import process_age
 from querist.engines.mpi import Mpi, attend
+from querist.engines.mpi_job import Patience
 from querist.engines.mpi_wire import Channel
-from querist.engines.mpi_worker import Patience
 from querist.engines.mpi_world import Rank, World, world
 from querist.engines.wire import Frame, Kind, Stamp
 

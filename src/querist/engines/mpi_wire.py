@@ -89,7 +89,7 @@ class Channel:
 
         What is short is with the receiver as soon as it is sent.
         """
-        self._sending = [(r, data) for r, data in self._sending if not r.Test()]
+        self._sending = [(r, data) for r, data in self._sending if not self._has_left(r)]
         return all(len(data) <= _EAGER for _, data in self._sending)
 
     def _let_go(self) -> None:
@@ -98,8 +98,15 @@ class Channel:
         self._turn = (self._turn + 1) % _SWEEP
         if self._turn == 0:
             self.sent()
-        elif sending and sending[0][0].Test():
+        elif sending and self._has_left(sending[0][0]):
             del sending[0]
+
+    def _has_left(self, request: Any) -> bool:
+        """Whether a message is gone; that its rank is lost is told where messages are looked for."""
+        try:
+            return bool(request.Test())
+        except self._mpi.Exception:
+            return True
 
     def poll(self) -> bool:
         """Deliver what is there; whether there was anything."""

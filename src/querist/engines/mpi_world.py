@@ -138,6 +138,8 @@ class World:
         # Under its own name, so that nothing that users send is mistaken for ours.
         self.comm = mpi.COMM_WORLD.Dup()
         self.comm.Set_errhandler(mpi.ERRORS_RETURN)
+        self.side = mpi.COMM_WORLD.Dup()  # for what working ranks say to each other
+        self.side.Set_errhandler(mpi.ERRORS_RETURN)
         self.rank, self.size = int(self.comm.rank), int(self.comm.size)
         self.threaded = mpi.Query_thread() == mpi.THREAD_MULTIPLE
         self.ranks: dict[int, Rank] = {}

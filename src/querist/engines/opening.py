@@ -193,11 +193,17 @@ def unknown_pool(name: str, pools: Iterable[str]) -> RunError:
     return RunError(f"there is no pool {name!r}; the pools are {known}.{hint}")
 
 
-def check_pools(specs: Iterable[PoolSpec], known: Iterable[str]) -> None:
+def check_pools(specs: Iterable[PoolSpec], known: Iterable[str], parties: bool = False) -> None:
     """Refuse pools that cannot be started.
 
+    Args:
+        specs: Of the pools.
+        known: Names that are taken.
+        parties: Whether the engine can join workers.
+
     Raises:
-        RunError: If a name is taken, or a count, depth or number of threads makes no sense.
+        RunError: If a name is taken, a count, depth or number of threads makes no sense, or workers
+            cannot be joined.
     """
     names = set(known)
     for spec in specs:
@@ -207,5 +213,10 @@ def check_pools(specs: Iterable[PoolSpec], known: Iterable[str]) -> None:
             raise RunError(
                 f"pool {spec.name!r} needs count >= 1, depth >= 0 and threads >= 0, got "
                 f"{spec.count}, {spec.depth} and {spec.threads}."
+            )
+        if spec.party and not parties:
+            raise RunError(
+                f"workers of the pool {spec.name!r} should talk to each other (party "
+                f"{spec.party!r}), which this engine cannot do; use the engine 'mpi'."
             )
         names.add(spec.name)

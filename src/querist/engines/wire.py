@@ -28,9 +28,10 @@ Part = bytes | memoryview
 
 
 class Kind(IntEnum):
-    """What a frame says. To a worker: OPEN to QUIT; from it: READY to BYE.
+    """What a frame says. To a worker: OPEN to PARTY; from it: READY to BYE.
 
-    KILL, TERMINATE, QUIT, GONE and BYE are for ranks, which outlive the workers that they are.
+    KILL, TERMINATE, QUIT, PARTY, GONE and BYE are for ranks, which outlive the workers that they
+    are.
     """
 
     OPEN = 1
@@ -41,6 +42,7 @@ class Kind(IntEnum):
     KILL = 6
     TERMINATE = 7
     QUIT = 8
+    PARTY = 9
     READY = 10
     BROKEN = 11
     STARTED = 12

@@ -96,6 +96,11 @@ class Worker(ABC):
     def look(self) -> None:  # noqa: B027 (most have another thread for it)
         """See whether something came, where no other thread does that."""
 
+    @property
+    def has_task(self) -> bool:
+        """Whether something waits to be done."""
+        return not self._order.empty()
+
     def close(self) -> None:
         """Close the handler, once."""
         handler, self._handler = self._handler, None

@@ -306,13 +306,31 @@ class Calibrated:
         """
         if self._loaded is None:
             raise not_loaded(WHO)
-        raw: Prediction = self.model.predict(batch)
+        return self._calibrated(self.model.predict(batch), self._loaded)
+
+    @property
+    def loaded_members(self) -> int:
+        """How many members of the model predict."""
+        return int(self.model.loaded_members)
+
+    def predict_members(self, batch: Batch, members: Sequence[int]) -> tuple[Batch, ...]:
+        """The outputs of some members of the model."""
+        outputs: tuple[Batch, ...] = self.model.predict_members(batch, members)
+        return outputs
+
+    def combine(self, batch: Batch, outputs: Sequence[Batch]) -> Prediction:
+        """The calibrated prediction from the outputs of all members of the model."""
+        if self._loaded is None:
+            raise not_loaded(WHO)
+        return self._calibrated(self.model.combine(batch, outputs), self._loaded)
+
+    def _calibrated(self, raw: Prediction, held: _Loaded) -> Prediction:
         if not len(raw):
             return raw
         mean, std = dict(raw.mean.columns), dict(raw.std.columns)
-        for name, fitted in self._loaded.maps.items():
+        for name, fitted in held.maps.items():
             std[name] = rescaled(raw.std, name, fitted(raw.uncertainty(name)))
-        for name, temperature in self._loaded.temperatures.items():
+        for name, temperature in held.temperatures.items():
             proba = temper(np.asarray(raw.mean[f"{name}.proba"], np.float64), temperature)
             mean[f"{name}.proba"] = Column.stack(proba, name)
             std[name] = Column.stack(1.0 - proba.max(axis=1), name)

@@ -27,9 +27,9 @@ from .members import (
     bootstrap,
     check_format,
     check_members,
-    combine,
     member_rng,
     not_loaded,
+    rejoin,
     same,
     stop_between,
     wanted_members,
@@ -236,26 +236,46 @@ class Committee:
             ShapeError: If a field is missing or has another shape than in training.
             UnsupportedSample: If a value is not finite.
         """
-        if self._loaded is None:
-            raise not_loaded(WHO)
-        held = self._loaded
+        return self.combine(batch, self.predict_members(batch, range(len(self._held.estimators))))
+
+    @property
+    def loaded_members(self) -> int:
+        """How many members predict."""
+        return len(self._held.estimators)
+
+    def predict_members(self, batch: Batch, members: Sequence[int]) -> tuple[Batch, ...]:
+        """The outputs of some members; as :meth:`predict`."""
+        held = self._held
         X = held.inputs.matrix(batch, WHO)
         if held.classes:
-            return self._class_prediction(held, X)
+            classes, name = self.classes, held.outputs.names[0]
+            pairs = [(held.estimators[m], held.classes[m]) for m in members]
+            proba = (_probabilities(*pair, classes, X) for pair in pairs)
+            return tuple(_decoded(name, classes, each) for each in proba)
         shape = len(X), held.outputs.width
-        values = [_call(member.predict, X, shape[1:]).reshape(shape) for member in held.estimators]
-        return combine(np.stack(values), held.outputs)
+        said = (_call(held.estimators[m].predict, X, shape[1:]).reshape(shape) for m in members)
+        return tuple(held.outputs.split(np.asarray(each, np.float64)) for each in said)
 
-    def _class_prediction(self, held: _Loaded, X: Matrix) -> Prediction:
-        classes, name = self.classes, held.outputs.names[0]
-        pairs = zip(held.estimators, held.classes, strict=True)
-        by_member = np.stack([_probabilities(*pair, classes, X) for pair in pairs])
+    def combine(self, batch: Batch, outputs: Sequence[Batch]) -> Prediction:
+        """The prediction from the outputs of all members."""
+        held = self._held
+        if held.classes:
+            return self._class_prediction(held.outputs.names[0], tuple(outputs))
+        return rejoin(outputs, held.outputs, WHO)
+
+    @property
+    def _held(self) -> _Loaded:
+        if self._loaded is None:
+            raise not_loaded(WHO)
+        return self._loaded
+
+    def _class_prediction(self, name: str, members: tuple[Batch, ...]) -> Prediction:
+        by_member = np.stack([np.asarray(m[f"{name}.proba"], np.float64) for m in members])
         mean = by_member.mean(axis=0)
         std = by_member.std(axis=0, ddof=min(1, len(by_member) - 1))
         doubt = 1.0 - mean.max(axis=1)
         spread = {name: Column.stack(doubt, name), f"{name}.proba": Column.stack(std, name)}
-        members = tuple(_decoded(name, classes, proba) for proba in by_member)
-        return Prediction(_decoded(name, classes, mean), Batch(spread), members)
+        return Prediction(_decoded(name, self.classes, mean), Batch(spread), members)
 
 
 def _with_all_classes(chosen: NDArray[np.int64], codes: Array) -> NDArray[np.int64]:

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.core.batch import Batch
 from querist.core.errors import RunError
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, ModelState
 
 from .table import Fields
+
+
+@runtime_checkable
+class SupportsMembers(Protocol):
+    """A committee whose members can be fitted apart."""
+
+    @property
+    def members(self) -> int:
+        """How many members."""
+
+
+@runtime_checkable
+class SupportsMemberPrediction(Protocol):
+    """A committee whose members can predict apart, on several ranks; all load all the weights."""
+
+    @property
+    def loaded_members(self) -> int:
+        """How many members predict."""
+
+    def predict_members(self, batch: Batch, members: Sequence[int]) -> tuple[Batch, ...]:
+        """The outputs of each of these members for ``n`` samples."""
+
+    def combine(self, batch: Batch, outputs: Sequence[Batch]) -> Prediction:
+        """The prediction of ``n`` samples from the outputs of all members, in order."""
 
 
 def member_rng(seed: int, member: int) -> np.random.Generator:
@@ -93,6 +119,11 @@ def combine(outputs: NDArray[np.float64], fields: Fields, ddof: int = 1) -> Pred
     spread = outputs.std(axis=0, ddof=ddof if len(outputs) > 1 else 0)
     members = tuple(fields.split(member) for member in outputs)
     return Prediction(fields.split(outputs.mean(axis=0)), fields.split(spread), members)
+
+
+def rejoin(outputs: Sequence[Batch], fields: Fields, who: str, ddof: int = 1) -> Prediction:
+    """As :func:`combine`, of outputs that were split into fields by member."""
+    return combine(np.stack([fields.matrix(batch, who) for batch in outputs]), fields, ddof)
 
 
 def same(values: Iterable[object], what: str, who: str) -> None:

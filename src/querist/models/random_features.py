@@ -31,6 +31,7 @@ from .members import (
     combine,
     member_rng,
     not_loaded,
+    rejoin,
     stop_between,
     wanted_members,
 )
@@ -76,6 +77,9 @@ class Draws:
     frequencies: Matrix
     weights: Matrix
     noise: Matrix
+
+
+Members = slice | list[int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,17 +204,39 @@ class RandomFeatures:
             ShapeError: If a field is missing or has another shape than in training.
             UnsupportedSample: If a value is not finite.
         """
+        # Opposite draws leave their mean free of sampling noise, so nothing is to be corrected.
+        return combine(self._values(batch), self._held.outputs, ddof=0)
+
+    @property
+    def loaded_members(self) -> int:
+        """How many members predict."""
+        return len(self._held.weights)
+
+    def predict_members(self, batch: Batch, members: Sequence[int]) -> tuple[Batch, ...]:
+        """The outputs of some members; as :meth:`predict`."""
+        return tuple(map(self._held.outputs.split, self._values(batch, list(members))))
+
+    def combine(self, batch: Batch, outputs: Sequence[Batch]) -> Prediction:
+        """The prediction from the outputs of all members."""
+        return rejoin(outputs, self._held.outputs, "RandomFeatures", ddof=0)
+
+    @property
+    def _held(self) -> _Loaded:
         if self._loaded is None:
             raise not_loaded("RandomFeatures")
-        held = self._loaded
+        return self._loaded
+
+    def _values(self, batch: Batch, members: Members = slice(None)) -> Matrix:
+        """``(M, n, q)`` outputs."""
+        held = self._held
         X = held.inputs.matrix(batch, "RandomFeatures")
-        phases = held.x.apply(X[None]) @ held.frequencies
+        x, y = held.x.take(members), held.y.take(members)
+        phases = x.apply(X[None]) @ held.frequencies[members]
         values = np.empty((*phases.shape[:2], held.outputs.width))
         for index, group in enumerate(_groups(held.outputs)):
-            phi = fourier(phases / held.lengths[:, index, None, None])
-            values[..., group] = phi @ held.weights[..., group]
-        # Opposite draws leave their mean free of sampling noise, so nothing is to be corrected.
-        return combine(held.y.undo(values), held.outputs, ddof=0)
+            phi = fourier(phases / held.lengths[members, index, None, None])
+            values[..., group] = phi @ held.weights[members][..., group]
+        return y.undo(values)
 
 
 def _groups(outputs: Fields) -> list[slice]:

@@ -205,6 +205,10 @@ class Scaler:
         """Back to the units of the data."""
         return values * self.std + self.mean
 
+    def take(self, members: slice | list[int]) -> Scaler:
+        """Those of some members, of ``(M, 1, d)``."""
+        return Scaler(self.mean[members], self.std[members])
+
     def arrays(self, prefix: str) -> dict[str, Array]:
         """As named arrays."""
         return {f"{prefix}mean": self.mean, f"{prefix}std": self.std}

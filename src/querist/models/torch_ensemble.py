@@ -22,11 +22,12 @@ from .members import (
     combine,
     member_rng,
     not_loaded,
+    rejoin,
     same,
     stop_between,
     wanted_members,
 )
-from .table import Fields, Scaler, Training
+from .table import Fields, Matrix, Scaler, Training
 
 FORMAT = "querist.torch_ensemble/1"
 WHO = "TorchEnsemble"
@@ -174,12 +175,34 @@ class TorchEnsemble:
             ShapeError: If a field is missing or has another shape than in training.
             UnsupportedSample: If a value is not finite.
         """
+        return combine(self._values(batch), self._held.outputs)
+
+    @property
+    def loaded_members(self) -> int:
+        """How many members predict."""
+        return len(self._held.stack.modules)
+
+    def predict_members(self, batch: Batch, members: Sequence[int]) -> tuple[Batch, ...]:
+        """The outputs of some members; as :meth:`predict`."""
+        return tuple(map(self._held.outputs.split, self._values(batch, list(members))))
+
+    def combine(self, batch: Batch, outputs: Sequence[Batch]) -> Prediction:
+        """The prediction from the outputs of all members."""
+        return rejoin(outputs, self._held.outputs, WHO)
+
+    @property
+    def _held(self) -> _Loaded:
         if self._loaded is None:
             raise not_loaded(WHO)
-        held = self._loaded
+        return self._loaded
+
+    def _values(self, batch: Batch, members: list[int] | None = None) -> Matrix:
+        """``(M, n, q)`` outputs."""
+        held, chosen = self._held, slice(None) if members is None else members
+        stack = held.stack if members is None else held.stack.part(tuple(members))
         X = held.inputs.matrix(batch, WHO)
-        values = backend.predict(held.stack, held.x.apply(X[None]))
-        return combine(held.y.undo(values), held.outputs)
+        values = backend.predict(stack, held.x.take(chosen).apply(X[None]))
+        return held.y.take(chosen).undo(values)
 
 
 def _weights(state: ModelState, member: int) -> dict[str, Array]:

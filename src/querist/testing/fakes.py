@@ -19,6 +19,7 @@ import numpy as np
 
 from querist.core.roles import TaskContext, WorkerContext
 from querist.core.tasks import Factory, PoolSpec, Task
+from querist.engines.link import Link
 
 
 class EchoHandler:
@@ -201,6 +202,48 @@ class UnsendableHandler:
         """A function without a name."""
         del task, context
         return {"function": lambda: None}
+
+
+class PartyHandler:
+    """Talks to the others of its party: sends them numbered bytes, and sends back what it gets."""
+
+    link: Link | None = None
+
+    def open(self, context: WorkerContext) -> None:
+        """Keep the link."""
+        self.name, self.link = context.name, context.link
+
+    def serve(self, context: TaskContext) -> None:
+        """Send everything back, marked."""
+        while self.link is not None and not context.should_stop():
+            for sender, data in self.link.receive(0.01):
+                self.link.send(sender, b"echo" + data[4:])
+
+    def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
+        """The ``peers``, and how many messages each of ``to`` sent back whole and in order."""
+        payload = task.payload
+        if payload.get("kill"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(payload.get("seconds", 0.0))
+        if self.link is None:
+            return {"peers": None}
+        wanted = [name for name in payload.get("to", ()) if name != self.name]
+        echoed = dict.fromkeys(wanted, 0)
+        body = bytes(int(payload.get("megabytes", 0)) << 20)
+        self.link.receive(0.0)  # who is there
+        for number in range(payload.get("count", 0)):
+            for name in wanted:
+                self.link.send(name, b"ping" + number.to_bytes(4, "big") + body)
+        while min(echoed.values(), default=payload.get("count", 0)) < payload.get("count", 0):
+            for sender, data in self.link.receive(0.01):
+                if data[:4] == b"echo" and sender in echoed:
+                    expected = b"echo" + echoed[sender].to_bytes(4, "big") + body
+                    if bytes(data) != expected:
+                        raise ValueError(f"{sender} sent {len(data)} other bytes back")
+                    echoed[sender] += 1
+                elif data[:4] == b"ping":
+                    self.link.send(sender, b"echo" + data[4:])
+        return {"name": self.name, "peers": dict(self.link.peers), "echoed": echoed}
 
 
 def start_sleeper(detached: bool, seconds: float = 60.0) -> int:

@@ -24,7 +24,8 @@ from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Array, Batch, Column
 from querist.core.errors import QueristError
 from querist.core.prediction import Prediction, largest
-from querist.core.roles import FitRequest, Model, ModelState, SupportsMembers
+from querist.core.roles import FitRequest, Model, ModelState
+from querist.models.members import SupportsMemberPrediction, SupportsMembers
 
 Data = Callable[[np.random.Generator, int], Dataset]
 
@@ -232,6 +233,21 @@ def members_may_be_fitted_apart(case: ModelCase) -> None:
     _assert_same(model.predict(test), together, case.tolerance)
 
 
+def members_may_predict_apart(case: ModelCase) -> None:
+    """Outputs by member, wherever they were predicted, combine to the same prediction."""
+    model, _ = _fitted(case)
+    inner = getattr(model, "model", model)  # a calibrator passes on what its model can do
+    if not isinstance(model, SupportsMemberPrediction) or not hasattr(inner, "predict_members"):
+        return
+    test = _data(case, 7, seed=2).inputs
+    members = range(model.loaded_members)
+    apart = [model.predict_members(test, [member])[0] for member in members]
+    odd_first = model.predict_members(test, [*members[1::2], *members[::2]])
+    together = dict(zip([*members[1::2], *members[::2]], odd_first, strict=True))
+    for outputs in (apart, [together[member] for member in members]):
+        _assert_same(model.combine(test, outputs), model.predict(test), case.tolerance)
+
+
 def stops_when_told(case: ModelCase) -> None:
     """A fit that is told to stop raises an error of the library, or returns a usable state."""
     model = case.make()
@@ -379,6 +395,7 @@ MODEL_CHECKS: tuple[Callable[[ModelCase], None], ...] = (
     survives_storage,
     same_seed_same_state,
     members_may_be_fitted_apart,
+    members_may_predict_apart,
     stops_when_told,
     learns,
     doubts_what_is_far,

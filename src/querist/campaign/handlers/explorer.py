@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from querist.campaign.handlers.board import Board
 from querist.campaign.handlers.collector import Collector
-from querist.campaign.handlers.parts import LoadedModel, close_role, open_role, run_folder
-from querist.campaign.handlers.stepping import Crew
+from querist.campaign.handlers.keeping import NOBODY, Keeper
+from querist.campaign.handlers.parts import LoadedModel, close_role
+from querist.campaign.handlers.split import Split, SplitCrew
+from querist.campaign.handlers.spread import SpreadModel
+from querist.campaign.handlers.stepping import NO_VERDICTS, LocalCrew
 from querist.control.filters import Finite
 from querist.control.gate import BandGate
 from querist.core.batch import Batch, Column
@@ -24,33 +27,23 @@ from querist.core.prediction import (
     Verdict,
     Verdicts,
 )
-from querist.core.roles import (
-    Limits,
-    SupportsInitial,
-    SupportsState,
-    TaskContext,
-    WorkerContext,
-)
-from querist.core.tasks import Factory, Task
-from querist.store.arrays import load_arrays, save_arrays
+from querist.core.roles import Limits, TaskContext, WorkerContext
+from querist.core.tasks import Factory, ModelRef, Task
 
 FINITE = Finite()
-NOBODY = np.zeros(0, np.int64)
-NO_VERDICTS = Verdicts(np.zeros(0, np.int8), np.zeros(0))
 
 
 class Explorer:
     """Runs "explore" tasks: slices of the step loop.
 
     Args:
-        generators: Make the generators of this explorer. Several take turns in threads, so that a
-            slow one does not hold back the others.
+        generators: Make the generators of this explorer, where it has them itself. Several take
+            turns in threads, so that a slow one does not hold back the others.
         model: Makes the model.
         gate: Decides what to trust, ask and reject.
         states: Names under which the generators' states are kept; by default their numbers.
-        checkpoint_seconds: How often a generator's state is saved; less often where saving takes
-            more than a fiftieth of the time.
         max_wait: Longest time in seconds that a generator's proposal waits for others.
+        split: The workers that it shares the work with, where they are apart.
     """
 
     def __init__(
@@ -59,54 +52,48 @@ class Explorer:
         model: Factory,
         gate: BandGate,
         states: Sequence[str] = (),
-        checkpoint_seconds: float = 1.0,
         max_wait: float = 0.002,
+        split: Split | None = None,
     ) -> None:
         self._factories, self._model_factory, self._gate = tuple(generators), model, gate
         self._states = tuple(states) or tuple(map(str, range(len(self._factories))))
-        self._every, self._max_wait = checkpoint_seconds, max_wait
+        self._max_wait, self._split = max_wait, split
 
     def open(self, context: WorkerContext) -> None:
         """Make generators and model; generators continue where they were last saved."""
-        run = run_folder(context)
-        self._model = LoadedModel(self._model_factory, context)
         self._rng = context.rng
-        self._generators = [open_role(factory, context) for factory in self._factories]
-        self._files = [run / "generators" / f"{name}.safetensors" for name in self._states]
-        for generator, file in zip(self._generators, self._files, strict=True):
-            restore(generator, file)
-        self._due = [-math.inf] * len(self._generators)  # even a short life leaves a state
+        self._model: LoadedModel | SpreadModel
         self._version: int | None = None
-        self._crew = Crew(self._generators, self._max_wait, self._checkpoint)
+        self._crew: LocalCrew | SplitCrew
+        if self._split is None:
+            keeper = Keeper(self._factories, self._states, context)
+            self._crew = LocalCrew(keeper, self._max_wait)
+            self._model = LoadedModel(self._model_factory, context)
+        else:
+            board = Board(context)
+            self._crew = SplitCrew(self._split, board)
+            self._model = SpreadModel(LoadedModel(self._model_factory, context), self._split, board)
 
     def close(self) -> None:
         """Save the generators' states and end their threads, then close them and the model."""
-        for index in self._crew.close():
-            self._save(index)
-            close_role(self._generators[index])
+        self._crew.close()
         close_role(self._model.model)
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
         """One slice: until enough steps or seconds, or until all walkers wait."""
         payload = task.payload
-        ref = payload["model"]
+        ref: ModelRef = payload["model"]
         if ref.version == 0:
-            # No step was taken yet, so the crew's threads are idle.
+            # No step was taken yet, so all generators are at rest.
             for index, feedback in self._news(payload["answers"], 0):
-                self._generators[index].observe(feedback)
+                self._crew.observe(index, feedback)
             return self._begin(payload["initial"])
+        # Where the order of everything is to be the same in each run, weights are waited for.
+        ref = ref if payload["seconds"] is None else self._model.approach(ref)
         for index, feedback in self._news(payload["answers"], ref.version):
             self._crew.tell(index, feedback)
         collector = Collector(self._rng, payload["limits"].reject)
-        model, limits, predicting = self._model.use(ref), payload["limits"], 0.0
-
-        def answer(proposal: Batch) -> tuple[Prediction, Verdicts]:
-            nonlocal predicting
-            begin = time.perf_counter()
-            said = judged(model, self._gate, proposal, limits)
-            predicting += time.perf_counter() - begin
-            return said
-
+        answer = Answering(self._model.use(ref), self._gate, payload["limits"])
         until = math.inf if payload["seconds"] is None else time.monotonic() + payload["seconds"]
         waiting = self._crew.step(
             answer,
@@ -118,16 +105,15 @@ class Explorer:
             ),
             {"version": ref.version},
         )
+        if waiting and ref.version != payload["model"].version:
+            waiting = not self._model.settle()  # what they wait for may be the new weights
         return {
             **collector.result(),
             "version": ref.version,
-            "predict": predicting,
+            "predict": answer.seconds,
             "waiting": waiting,
-            "exhausted": self._is_exhausted(),
+            "exhausted": self._crew.exhausted,
         }
-
-    def _is_exhausted(self) -> bool:
-        return all(getattr(generator, "exhausted", False) for generator in self._generators)
 
     # ------------------------------------------------------------------------------- answers
 
@@ -135,7 +121,7 @@ class Explorer:
         self, answers: Sequence[AnsweredSample], version: int
     ) -> Iterator[tuple[int, Feedback]]:
         """For each generator, the answers to its walkers' questions, and that the model is new."""
-        count = len(self._generators)
+        count = self._crew.count
         versions: tuple[int, ...] = (version,) if version != self._version else ()
         if self._version is None:
             # What walkers of an earlier process wait for may have been answered and told before
@@ -158,11 +144,9 @@ class Explorer:
 
     def _begin(self, wanted: int) -> Mapping[str, Any]:
         """Samples to ask before there is any model."""
-        count = len(self._generators)
-        share = math.ceil(wanted / count)
+        count = self._crew.count
         found: list[Proposal] = []
-        for index, generator in enumerate(self._generators):
-            proposal = initial(generator, share)
+        for index, proposal in enumerate(self._crew.initial(math.ceil(wanted / count))):
             keep = np.flatnonzero(self._gate.sensible(proposal.batch))
             walkers = proposal.walkers[keep]
             known = np.where(walkers >= 0, walkers * count + index, -1)
@@ -180,25 +164,31 @@ class Explorer:
             "version": 0,
             "predict": 0.0,
             "waiting": False,
-            "exhausted": self._is_exhausted(),
+            "exhausted": self._crew.exhausted,
         }
 
-    # ---------------------------------------------------------------------------- checkpoint
 
-    def _checkpoint(self, index: int) -> None:
-        """Called between two steps of a generator."""
-        begun = time.monotonic()
-        if begun >= self._due[index]:
-            self._save(index)
-            ended = time.monotonic()
-            self._due[index] = ended + max(self._every, 50 * (ended - begun))
+class Answering:
+    """Predicts and judges a batch, and counts the seconds that this takes.
 
-    def _save(self, index: int) -> None:
-        generator = self._generators[index]
-        if isinstance(generator, SupportsState):
-            arrays, data = generator.state()
-            self._files[index].parent.mkdir(exist_ok=True)
-            save_arrays(self._files[index], arrays, dict(data))
+    Args:
+        model: With its weights.
+        gate: Decides.
+        limits: In force.
+    """
+
+    __slots__ = ("_gate", "_limits", "_model", "seconds")
+
+    def __init__(self, model: Any, gate: BandGate, limits: Limits) -> None:
+        self._model, self._gate, self._limits = model, gate, limits
+        self.seconds = 0.0
+
+    def __call__(self, batch: Batch) -> tuple[Prediction, Verdicts]:
+        """Prediction and verdicts of ``k`` samples."""
+        begin = time.perf_counter()
+        said = judged(self._model, self._gate, batch, self._limits)
+        self.seconds += time.perf_counter() - begin
+        return said
 
 
 def judged(model: Any, gate: BandGate, batch: Batch, limits: Limits) -> tuple[Prediction, Verdicts]:
@@ -222,35 +212,3 @@ def judged(model: Any, gate: BandGate, batch: Batch, limits: Limits) -> tuple[Pr
     verdict, score = verdicts.verdict.copy(), verdicts.score.copy()
     verdict[~finite], score[~finite] = Verdict.REJECT, np.nan
     return prediction, Verdicts(verdict, score)
-
-
-def restore(generator: Any, file: Path) -> None:
-    """Continue a generator from its saved state, if there is one."""
-    if isinstance(generator, SupportsState) and file.exists():
-        saved = load_arrays(file)
-        generator.restore(saved.arrays, saved.metadata)
-
-
-def initial(generator: Any, count: int) -> Proposal:
-    """Samples of a generator for the time before there is any model.
-
-    A generator without :class:`~querist.core.roles.SupportsInitial` is stepped with the verdict
-    "ask" and no prediction.
-    """
-    if isinstance(generator, SupportsInitial):
-        batch = generator.initial(count)
-        return Proposal(batch, np.full(len(batch), -1, np.int64))
-    found: list[Proposal] = []
-    total = 0
-    while total < count:
-        proposal = generator.propose()
-        if not len(proposal.batch):
-            break
-        verdict = np.full(len(proposal.batch), Verdict.ASK, np.int8)
-        unknown = np.full(len(proposal.batch), np.nan)
-        generator.observe(Feedback(proposal.walkers, None, Verdicts(verdict, unknown)))
-        found.append(proposal)
-        total += len(proposal.batch)
-    batch = Batch.concatenate([p.batch for p in found])
-    walkers = np.concatenate([p.walkers for p in found]) if found else NOBODY
-    return Proposal(batch, walkers)

@@ -11,12 +11,51 @@ from typing import Any
 
 import numpy as np
 
-from querist.control.exchange import Exchange
+from querist.campaign.handlers.collector import Walkers
+from querist.campaign.handlers.keeping import NOBODY, Keeper, initial
+from querist.control.exchange import Exchange, Round
 from querist.core.batch import Batch
 from querist.core.prediction import Feedback, Prediction, Proposal, Verdicts
 
 Answer = Callable[[Batch], tuple[Prediction, Verdicts]]
-Collect = Callable[[Proposal, Verdicts], None]
+Collect = Callable[[Batch, Walkers, Verdicts], None]
+NO_VERDICTS = Verdicts(np.zeros(0, np.int8), np.zeros(0))
+
+
+class LocalCrew:
+    """The generators of an explorer that has them in its own process.
+
+    Args:
+        keeper: The generators.
+        max_wait: Longest time in seconds that a proposal waits for others.
+    """
+
+    def __init__(self, keeper: Keeper, max_wait: float) -> None:
+        self.keeper = keeper
+        self._crew = Crew(keeper.generators, max_wait, keeper.checkpoint)
+        self.step, self.tell = self._crew.step, self._crew.tell
+
+    @property
+    def count(self) -> int:
+        """How many generators."""
+        return len(self.keeper.generators)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no generator will ever propose anything more."""
+        return self.keeper.exhausted
+
+    def observe(self, index: int, feedback: Feedback) -> None:
+        """Let a generator observe answers before its first step."""
+        self.keeper.generators[index].observe(feedback)
+
+    def initial(self, count: int) -> list[Proposal]:
+        """Samples of each generator for the time before there is any model."""
+        return [initial(generator, count) for generator in self.keeper.generators]
+
+    def close(self) -> None:
+        """End the threads, save the generators and close them."""
+        self.keeper.close(self._crew.close())
 
 
 class Crew:
@@ -36,7 +75,7 @@ class Crew:
     ) -> None:
         self._generators, self._between = list(generators), between
         self._info: Mapping[str, Any] = {}
-        self._exchange = Exchange(max_wait=max_wait)
+        self._exchange: Exchange[Proposal] = Exchange(max_wait=max_wait)
         self._ready: queue.SimpleQueue[tuple[int, Proposal | BaseException]] = queue.SimpleQueue()
         self._seats = [_Seat(g, i, self._ready, between) for i, g in enumerate(generators)]
         if len(self._seats) > 1:
@@ -54,7 +93,7 @@ class Crew:
 
         Args:
             answer: Predicts and judges a batch.
-            collect: Takes each generator's proposal with its verdicts.
+            collect: Takes what was predicted, whose it is, and the verdicts.
             enough: Asked between two steps.
             info: What feedback says beside (the model's version).
 
@@ -92,7 +131,7 @@ class Crew:
             if not len(proposal.batch):
                 return True
             prediction, verdicts = answer(proposal.batch)
-            collect(proposal, verdicts)
+            collect(proposal.batch, _of(proposal), verdicts)
             generator.observe(Feedback(proposal.walkers, prediction, verdicts, (), self._info))
             self._between(0)
         return False
@@ -122,24 +161,29 @@ class Crew:
                 raise proposal
             self._seats[index].is_working = False
             if len(proposal.batch):
-                self._exchange.propose(index, proposal, time.monotonic())
+                self._propose(index, proposal)
             else:
                 self._seats[index].is_waiting = True
             timeout = 0.0
 
+    def _propose(self, index: int, proposal: Proposal) -> None:
+        self._exchange.propose(index, proposal, len(proposal.batch), time.monotonic())
+
     def _predict(self, answer: Answer, collect: Collect) -> None:
-        batch = self._exchange.take()
+        together = Round.of(self._exchange.take())
         try:
-            prediction, verdicts = answer(batch.batch)
+            prediction, verdicts = answer(together.batch)
         except Exception:
-            for index, proposal in batch.parts:  # its generators still wait for a reply
-                self._exchange.propose(index, proposal, time.monotonic())
+            for index, proposal in together.parts:  # its generators still wait for a reply
+                self._propose(index, proposal)
             raise
-        for index, feedback in batch.split(prediction, verdicts):
-            proposal = next(p for i, p in batch.parts if i == index)
-            shifted = proposal.walkers * len(self._seats) + index
-            collect(Proposal(proposal.batch, shifted), feedback.verdicts)
+        collect(together.batch, lambda: together.walkers(len(self._seats)), verdicts)
+        for index, feedback in together.split(prediction, verdicts):
             self._seats[index].reply(replace(feedback, info=self._info))
+
+
+def _of(proposal: Proposal) -> Walkers:
+    return lambda: proposal.walkers
 
 
 class _Seat:
@@ -170,8 +214,7 @@ class _Seat:
     def wake(self) -> None:
         """Let a generator that had nothing to propose try again."""
         if self.is_waiting:
-            empty = Verdicts(np.zeros(0, np.int8), np.zeros(0))
-            self.reply(Feedback(np.zeros(0, np.int64), None, empty))
+            self.reply(Feedback(NOBODY, None, NO_VERDICTS))
 
     def tell(self, feedback: Feedback) -> None:
         """Hand over answers; between two steps when a step is under way."""

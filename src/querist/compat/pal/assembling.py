@@ -55,7 +55,9 @@ def campaign(
         package: Folder with generator.py, model.py, oracle.py and utils.py; None takes
             ``usr_pkg`` of the settings, relative to the working directory as in PAL.
         explorers: Processes that generate and predict. PAL's generators are shared out over them;
-            ``prediction_check`` sees those of one explorer together. 1 is PAL's meaning.
+            ``prediction_check`` sees those of one explorer together. 1 is PAL's meaning. With
+            ``placement="split"`` in ``values`` there are none: each generator has a rank of its own
+            and the members are spread over as many ranks as PAL's ``pred_process`` (engine "mpi").
         retrain_seconds: Longest ``retrain`` of one member when no new labels come (to be seen in
             ``req_data.Test()``). On the engine "inline" none can come meanwhile.
         oracle: Further settings of the oracle, such as ``{"timeout": 60}`` (seconds).
@@ -69,7 +71,10 @@ def campaign(
         raise ConfigError(
             f"explorers should be from 1 to gene_process ({found.gene_process}), got {explorers}."
         )
-    roles = _roles(found, explorers, retrain_seconds)
+    apart = _apart(found, values.pop("placement", "colocated"))
+    roles = _roles(found, found.gene_process if apart else explorers, retrain_seconds)
+    if apart:
+        roles |= {"explorers": 1, "placement": apart}
     roles["oracles"] = {"oracle": {**roles.pop("oracle"), **(oracle or {})}}
     return Campaign(**{**roles, **_defaults(found), **values})
 
@@ -95,6 +100,15 @@ def _roles(settings: PalSettings, explorers: int, seconds: float) -> dict[str, A
             "workers": settings.orcl_process,
         },
     }
+
+
+def _apart(settings: PalSettings, placement: Any) -> dict[str, Any]:
+    """PAL's own placement, where ranks are to be apart; further settings of it may be given."""
+    given = {"kind": placement} if isinstance(placement, str) else dict(placement)
+    if given.get("kind", "colocated") == "colocated":
+        return {}
+    ranks = {"generators": settings.gene_process, "predictors": settings.pred_process}
+    return {"by": "member", **ranks, **given}
 
 
 def _role(target: str, **options: Any) -> dict[str, Any]:

@@ -115,8 +115,26 @@ class PalModel:
         Raises:
             ContractError: If the user's code returns something else than PAL documents.
         """
-        rows = [np.array(item, np.float64) for item in batch.columns[INPUT].items()]
-        predictions = self._committee(rows)
+        return self.combine(batch, self.predict_members(batch, range(self.members)))
+
+    @property
+    def loaded_members(self) -> int:
+        """How many members predict."""
+        return self.members
+
+    def predict_members(self, batch: Batch, members: Sequence[int]) -> tuple[Batch, ...]:
+        """What some members predict."""
+        rows = _rows(batch)
+        said = [self._said(self._models()[member], rows) for member in members]
+        return tuple(Batch({LABEL: Column.of(each, LABEL)}) for each in said)
+
+    def combine(self, batch: Batch, outputs: Sequence[Batch]) -> Prediction:
+        """The members' mean and standard deviation, and what the user's code makes of them.
+
+        Raises:
+            ContractError: If the user's code returns something else than PAL documents.
+        """
+        rows, predictions = _rows(batch), _committee(outputs)
         std = [_std(prediction) for prediction in predictions]
         mean = {LABEL: Column.of([prediction.mean(axis=0) for prediction in predictions], LABEL)}
         score = np.array([max(float(s.max(initial=0.0)), LEAST) for s in std])
@@ -132,14 +150,6 @@ class PalModel:
     def _utility(self, name: str) -> Callable[..., Any]:
         found: Callable[..., Any] = user(self._settings, "utils", name)
         return found
-
-    def _committee(self, rows: Sequence[Vector]) -> list[NDArray[np.float64]]:
-        """For each row the ``(members, size)`` predictions."""
-        said = [self._said(model, rows) for model in self._models()]
-        try:
-            return [np.stack(of_row) for of_row in zip(*said, strict=True)]
-        except ValueError as error:
-            raise ContractError(f"the members' predictions differ in size: {error}.") from error
 
     def _said(self, model: Any, rows: Sequence[Vector]) -> list[Vector]:
         answer = model.predict([row.copy() for row in rows])
@@ -238,6 +248,19 @@ class NewData:
             record.kind == "answer.label" and record.data["purpose"] == Purpose.TRAIN
             for record in self._reader.read_new()
         )
+
+
+def _rows(batch: Batch) -> list[Vector]:
+    return [np.array(item, np.float64) for item in batch.columns[INPUT].items()]
+
+
+def _committee(outputs: Sequence[Batch]) -> list[NDArray[np.float64]]:
+    """For each row the ``(members, size)`` predictions."""
+    said = [batch.columns[LABEL].items() for batch in outputs]
+    try:
+        return [np.stack(of_row) for of_row in zip(*said, strict=True)]
+    except ValueError as error:
+        raise ContractError(f"the members' predictions differ in size: {error}.") from error
 
 
 def _std(predictions: NDArray[np.float64]) -> Vector:

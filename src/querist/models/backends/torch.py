@@ -148,6 +148,13 @@ class Stack:
 
         apart, shared = (pt.vmap(one, in_dims=(0, 0, d), randomness="different") for d in (0, None))
         self._calls = {3: apart, 2: shared}
+        self._parts: dict[tuple[int, ...], Stack] = {}
+
+    def part(self, members: tuple[int, ...]) -> Stack:
+        """The stack of some members; made once."""
+        if members not in self._parts:
+            self._parts[members] = Stack([self.modules[m] for m in members], self.device)
+        return self._parts[members]
 
     def tensor(self, values: Array) -> Any:
         """Values on the device, in the networks' precision."""

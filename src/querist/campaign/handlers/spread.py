@@ -1,0 +1,208 @@
+"""A committee whose members are spread over several ranks."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from querist.campaign.handlers.board import Board, Kind, failure, raised, rare, value_of
+from querist.campaign.handlers.parts import LoadedModel, close_role
+from querist.campaign.handlers.records import Buffer, dump, load
+from querist.campaign.handlers.split import Split
+from querist.core.batch import Batch
+from querist.core.errors import ContractError, RunError
+from querist.core.prediction import Prediction
+from querist.core.roles import TaskContext, WorkerContext
+from querist.core.tasks import Factory, ModelRef, Task
+
+_GLANCE = 0.02  # seconds of waiting for messages before the engine gets its turn
+_HEAD = struct.Struct("<B7xQ")  # kind, number of the request
+_BATCH = struct.Struct("<III4x")  # rows, bytes of the schema, bytes of the values
+
+
+def batches(kind: int, number: int, parts: Sequence[Batch]) -> bytes:
+    """Some batches as one message."""
+    pieces: list[Any] = [_HEAD.pack(kind, number)]
+    for part in parts:
+        key, values = dump(part)
+        size = sum([array.nbytes for array in values])
+        pieces += [_BATCH.pack(len(part), len(key), size), key, *values, bytes(-size % 8)]
+    return b"".join(pieces)
+
+
+def read_batches(data: Buffer) -> tuple[int, list[Batch]]:
+    """The number and the batches of a message; arrays are views of it."""
+    view, at, found = memoryview(data), _HEAD.size, []
+    while at < len(view):
+        rows, key, size = _BATCH.unpack_from(view, at)
+        at += _BATCH.size
+        found.append(load(bytes(view[at : at + key]), rows, view[at + key : at + key + size]))
+        at += key + size + -size % 8
+    return _HEAD.unpack_from(view)[1], found
+
+
+def members_of(rank: int, ranks: int, members: int) -> tuple[int, ...]:
+    """The members that one of some ranks predicts with; rank 0 is the lead."""
+    return tuple(range(members))[rank::ranks]
+
+
+def refuse_whole(model: Any) -> None:
+    """Refuse a model whose members cannot predict apart.
+
+    Raises:
+        ContractError: If it is one.
+    """
+    inner = getattr(model, "model", model)  # a calibrator's
+    for part in (model, inner):
+        if not callable(getattr(part, "predict_members", None)):
+            raise ContractError(
+                f"{type(part).__name__} cannot be spread over ranks by member: it has no "
+                "predict_members and combine. Use placement.by: replica, or one predictor."
+            )
+
+
+class SpreadModel:
+    """The model of an explorer's lead, which lets other ranks predict with some of its members.
+
+    A rank that is not there, or does not answer before it is lost, is done without: the lead holds
+    all members and predicts for it.
+
+    Args:
+        model: The lead's own.
+        split: Who has a part of it.
+        board: Their messages.
+
+    Raises:
+        ContractError: If the model cannot be spread.
+    """
+
+    def __init__(self, model: LoadedModel, split: Split, board: Board) -> None:
+        self.model = model.model
+        self._model, self._ranks, self._board = model, split.predictor_ranks, board
+        if self._ranks:
+            refuse_whole(self.model)
+        self._number = 0
+        self._answers: dict[str, list[Batch]] = {}
+        self._errors: list[Exception] = []
+        self._told: dict[str, tuple[Any, ...]] = {}  # life, version and members, by rank
+        self._ref, self._announced = ModelRef(0), 0
+        if self._ranks:
+            board.on(Kind.PREDICTED, self._on_predicted)
+            board.on(Kind.FAILED, self._on_failed)
+
+    def use(self, ref: ModelRef) -> Any:
+        """The model with these weights."""
+        own, self._ref = self._model.use(ref), ref
+        return self if self._ranks else own
+
+    def approach(self, ref: ModelRef) -> ModelRef:
+        """As the lead's own; the other ranks begin to read large weights as well."""
+        if ref.version not in (0, self._announced):
+            self._announced = ref.version
+            for rank in self._ranks:
+                self._board.link.send(rank, rare(Kind.COMING, ref))
+        return self._model.approach(ref)
+
+    def settle(self) -> bool:
+        """Wait for weights that are being read; whether there are any."""
+        return self._model.settle()
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Predict with all members, on all ranks that are there."""
+        helpers = [rank for rank in self._ranks if self._board.life(rank) is not None]
+        members = self.model.loaded_members
+        shares = [members_of(i, len(helpers) + 1, members) for i in range(len(helpers) + 1)]
+        self._ask(helpers, shares, batch)
+        outputs: dict[int, Batch] = {}
+        self._by_lead(outputs, shares[0], batch)
+        for rank, share in zip(helpers, shares[1:], strict=True):
+            said = self._answer_of(rank)
+            if said is None:
+                self._by_lead(outputs, share, batch)
+            else:
+                outputs.update(zip(share, said, strict=True))
+        whole: Prediction = self.model.combine(batch, [outputs[m] for m in range(members)])
+        return whole
+
+    def _by_lead(self, outputs: dict[int, Batch], share: Sequence[int], batch: Batch) -> None:
+        if share:
+            outputs.update(zip(share, self.model.predict_members(batch, share), strict=True))
+
+    def _ask(self, helpers: Sequence[str], shares: Sequence[Sequence[int]], batch: Batch) -> None:
+        self._number += 1
+        self._answers.clear()
+        message = batches(Kind.PREDICT, self._number, [batch]) if helpers else b""
+        for rank, share in zip(helpers, shares[1:], strict=True):
+            told = self._board.life(rank), self._ref.version, tuple(share)
+            if self._told.get(rank) != told:
+                self._board.link.send(rank, rare(Kind.LOAD, (self._ref, tuple(share))))
+                self._told[rank] = told
+            self._board.link.send(rank, message)
+
+    def _answer_of(self, rank: str) -> list[Batch] | None:
+        """What a rank predicts; None if it is lost."""
+        life = self._told[rank][0]
+        while rank not in self._answers:
+            if self._board.life(rank) != life:
+                return None
+            self._board.poll(_GLANCE)
+            if self._errors:
+                raise self._errors.pop(0)
+        return self._answers[rank]
+
+    def _on_predicted(self, sender: str, data: Buffer) -> None:
+        number, said = read_batches(data)
+        if number == self._number:  # else it is for a round that has failed
+            self._answers[sender] = said
+
+    def _on_failed(self, sender: str, data: Buffer) -> None:
+        number, said = value_of(data)
+        if number == self._number:
+            self._errors.append(raised(sender, said))
+
+
+class Predicting:
+    """Serves the lead of an explorer with some members of its committee; runs no tasks.
+
+    Args:
+        model: Makes the model.
+    """
+
+    def __init__(self, model: Factory) -> None:
+        self._factory = model
+
+    def open(self, context: WorkerContext) -> None:
+        """Make the model."""
+        self._model = LoadedModel(self._factory, context)
+        self._wanted: tuple[ModelRef, tuple[int, ...]] = (ModelRef(0), ())
+        self._board = board = Board(context)
+        board.on(Kind.COMING, lambda _, data: self._model.approach(value_of(data)))
+        board.on(Kind.LOAD, self._on_load)
+        board.on(Kind.PREDICT, self._on_predict)
+
+    def close(self) -> None:
+        """Close the model."""
+        close_role(self._model.model)
+
+    def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
+        """Nobody sends tasks here."""
+        raise RunError(f"{context.worker.name!r} serves its explorer and runs no tasks.")
+
+    def serve(self, context: TaskContext) -> None:
+        """Answer the lead until there is something else to do."""
+        while not context.should_stop():
+            self._board.poll(_GLANCE)
+
+    def _on_load(self, sender: str, data: Buffer) -> None:
+        self._wanted = value_of(data)
+
+    def _on_predict(self, sender: str, data: Buffer) -> None:
+        number, (batch,) = read_batches(data)
+        ref, members = self._wanted
+        try:
+            said = self._model.use(ref).predict_members(batch, members)
+            message = batches(Kind.PREDICTED, number, said)
+        except Exception as error:  # noqa: BLE001 - raised again in the explorer's slice
+            message = rare(Kind.FAILED, (number, failure(error)))
+        self._board.link.send(sender, message)
