@@ -54,6 +54,11 @@ def float32(array: Array) -> Array:
     return array.astype(np.float32, copy=False)
 
 
+def product_epsilon(like: Array) -> float:
+    """Relative rounding of a float32 matrix product of such arrays."""
+    return tensors.product_epsilon() if tensors.is_tensor(like) else float(np.finfo(np.float32).eps)
+
+
 def columns(array: Array) -> Array:
     """A float64 copy of ``(n, ...)`` whose columns lie together in memory.
 

@@ -25,6 +25,7 @@ from querist.strategies.arrays import (
     float64,
     host,
     namespace,
+    product_epsilon,
     rows_at,
     where_true,
 )
@@ -34,7 +35,6 @@ Indices = NDArray[np.int64]
 # Rows of one matrix product, so that its result stays in the cache.
 ROWS = 2048
 CENTRES = 256
-EPSILON = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +82,7 @@ class Space:
         self.mean: Array | None = None
         self.norms = self._prepare()
         # Rounding of a float32 inner product of d terms grows like the root of d, not like d.
-        self.rounding = EPSILON * (4.0 + self.width**0.5)
+        self.rounding = product_epsilon(self.norms) * (4.0 + self.width**0.5)
 
     def _prepare(self) -> Array:
         """Squared norms in float32; chooses shift and scale of one vector a row on the way."""

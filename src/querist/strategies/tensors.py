@@ -52,6 +52,15 @@ def is_floating(tensor: Any) -> bool:
     return bool(tensor.is_floating_point())
 
 
+def product_epsilon() -> float:
+    """Rounding of a float32 product: of float32, or of what the user lets torch put in its place.
+
+    See ``torch.set_float32_matmul_precision``: "high" is TF32 or two bfloat16, "medium" bfloat16.
+    """
+    allowed = {"highest": 2.0**-23, "high": 2.0**-10, "medium": 2.0**-7}
+    return allowed[torch().get_float32_matmul_precision()]
+
+
 def index(indices: NDArray[np.int64], like: Any) -> Any:
     """Row indices on the device of a tensor."""
     return torch().as_tensor(indices, device=like.device)
