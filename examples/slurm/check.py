@@ -116,7 +116,7 @@ def proved(site: Site, epochs: int) -> None:
     run = summary_of(site.run)["run"]
     assert (run["status"], run["resumes"] + 1) == ("finished", epochs), run
     assert run["engine"] == "mpi"
-    assert "1 explorers (auto)" in run["staffing"], run["staffing"]
+    assert "explorers: 1 (auto)" in run["staffing"], run["staffing"]
     records = list(RunFolder(site.run).journal_reader().read_new())
     for kind, name in (("question.asked", "sample"), ("answer.label", "question")):
         ids = [record.data[name] for record in records if record.kind == kind]

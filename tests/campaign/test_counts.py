@@ -20,9 +20,14 @@ from querist.campaign.wiring import plan, pools
 from querist.core.errors import ConfigError
 
 SHARES = st.floats(0.1, 50)
-FIXED = st.builds(Wanted, count=st.integers(0, 20), gpus=st.sampled_from([0.0, 0.5, 1.0]))
-SHARING = st.builds(Wanted, share=SHARES, most=st.sampled_from([math.inf, 1, 3, 10]))
-HUNGRY = st.builds(Wanted, share=SHARES, gpus=st.sampled_from([0.0, 0.25, 1.0, 2.0]))
+SIZES = st.sampled_from([1, 1, 2, 8])
+FIXED = st.builds(
+    Wanted, count=st.integers(0, 20), gpus=st.sampled_from([0.0, 0.5, 1.0]), size=SIZES
+)
+SHARING = st.builds(Wanted, share=SHARES, most=st.sampled_from([math.inf, 1, 3, 10]), size=SIZES)
+HUNGRY = st.builds(
+    Wanted, share=SHARES, gpus=st.sampled_from([0.0, 0.25, 1.0, 2.0]), size=st.just(1)
+)
 POOLS = st.dictionaries(st.text(max_size=3), FIXED | SHARING | HUNGRY, max_size=6)
 
 
@@ -31,16 +36,23 @@ def test_counts_fit_and_all_that_can_be_used_is_used(wanted, workers, gpus) -> N
     counts = shared_out(wanted, workers, gpus)
     least = {name: 1 if w.count is None else w.count for name, w in wanted.items()}
     assert list(counts) == list(wanted)
-    assert sum(counts.values()) <= max(workers, sum(least.values()))
+
+    def taken(found: dict[str, int], what: str) -> float:
+        return sum(found[name] * getattr(w, what) for name, w in wanted.items())
+
+    assert taken(counts, "size") <= max(workers, taken(least, "size"))
+    assert taken(counts, "gpus") <= max(gpus, taken(least, "gpus")) + 1e-6
     for name, w in wanted.items():
         assert counts[name] == w.count if w.count is not None else counts[name] >= 1
         assert counts[name] <= max(w.most, least[name])
-    used = sum(counts[name] * w.gpus for name, w in wanted.items())
-    assert used <= max(gpus, sum(least[name] * w.gpus for name, w in wanted.items())) + 1e-6
-    if sum(counts.values()) < workers:
-        for name, w in wanted.items():
-            full = w.gpus > 0 and used + w.gpus > gpus
-            assert w.count is not None or counts[name] >= w.most or full
+    can_grow = [
+        w
+        for name, w in wanted.items()
+        if w.count is None
+        and counts[name] < w.most
+        and (w.gpus == 0 or taken(counts, "gpus") + w.gpus <= gpus)
+    ]
+    assert not can_grow or taken(counts, "size") + max(w.size for w in can_grow) > workers
 
 
 @given(wanted=POOLS, workers=st.integers(0, 100), gpus=st.sampled_from([0, 3, math.inf]))
@@ -143,13 +155,38 @@ def test_no_worker_has_a_gpu_and_a_half(wrong: float) -> None:
         settings(gpus={"explorers": wrong})
 
 
+def test_a_worker_that_computes_on_several_cores_counts_for_them_on_processes() -> None:
+    wide = {**SMALL["oracles"], "workers": "auto", "resources": {"cores": 4}}
+    changes = {"explorers": "auto", "oracles": {"a": wide}}
+    assert counted(16, engine="processes", **changes) == (1, {"a": 3}, 1)
+    assert counted(16, engine="mpi", **changes) == (4, {"a": 11}, 1)  # a rank is a rank
+    on_gpus = {**wide, "resources": {"gpus": 0.5}}
+    assert counted(16, 2, engine="mpi", **{**changes, "oracles": {"a": on_gpus}})[1] == {"a": 4}
+
+
+def test_no_more_programs_than_fit_into_the_allocation() -> None:
+    program = {"use": "parallel", "options": {"command": ["x"], "launcher": "srun"}}
+    needed = {"ranks": 2, "cores": 4}
+    allocation = {"nodes": ["n1", "n2"], "cores": 20}
+
+    def found(**workers: Any) -> dict[str, int]:
+        made = {n: {**program, "workers": w, "resources": needed} for n, w in workers.items()}
+        return counted(63, engine="mpi", oracles=made, allocation=allocation)[1]
+
+    assert found(a="auto") == {"a": 4}  # two on each node
+    assert found(a="auto", b=1) == {"a": 3, "b": 1}
+    assert found(a="auto", b={"share": 3}) == {"a": 2, "b": 2}
+    assert found(a="auto", b=5) == {"a": 1, "b": 5}  # which will be refused
+
+
 def test_plan_and_pools_have_the_numbers() -> None:
     made = resolved(settings(**AUTO), 16)
     assert (plan(made).explorers, plan(made).trainers, plan(made).members) == (4, 1, 1)
     counts = {spec.name: spec.count for spec in pools(made)}
     assert counts == {f"explorer.{i}": 1 for i in range(4)} | {"oracle.a": 11, "trainer": 1}
     assert (
-        told(settings(**AUTO), made) == "4 explorers (auto), 11 oracles.a (auto), 1 trainers (auto)"
+        told(settings(**AUTO), made)
+        == "explorers: 4 (auto), oracles.a: 11 (auto), trainers: 1 (auto)"
     )
     assert told(made, made) == ""
 
@@ -195,7 +232,7 @@ def test_a_run_is_staffed_anew_when_it_is_resumed(tmp_path, monkeypatch, capsys)
     cores = "querist.campaign.ranks.usable_cores"
     monkeypatch.setattr(cores, lambda: 9)
     first = campaign(budget={"labels": 8}).run(tmp_path / "run", progress="plain")
-    assert "2 explorers (auto), 6 oracles.twice (auto)" in capsys.readouterr().err
+    assert "explorers: 2 (auto), oracles.twice: 6 (auto)" in capsys.readouterr().err
     epochs = [first.summary()["run"]]
     for count, labels in ((3, 12), (5, 16)):
         monkeypatch.setattr(cores, lambda count=count: count)
@@ -205,6 +242,6 @@ def test_a_run_is_staffed_anew_when_it_is_resumed(tmp_path, monkeypatch, capsys)
         epochs.append(result.summary()["run"])
     counts = [sum(run["pools"].values()) for run in epochs]
     assert counts == [9, 3, 5]
-    assert epochs[0]["staffing"] == "2 explorers (auto), 6 oracles.twice (auto)"
+    assert epochs[0]["staffing"] == "explorers: 2 (auto), oracles.twice: 6 (auto)"
     assert [a["resumes"] < b["resumes"] for a, b in pairwise(epochs)] == [True, True]
     assert "Shared out" in first.report().read_text()

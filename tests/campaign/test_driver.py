@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from querist.campaign import driver as driving
-from querist.campaign.driver import Driver, signals
+from querist.campaign.driver import COLLECT_AFTER, Driver, signals
 from querist.campaign.watching import Silent
 from querist.control.controller import CampaignController
 from querist.control.plan import OraclePlan, Plan
@@ -165,6 +166,20 @@ def test_a_run_goes_to_its_end(make, folder) -> None:
     assert found[-1] == "run.ended"
     assert found.count("answer.label") == found.count("question.asked") == 12
     assert folder.snapshots.latest().seq == len(found)
+
+
+def test_garbage_is_collected_rarely_while_a_run_goes_on_and_as_before_then(make) -> None:
+    before, within = gc.get_threshold(), []
+
+    class Looker(Silent):
+        def refresh(self, now: float) -> None:
+            within.append(gc.get_threshold()[0])
+
+    driver = make()
+    driver.watcher = Looker()
+    driver.run()
+    assert set(within) == {COLLECT_AFTER}
+    assert gc.get_threshold() == before
 
 
 def test_an_answer_counts_only_once_it_is_on_the_disk(make, folder, monkeypatch) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from querist.control.desk import Desk, spans_json
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from querist.control.desk import Desk, prefixed, spans_json, without_prefix
 from querist.core.events import Acknowledge, Cancel, Finish, Record, Say, Submit
 from querist.core.tasks import Spans
 
@@ -35,6 +39,23 @@ def test_a_deadline_is_always_to_come() -> None:
     assert desk.next_deadline() == 5.0
     desk.now = 5.0
     assert desk.next_deadline() is None
+
+
+@given(st.lists(st.floats(0.0, 1e9), min_size=5, max_size=5))
+def test_spans_are_rounded_to_microseconds(instants) -> None:
+    kept = spans_json(Spans(*instants)).values()
+    # Halves may go either way; beyond 1e9 s a float holds hardly a microsecond.
+    assert all(abs(a - b) <= 5.1e-7 + 4e-16 * b for a, b in zip(kept, instants, strict=True))
+    assert all(len(repr(a).partition(".")[2]) <= 6 or a < 1e-4 for a in kept)
+
+
+def test_prefixes_come_and_go() -> None:
+    arrays = {"x": np.arange(2), "y/z": np.zeros(0)}
+    longer = prefixed("in/", arrays)
+    assert list(longer) == ["in/x", "in/y/z"]
+    back = without_prefix("in/", {**longer, "out/x": np.ones(1), "i": np.ones(1)})
+    assert list(back) == ["x", "y/z"]
+    assert back["x"] is arrays["x"]
 
 
 def test_spans_keep_microseconds() -> None:

@@ -40,6 +40,17 @@ def open_engine(look) -> Iterator[Callable[..., Watched]]:
     assert look.children(os.getpid()) <= before
 
 
+def test_a_worker_gets_its_next_tasks_while_their_submitter_is_busy(
+    open_engine, look, tmp_path
+) -> None:
+    watched = open_engine(pool(handler="DyingHandler", depth=2))
+    watched.joined(1)
+    watched.submit()
+    watched.submit({"pids": str(tmp_path / "second")})
+    # Nobody asks the engine for events meanwhile.
+    look.wait_for((tmp_path / "second").exists)
+
+
 # Death.
 
 

@@ -46,6 +46,16 @@ def test_frames_come_out_as_they_went_in(sent, sizes: list[int]) -> None:
     assert all(stamp.started == 0.5 for _, stamp, _ in got)
 
 
+@pytest.mark.parametrize("size", [0, 1, 15, 16, (1 << 14) - 1, 1 << 14, 1 << 16, 70_000])
+@pytest.mark.parametrize("count", [1, 2])
+def test_parts_of_any_size_come_back(size: int, count: int) -> None:
+    part = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    pieces = frame(Kind.FINISHED, Stamp(3, 1.0, 2.0, 0.5), [memoryview(part)] * count)
+    ((kind, stamp, parts),) = through(lambda connection: send_all(connection, pieces), 1)
+    assert (kind, stamp) == (Kind.FINISHED, Stamp(3, 1.0, 2.0, 0.5))
+    assert [bytes(p) for p in parts] == [part] * count
+
+
 def through(send: Callable[[socket.socket], None], count: int) -> list[Frame]:
     ours, theirs = socket.socketpair()
     got: list[Frame] = []

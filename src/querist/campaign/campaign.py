@@ -238,7 +238,7 @@ class Campaign:
             driver = Driver(folder, controller, engine, lock, header, shown)
             with manner.ending.watched(driver.interrupt):
                 if staffing:
-                    shown.say("info", f"workers: {staffing}")
+                    shown.say("info", f"workers shared out: {staffing}")
                 engine.start(specs)
                 controller.requeue(*kept)
                 outcome = driver.run()

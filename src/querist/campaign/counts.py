@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from querist.campaign.placing import room, runs_programs
 from querist.campaign.settings import CampaignSettings, Count, Share
 from querist.campaign.wiring import members_of
 
@@ -29,12 +30,14 @@ class Wanted:
         share: Its weight among those that share.
         most: Its limit.
         gpus: That each of its workers needs.
+        size: How many of what there is each of its workers takes.
     """
 
     count: int | None = None
     share: float = 1.0
     most: float = math.inf
     gpus: float = 0.0
+    size: int = 1
 
 
 def shared_out(
@@ -44,29 +47,29 @@ def shared_out(
 
     Those that share get one each, even where there are too few. Then each further worker goes to
     the pool that is farthest behind its share by the method of Webster (Balinski & Young, *Fair
-    Representation*, 1982): with more workers no pool ever gets fewer.
+    Representation*, 1982), until there is no room for it: with more room no pool ever gets fewer.
 
     Args:
         wanted: By name.
-        workers: That there are.
+        workers: That there is room for.
         gpus: That there are; pools that need one do not grow beyond them.
 
     Returns:
-        Counts by name. Together they are ``workers``, unless even the least are more or none may
-        grow any more.
+        Counts by name.
     """
     counts = {name: 1 if w.count is None else w.count for name, w in wanted.items()}
     gpus -= sum(counts[name] * w.gpus for name, w in wanted.items())
+    workers -= sum(counts[name] * w.size for name, w in wanted.items())
     growing = {name: w for name, w in wanted.items() if w.count is None}
-    for _ in range(workers - sum(counts.values())):
-        fit = [
-            name
-            for name, w in growing.items()
-            if counts[name] < w.most and (not w.gpus or w.gpus <= gpus + 1e-9)
-        ]
-        if not fit:
-            break
+    while fit := [
+        name
+        for name, w in growing.items()
+        if counts[name] < w.most and (not w.gpus or w.gpus <= gpus + 1e-9)
+    ]:
         name = min(fit, key=lambda n: (counts[n] + 0.5) / growing[n].share)
+        workers -= growing[name].size
+        if workers < 0:
+            break
         counts[name] += 1
         gpus -= growing[name].gpus
     return counts
@@ -82,7 +85,7 @@ def resolved(settings: CampaignSettings, workers: int, gpus: float = math.inf) -
     """
     if not open_counts(settings):
         return settings
-    counts = shared_out(_wanted(settings), workers, gpus)
+    counts = shared_out(_with_resources(settings, _wanted(settings)), workers, gpus)
     oracles = {
         name: oracle.model_copy(update={"workers": counts.get(f"oracles.{name}", 0)})
         for name, oracle in settings.oracles.items()
@@ -94,6 +97,27 @@ def resolved(settings: CampaignSettings, workers: int, gpus: float = math.inf) -
     else:
         update["explorers"] = counts["explorers"]
     return settings.model_copy(update=update)
+
+
+def _with_resources(settings: CampaignSettings, wanted: Mapping[str, Wanted]) -> dict[str, Wanted]:
+    """What is wanted, with what the oracles' resources say of it.
+
+    On ``processes`` a worker takes the cores that it, or the program that it starts, computes on.
+    Where programs run side by side in an allocation, there are no more than fit into it.
+    """
+    found, fitting = dict(wanted), room(settings)
+    for name, oracle in settings.oracles.items():
+        key = f"oracles.{name}"
+        if oracle.resources is None or key not in found:
+            continue
+        needed, here = oracle.resources.needed(), settings.engine.kind == "processes"
+        found[key] = replace(
+            found[key],
+            size=needed.nodes * needed.ranks * needed.cores if here else 1,
+            gpus=0.0 if runs_programs(oracle) else needed.gpus,
+            most=fitting.get(name, found[key].most),
+        )
+    return found
 
 
 def open_counts(settings: CampaignSettings) -> dict[str, str]:
@@ -108,7 +132,7 @@ def open_counts(settings: CampaignSettings) -> dict[str, str]:
 def told(settings: CampaignSettings, made: CampaignSettings) -> str:
     """What became of the counts that are not numbers; "" where all are."""
     written, counts = open_counts(settings), _counts(made)
-    return ", ".join(f"{counts[name]} {name} ({how})" for name, how in written.items())
+    return ", ".join(f"{name}: {counts[name]} ({how})" for name, how in written.items())
 
 
 def _counts(settings: CampaignSettings) -> dict[str, Count]:

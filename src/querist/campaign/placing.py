@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from querist.campaign.settings import AllocationSettings, CampaignSettings, OracleSettings
+from querist.campaign.settings import AllocationSettings, CampaignSettings, OracleSettings, number
 from querist.core.errors import ConfigError, QueristError
 from querist.core.tasks import Factory, PoolSpec, Resources, resolve
 from querist.oracles.allocation import Allocation, Node, this_node
@@ -97,6 +97,35 @@ def placed(settings: CampaignSettings, specs: Sequence[PoolSpec]) -> list[PoolSp
     own = sum(s.count * s.resources.gpus for s in specs if s.name not in launching)
     shares = allocation_of(settings.allocation, math.ceil(own)).shares(wanted)
     return [_with_shares(spec, shares.get(spec.name.removeprefix("oracle."))) for spec in specs]
+
+
+def room(settings: CampaignSettings, environment: Mapping[str, str] = os.environ) -> dict[str, int]:
+    """How many programs of each oracle fit into the allocation, where their number is open.
+
+    Oracles whose number is open grow in turns; all others have what they want.
+    """
+    sharing = {name: o for name, o in settings.oracles.items() if needs_share(o)}
+    counts = {name: number(oracle.workers) for name, oracle in sharing.items()}
+    growing = [name for name, oracle in sharing.items() if not isinstance(oracle.workers, int)]
+    if not growing:
+        return {}
+    allocation = allocation_of(settings.allocation, environment=environment)
+    while growing:
+        for name in list(growing):
+            more = {**counts, name: counts[name] + 1}
+            if _fit(allocation, [(n, _needed(sharing[n]), count) for n, count in more.items()]):
+                counts = more
+            else:
+                growing.remove(name)
+    return {name: counts[name] for name, o in sharing.items() if not isinstance(o.workers, int)}
+
+
+def _fit(allocation: Allocation, wanted: Sequence[tuple[str, Resources, int]]) -> bool:
+    try:
+        allocation.shares(wanted)
+    except ConfigError:
+        return False
+    return True
 
 
 def _with_shares(spec: PoolSpec, shares: Any) -> PoolSpec:

@@ -9,6 +9,7 @@ import os
 import select
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -77,7 +78,7 @@ def fitted(
         raise ConfigError(f"assign should be 'fixed' or 'fill', got {assign!r}.")
     needed = sum(spec.count for spec in specs)
     if needed > ranks:
-        each = ", ".join(f"{spec.name}: {spec.count}" for spec in specs)
+        each = ", ".join(f"{name}: {count}" for name, count in _by_role(specs).items())
         raise RunError(
             f"{needed + 1} MPI ranks are needed (1 for control, {each}), and there are "
             f"{ranks + 1}. Start with mpiexec -n {needed + 1}, or configure fewer workers."
@@ -368,6 +369,15 @@ class RankLoop(BaseLoop):
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _by_role(specs: Iterable[PoolSpec]) -> Counter[str]:
+    """Workers of all pools; numbered ones (``explorer.0``, ``explorer.1`` ...) together."""
+    counts: Counter[str] = Counter()
+    for spec in specs:
+        role, _, number = spec.name.rpartition(".")
+        counts[role if number.isdigit() else spec.name] += spec.count
+    return counts
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

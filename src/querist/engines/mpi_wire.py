@@ -102,7 +102,7 @@ class Channel:
             del sending[0]
 
     def _has_left(self, request: Any) -> bool:
-        """Whether a message is gone; that its rank is lost is told where messages are looked for."""
+        """Whether a message is gone, or its rank: polling for messages will tell of that."""
         try:
             return bool(request.Test())
         except self._mpi.Exception:
