@@ -12,9 +12,9 @@ from querist.strategies.arrays import Array, filled, host, is_floating, namespac
 from querist.strategies.errors import BudgetError, NeedError
 from querist.strategies.needs import Holds
 
-# How far a row of probabilities may be from summing to one, by the bytes of a number: float16 and
-# bfloat16 round each of many classes to a few thousandths.
-SUM_TOLERANCE = {2: 3e-2, 4: 1e-3, 8: 1e-3}
+# How far a row of probabilities may be from summing to one, by the bytes of a number: many classes
+# rounded to float16 or bfloat16 add up to that, and may have been widened since.
+SUM_TOLERANCE = {2: 3e-2, 4: 1e-2, 8: 1e-2}
 
 
 def whole_budget(budget: object) -> int:
