@@ -69,5 +69,7 @@ RANK = {"OMPI_COMM_WORLD_RANK": "3", "PMIX_RANK": "3", "PMI_FD": "9", "PRTE_MCA_
 def test_a_rank_s_variables_are_removed_for_what_it_starts() -> None:
     own = {"PATH": "/bin", "SLURM_JOB_ID": "7", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     assert without_rank({**own, **RANK}) == own
+    for mark in ("PALS_RANKID", "JSM_NAMESPACE_RANK", "FLUX_TASK_RANK", "PMI_RANK"):
+        assert without_rank({**own, mark: "3", "HYDRA_X": "y", "PMIX_NAMESPACE": "z"}) == own
     kept = {**own, "OMPI_MCA_btl": "tcp"}  # somebody's own, where nothing was launched
     assert without_rank(kept) == kept

@@ -30,15 +30,15 @@ class Resources:
 
 
 ONE_CORE = Resources()
-_RANK = re.compile("(OMPI_COMM_WORLD|PMIX|PMI|MV2_COMM_WORLD)_RANK|PALS_RANKID")
-# What is the user's own stays: as root, Open MPI wants to be allowed.
-_OF_RANKS = re.compile("(?!OMPI_ALLOW)(OMPI_|PMIX?_|PRTE_|MPI_LOCAL|HYDI_|HYDRA_|MV2_COMM_|PALS_)")
+_RANK = re.compile("(OMPI_COMM_WORLD|PMIX?|MV2_COMM_WORLD|JSM_.*|FLUX_TASK)_RANK|PALS_RANKID")
+_OURS = "(?!OMPI_ALLOW)"  # as root, Open MPI wants to be allowed
+_THEIRS = re.compile(_OURS + "(OMPI|PMIX?|PRTE|HYDI|HYDRA|MV2_COMM|PALS|JSM|FLUX_TASK)_|MPI_LOCAL")
 
 
 def without_rank(environment: Mapping[str, str]) -> dict[str, str]:
     """For a program that a rank starts: under a rank's variables it would believe to be one."""
     is_rank = any(_RANK.fullmatch(name) for name in environment)
-    return {n: v for n, v in environment.items() if not (is_rank and _OF_RANKS.match(n))}
+    return {n: v for n, v in environment.items() if not (is_rank and _THEIRS.match(n))}
 
 
 @dataclass(frozen=True, slots=True)
