@@ -7,6 +7,11 @@ import pytest
 from querist.core.errors import MissingExtra
 from querist.oracles.dask import DaskPool
 
+pytestmark = [
+    pytest.mark.usefixtures("own_garbage"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in.*FileIO:Warning"),
+]
+
 
 def test_it_answers_on_workers_of_its_own_and_ends_them() -> None:
     pytest.importorskip("distributed")

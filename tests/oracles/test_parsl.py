@@ -9,6 +9,11 @@ import pytest
 from querist.core.errors import ConfigError, MissingExtra
 from querist.oracles.parsl import ParslPool
 
+pytestmark = [
+    pytest.mark.usefixtures("own_garbage"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in.*FileIO:Warning"),
+]
+
 
 def threads():
     """A configuration without processes."""

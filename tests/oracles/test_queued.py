@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import os
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,17 +61,13 @@ def starts(home: Path) -> list[float]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(tmp_path: Path) -> Iterator[None]:
+def nothing_stays(tmp_path: Path, own_garbage) -> Iterator[None]:
     yield
     (tmp_path / "hold").unlink(missing_ok=True)  # what still waits for it ends
-    # Their garbage is collected here, and not in somebody else's test.
     reaper = importlib.import_module("psij.executors.local")._ProcessReaper.get_instance()
     until = time.monotonic() + 5
     while reaper._jobs and time.monotonic() < until:
         time.sleep(0.05)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def wait_for(condition: Callable[[], object]) -> None:
