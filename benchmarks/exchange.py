@@ -122,7 +122,6 @@ class PretendedLink:
 
     def __init__(self, split: Split) -> None:
         self.peers = dict.fromkeys((*split.generator_ranks, *split.predictor_ranks), 0)
-        self.sent, self.calls = 0, 0
         proposal = dump_proposal(Kind.PROPOSAL, 0, Generator().proposal, False)
         self._proposals = [(rank, bytearray(proposal)) for rank in split.generator_ranks]
         said = Batch.stack(**{OUTPUT: np.zeros((len(self._proposals), FLOATS))})
@@ -132,8 +131,7 @@ class PretendedLink:
 
     def send(self, to: str, data) -> None:
         """Bytes leave; a request is going to be answered."""
-        self.sent += len(data)
-        if data[0] == Kind.PREDICT:
+        if to in self._ranks and data[0] == Kind.PREDICT:
             self._asked, self._number = True, int.from_bytes(data[8:16], "little")
 
     def receive(self, seconds: float):

@@ -45,6 +45,11 @@ class Exchange(Generic[T]):
         self._waiting.append((now, generator, size, proposal))
         self._samples += size
 
+    def propose_all(self, proposals: Sequence[tuple[float, int, int, T]]) -> None:
+        """Several generators are ready: when, which, with how many samples, and what."""
+        self._waiting.extend(proposals)
+        self._samples += sum([size for _, _, size, _ in proposals])
+
     def due(self, now: float, *, expected: bool) -> bool:
         """Whether to predict now; ``expected`` says whether another proposal may come soon."""
         if not self._waiting:

@@ -7,7 +7,7 @@ of its party. Everything here is a lead's or a satellite's own: the engine only 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ from querist.core.errors import QueristError, RunError
 from querist.core.roles import WorkerContext
 
 Take = Callable[[str, Buffer], object]
+Messages = Sequence[tuple[str, Buffer]]
 
 
 class Kind(IntEnum):
@@ -69,6 +70,10 @@ def raised(who: str, said: tuple[str, str]) -> RemoteFailure:
     return error
 
 
+def _nothing(messages: Messages) -> None:
+    del messages
+
+
 class Board:
     """Gives messages to whom they concern, and says who is there.
 
@@ -87,6 +92,8 @@ class Board:
             )
         self.link = context.link
         self._takers: dict[int, Take] = {}
+        self._crowd = -1
+        self._take_crowd: Callable[[Messages], object] = _nothing
         self._lives: Mapping[str, int] = {}
         self._changed: list[Callable[[], None]] = []
 
@@ -94,9 +101,18 @@ class Board:
         """Let ``take(sender, message)`` have messages of a kind."""
         self._takers[kind] = take
 
+    def on_many(self, kind: Kind, take: Callable[[Messages], object]) -> None:
+        """Let ``take(messages)`` have all messages of a kind that are there at once."""
+        self._crowd, self._take_crowd = kind, take
+
     def on_change(self, changed: Callable[[], None]) -> None:
         """Call this when somebody came or went."""
         self._changed.append(changed)
+
+    @property
+    def lives(self) -> Mapping[str, int]:
+        """Who is there, and in which life; another object when that changes."""
+        return self._lives
 
     def life(self, name: str) -> int | None:
         """Which life of a worker is there; None if none is."""
@@ -109,9 +125,13 @@ class Board:
             self._lives = self.link.peers
             for changed in self._changed:
                 changed()
-        takers = self._takers
-        for sender, data in messages:
-            take = takers.get(data[0])
-            if take is not None:
-                take(sender, data)
+        crowd = []
+        for message in messages:
+            kind = message[1][0]
+            if kind == self._crowd:
+                crowd.append(message)
+            elif kind in self._takers:
+                self._takers[kind](*message)
+        if crowd:
+            self._take_crowd(crowd)
         return bool(messages)

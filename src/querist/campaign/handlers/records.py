@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,27 +123,12 @@ def _plain(array: Array) -> Array:
 # Proposals.
 
 
-class Arrived(NamedTuple):
-    """A proposal as it came.
+Arrived = tuple[int, bytes, Buffer, int, int]
+"""A proposal as it came, of which there are too many for a class of their own.
 
-    Attributes:
-        rows: How many samples.
-        key: Of their schema.
-        data: The message.
-        start: Where in it the ``(rows,)`` int64 walkers are; values follow.
-        life: Of its generator's rank.
-    """
-
-    rows: int
-    key: bytes
-    data: Buffer
-    start: int
-    life: int
-
-    @property
-    def body(self) -> memoryview:
-        """Raw values."""
-        return memoryview(self.data)[self.start + 8 * self.rows :]
+Its rows, the key of their schema, the message, where in it the ``(rows,)`` int64 walkers are (the
+values follow), and the life of its generator's rank.
+"""
 
 
 def dump_proposal(kind: int, generator: int, proposal: Proposal, exhausted: bool) -> bytes:
@@ -155,26 +140,26 @@ def dump_proposal(kind: int, generator: int, proposal: Proposal, exhausted: bool
     return b"".join((head, key, walkers, *[array.data for array in parts]))
 
 
-def read_head(data: Buffer) -> tuple[int, int, int, int, int]:
-    """Kind, whether the generator is exhausted, its number, rows, and bytes of the schema."""
-    return _PROPOSAL.unpack_from(data)
+HEAD = _PROPOSAL.size
+read_head = _PROPOSAL.unpack_from
+"""Kind, whether the generator is exhausted, its number, rows, and bytes of the schema."""
 
 
 def read_proposal(data: Buffer, rows: int, size: int, life: int) -> Arrived:
     """The proposal whose head has been read."""
-    start = _PROPOSAL.size + size
-    return Arrived(rows, bytes(data[_PROPOSAL.size : start]), data, start, life)
+    return rows, bytes(data[HEAD : HEAD + size]), data, HEAD + size, life
 
 
 def join(arrived: Sequence[Arrived]) -> Batch:
     """All samples of some proposals, in order."""
     key, schema = arrived[0][1], schema_at(arrived[0][1])
     if schema is None or any(each[1] != key for each in arrived):
-        return Batch.concatenate([load(each.key, each.rows, each.body) for each in arrived])
+        own = ((k, n, memoryview(data)[start + 8 * n :]) for n, k, data, start, _ in arrived)
+        return Batch.concatenate([load(*part) for part in own])
     rows = sum([each[0] for each in arrived])
     if len(schema.columns) == 1:
-        parts = [memoryview(data)[start + 8 * n :] for n, _, data, start, _ in arrived]
-        return _batch(schema, rows, b"".join(parts))
+        whole = [memoryview(data)[start + 8 * n :] for n, _, data, start, _ in arrived]
+        return _batch(schema, rows, b"".join(whole))
     parts, at = [], 0
     for _, _, _, width in schema.columns:
         for n, _, data, start, _ in arrived:
@@ -186,8 +171,8 @@ def join(arrived: Sequence[Arrived]) -> Batch:
 
 def walkers_of(arrived: Sequence[tuple[int, Arrived]], generators: int) -> NDArray[np.int64]:
     """``(n,)`` numbers of the walkers among those of all generators, ``(generator, proposal)``."""
-    said = [memoryview(e.data)[e.start : e.start + 8 * e.rows] for _, e in arrived]
-    index = np.repeat([i for i, _ in arrived], [e.rows for _, e in arrived])
+    said = [memoryview(data)[start : start + 8 * n] for _, (n, _, data, start, _) in arrived]
+    index = np.repeat([i for i, _ in arrived], [each[0] for _, each in arrived])
     numbers: NDArray[np.int64] = np.frombuffer(b"".join(said), np.int64) * generators + index
     return numbers
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from querist.campaign.handlers.board import Board, Kind, raised, rare, value_of
+from querist.campaign.handlers.board import Board, Kind, Messages, raised, rare, value_of
 from querist.campaign.handlers.keeping import NOBODY
 from querist.campaign.handlers.records import (
     Arrived,
@@ -70,7 +70,7 @@ class _Seat:
         self.rank, self.local = rank, local
         self.life = -1  # of the rank that said hello; -1 while it is not here
         self.is_working = False  # whether a proposal is expected of it
-        self.exhausted = False
+        self.exhausted: bool | int = False
 
 
 class SplitCrew:
@@ -95,7 +95,7 @@ class SplitCrew:
         self._to_wake: set[int] = set()
         self._errors: list[Exception] = []
         self._firsts: dict[str, list[Proposal]] = {}
-        board.on(Kind.PROPOSAL, self._on_proposal)
+        board.on_many(Kind.PROPOSAL, self._on_proposals)
         board.on(Kind.RESTS, self._on_rests)
         board.on(Kind.HELLO, self._on_hello)
         board.on(Kind.FIRST, self._on_first)
@@ -202,7 +202,7 @@ class SplitCrew:
         except Exception:
             now = time.monotonic()
             for index, arrived in parts:  # its generators still wait for a reply
-                self._exchange.propose(index, arrived, arrived.rows, now)
+                self._exchange.propose(index, arrived, arrived[0], now)
             raise
         replies = Replies(Kind.REPLY, version, prediction, verdicts)
         self._reply(parts, replies)
@@ -249,15 +249,18 @@ class SplitCrew:
 
     # -------------------------------------------------------------------------- what they say
 
-    def _on_proposal(self, sender: str, data: Buffer) -> None:
-        _, exhausted, local, rows, size = read_head(data)
-        index = self._first[sender] + local
-        seat = self._seats[index]
-        if seat.is_working:  # else it is of a life that has ended
-            seat.is_working, seat.exhausted = False, bool(exhausted)
-            self._working -= 1
-            arrived = read_proposal(data, rows, size, seat.life)
-            self._exchange.propose(index, arrived, rows, self._now)
+    def _on_proposals(self, messages: Messages) -> None:
+        seats, first, now = self._seats, self._first, self._now
+        came: list[tuple[float, int, int, Arrived]] = []
+        for sender, data in messages:
+            _, exhausted, local, rows, size = read_head(data)
+            index = first[sender] + local
+            seat = seats[index]
+            if seat.is_working:  # else it is of a life that has ended
+                seat.is_working, seat.exhausted = False, exhausted
+                came.append((now, index, rows, read_proposal(data, rows, size, seat.life)))
+        self._working -= len(came)
+        self._exchange.propose_all(came)
 
     def _on_rests(self, sender: str, data: Buffer) -> None:
         local, exhausted = value_of(data)

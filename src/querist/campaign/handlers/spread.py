@@ -85,7 +85,10 @@ class SpreadModel:
         self._number = 0
         self._answers: dict[str, list[Batch]] = {}
         self._errors: list[Exception] = []
-        self._told: dict[str, tuple[Any, ...]] = {}  # life, version and members, by rank
+        self._planned_for: tuple[Any, int] = (None, -1)  # who is there, and the version
+        self._helpers: list[tuple[str, int, tuple[int, ...]]] = []  # rank, life, members
+        self._own: tuple[int, ...] = ()
+        self._members = 0
         self._ref, self._announced = ModelRef(0), 0
         if self._ranks:
             board.on(Kind.PREDICTED, self._on_predicted)
@@ -110,39 +113,44 @@ class SpreadModel:
 
     def predict(self, batch: Batch) -> Prediction:
         """Predict with all members, on all ranks that are there."""
-        helpers = [rank for rank in self._ranks if self._board.life(rank) is not None]
-        members = self.model.loaded_members
-        shares = [members_of(i, len(helpers) + 1, members) for i in range(len(helpers) + 1)]
-        self._ask(helpers, shares, batch)
-        outputs: dict[int, Batch] = {}
-        self._by_lead(outputs, shares[0], batch)
-        for rank, share in zip(helpers, shares[1:], strict=True):
-            said = self._answer_of(rank)
-            if said is None:
-                self._by_lead(outputs, share, batch)
-            else:
-                outputs.update(zip(share, said, strict=True))
-        whole: Prediction = self.model.combine(batch, [outputs[m] for m in range(members)])
-        return whole
-
-    def _by_lead(self, outputs: dict[int, Batch], share: Sequence[int], batch: Batch) -> None:
-        if share:
-            outputs.update(zip(share, self.model.predict_members(batch, share), strict=True))
-
-    def _ask(self, helpers: Sequence[str], shares: Sequence[Sequence[int]], batch: Batch) -> None:
+        lives, version = self._planned_for
+        if lives is not self._board.lives or version != self._ref.version:
+            self._plan()
+        model, outputs = self.model, [None] * self._members
         self._number += 1
         self._answers.clear()
-        message = batches(Kind.PREDICT, self._number, [batch]) if helpers else b""
-        for rank, share in zip(helpers, shares[1:], strict=True):
-            told = self._board.life(rank), self._ref.version, tuple(share)
-            if self._told.get(rank) != told:
-                self._board.link.send(rank, rare(Kind.LOAD, (self._ref, tuple(share))))
-                self._told[rank] = told
-            self._board.link.send(rank, message)
+        if self._helpers:
+            message, send = batches(Kind.PREDICT, self._number, [batch]), self._board.link.send
+            for rank, _, _ in self._helpers:
+                send(rank, message)
+        self._put(outputs, self._own, model.predict_members(batch, self._own))
+        for rank, life, share in self._helpers:
+            said = self._answer_of(rank, life)
+            if said is None:
+                said = model.predict_members(batch, share)
+            self._put(outputs, share, said)
+        whole: Prediction = model.combine(batch, outputs)
+        return whole
 
-    def _answer_of(self, rank: str) -> list[Batch] | None:
+    def _plan(self) -> None:
+        """Share the members out to the ranks that are there, and tell them of their shares."""
+        lives = self._board.lives
+        here = [rank for rank in self._ranks if rank in lives]
+        self._members = self.model.loaded_members
+        shares = [members_of(i, len(here) + 1, self._members) for i in range(len(here) + 1)]
+        self._own = shares[0]
+        self._helpers = [(r, lives[r], s) for r, s in zip(here, shares[1:], strict=True) if s]
+        for rank, _, share in self._helpers:
+            self._board.link.send(rank, rare(Kind.LOAD, (self._ref, share)))
+        self._planned_for = lives, self._ref.version
+
+    @staticmethod
+    def _put(outputs: list[Any], share: Sequence[int], said: Sequence[Batch]) -> None:
+        for member, output in zip(share, said, strict=True):
+            outputs[member] = output
+
+    def _answer_of(self, rank: str, life: int) -> list[Batch] | None:
         """What a rank predicts; None if it is lost."""
-        life = self._told[rank][0]
         while rank not in self._answers:
             if self._board.life(rank) != life:
                 return None
