@@ -299,7 +299,7 @@ def strategies(name: str | None, family: str | None, as_json: bool) -> None:
     """List query strategies, or tell all of one: needs, cost, paper, when to use it."""
     from querist.strategies import listing, registry
 
-    found = [registry.get(name)] if name else registry.strategies()
+    found = [registry.find(name)] if name else registry.everything()
     chosen = [one for one in found if family in (None, one.family)]
     if as_json:
         for line in listing.as_json(chosen):

@@ -35,7 +35,8 @@ def test_everything_of_one() -> None:
 
 def test_json() -> None:
     records = [json.loads(line) for line in run("--json").splitlines()]
-    assert [record["name"] for record in records] == registry.names()
+    modifiers = [one.name for one in registry.modifiers()]
+    assert [record["name"] for record in records] == [*registry.names(), *modifiers]
     assert all(record["paper"] and record["cost"] and record["use"] for record in records)
 
 

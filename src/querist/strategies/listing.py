@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from querist.strategies.contract import Strategy
+from querist.strategies.modifying import Modifier
 
 
-def as_record(strategy: Strategy) -> dict[str, Any]:
+def as_record(strategy: Strategy | Modifier) -> dict[str, Any]:
     """All that is known of a strategy, as plain values."""
     return {
         "name": strategy.name,
@@ -30,12 +31,12 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
-def as_json(strategies: Sequence[Strategy]) -> Iterator[str]:
+def as_json(strategies: Sequence[Strategy | Modifier]) -> Iterator[str]:
     """One JSON object a strategy."""
     return (json.dumps(as_record(strategy)) for strategy in strategies)
 
 
-def show(strategies: Sequence[Strategy], full: bool = False) -> None:
+def show(strategies: Sequence[Strategy | Modifier], full: bool = False) -> None:
     """Print a table, or with ``full`` everything of each."""
     from rich.console import Console
 
@@ -46,7 +47,7 @@ def show(strategies: Sequence[Strategy], full: bool = False) -> None:
         console.print(_table(strategies))
 
 
-def _table(strategies: Sequence[Strategy]) -> Any:
+def _table(strategies: Sequence[Strategy | Modifier]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -60,7 +61,7 @@ def _table(strategies: Sequence[Strategy]) -> Any:
     return table
 
 
-def _card(strategy: Strategy) -> Any:
+def _card(strategy: Strategy | Modifier) -> Any:
     from rich.table import Table
     from rich.text import Text
 

@@ -80,5 +80,9 @@ NEEDS: dict[str, Need] = {
     "labels": Need(
         "(m,) or (m, o)", "the labels of those items", (1, 2), Belongs.OTHER, Holds.FINITE
     ),
+    "labelled_classes": Need(
+        "(m,)", "the classes of those items, numbered from 0", (1,), Belongs.OTHER
+    ),
+    "labelled_costs": Need("(m,)", "what the answers of those items cost", (1,), Belongs.OTHER),
     "model": Need("object", "the model itself", (), Belongs.OBJECT, Holds.ANYTHING),
 }

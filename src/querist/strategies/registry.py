@@ -1,7 +1,8 @@
 """Strategies by their standard names: those shipped, those of entry points, those registered.
 
 Shipped ones are found by their files: the file ``margin.py`` in the folder of a family defines the
-strategy ``margin``. A package adds its own with an entry point::
+strategy ``margin``; those in ``modifiers`` define what wraps others. A package
+adds its own with an entry point::
 
     [project.entry-points."querist.strategies"]
     my-strategy = "my_package.strategies:my_strategy"
@@ -16,10 +17,13 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 import querist.strategies
+from querist.strategies.composing import compose
 from querist.strategies.contract import Strategy
 from querist.strategies.errors import NeedError, UnknownStrategy
+from querist.strategies.modifying import Modifier
 
 GROUP = "querist.strategies"
+MODIFIERS = "modifiers"
 _OWN: dict[str, Strategy] = {}
 
 
@@ -58,17 +62,48 @@ def strategies() -> list[Strategy]:
     return sorted(_known().values(), key=lambda one: (one.family == "own", one.family, one.name))
 
 
+def modifiers() -> list[Modifier]:
+    """What wraps strategies, by alphabet."""
+    found = pkgutil.iter_modules([f"{path}/{MODIFIERS}" for path in querist.strategies.__path__])
+    return [_modifier(one.name) for one in sorted(found, key=lambda one: one.name)]
+
+
+def everything() -> list[Strategy | Modifier]:
+    """All strategies, then all modifiers."""
+    return [*strategies(), *modifiers()]
+
+
 def get(name: str) -> Strategy:
-    """The strategy of a name or alias; ``_`` and upper case are forgiven.
+    """The strategy of a name or alias, or of a text such as ``"cost-aware(bait(noise=0.1))"``.
+
+    In names ``_`` and upper case are forgiven.
+
+    Raises:
+        UnknownStrategy: If there is none; it names the nearest.
+        ConfigError: If a text does not say how to put strategies together.
+    """
+    if "(" in name:
+        return compose(name, find)
+    found = find(name)
+    if isinstance(found, Modifier):
+        raise UnknownStrategy(f"{name} wraps another strategy; write for example {name}(margin).")
+    return found
+
+
+def find(name: str) -> Strategy | Modifier:
+    """The strategy or the modifier of a name or alias.
 
     Raises:
         UnknownStrategy: If there is none; it names the nearest.
     """
+    if "(" in name:
+        return compose(name, find)
     wanted = name.lower().replace("_", "-")
     stem = wanted.replace("-", "_")
     if stem in _files():
         return _shipped(_files()[stem])
-    known = _known()
+    known: dict[str, Strategy | Modifier] = {one.name: one for one in modifiers()}
+    known |= _known()
     aliases = {alias: one for one in known.values() for alias in one.aliases}
     found = known.get(wanted) or aliases.get(wanted)
     if found is None:
@@ -92,7 +127,7 @@ def _files() -> dict[str, str]:
     """Stem of a method's file -> its module."""
     found = {}
     for family in pkgutil.iter_modules(querist.strategies.__path__, "querist.strategies."):
-        if family.ispkg:
+        if family.ispkg and not family.name.endswith(f".{MODIFIERS}"):
             folder = import_module(family.name)
             for method in pkgutil.iter_modules(folder.__path__):
                 found[method.name] = f"{family.name}.{method.name}"
@@ -105,6 +140,14 @@ def _shipped(module: str) -> Strategy:
     strategy = getattr(import_module(module), module.rpartition(".")[2])
     assert isinstance(strategy, Strategy), f"{module} defines no strategy of its own name"
     return strategy
+
+
+@cache
+def _modifier(stem: str) -> Modifier:
+    """The one modifier that a file defines, by the file's name."""
+    found = getattr(import_module(f"{querist.strategies.__name__}.{MODIFIERS}.{stem}"), stem)
+    assert isinstance(found, Modifier), f"{stem} defines no modifier of its own name"
+    return found
 
 
 @cache

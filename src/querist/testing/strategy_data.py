@@ -63,6 +63,8 @@ MAKERS: dict[str, Callable[[np.random.Generator, Size], Any]] = {
     "inputs": lambda rng, size: rng.normal(size=(size.items, size.features)),
     "labelled_embeddings": lambda rng, size: _clusters(rng, size.labelled, size),
     "labels": lambda rng, size: rng.normal(size=size.labelled),
+    "labelled_classes": lambda rng, size: rng.integers(size.classes, size=size.labelled),
+    "labelled_costs": lambda rng, size: rng.gamma(2.0, size=size.labelled) + 0.1,
 }
 
 

@@ -44,14 +44,14 @@ def information_density(
     """
     if gamma is not None and not gamma > 0.0:
         raise ConfigError(f"gamma is above 0, or None for the cosine; got {gamma}.")
-    densities = _cosine(embeddings) if gamma is None else _rbf(embeddings, gamma)
+    densities = cosine_densities(embeddings) if gamma is None else _rbf(embeddings, gamma)
     informative = uncertainties(probabilities, measured(measure))
     best = Best(budget)
     best.add(0, informative * densities**beta)
     return best.result()
 
 
-def _cosine(embeddings: Rows) -> Vector:
+def cosine_densities(embeddings: Rows) -> Vector:
     """``(n,)`` mean cosine with the pool, not below zero."""
     parts = (namespace(block).sum(_unit(block), axis=0) for _, block in embeddings.blocks())
     mean = reduce(operator.add, parts) / len(embeddings)
