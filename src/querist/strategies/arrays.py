@@ -123,3 +123,12 @@ def xlogx(p: Array) -> Array:
     xp = namespace(p)
     tiny = filled((), 1e-300, "float64", p)
     return p * xp.log(xp.maximum(p, tiny))
+
+
+def smallest(array: Array, count: int) -> Array:
+    """The ``count`` lowest numbers of each row of ``(p, k)``, in no order; all where k is less."""
+    if array.shape[1] <= count:
+        return array
+    if tensors.is_tensor(array):
+        return tensors.smallest(array, count)
+    return np.partition(array, count - 1, axis=1)[:, :count]

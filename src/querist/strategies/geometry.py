@@ -186,9 +186,11 @@ class Space:
     def _exact(
         self, points: Points, centres: Centres, first: int, last: int
     ) -> NDArray[np.float64]:
-        fast = host(self.products(points, centres, first, last)) + host(points.norms)
-        window = 2.0 * self.rounding * (3.0 * host(points.norms) + 2.0 * np.abs(fast.min(axis=0)))
-        which, row = np.nonzero(fast <= fast.min(axis=0) + 2.0 * window)
+        fast = self.products(points, centres, first, last) + points.norms
+        xp = namespace(fast)
+        least = xp.amin(fast, axis=0)
+        window = 2.0 * self.rounding * (3.0 * points.norms + 2.0 * xp.abs(least))
+        which, row = map(host, xp.where(fast <= least + 2.0 * window))
         nearest = np.full(len(points), np.inf)
         for start in range(0, len(row), ROWS):
             part = slice(start, start + ROWS)

@@ -74,3 +74,8 @@ def moved(array: Any, like: Any) -> Any:
 def filled(shape: tuple[int, ...], value: float, dtype: str, like: Any) -> Any:
     """A new tensor on the device of another."""
     return torch().full(shape, value, dtype=getattr(torch(), dtype), device=like.device)
+
+
+def smallest(tensor: Any, count: int) -> Any:
+    """The lowest numbers of each row."""
+    return torch().topk(tensor, count, dim=1, largest=False, sorted=False).values

@@ -46,7 +46,7 @@ def _clusters(rng: np.random.Generator, items: int, size: Size) -> Matrix:
 
 
 # Budgets for the test of memory on a large pool, where the usual one would take long.
-LARGE_BUDGETS = {"batchbald": 3, "bait": 60}
+LARGE_BUDGETS = {"batchbald": 3, "bait": 60, "maxherding": 20}
 
 # How to make each kind of data; the tests fail for a kind that is missing here.
 MAKERS: dict[str, Callable[[np.random.Generator, Size], Any]] = {

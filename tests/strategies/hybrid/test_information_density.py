@@ -9,7 +9,7 @@ from scipy.stats import entropy
 
 import querist
 from querist.core.errors import ConfigError
-from querist.strategies.hybrid import information_density as module
+from querist.strategies import pairs
 
 RNG = np.random.default_rng(4)
 ODDS = RNG.dirichlet(np.ones(4), size=120)
@@ -18,7 +18,7 @@ FEATURES = RNG.normal(size=(120, 3)) + 100.0
 
 @pytest.mark.parametrize("rows", [7, 1024])
 def test_a_gaussian_similarity_in_blocks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(module, "ROWS", rows)
+    monkeypatch.setattr(pairs, "ROWS", rows)
     picked = querist.select(
         "information-density", 9, probabilities=ODDS, embeddings=FEATURES, gamma=0.3, beta=2.0
     )

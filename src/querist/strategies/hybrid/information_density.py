@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError
-from querist.strategies.arrays import Array, columns, filled, host, namespace
+from querist.strategies.arrays import filled, host, namespace
 from querist.strategies.contract import Picks, batchwise
-from querist.strategies.geometry import dots
 from querist.strategies.informativeness import measured, uncertainties
+from querist.strategies.pairs import Pairs, squared_distances, unit
 from querist.strategies.ranking import Best
 from querist.strategies.rows import Rows
 
 Vector = NDArray[np.float64]
-# Rows of one block against another, so that their kernel stays in the cache.
-ROWS = 1024
 
 
 @batchwise(
@@ -53,34 +50,19 @@ def information_density(
 
 def cosine_densities(embeddings: Rows) -> Vector:
     """``(n,)`` mean cosine with the pool, not below zero."""
-    parts = (namespace(block).sum(_unit(block), axis=0) for _, block in embeddings.blocks())
+    parts = (namespace(block).sum(unit(block), axis=0) for _, block in embeddings.blocks())
     mean = reduce(operator.add, parts) / len(embeddings)
-    found = np.concatenate([host(_unit(block) @ mean) for _, block in embeddings.blocks()])
+    found = np.concatenate([host(unit(block) @ mean) for _, block in embeddings.blocks()])
     return np.asarray(np.maximum(found, 0.0), float)
-
-
-def _unit(block: Array) -> Array:
-    """Rows of length one; rows of zeros stay."""
-    rows = columns(block)
-    lengths = namespace(rows).sqrt(dots(rows, rows))
-    return rows / (lengths + (lengths == 0.0))[:, None]
 
 
 def _rbf(embeddings: Rows, gamma: float) -> Vector:
     """``(n,)`` mean Gaussian similarity to the pool, block by block of pairs."""
-    found = np.zeros(len(embeddings))
-    for start, rows in _centred(embeddings):
+    pairs, found = Pairs(embeddings), np.zeros(len(embeddings))
+    for start, rows in pairs.groups():
         total = filled(len(rows), 0.0, "float64", rows)
-        norms, xp = dots(rows, rows), namespace(rows)
-        for _, others in _centred(embeddings):
-            apart = norms[:, None] + dots(others, others)[None] - 2.0 * (rows @ others.T)
-            total = total + xp.sum(xp.exp(-gamma * xp.clip(apart, 0.0, None)), axis=1)
+        for _, others in pairs.blocks():
+            similar = namespace(rows).exp(-gamma * squared_distances(rows, others))
+            total = total + namespace(rows).sum(similar, axis=1)
         found[start : start + len(rows)] = host(total)
     return found / len(embeddings)
-
-
-def _centred(embeddings: Rows) -> Iterator[tuple[int, Array]]:
-    """Blocks in float64, less the first row: distances are the same, and rounding is less."""
-    origin = columns(embeddings.take([0]))
-    for start, block in embeddings.blocks(ROWS):
-        yield start, columns(block) - origin

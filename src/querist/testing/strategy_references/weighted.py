@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from querist.testing.strategy_references import exact, law, ranked
-from querist.testing.strategy_references.distances import weighted_k_means
+from querist.testing.strategy_references.distances import squared_distances, weighted_k_means
 
 Matrix = NDArray[np.float64]
 
@@ -40,3 +41,36 @@ def information_density(budget: int, probabilities: Matrix, embeddings: Matrix) 
         lengths = np.linalg.norm(row) * np.linalg.norm(embeddings, axis=1)
         scores.append(entropy(odds) * max(0.0, float(np.mean(embeddings @ row / lengths))))
     return ranked(np.array(scores), budget)
+
+
+@law("cluster-margin")
+def cluster_margin(budget: int, probabilities: Matrix, embeddings: Matrix) -> Any:
+    """Merge the two clusters of least mean squared distance; then one of each cluster in turn."""
+    clusters = [[row] for row in range(len(embeddings))]
+    apart = squared_distances(embeddings, embeddings)
+    while len(clusters) > max(1, min(budget, len(embeddings) // 2)):
+        pairs = [(apart[np.ix_(a, b)].mean(), a, b) for a, b in combinations(clusters, 2)]
+        _, one, other = min(pairs)
+        clusters = [c for c in clusters if c not in (one, other)] + [one + other]
+    margins = [sorted([0.0, *row])[-2] - max(row) for row in probabilities]
+    kept = np.argsort(margins)[::-1][: 10 * budget].tolist()
+    inside = [[row for row in c if row in kept] for c in clusters]
+    return _round_robin([c for c in inside if c], budget)
+
+
+def _round_robin(clusters: list[list[int]], budget: int) -> dict[tuple[int, ...], float]:
+    """Every order of equal clusters, every choice inside."""
+    orders = [o for o in permutations(clusters) if list(map(len, o)) == sorted(map(len, o))]
+    found: dict[tuple[int, ...], float] = {}
+
+    def extend(picks: tuple[int, ...], odds: float, queue: list[list[int]]) -> None:
+        if len(picks) == budget:
+            found[picks] = found.get(picks, 0.0) + odds
+            return
+        for row in queue[0]:
+            rest = [other for other in queue[0] if other != row]
+            extend((*picks, row), odds / len(queue[0]), queue[1:] + ([rest] if rest else []))
+
+    for order in orders:
+        extend((), 1.0 / len(orders), list(order))
+    return found
