@@ -22,13 +22,13 @@ def compose(text: str, get: Get) -> Strategy:
     Raises:
         ConfigError: If the parentheses do not match, or options are unknown.
     """
-    name, arguments = _split(text)
+    name, arguments = split(text)
     inside = [one for one in arguments if "=" not in one.partition("(")[0]]
     options = {}
     for one in arguments:
         if one not in inside:
             key, _, value = one.partition("=")
-            options[key.strip().replace("-", "_")] = _value(value.strip())
+            options[key.strip().replace("-", "_")] = value_of(value.strip())
     found = get(name)
     if isinstance(found, Strategy):
         if inside:
@@ -49,7 +49,7 @@ def _one(text: str, get: Get) -> Strategy:
     return found
 
 
-def _split(text: str) -> tuple[str, list[str]]:
+def split(text: str) -> tuple[str, list[str]]:
     """``name(a, b(c, d), e=1)`` as the name and what stands between its parentheses."""
     name, opened, rest = text.strip().partition("(")
     if not opened or not rest.endswith(")"):
@@ -68,7 +68,7 @@ def _split(text: str) -> tuple[str, list[str]]:
     return name.strip(), [part.strip() for part in parts if part.strip()]
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
     """A number, true, false, none, or the text."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
