@@ -9,9 +9,10 @@ excluded and printed apart, and so is ``judging`` (the gate, the checks for what
 the summary of the slice), which PAL leaves to the user's code.
 
 ``mpi-split-4+2`` (median seconds a step): ``ours`` is a step of 4 generator ranks, a lead and a
-further predictor, statistics, gate and summary included; ``limit`` is PAL's pattern of collectives
-(gather, broadcast, gather, scatter) in bare mpi4py, with 100 floats a sample and no other work, in
-the same job, idle ranks included. Needs mpiexec.
+further predictor that has half of the members, statistics, gate and summary included; ``replica``
+is the same with two leads, each with all members and two of the generators; ``limit`` is PAL's
+pattern of collectives (gather, broadcast, gather, scatter) in bare mpi4py, with 100 floats a sample
+and no other work, in the same job, idle ranks included. Needs mpiexec.
 
 ``colocated`` (seconds a walker step): what stepping 12 walkers costs beyond prediction and
 generator; ``single`` is the same with one walker.
@@ -236,54 +237,52 @@ def factory(thing, **options) -> Factory:
     return Factory(target, options)
 
 
-def ours_over_mpi(world, steps: int) -> float:
-    """Median seconds of a step of a split explorer; on rank 0."""
+def explorer(slot: int, generators: int, predictors: int) -> list[PoolSpec]:
+    """The pools of one split explorer."""
+    split = Split(slot, (1,) * generators, predictors - 1, max_wait=0.002)
+    model, handlers, party = factory(Committee), "querist.campaign.handlers", f"explorer.{slot}"
+    lead = factory(TimedExplorer, generators=(), model=model, gate=BandGate(OUTPUT), split=split)
+    generate = factory(
+        f"{handlers}.generating:Generating",
+        generators=[[factory(Generator)]] * generators,
+        states=[[f"{slot}.{i}"] for i in range(generators)],
+        split=split,
+    )
+    pools = [PoolSpec(party, lead, party=party)]
+    pools.append(PoolSpec(f"generator.{slot}", generate, generators, party=party))
+    if predictors > 1:
+        predict = factory(f"{handlers}.spread:Predicting", model=model)
+        pools.append(PoolSpec(f"predictor.{slot}", predict, predictors - 1, party=party))
+    return pools
+
+
+def ours_over_mpi(world, steps: int, leads: int) -> float:
+    """Median seconds of a step of split explorers; on rank 0."""
     from querist.core.events import TaskFailed, TaskFinished, WorkerJoined
     from querist.engines.mpi import Mpi
 
-    split = Split(0, (1,) * 4, 1, max_wait=0.002)
-    model, handlers = factory(Committee), "querist.campaign.handlers"
-    lead = factory(TimedExplorer, generators=(), model=model, gate=BandGate(OUTPUT), split=split)
-    generators = [[factory(Generator)]] * 4
-    generate = factory(
-        f"{handlers}.generating:Generating",
-        generators=generators,
-        states=[[str(i)] for i in range(4)],
-        split=split,
-    )
-    predict = factory(f"{handlers}.spread:Predicting", model=model)
-    idle = world.size - 1 - 6
-    pools = [
-        PoolSpec("explorer.0", lead, party="p"),
-        PoolSpec("generator.0", generate, 4, party="p"),
-        PoolSpec("predictor.0", predict, 1, party="p"),
-        PoolSpec("idle", Factory("querist.testing.fakes:SleepHandler"), idle),
-    ]
+    pools = [p for slot in range(leads) for p in explorer(slot, 4 // leads, 2 // leads)]
+    idle = Factory("querist.testing.fakes:SleepHandler")
+    pools.append(PoolSpec("idle", idle, world.size - 1 - 6))
+    payload = {"slot": 0, "limits": Limits(1.0), "answers": (), "initial": 0}
+    payload |= {"steps": steps, "seconds": 60.0}
+    found: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        ref = published(Path(folder))
-        payload = {
-            "slot": 0,
-            "model": ref,
-            "limits": Limits(1.0),
-            "steps": steps,
-            "seconds": 60.0,
-            "answers": (),
-            "initial": 0,
-        }
+        payload["model"] = published(Path(folder))
         with Mpi(run=Path(folder)) as engine:
             engine.start(pools)
             joined = 0
             while joined < world.size - 1:
                 joined += sum(isinstance(event, WorkerJoined) for event in engine.events(None))
-            engine.submit(Task("slice", "explore", "explorer.0", payload))
-            while True:
+            for slot in range(leads):
+                engine.submit(Task(f"slice{slot}", "explore", f"explorer.{slot}", payload))
+            while len(found) < leads:
                 for event in engine.events(None):
                     if isinstance(event, TaskFailed):
                         raise SystemExit(event.failure.traceback)
                     if isinstance(event, TaskFinished):
-                        sizes = event.result["proposed"] / event.result["steps"]
-                        print(f"samples a step: {sizes:.2f}", file=sys.stderr)
-                        return statistics.median(np.diff(event.result["ends"]).tolist())
+                        found.append(float(np.median(np.diff(event.result["ends"]))))
+    return statistics.median(found)
 
 
 def published(folder: Path) -> ModelRef:
@@ -335,11 +334,13 @@ def ranks(steps: int, rounds: int) -> None:
     from querist.engines.mpi import attend
 
     attend()
-    ours = [ours_over_mpi(joined, steps) for _ in range(rounds)]
-    case = {"case": "mpi-split-4+2", "ours": min(ours), "limit": min(limits)}
-    rounded = {name: v if isinstance(v, str) else float(f"{v:.3g}") for name, v in case.items()}
-    ratio = round(min(ours) / min(limits), 2)
-    print(json.dumps({**rounded, "ratio": ratio, "unit": "s", "ranks": joined.size}), flush=True)
+    ours = min(ours_over_mpi(joined, steps, 1) for _ in range(rounds))
+    replica = min(ours_over_mpi(joined, steps, 2) for _ in range(rounds))
+    limit = min(limits)
+    values = {"ours": ours, "limit": limit, "ratio": ours / limit, "replica": replica}
+    rounded = {name: float(f"{value:.3g}") for name, value in values.items()}
+    line = {"case": "mpi-split-4+2", **rounded, "unit": "s", "ranks": joined.size}
+    print(json.dumps(line), flush=True)
 
 
 def over_mpi(quick: bool) -> None:
