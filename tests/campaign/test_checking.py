@@ -67,6 +67,12 @@ def test_built_in_roles_are_sound() -> None:
             "give gpus: {trainers: 1}",
         ),
         ({"budget": {}}, "budget: the campaign would never end"),
+        (
+            {"holdout": 0, "stop": {"any": [{"labels": 9}, {"change_below": "y"}]}},
+            "stop.change_below: is over the hold-out; give holdout",
+        ),
+        ({"stop": {"change_belov": "y"}}, "Did you mean 'change_below'?"),
+        ({"stop": {"error_stable": {"outputs": "y"}}}, "Did you mean 'output'?"),
         ({"placement": "split"}, "placement: split needs ranks of its own, so engine: mpi"),
         (
             {"placement": "split", "engine": "mpi", "explorers": 2},

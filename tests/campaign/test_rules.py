@@ -7,7 +7,20 @@ import pytest
 from querist.campaign.rules import RETRAIN, STOP, read_rule
 from querist.control.retrain import EveryLabels, OnErrorGrowth, WhenIdle
 from querist.control.rules import AllOf, AnyOf, Never
-from querist.control.stop import Cost, ErrorBelow, Labels, UncertaintyBelow, WallTime
+from querist.control.stop import (
+    ChangeBelow,
+    Cost,
+    ErrorBelow,
+    ErrorStable,
+    GainBelow,
+    Labels,
+    MeanUncertaintyBelow,
+    PredictionsStable,
+    SelectedErrorBelow,
+    UncertaintyBelow,
+    UncertaintyRises,
+    WallTime,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +35,13 @@ from querist.control.stop import Cost, ErrorBelow, Labels, UncertaintyBelow, Wal
             {"error_below": {"metric": "f.mae", "value": 0.05, "times": 3}},
             ErrorBelow("f.mae", 0.05, 3),
         ),
+        ({"selected_error_below": 0.1}, SelectedErrorBelow(0.1)),
+        ({"predictions_stable": "label"}, PredictionsStable("label", 0.99, 3)),
+        ({"change_below": {"output": "y", "value": 0.1}}, ChangeBelow("y", 0.1, 2)),
+        ({"error_stable": {"output": "y", "times": 2}}, ErrorStable("y", 0.05, 2)),
+        ({"mean_uncertainty_below": {"output": "y", "value": 1}}, MeanUncertaintyBelow("y", 1.0)),
+        ({"uncertainty_rises": {"output": "y", "times": 4}}, UncertaintyRises("y", 4)),
+        ({"gain_below": {"metric": "y.mae", "labels": 50}}, GainBelow("y.mae", 0.01, 50, 5)),
         (
             {"any": [{"wall_time": 9}, {"all": [{"labels": 1}, {"uncertainty_below": 0.5}]}]},
             AnyOf((WallTime(9.0), AllOf((Labels(1), UncertaintyBelow(0.5))))),

@@ -122,6 +122,20 @@ def test_an_evaluation_is_over_the_hold_out(trainer, context) -> None:
     }
 
 
+def test_an_evaluation_tells_how_far_predictions_moved(trainer, context) -> None:
+    one, two = published(trainer, context, dataset=3), None
+    first = trainer.run(evaluate(one, "holdout", dataset=4), context)
+    assert first["signals"] == {"y.uncertainty": 100.0}  # there was no model before
+    trainer.run(evaluate(one, "recent", since=3), context)  # is of other samples
+    two = published(trainer, context, version=2)
+    second = trainer.run(evaluate(two, "holdout"), context)
+    moved = abs(np.mean([1, 4, 9, 16, 2500, 25]) - np.mean([1, 4, 9]))
+    assert second["signals"]["y.change"] == pytest.approx(moved)
+    assert second["signals"]["y.uncertainty"] == 150.0
+    again = trainer.run(evaluate(two, "holdout"), context)
+    assert again["signals"] == {"y.uncertainty": 150.0}  # the same model is not the one before
+
+
 def test_recent_labels_are_those_that_were_not_trained_on(trainer, context) -> None:
     ref = published(trainer, context, dataset=3)
     result = trainer.run(evaluate(ref, "recent", since=3), context)
@@ -172,7 +186,10 @@ def test_classes_have_an_accuracy_and_an_error_of_zero_or_one() -> None:
     said = Prediction(Batch.stack(y=np.array(["a", "b", "b"])), Batch.stack(y=np.ones(3)))
     truth = Dataset(Batch.stack(x=np.zeros(3)), Batch.stack(y=np.array(["a", "b", "a"])))
     result = judge(said, truth, "y")
-    assert result["metrics"] == {"y.accuracy": pytest.approx(2 / 3)}
+    assert result["metrics"] == {
+        "y.accuracy": pytest.approx(2 / 3),
+        "y.error": pytest.approx(1 / 3),
+    }
     assert result["error"].tolist() == [0.0, 0.0, 1.0]
 
 

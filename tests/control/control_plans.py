@@ -10,9 +10,13 @@ from querist.control.policy import StandardPolicy
 from querist.control.retrain import EveryLabels, GrowingBy, OnErrorGrowth, WhenIdle
 from querist.control.rules import Never, Rule
 from querist.control.stop import (
+    ChangeBelow,
     ErrorBelow,
     ErrorConverged,
+    GainBelow,
     Labels,
+    MeanUncertaintyBelow,
+    SelectedErrorBelow,
     UncertaintyBelow,
     WallTime,
 )
@@ -107,6 +111,9 @@ stopping: st.SearchStrategy[Rule] = st.sampled_from(
         ErrorBelow("y.mae", 0.4),
         ErrorConverged("y.mae", 0.2),
         UncertaintyBelow(0.3, at_least=20),
+        ChangeBelow("y", 0.4) | MeanUncertaintyBelow("y", 0.2),
+        GainBelow("y.mae", 0.5, labels=10, window=2),
+        SelectedErrorBelow(0.4),
     ]
 )
 

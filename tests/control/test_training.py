@@ -6,9 +6,10 @@ import pytest
 from control_plans import facts, plan
 
 from querist.control.retrain import EveryLabels, GrowingBy, OnErrorGrowth, WhenIdle
+from querist.control.stop import SelectedErrorBelow
 from querist.core.answers import Failure, Reason
 from querist.core.events import Cancel, Submit, TaskFailed, TaskFinished
-from querist.testing.control import ControlHarness, World
+from querist.testing.control import ControlHarness, World, resumed
 
 
 def run(campaign, world=None, seed=0) -> ControlHarness:
@@ -49,6 +50,20 @@ def test_recent_errors_are_measured_only_where_a_rule_asks_for_them() -> None:
         harness = run(plan(retrain=rule, labels=60))
         on = {fact.data["on"] for fact in facts("model.evaluated", harness.journal)}
         assert ("recent" in on) == wanted
+
+
+def test_a_stopping_rule_may_ask_for_recent_errors_too() -> None:
+    harness = run(plan(labels=60, stop=SelectedErrorBelow(0.0)))
+    assert "recent" in {fact.data["on"] for fact in facts("model.evaluated", harness.journal)}
+
+
+def test_an_evaluation_records_signals_and_how_many_labels_were_trained_on() -> None:
+    harness = run(plan(labels=25, holdout=0.2))
+    told = facts("model.evaluated", harness.journal)
+    rows = resumed(plan(labels=25, holdout=0.2), harness.journal).errors
+    assert [row["train"] for row in rows] == sorted(row["train"] for row in rows)
+    assert rows[-1]["train"] == told[-1].data["train"] > 0
+    assert rows[-1]["y.change"] == told[-1].data["signals"]["y.change"]
 
 
 def test_a_fit_is_told_versions_seed_and_what_came_before() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
-from querist.campaign.rules import RETRAIN, STOP, read_rule
+from querist.campaign.rules import RETRAIN, STOP, WANT_HOLDOUT, named, read_rule
 from querist.campaign.settings import CampaignSettings, Role
 from querist.core.errors import ConfigError, QueristError
 from querist.core.tasks import Factory, resolve
@@ -174,10 +174,19 @@ def _sense(settings: CampaignSettings) -> Iterator[str]:
             yield f"oracles.{name}: has no workers; give workers: 1 or more (or outside: n)."
     if settings.gate.reject <= settings.gate.ask:
         yield f"gate.reject: {settings.gate.reject:g} should be above gate.ask."
+    yield from _blind(settings)
     budget = settings.budget
     limited = settings.stop or settings.policy or budget != type(budget)()
     if not limited:
         yield "budget: the campaign would never end; give a budget (labels, cost, seconds) or stop."
+
+
+def _blind(settings: CampaignSettings) -> Iterator[str]:
+    """Stopping rules over a hold-out that there will not be."""
+    start = settings.start
+    if settings.stop and not (settings.holdout or start.labels or start.test_set):
+        for name in sorted(WANT_HOLDOUT & set(named(settings.stop))):
+            yield f"stop.{name}: is over the hold-out; give holdout: 0.1 or start.test_set."
 
 
 def _misplaced(settings: CampaignSettings) -> Iterator[str]:

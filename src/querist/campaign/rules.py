@@ -10,7 +10,7 @@ A mapping of rules holds when any of them does; ``all:`` and ``any:`` take lists
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from querist.campaign.nearest import suggest
@@ -24,13 +24,40 @@ RETRAIN: dict[str, type[Rule]] = {
     "when_idle": retrain.WhenIdle,
 }
 STOP: dict[str, type[Rule]] = {
+    "change_below": stop.ChangeBelow,
     "cost": stop.Cost,
     "error_below": stop.ErrorBelow,
     "error_converged": stop.ErrorConverged,
+    "error_stable": stop.ErrorStable,
+    "gain_below": stop.GainBelow,
     "labels": stop.Labels,
+    "mean_uncertainty_below": stop.MeanUncertaintyBelow,
+    "predictions_stable": stop.PredictionsStable,
+    "selected_error_below": stop.SelectedErrorBelow,
     "uncertainty_below": stop.UncertaintyBelow,
+    "uncertainty_rises": stop.UncertaintyRises,
     "wall_time": stop.WallTime,
 }
+# Stopping rules that wait forever where there is no hold-out.
+WANT_HOLDOUT = {
+    "change_below",
+    "error_below",
+    "error_converged",
+    "error_stable",
+    "gain_below",
+    "mean_uncertainty_below",
+    "predictions_stable",
+    "uncertainty_rises",
+}
+
+
+def named(config: Any) -> Iterator[str]:
+    """The names of all rules in a configuration, at whatever depth."""
+    for name, value in config.items() if isinstance(config, Mapping) else ():
+        if name not in ("all", "any"):
+            yield name
+        for part in value if name in ("all", "any") and isinstance(value, list | tuple) else ():
+            yield from named(part)
 
 
 def read_rule(config: Any, known: Mapping[str, type[Rule]], where: str) -> Rule:

@@ -23,7 +23,10 @@ class View:
         cost: Cost of durable answers, failures included.
         version: Version of the newest model; 0 for none.
         trainer_idle: Whether a trainer waits.
-        errors: Hold-out metric by name, one dictionary an evaluated version, oldest first.
+        errors: Hold-out metric by name, one dictionary an evaluated version, oldest first; with it
+            how far predictions moved since the version before (``y.change``, ``y.shift``,
+            ``label.kappa``), the mean uncertainty (``y.uncertainty``) and the training labels
+            (``train``).
         recent_error: The newest model's error on labels that it was not trained on; NaN if unknown.
         published_error: Hold-out error (same metric) when the newest model was published; NaN.
         scores: Sketch of uncertainties that explorers saw with the newest model.

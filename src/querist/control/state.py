@@ -221,13 +221,16 @@ class CampaignState:
     def _evaluated(self, fact: Fact) -> None:
         data, version = fact.data, fact.data["version"]
         metrics = {name: _number(value) for name, value in data["metrics"].items()}
+        told = {name: _number(value) for name, value in data.get("signals", {}).items()}
+        if "train" in data:
+            told["train"] = data["train"]
         error = metrics.get(self.plan.error_metric, math.nan)
         is_newest = version == self.model.version
         if data["on"] == "recent":
             self.recent_error = error if is_newest else self.recent_error
             return
         others = (e for e in self.errors if e["version"] != version)
-        errors = (*others, {"version": version, **metrics})
+        errors = (*others, {"version": version, **told, **metrics})
         self.errors = tuple(sorted(errors, key=lambda e: e["version"]))
         if is_newest:
             self.published_error = error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from querist.control.rules import Rule, View
 
@@ -111,3 +112,183 @@ class UncertaintyBelow(Rule):
                 f"{level:.3g} (target {self.value:g})"
             )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionsStable(Rule):
+    """When models in a row agree on the classes of the hold-out, whatever its labels say.
+
+    The mean of the last ``window`` values of Cohen's kappa between a model and the one before is at
+    least ``kappa`` (Bloodgood & Vijay-Shanker 2009, section 3, with their defaults).
+    """
+
+    output: str
+    kappa: float = 0.99
+    window: int = 3
+
+    def __call__(self, view: View) -> str | None:
+        """Holds when agreement is high."""
+        last = _last(view, f"{self.output}.kappa", self.window)
+        if last and sum(last) / len(last) >= self.kappa:
+            return (
+                f"the last models agree on {self.output} with a mean kappa of "
+                f"{sum(last) / len(last):.4g} (target {self.kappa:g})"
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBelow(Rule):
+    """When predictions of the hold-out changed by no more than ``value``, ``times`` in a row.
+
+    Of classes it is the share of samples whose class is another (Zhu, Wang & Hovy 2008,
+    classification change; 0 is their criterion), of numbers the root mean squared difference.
+    """
+
+    output: str
+    value: float = 0.0
+    times: int = 2
+
+    def __call__(self, view: View) -> str | None:
+        """Holds when little changed."""
+        last = _last(view, f"{self.output}.change", self.times)
+        if last and max(last) <= self.value:
+            return (
+                f"predictions of {self.output} changed by no more than {max(last):.3g} over "
+                f"{self.times} models (limit {self.value:g})"
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorStable(Rule):
+    """When the expected error can hardly have changed, ``times`` models in a row.
+
+    The bound is a share of the range of the loss, from the divergence of a model's predictions
+    from those of the one before (in the way of Ishibashi & Hino 2021, arXiv 2104.01836).
+    """
+
+    output: str
+    value: float = 0.05
+    times: int = 3
+
+    def __call__(self, view: View) -> str | None:
+        """Holds when the bound is low."""
+        last = _last(view, f"{self.output}.shift", self.times)
+        if last and max(last) <= self.value:
+            return (
+                f"the expected error of {self.output} changed by at most {max(last):.2%} of its "
+                f"range over {self.times} models (limit {self.value:.2%})"
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MeanUncertaintyBelow(Rule):
+    """When the mean uncertainty of the hold-out is below ``value`` for ``times`` models in a row.
+
+    Overall uncertainty of Zhu, Wang & Hovy 2008, section 3.
+    """
+
+    output: str
+    value: float
+    times: int = 2
+
+    def __call__(self, view: View) -> str | None:
+        """Holds when the model is confident of what it was not trained on."""
+        last = _last(view, f"{self.output}.uncertainty", self.times)
+        if last and max(last) < self.value:
+            return (
+                f"the mean uncertainty of {self.output} is {last[-1]:.3g} (target {self.value:g})"
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class UncertaintyRises(Rule):
+    """When the mean uncertainty of the hold-out rose ``times`` models in a row.
+
+    Then questions no longer teach what is general (Vlachos 2008, section 3, confidence drops).
+    """
+
+    output: str
+    times: int = 3
+
+    def __call__(self, view: View) -> str | None:
+        """Holds when it only rose."""
+        last = _last(view, f"{self.output}.uncertainty", self.times + 1)
+        if last and all(a < b for a, b in pairwise(last)):
+            return (
+                f"the mean uncertainty of {self.output} rose {self.times} times in a row, "
+                f"to {last[-1]:.3g}"
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedErrorBelow(Rule):
+    """When the newest model's error on labels that were selected after it is below ``value``.
+
+    The model then answers the questions itself (selected accuracy, the minimum error of Zhu, Wang &
+    Hovy 2008). The error is the campaign's ``error_metric``.
+    """
+
+    value: float
+
+    def __call__(self, view: View) -> str | None:
+        """Holds when the error is known and low."""
+        if view.recent_error < self.value:
+            return (
+                f"the error on newly selected labels is {view.recent_error:.4g}, "
+                f"below {self.value:g}"
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class GainBelow(Rule):
+    """When ``labels`` more are expected to lower a hold-out ``metric`` by less than ``share``.
+
+    A power law of the training labels is fitted to the last ``window`` evaluations by least squares
+    of logarithms (Figueroa et al. 2012; Hestness et al. 2017, arXiv 1712.00409) and continued.
+    """
+
+    metric: str
+    share: float = 0.01
+    labels: int = 100
+    window: int = 5
+
+    def __call__(self, view: View) -> str | None:
+        """Holds when the expected gain is small."""
+        points = [
+            (math.log(e["train"]), math.log(e[self.metric]))
+            for e in view.errors
+            if e.get("train", 0) > 0 and 0 < e.get(self.metric, math.nan) < math.inf
+        ][-max(self.window, 2) :]
+        slope = _slope(points) if len(points) >= max(self.window, 2) else None
+        if slope is None:
+            return None
+        now = math.exp(points[-1][0])
+        gain = 1.0 - ((now + self.labels) / now) ** slope
+        if gain < self.share:
+            return (
+                f"{self.labels} more labels are expected to lower {self.metric} by "
+                f"{max(gain, 0.0):.2%}, less than {self.share:.2%}"
+            )
+        return None
+
+
+def _slope(points: list[tuple[float, float]]) -> float | None:
+    """Of a least-squares line; None where all points stand at one place."""
+    middle = sum(x for x, _ in points) / len(points)
+    level = sum(y for _, y in points) / len(points)
+    spread = sum((x - middle) ** 2 for x, _ in points)
+    if spread <= 1e-12:
+        return None
+    return sum((x - middle) * (y - level) for x, y in points) / spread
+
+
+def _last(view: View, name: str, count: int) -> list[float]:
+    """The last ``count`` values if they are all known, else nothing."""
+    found = [errors.get(name, math.nan) for errors in view.errors[-count:]]
+    return found if len(found) == count and all(map(math.isfinite, found)) else []

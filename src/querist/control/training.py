@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from querist.control.desk import Desk, spans_json
 from querist.control.retrain import OnErrorGrowth
 from querist.control.rules import Rule, View
 from querist.control.state import CampaignState
+from querist.control.stop import SelectedErrorBelow
 from querist.control.workers import Workers
 from querist.core.answers import Failure, Purpose
 from querist.core.events import Fact
@@ -241,7 +242,11 @@ class Training:
             return
         names = ("version", "n", "metrics", "on")
         arrays = {"score": result["score"], "error": result["error"]}
-        fact = self.desk.record("model.evaluated", {k: result[k] for k in names}, arrays)[1]
+        data = {name: result[name] for name in names}
+        data["signals"] = result.get("signals", {})
+        if result["version"] == self.state.model.version:
+            data["train"] = self.state.fitted_train
+        fact = self.desk.record("model.evaluated", data, arrays)[1]
         self.state.fold(fact)
 
     def failed(self, task: str, failure: Failure, worker: str, spans: Spans) -> None:
@@ -276,6 +281,6 @@ class Training:
 
 
 def _wants_recent(policy: Any) -> bool:
-    rule = getattr(policy, "retrain", None)
-    parts: Sequence[Rule] = rule.parts() if isinstance(rule, Rule) else ()
-    return any(isinstance(part, OnErrorGrowth) for part in parts)
+    rules = (getattr(policy, name, None) for name in ("retrain", "stop"))
+    parts = [part for rule in rules if isinstance(rule, Rule) for part in rule.parts()]
+    return any(isinstance(part, OnErrorGrowth | SelectedErrorBelow) for part in parts)

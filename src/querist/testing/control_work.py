@@ -219,7 +219,11 @@ class Work:
         error = 1.0 / version
         metrics = {self.plan.error_metric or "y.mae": error, "other": None}
         curve = {"score": np.full(3, error), "error": np.full(3, error)}
-        return {"version": version, "n": 3, "metrics": metrics, "on": task.payload["on"], **curve}
+        result = {"version": version, "n": 3, "metrics": metrics, "on": task.payload["on"], **curve}
+        if task.payload["on"] == "holdout":
+            moved = error if version > 1 else None
+            result["signals"] = {"y.uncertainty": error, "y.change": moved, "y.shift": moved}
+        return result
 
 
 def _good(outcome: Outcome) -> bool:

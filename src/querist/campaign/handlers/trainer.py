@@ -15,6 +15,7 @@ from querist.campaign.handlers.parts import (
     open_role,
     run_folder,
 )
+from querist.campaign.handlers.stability import signals
 from querist.campaign.labels import LabelReader
 from querist.control.gate import BandGate
 from querist.core.answers import Dataset, Purpose
@@ -44,6 +45,7 @@ class Trainer:
         self._judged = LoadedModel(self._factory, context)
         self._labels = LabelReader(self._run / "journal")
         self._weights = Versions(self._run / "weights")
+        self._before: dict[int, Prediction] = {}  # of the hold-out, by version
 
     def close(self) -> None:
         """Close both."""
@@ -86,7 +88,18 @@ class Trainer:
         if not len(chosen):
             return result
         model = self._judged.use(payload["model"])
-        return {**result, **judge(model.predict(chosen.inputs), chosen, self._gate.output)}
+        prediction = model.predict(chosen.inputs)
+        result |= judge(prediction, chosen, self._gate.output)
+        if payload["on"] == "holdout":
+            result["signals"] = self._moved(result["version"], prediction)
+        return result
+
+    def _moved(self, version: int, now: Prediction) -> Mapping[str, float | None]:
+        """Signals of the hold-out, which only grows at its end, since the model before."""
+        before = max((known for known in self._before if known < version), default=0)
+        found = signals(now, self._before.get(before), self._gate.output)
+        self._before = {version: Prediction(now.mean, now.std)}
+        return found
 
     def _score(self, payload: Mapping[str, Any], context: TaskContext) -> Mapping[str, Any]:
         samples = payload["samples"]
@@ -139,6 +152,7 @@ def judge(prediction: Prediction, truth: Dataset, output: str) -> dict[str, Any]
             metrics[f"{name}.rmse"] = float(np.sqrt((difference**2).mean()))
         elif mean.shape == column.data.shape:
             metrics[f"{name}.accuracy"] = float((mean == column.data).mean())
+            metrics[f"{name}.error"] = 1.0 - metrics[f"{name}.accuracy"]
     score = prediction.uncertainty(output)
     return {
         "metrics": _finite(metrics),
