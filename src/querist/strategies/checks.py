@@ -75,6 +75,8 @@ def bad_rows(block: Array, holds: Holds) -> Iterator[tuple[str, NDArray[np.int64
         yield "have values that are NaN or infinite. Drop or repair them.", found
     elif holds is Holds.PROBABILITIES:
         yield from _not_probabilities(block, flat, sums)
+    elif holds is Holds.SHARES:
+        yield from _not_shares(block)
 
 
 def _sums(flat: Array) -> Array:
@@ -108,3 +110,12 @@ def _not_probabilities(
     elif float(namespace(flat).amin(flat)) < -tolerance:
         low = host(namespace(flat).amin(block.reshape(len(block), -1), axis=1))
         yield "have negative probabilities.", np.flatnonzero(low < -tolerance)
+
+
+def _not_shares(block: Array) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    tolerance = SUM_TOLERANCE.get(getattr(block.dtype, "itemsize", 8), 1e-3)
+    xp, rows = namespace(block), block.reshape(len(block), -1)
+    low, high = host(xp.amin(rows, axis=1)), host(xp.amax(rows, axis=1))
+    odd = np.flatnonzero((low < -tolerance) | (high > 1.0 + tolerance))
+    if len(odd):
+        yield "have values that are not from 0 to 1. Give sigmoid's output, not its input.", odd

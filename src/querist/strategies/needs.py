@@ -23,6 +23,8 @@ class Holds(Enum):
     FINITE = "finite"
     PROBABILITIES = "probabilities"
     """Finite, not negative, and the last axis sums to one."""
+    SHARES = "shares"
+    """Finite, each from zero to one."""
     ANYTHING = "anything"
 
 
@@ -48,6 +50,9 @@ class Need:
 NEEDS: dict[str, Need] = {
     "probabilities": Need(
         "(n, C)", "predicted probabilities of the classes", (2,), holds=Holds.PROBABILITIES
+    ),
+    "label_probabilities": Need(
+        "(n, L)", "predicted probability of each label by itself", (2,), holds=Holds.SHARES
     ),
     "member_probabilities": Need(
         "(n, T, C)",

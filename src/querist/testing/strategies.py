@@ -240,7 +240,7 @@ def check_bad_rows_are_named(strategy: Strategy) -> None:
         if NEEDS[name].holds is Holds.ANYTHING:
             continue
         wrongs = [np.nan, np.inf, -np.inf]
-        wrongs += [3.0] if NEEDS[name].holds is Holds.PROBABILITIES else []
+        wrongs += [3.0] if NEEDS[name].holds in (Holds.PROBABILITIES, Holds.SHARES) else []
         for wrong in wrongs:
             spoilt = data[name].copy()
             spoilt[[3, 11]] = wrong

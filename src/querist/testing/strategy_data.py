@@ -48,9 +48,34 @@ def _clusters(rng: np.random.Generator, items: int, size: Size) -> Matrix:
 # Budgets for the test of memory on a large pool, where the usual one would take long.
 LARGE_BUDGETS = {"batchbald": 3, "bait": 60, "maxherding": 20}
 
+
+@dataclass(frozen=True, slots=True)
+class LinearModel:
+    """A classifier from torch batches to logits, whose boundaries are known.
+
+    Attributes:
+        weights: ``(C, d)``.
+        offsets: ``(C,)``.
+    """
+
+    weights: Matrix
+    offsets: Matrix
+
+    def __call__(self, batch: Any) -> Any:
+        """``(k, C)`` logits of ``(k, d)``, on the batch's device."""
+        weights, offsets = (batch.new_tensor(part) for part in (self.weights, self.offsets))
+        return batch @ weights.T + offsets
+
+
+def _linear_model(rng: np.random.Generator, size: Size) -> LinearModel:
+    weights = rng.normal(size=(size.classes, size.features))
+    return LinearModel(weights, rng.normal(size=size.classes))
+
+
 # How to make each kind of data; the tests fail for a kind that is missing here.
 MAKERS: dict[str, Callable[[np.random.Generator, Size], Any]] = {
     "probabilities": lambda rng, size: _softmax(2 * rng.normal(size=(size.items, size.classes))),
+    "label_probabilities": lambda rng, size: rng.random((size.items, size.classes)),
     "member_probabilities": lambda rng, size: _members(rng, size.items, size),
     "target_member_probabilities": lambda rng, size: _members(rng, size.labelled, size),
     "member_predictions": lambda rng, size: rng.normal(size=(size.items, size.members)),
@@ -62,6 +87,7 @@ MAKERS: dict[str, Callable[[np.random.Generator, Size], Any]] = {
     "items": lambda rng, size: rng.normal(size=(size.items, size.features)),
     "inputs": lambda rng, size: rng.normal(size=(size.items, size.features)),
     "labelled_embeddings": lambda rng, size: _clusters(rng, size.labelled, size),
+    "model": _linear_model,
     "labels": lambda rng, size: rng.normal(size=size.labelled),
     "labelled_classes": lambda rng, size: rng.integers(size.classes, size=size.labelled),
     "labelled_costs": lambda rng, size: rng.gamma(2.0, size=size.labelled) + 0.1,

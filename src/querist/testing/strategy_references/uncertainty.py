@@ -32,3 +32,10 @@ exact("least-confidence")(by_row(lambda row: 1.0 - max(row)))
 exact("margin")(by_row(lambda row: _second(row) - max(row)))
 exact("ratio")(by_row(lambda row: _second(row) / max(row)))
 exact("entropy")(by_row(_entropy))
+
+
+@exact("multi-label")
+def multi_label(budget: int, label_probabilities: Any) -> Any:
+    """The mean over labels of the entropy of yes and no."""
+    scores = [np.mean([_entropy([p, 1 - p]) for p in row]) for row in label_probabilities.tolist()]
+    return ranked(np.array(scores), budget)
