@@ -24,6 +24,7 @@ from querist.strategies.modifying import Modifier
 
 GROUP = "querist.strategies"
 MODIFIERS = "modifiers"
+NO_STRATEGIES = (MODIFIERS, "choosing")  # folders of what wraps strategies or decides between them
 _OWN: dict[str, Strategy] = {}
 
 
@@ -127,7 +128,7 @@ def _files() -> dict[str, str]:
     """Stem of a method's file -> its module."""
     found = {}
     for family in pkgutil.iter_modules(querist.strategies.__path__, "querist.strategies."):
-        if family.ispkg and not family.name.endswith(f".{MODIFIERS}"):
+        if family.ispkg and family.name.rpartition(".")[2] not in NO_STRATEGIES:
             folder = import_module(family.name)
             for method in pkgutil.iter_modules(folder.__path__):
                 found[method.name] = f"{family.name}.{method.name}"
