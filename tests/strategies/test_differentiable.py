@@ -35,16 +35,29 @@ class Network(torch.nn.Module):
 @pytest.mark.parametrize("method", ["deepfool", "adversarial-bim"])
 def test_a_network_is_left_as_it_was_and_dropout_rests(method: str) -> None:
     network = Network()
-    assert network.training
+    network.layers[1].eval()  # one that rests already goes on resting
     first = querist.select(method, 12, inputs=INPUTS, model=network)
     again = querist.select(method, 12, inputs=INPUTS, model=network)
     assert network.training
+    assert not network.layers[1].training
     assert first.scores.tolist() == again.scores.tolist()
     assert all(parameter.grad is None for parameter in network.parameters())
     with torch.no_grad():  # whatever the caller has switched off
         off = querist.select(method, 12, inputs=INPUTS, model=network.eval())
     assert off.scores.tolist() == first.scores.tolist()
     assert not network.training
+
+
+def test_large_items_come_in_batches() -> None:
+    batches = []
+
+    def model(batch):
+        batches.append(len(batch))
+        return batch.flatten(1)[:, :2]
+
+    images = np.random.default_rng(1).normal(size=(40, 3, 250, 250)).astype(np.float32)
+    querist.select("deepfool", 1, inputs=images, model=model)
+    assert max(batches) == 32
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ def test_kinds_of_data_are_read_side_by_side() -> None:
 
 def test_a_block_has_a_row_however_long() -> None:
     assert block_rows((5, 10**9)) == 1
+    inputs = rows_of("inputs", NEEDS["inputs"], np.zeros((70, 10**6), np.int8))
+    assert [len(block) for _, block in inputs.blocks()] == [32, 32, 6]
 
 
 def test_a_copy_on_write_map_keeps_what_was_written(tmp_path, monkeypatch) -> None:

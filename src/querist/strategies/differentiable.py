@@ -19,14 +19,15 @@ NEVER = float(np.finfo(np.float64).max)
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
     """A module in evaluation mode meanwhile: dropout and batch statistics rest."""
-    training = bool(getattr(model, "training", False))
-    if training:
-        model.eval()
+    parts = model.modules() if callable(getattr(model, "modules", None)) else ()
+    training = [part for part in parts if part.training]
+    for part in training:
+        part.training = False
     try:
         yield
     finally:
-        if training:
-            model.train()
+        for part in training:
+            part.training = True
 
 
 def batch_for(model: Any, block: Array) -> Any:

@@ -38,6 +38,7 @@ class Need:
         ndim: Allowed numbers of axes; empty: any.
         belongs: What its rows stand for.
         holds: What is checked.
+        least: Rows that a block has however long they are; more than one where a model is called.
     """
 
     shape: str
@@ -45,6 +46,7 @@ class Need:
     ndim: tuple[int, ...] = (2,)
     belongs: Belongs = Belongs.POOL
     holds: Holds = Holds.FINITE
+    least: int = 1
 
 
 NEEDS: dict[str, Need] = {
@@ -78,7 +80,7 @@ NEEDS: dict[str, Need] = {
     "items": Need(
         "(n, ...)", "anything with a row an item; counted only", (), holds=Holds.ANYTHING
     ),
-    "inputs": Need("(n, ...)", "the items themselves, for a model to be called on", ()),
+    "inputs": Need("(n, ...)", "the items themselves, for a model to be called on", (), least=32),
     "labelled_embeddings": Need(
         "(m, d)", "the same features of items that have a label", (2,), Belongs.OTHER
     ),

@@ -30,9 +30,9 @@ AROUND = 1 << 16
 MAPPED = 1 << 10
 
 
-def block_rows(shape: tuple[int, ...], numbers: int = BLOCK) -> int:
-    """Rows of a block for data of this ``(n, ...)`` shape, at least one."""
-    return max(1, numbers // max(1, math.prod(shape[1:])))
+def block_rows(shape: tuple[int, ...], numbers: int = BLOCK, least: int = 1) -> int:
+    """Rows of a block for data of this ``(n, ...)`` shape, at least so many."""
+    return max(least, numbers // max(1, math.prod(shape[1:])))
 
 
 class Rows(ABC):
@@ -52,6 +52,10 @@ class Rows(ABC):
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """``(n, ...)``. Of chunks this may take a pass."""
+
+    def usual(self, shape: tuple[int, ...]) -> int:
+        """Rows of a block of such data, where nobody asks for a size."""
+        return block_rows(shape, least=self.need.least)
 
     @property
     def in_memory(self) -> bool:
@@ -134,7 +138,7 @@ class _Stored(Rows):
         return self._whole and not isinstance(self._array, np.memmap)
 
     def _read(self, size: int | None) -> Iterator[tuple[int, Array]]:
-        step = size or block_rows(self.shape)
+        step = size or self.usual(self.shape)
         for start in range(0, len(self), step):
             block = self._array[start : start + step]
             yield start, block if tensors.is_tensor(block) else np.asarray(block)
@@ -188,7 +192,7 @@ class _Chunks(Rows):
         start, held = 0, list[Array]()
         step, shape = size, (0,)
         for chunk in self._arrays():
-            step = step or block_rows(chunk.shape)
+            step = step or self.usual(chunk.shape)
             shape = tuple(chunk.shape)
             held.append(chunk)
             while sum(map(len, held)) >= step:
@@ -239,7 +243,7 @@ class _Subset(Rows):
         return (len(self._indices), *self._base.shape[1:])
 
     def _read(self, size: int | None) -> Iterator[tuple[int, Array]]:
-        step = size or block_rows(self.shape)
+        step = size or self.usual(self.shape)
         for start in range(0, len(self), step):
             yield start, self._base.take(self._indices[start : start + step])
 
@@ -324,7 +328,7 @@ def together(rows: Sequence[Rows], size: int | None = None) -> Iterator[tuple[in
     if len(rows) == 1:
         yield from ((start, [block]) for start, block in rows[0].blocks(size))
         return
-    step = size or min(block_rows(next(iter(one._read(1)))[1].shape) for one in rows)
+    step = size or min(one.usual(next(iter(one._read(1)))[1].shape) for one in rows)
     ends = object()
     readers = [one.blocks(step) for one in rows]
     while True:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from querist.strategies.arrays import Array, beside, float64, put, rows_at
 from querist.strategies.pairs import same_features
-from querist.strategies.rows import Rows, block_rows
+from querist.strategies.rows import Rows
 
 
 class Stacked(Rows):
@@ -38,7 +38,7 @@ class Stacked(Rows):
         return (len(self._pool) + len(self._others), *self._pool.shape[1:])
 
     def _read(self, size: int | None) -> Iterator[tuple[int, Array]]:
-        step = size or block_rows(self.shape)
+        step = size or self.usual(self.shape)
         for start, block in self._pool.blocks(step):
             yield start, self._typed(block)
         for start in range(0, len(self._others), step):
