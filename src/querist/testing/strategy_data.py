@@ -46,7 +46,7 @@ def _clusters(rng: np.random.Generator, items: int, size: Size) -> Matrix:
 
 
 # Budgets for the test of memory on a large pool, where the usual one would take long.
-LARGE_BUDGETS = {"batchbald": 3, "bait": 60, "maxherding": 20}
+LARGE_BUDGETS = {"batchbald": 3, "bait": 60, "qlogei": 2, "maxherding": 20}
 
 
 @dataclass(frozen=True, slots=True)
