@@ -165,6 +165,15 @@ def _nearest(space: Space, points: Points, centres: Centres) -> tuple[NDArray[np
     return best + host(points.norms), which
 
 
+def assigned(space: Space, means: Array) -> Indices:
+    """``(n,)`` which of some means is nearest to each row, equals by order."""
+    centres, labels = Centres(space, None, len(means)), np.zeros(space.count, np.int64)
+    centres.add(space.points_of([means]))
+    for start, points in space.blocks():
+        labels[start : start + len(points)] = _nearest(space, points, centres)[1]
+    return labels
+
+
 def nearest_members(space: Space, found: Clusters) -> Indices:
     """``(k,)`` of each cluster the row nearest to its mean; equals (to 1e-9) by index."""
     best = np.full(len(found.means), np.inf)

@@ -48,8 +48,10 @@ def test_only_low_margins_are_candidates() -> None:
     np.testing.assert_allclose(picked.scores, [known[row] for row in picked.indices])
 
 
-def test_a_large_pool_begins_with_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sample", [200, 400])
+def test_a_large_pool_begins_with_leaves(monkeypatch: pytest.MonkeyPatch, sample: int) -> None:
     monkeypatch.setattr(module, "LEAVES", 40)
+    monkeypatch.setattr(module, "SAMPLE", sample)
     picked = querist.select(
         "cluster-margin", 6, probabilities=ODDS, embeddings=FEATURES, ratio=100.0, rng=3
     )
