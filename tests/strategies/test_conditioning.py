@@ -31,9 +31,29 @@ def test_repeated_observations_without_noise_tell_nothing_new() -> None:
     features = np.repeat(RNG.normal(size=(3, 5)), 2, axis=0)
     known = Conditioned(rows(features), np.zeros((0, 5)), 0.0, 6)
     for row in range(6):
-        told = known.add(row).any()
-        assert told == (row % 2 == 0)
+        assert known.learn(row).any() == (row % 2 == 0)
+        known.refresh_all()
     assert known.variances.max() < 1e-12
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("noise", [0.0, 0.1, 10.0])
+def test_lazy_variances_pick_what_plain_ones_pick(spread: float, noise: float) -> None:
+    """Long batches, in which rows know of different numbers of picks when all are refreshed."""
+    features = RNG.normal(size=(700, 30)) * np.exp(spread * RNG.normal(size=(700, 1)))
+    lazy = Conditioned(rows(features), features[:5] + 1.0, noise, 200)
+    plain = Conditioned(rows(features), features[:5] + 1.0, noise, 200)
+    taken = np.zeros(700, bool)
+    for _ in range(200 if noise else 20):
+        best = lazy.highest(taken)
+        expected = np.where(taken, -1.0, plain.variances)
+        assert expected[best] >= expected.max() * (1.0 - 1e-9)
+        np.testing.assert_allclose(lazy.variances[best], expected[best], rtol=1e-6, atol=1e-9)
+        lazy.learn(best)
+        plain.add(best)
+        taken[best] = True
+    lazy.refresh_all()
+    np.testing.assert_allclose(lazy.variances, plain.variances, rtol=1e-6, atol=1e-8)
 
 
 def test_made_rows_are_read_and_gathered_alike() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError, ShapeError
-from querist.strategies.arrays import Array, beside, dense, host, namespace
+from querist.strategies.arrays import Array, beside, dense, host, namespace, rows_at
 from querist.strategies.rows import Rows
 
 Vector = NDArray[np.float64]
@@ -21,6 +21,8 @@ Matrix = NDArray[np.float64]
 # A variance below this share of the largest is rounding.
 NOTHING = 1e-13
 COLUMNS = 256
+# Rows that are brought up to date at once, and how much dearer one is than in a pass over all.
+HOT, DEARER = 64, 4
 
 
 def matrix(rows: Rows | None, like: Rows) -> Matrix:
@@ -91,7 +93,7 @@ class Conditioned:
         room: How many rows of the pool will be observed.
 
     Attributes:
-        variances: ``(n,)`` float64 on the host.
+        variances: ``(n,)`` float64 on the host; after :meth:`learn` upper bounds.
     """
 
     def __init__(self, rows: Rows, labelled: Matrix, noise: float, room: int) -> None:
@@ -102,15 +104,12 @@ class Conditioned:
         self.count = len(start)
         self.variances = np.zeros(len(rows))
         for begin, block in rows.blocks():
-            self.variances[begin : begin + len(block)] = self._left(dense(block), start)
+            wide = dense(block)
+            left = np.asarray(host(squares(wide)), float) - _told(wide, start)
+            self.variances[begin : begin + len(block)] = np.maximum(left, 0.0)
         self.most = float(self.variances.max(initial=0.0))
-
-    def _left(self, block: Array, directions: Matrix) -> Vector:
-        left = np.asarray(host(squares(block)), float)
-        for first in range(0, len(directions), COLUMNS):
-            product = block @ beside(directions[first : first + COLUMNS].T.copy(), block)
-            left = left - np.asarray(host(squares(product)), float)
-        return np.asarray(np.maximum(left, 0.0))
+        self._applied = np.full(len(rows), self.count, np.int32)
+        self._work = 0
 
     def direction(self, row: int) -> Vector:
         """``(d,)`` vector whose product with features is the row's column; zero if it is known."""
@@ -122,17 +121,73 @@ class Conditioned:
             return np.zeros(len(own))
         return np.asarray(left / np.sqrt(variance + self.noise))
 
-    def add(self, row: int) -> Vector:
-        """Observe a row of the pool; the vector of it."""
+    def learn(self, row: int) -> Vector:
+        """Observe a row of the pool; the vector of it. Variances are then upper bounds."""
         found = self.direction(row)
         self.directions[self.count] = found
         self.count += 1
-        if found.any():
-            for start, block in self.rows.blocks():
-                column = product(block, found)
-                here = self.variances[start : start + len(block)]
-                np.maximum(here - column * column, 0.0, out=here)
         return found
+
+    def add(self, row: int) -> None:
+        """Observe a row of the pool and bring all variances up to date."""
+        self.learn(row)
+        self.refresh_all()
+
+    def refresh_all(self) -> None:
+        """Bring every variance up to date in one pass."""
+        first = int(self._applied.min())
+        pending = self.directions[first : self.count]
+        if pending.any():
+            for start, block in self.rows.blocks():
+                here = slice(start, start + len(block))
+                told = _told(dense(block), pending, self._applied[here] - first)
+                self.variances[here] = np.maximum(self.variances[here] - told, 0.0)
+        self._applied[:] = self.count
+
+    def _refresh(self, rows: NDArray[np.int64]) -> None:
+        """Bring some variances up to date."""
+        features = dense(self.rows.take(rows))
+        for known in np.unique(self._applied[rows]).tolist():
+            mine = np.flatnonzero(self._applied[rows] == known)
+            told = _told(rows_at(features, mine), self.directions[known : self.count])
+            self.variances[rows[mine]] = np.maximum(self.variances[rows[mine]] - told, 0.0)
+        self._applied[rows] = self.count
+
+    def highest(self, taken: NDArray[np.bool_]) -> int:
+        """The row of the highest variance of those not taken, equals by index.
+
+        Variances only fall, so an old one is an upper bound: only rows whose bound reaches the
+        best are brought up to date, unless that has become more work than a pass over all.
+        """
+        while True:
+            bounds = np.where(taken, -np.inf, self.variances)
+            best = int(bounds.argmax())
+            if self._applied[best] == self.count:
+                return best
+            fresh = self._applied == self.count
+            least = float(bounds[fresh].max(initial=-np.inf))
+            stale = np.flatnonzero((bounds >= least) & ~fresh & ~taken)
+            if len(stale) > HOT:
+                stale = stale[np.argpartition(-bounds[stale], HOT)[:HOT]]
+            self._work += len(stale)
+            if DEARER * self._work > len(bounds):
+                self.refresh_all()
+                self._work = 0
+            else:
+                self._refresh(np.sort(stale))
+
+
+def _told(block: Array, directions: Matrix, known: NDArray[np.int32] | None = None) -> Vector:
+    """``(k,)`` what directions take from the variances of rows; the first ``known`` already did."""
+    total = np.zeros(len(block))
+    for first in range(0, len(directions), COLUMNS):
+        some = directions[first : first + COLUMNS]
+        product = block @ beside(some.T.copy(), block)
+        if known is not None and known.any():
+            new = first + np.arange(len(some)) >= known[:, None]
+            product = product * beside(new.astype(float), product)
+        total += np.asarray(host(squares(product)), float)
+    return total
 
 
 def product(block: Array, one: Vector) -> Vector:

@@ -12,7 +12,7 @@ from querist.strategies.arrays import Array, dense, namespace
 from querist.strategies.rows import Rows, block_rows, rows_of, together
 
 # Numbers of made rows that are kept in memory to spare making them anew at every reading.
-HELD = 1 << 22
+HELD = 1 << 23
 
 
 class Mapped(Rows):

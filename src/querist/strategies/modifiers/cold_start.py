@@ -14,7 +14,7 @@ from querist.strategies.rows import Rows
     paper="Hacohen, Dekel & Weinshall 2022 (arXiv 2202.02794), sections 2 and 4: the low and the "
     "high budget regime",
     cost="that of the one that is at work; a pass over the data of the other, to check them",
-    use="Campaigns from zero labels: cold-start(margin, k-center, until=50).",
+    use="Campaigns from zero labels: cold-start(margin, typiclust, until=50).",
 )
 def cold_start(
     base: Base,

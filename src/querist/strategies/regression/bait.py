@@ -14,7 +14,6 @@ from querist.strategies.conditioning import (
     best_free,
     matrix,
     noise_variance,
-    product,
 )
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.rows import Rows
@@ -116,13 +115,18 @@ class _Forward:
         column = self.known.direction(row)
         through = self._projected(self.outer @ column)
         length = float(column @ self.outer @ column)
-        self.known.add(row)
+        self.known.learn(row)
         if not column.any():
             return
+        pair = np.stack([column, through], axis=1)
         for start, block in self.rows.blocks():
-            along, across = product(block, column), product(block, through)
-            here = self.told[start : start + len(block)]
-            np.maximum(here - 2.0 * along * across + length * along * along, 0.0, out=here)
+            wide = dense(block)
+            along, across = np.asarray(host(wide @ beside(pair, wide)), float).T
+            here = slice(start, start + len(block))
+            left = self.told[here] - 2.0 * along * across + length * along * along
+            self.told[here] = np.maximum(left, 0.0)
+            known = self.known.variances[here]
+            np.maximum(known - along * along, 0.0, out=known)
 
     def kept(self, picks: NDArray[np.int64], budget: int) -> list[int]:
         """Places of the picks that remain when the least missed are dropped one by one."""

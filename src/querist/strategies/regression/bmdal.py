@@ -92,7 +92,7 @@ def _step(text: str) -> Step:
 @batchwise(
     paper="Holzmüller, Zaverkin, Kästner & Steinwart 2023 (arXiv 2203.09410), sections 4.1 and 4.2",
     cost="that of the selection (lcmd, max-det, bait ...) and O(n d p) a pass for transforms to p "
-    "features that do not fit into 32 MB; nngp: O(n b^2 d) time, for lcmd O(n b (m + 1) d)",
+    "features that do not fit into 64 MB; nngp: O(n b^2 d) time, for lcmd O(n b (m + 1) d)",
     use="Batches in regression: every combination of the paper, with the picks of bmdal_reg.",
 )
 def bmdal(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from querist.strategies.conditioning import Conditioned, best_free, matrix, noise_variance
+from querist.strategies.conditioning import Conditioned, matrix, noise_variance
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.rows import Rows
 
@@ -12,7 +12,7 @@ from querist.strategies.rows import Rows
 @batchwise(
     paper="Holzmüller et al. 2023 (arXiv 2203.09410), section 4.2.2; the conditional variances of "
     "BatchBALD (Kirsch et al. 2019) and of D-optimal design for a Gaussian process",
-    cost="O(n b d) time; O(n + (b + min(m, d)) d) memory, m labelled",
+    cost="O(n b d) time at worst, mostly much less; O(n + (b + min(m, d)) d) memory, m labelled",
     use="Batches in regression where a linear model on the features is believed; else lcmd.",
     aliases=("d-optimal",),
 )
@@ -38,8 +38,8 @@ def greedy(rows: Rows, labelled: Rows | None, budget: int, noise: float) -> Pick
     taken = np.zeros(len(rows), bool)
     picks, scores = np.zeros(budget, np.int64), np.zeros(budget)
     for place in range(budget):
-        picks[place] = best = best_free(known.variances, taken)
+        picks[place] = best = known.highest(taken)
         scores[place] = known.variances[best]
         taken[best] = True
-        known.add(best)
+        known.learn(best)
     return picks, scores
