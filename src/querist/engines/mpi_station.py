@@ -61,7 +61,7 @@ class Station:
                 faulthandler.enable()
         helper = threading.Thread(target=self._watch, name="querist-station", daemon=True)
         helper.start()
-        patience = Patience(self.world.yields)
+        patience = Patience(self.world.yields, rests=True)
         while not self._quit_at:
             if not self._frames:
                 if self.poll():

@@ -49,7 +49,7 @@ class RankWorker(Worker):
     def __init__(self, station: Post) -> None:
         super().__init__()
         self._station = station
-        self._patience = Patience(station.world.yields)
+        self._patience = Patience(station.world.yields, rests=True)
         self._looked = 0.0
         self._busy = False  # whether a handler runs
         self._due = False  # whether it is to be interrupted
@@ -217,7 +217,7 @@ class Relay:
         return seat.story if seat.story.startswith("killed") else self._how, seat.faults()
 
     def _carry(self, seat: ProcessSeat) -> None:
-        patience = Patience(self._station.world.yields)
+        patience = Patience(self._station.world.yields, rests=True)
         while not self._how:
             if self._station.poll() or self._frames:
                 patience.reset()
