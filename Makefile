@@ -23,7 +23,7 @@ STAMP_ALL := $(VENV)/.querist-all
 INPUTS := pyproject.toml $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-mpi setup test quick lint format types law tests docs examples lock clean
+.PHONY: help venv demo demo-mpi setup test quick lint format types law tests slow docs examples lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -58,9 +58,9 @@ demo-mpi: $(STAMP_MPI)  ## The same over MPI: 8 ranks, on however few cores
 setup: $(STAMP_ALL)
 	@$(PY) -m pip --version
 
-test:  ## All that CI does: set-up, lint, types, docs, examples, tests
+test:  ## All that CI does: set-up, lint, types, docs, examples, all tests
 	@python=$$(sh tools/find_python.sh $(PYTHON)) && \
-	    "$$python" tools/stages.py setup lint types docs examples tests
+	    "$$python" tools/stages.py setup lint types docs examples slow tests
 
 quick: $(STAMP_ALL)  ## The tests that take seconds
 	@$(PY) -m pytest $(PYTEST_ARGS) -m 'not slow and not kill'
@@ -79,8 +79,11 @@ types: $(STAMP_ALL)  ## Mypy, strict
 law: $(STAMP_ALL)  ## The import law and the house rules
 	@$(PY) -m pytest $(PYTEST_ARGS) tests/law
 
-tests: $(STAMP_ALL)  ## All tests
-	@$(PY) -m pytest $(PYTEST_ARGS)
+tests: $(STAMP_ALL)  ## The default suite: all tests but those that take long
+	@$(PY) -m pytest $(PYTEST_ARGS) -m 'not slow'
+
+slow: $(STAMP_ALL)  ## The tests that take long: parallel simulations, queues, lost ranks, kills
+	@$(PY) -m pytest $(PYTEST_ARGS) -m slow
 
 docs: $(STAMP_ALL)  ## The documentation in build/docs; a broken link is an error
 	@$(PY) -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet \
