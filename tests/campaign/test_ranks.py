@@ -150,6 +150,10 @@ def test_generators_and_predictors_have_ranks_of_their_own(jobs: Jobs, by: str) 
         done = jobs.start(8, *RESUME)  # one too few
         assert done.returncode == 1
         assert done.stderr.count("9 MPI ranks are needed") == 1
+        done = jobs.start(0, *RESUME, "--engine", "processes")  # colocated, there
+        assert done.returncode == 0, done.stderr
+        assert jobs.labels() == 48
+        assert jobs.pools() == {"explorer": 1, "oracle.oracle": 2, "trainer": 1}
 
 
 @pytest.mark.parametrize("victim", ["generator.0-1", "predictor.0-0", "explorer.0-0"])

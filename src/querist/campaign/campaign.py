@@ -24,10 +24,10 @@ from querist.campaign.labels import LabelReader
 from querist.campaign.loading import importable, load_settings, parse_settings
 from querist.campaign.models import loaded_model, model_of
 from querist.campaign.placing import placed
-from querist.campaign.settings import CampaignSettings, EngineSettings
+from querist.campaign.settings import CampaignSettings, EngineSettings, PlacementSettings
 from querist.campaign.starting import starting_facts
 from querist.campaign.watching import watcher
-from querist.campaign.wiring import model_factory, plan, pools
+from querist.campaign.wiring import explorers_of, model_factory, plan, pools
 from querist.control.controller import CampaignController
 from querist.control.state import CampaignState
 from querist.core.answers import Dataset
@@ -298,11 +298,16 @@ class Campaign:
 
 
 def _on(settings: CampaignSettings, engine: str | None) -> CampaignSettings:
-    """With another engine; the options of the configured one are kept only if it is the same."""
+    """With another engine; the options of the configured one are kept only if it is the same.
+
+    What was split over MPI ranks is colocated elsewhere: generators find their states by name.
+    """
     if engine is None or engine == settings.engine.kind:
         return settings
-    chosen = EngineSettings.model_validate({"kind": engine})
-    return settings.model_copy(update={"engine": chosen})
+    update: dict[str, Any] = {"engine": EngineSettings.model_validate({"kind": engine})}
+    if engine != "mpi" and settings.placement.kind == "split":
+        update |= {"placement": PlacementSettings(), "explorers": explorers_of(settings)}
+    return settings.model_copy(update=update)
 
 
 def _full_names(values: Mapping[str, Any]) -> dict[str, Any]:
