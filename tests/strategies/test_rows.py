@@ -130,3 +130,28 @@ def test_a_copy_on_write_map_keeps_what_was_written(tmp_path, monkeypatch) -> No
         for _ in range(2):
             np.testing.assert_array_equal(np.concatenate([b for _, b in rows.blocks(4)]), expected)
             np.testing.assert_array_equal(rows.take([5, 2]), expected[[5, 2]])
+
+
+@pytest.mark.parametrize("size", [None, 1, 4, 100])
+def test_a_subset_of_chunks_is_read_in_one_pass(size: int | None) -> None:
+    numbers, passes = np.arange(900.0).reshape(300, 3), []
+
+    def chunks():
+        passes.append(1)
+        return iter(np.split(numbers, [7, 100, 220]))
+
+    wanted = np.concatenate([np.arange(0, 9), np.arange(90, 260, 3), [299]])
+    some = rows_of("embeddings", NEEDS["embeddings"], chunks).subset(wanted)
+    before = len(passes)
+    parts = list(some.blocks(size))
+    assert len(passes) == before + 1
+    np.testing.assert_array_equal(np.concatenate([part for _, part in parts]), numbers[wanted])
+    assert [start for start, _ in parts] == [len(parts[0][1]) * i for i in range(len(parts))]
+
+
+def test_a_subset_of_chunks_in_another_order_is_read_right() -> None:
+    numbers = np.arange(60.0).reshape(20, 3)
+    some = rows_of("embeddings", NEEDS["embeddings"], np.split(numbers, 4)).subset([9, 2, 15])
+    np.testing.assert_array_equal(
+        np.concatenate([b for _, b in some.blocks()]), numbers[[9, 2, 15]]
+    )

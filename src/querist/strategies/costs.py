@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,6 @@ from querist.strategies.errors import BadRows
 Vector = NDArray[np.float64]
 # Penalties that are compared by leave-one-out, in units of the number of rows.
 PENALTIES = 10.0 ** np.arange(-6.0, 4.0)
-
-
-class CostModel(Protocol):
-    """Says what answers will cost."""
-
-    def predict(self, about: Any) -> Vector:
-        """``(k,)`` expected costs, above zero, of ``k`` items described as the model wants."""
 
 
 def positive(costs: Vector, name: str) -> Vector:
@@ -79,29 +71,3 @@ class RidgeCosts:
         """``(k,)`` costs of items with these ``(k, d)`` features, wherever they lie."""
         logs = self.level + product(about, self.weights)
         return np.asarray(np.exp(np.clip(logs, -300.0, 300.0)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MeanCosts:
-    """The mean cost by group, such as the oracle asked; of an unknown group the mean of all."""
-
-    means: dict[Hashable, float]
-    overall: float
-
-    @classmethod
-    def fit(cls, groups: Sequence[Hashable], costs: NDArray[Any]) -> MeanCosts:
-        """Learn from the group and the cost of each answer, at least one.
-
-        Raises:
-            BadRows: If costs are not above zero.
-        """
-        known = positive(np.asarray(costs, float), "costs")
-        members: dict[Hashable, list[float]] = {}
-        for group, cost in zip(groups, known.tolist(), strict=True):
-            members.setdefault(group, []).append(cost)
-        means = {group: float(np.mean(some)) for group, some in members.items()}
-        return cls(means, float(known.mean()))
-
-    def predict(self, about: Sequence[Hashable]) -> Vector:
-        """``(k,)`` costs of answers by these groups."""
-        return np.array([self.means.get(group, self.overall) for group in about])

@@ -244,8 +244,25 @@ class _Subset(Rows):
 
     def _read(self, size: int | None) -> Iterator[tuple[int, Array]]:
         step = size or self.usual(self.shape)
+        if not isinstance(self._base, _Stored) and (np.diff(self._indices) > 0).all():
+            yield from self._streamed(step)
+            return
         for start in range(0, len(self), step):
             yield start, self._base.take(self._indices[start : start + step])
+
+    def _streamed(self, step: int) -> Iterator[tuple[int, Array]]:
+        """The same in one pass over rows that cannot be reached one by one."""
+        start, held = 0, list[Array]()
+        for first, block in self._base.blocks():
+            low, high = np.searchsorted(self._indices, [first, first + len(block)])
+            if high > low:
+                held.append(rows_at(block, self._indices[low:high] - first))
+            while sum(map(len, held)) >= step:
+                part, held = _cut(held, step)
+                yield start, part
+                start += step
+        if held:
+            yield start, _joined(held)
 
     def _gather(self, indices: NDArray[np.int64]) -> Array:
         return self._base.take(self._indices[indices])
