@@ -81,6 +81,24 @@ def test_a_campaign_learns_and_ends_within_its_budget(finished) -> None:
     assert np.median(error) < 0.1
 
 
+@pytest.mark.parametrize(
+    ("stop", "reason"),
+    [
+        ({"change_below": {"output": "y", "value": 9.0, "times": 1}}, "predictions of y changed"),
+        ({"mean_uncertainty_below": {"output": "y", "value": 9.0}}, "the mean uncertainty of y"),
+        ({"error_stable": {"output": "y", "value": 1.0, "times": 1}}, "the expected error of y"),
+        ({"selected_error_below": 9.0}, "the error on newly selected labels is"),
+        ({"gain_below": {"metric": "y.mae", "share": 1.0, "window": 2}}, "100 more labels are"),
+    ],
+)
+def test_a_campaign_stops_by_what_its_models_predict(tmp_path, stop, reason: str) -> None:
+    made = campaign(stop=stop, budget={"labels": 200}, retrain={"every_labels": 12})
+    result = made.run(tmp_path / "run", progress=False)
+    assert result.status == "finished"
+    assert result.reason.startswith(reason)
+    assert len(result.dataset()) < 100
+
+
 def test_the_result_leads_to_summary_and_report(finished, tmp_path) -> None:
     summary = json.loads((finished.folder / "summary.json").read_text())
     assert summary == json.loads(finished.summary().to_json())
