@@ -2,7 +2,7 @@
 
     python benchmarks/learning_curves.py [--quick] [--cifar TAR] [--peers PYTHON]
         [--problem NAME ...] [--strategy NAME ...] [--seeds N] [--processes 2]
-        [--records FILE] [--summary FILE] [--plots FOLDER]
+        [--records FILE] [--summary FILE] [--plots FOLDER] [--only-report]
 
 One JSON object a line for each problem and strategy: ``ours`` is the mean area under the curve,
 ``peer`` that of random (or of the same strategy in a peer), with the mean of the paired differences
@@ -38,8 +38,9 @@ from threadpoolctl import threadpool_limits
 from querist.strategies import registry
 
 QUICK = ("digits", "breast-cancer", "friedman1", "friedman1-maximum", "cifar-patches")
-COMPARED_WITH_PEERS = ("digits", "breast-cancer", "friedman1", "diabetes")
-"""Problems on which peers run: small ones, for some of them are slow."""
+COMPARED_WITH_PEERS = ("digits", "friedman1")
+"""Problems on which peers run, for some are slow; of small batches, see below."""
+SMALL_BATCHES = ("breast-cancer", "batchbald")
 Key = tuple[str, str, str, int]
 
 
@@ -69,10 +70,16 @@ def key(record: dict[str, Any]) -> Key:
 def wanted(problem: Problem, chosen: list[str] | None, peers: str | None) -> list[tuple[str, str]]:
     """Strategies and who chooses: ``ours``, or a peer's name; ``all`` labels everything."""
     names = [one.name for one in registry.strategies() if fits(one, problem) is None]
+    names = [*names, *problem.also]
     names = [name for name in names if name == "random" or not chosen or name in chosen]
     found = [(name, "ours") for name in names]
-    if peers and problem.name in COMPARED_WITH_PEERS:
-        found += [(name, PEERS[name][0]) for name in names if name in PEERS]
+    if peers:
+        found += [
+            (name, PEERS[name][0])
+            for name in names
+            if name in PEERS
+            and (problem.name in COMPARED_WITH_PEERS or (problem.name, name) == SMALL_BATCHES)
+        ]
     return found + ([("all", "ours")] if problem.bound else [])
 
 
@@ -106,9 +113,12 @@ def _bridge(python: str) -> Bridge:
 
 
 def read(file: Path) -> list[dict[str, Any]]:
-    """Curves that were run before; a last line that was cut off is left out."""
-    lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
-    return [json.loads(line) for line in lines]
+    """Curves that were run before; a last line that was cut off by a stop is taken away."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    whole_lines = text[: text.rfind("\n") + 1]
+    if whole_lines != text:
+        file.write_text(whole_lines, encoding="utf-8")
+    return [json.loads(line) for line in whole_lines.splitlines()]
 
 
 def missing(
@@ -155,17 +165,21 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--records", type=Path, help="file of curves, for going on")
     parser.add_argument("--summary", type=Path, help="where to write all comparisons as JSON")
+    parser.add_argument("--only-report", action="store_true", help="run nothing")
     parser.add_argument("--plots", type=Path, help="folder for pictures")
     chosen = parser.parse_args()
     setting = Setting(chosen.cifar and Path(chosen.cifar), chosen.cache, chosen.peers)
     with tempfile.TemporaryDirectory() as temporary:
         chosen.records = chosen.records or Path(temporary) / "curves.jsonl"
-        _report(chosen, setting, run(chosen, setting))
+        records = read(chosen.records) if chosen.only_report else run(chosen, setting)
+        _report(chosen, setting, records)
 
 
 def _report(chosen: argparse.Namespace, setting: Setting, records: list[dict[str, Any]]) -> None:
     source = "CIFAR-10" if setting.cifar else "generated images"
     known = setting.problems()
+    if chosen.problem:
+        records = [one for one in records if one["problem"] in chosen.problem]
     summary = tables.summary(records, known, source)
     for line in (*summary["against_random"], *summary["against_peers"], *summary["failed"]):
         print(json.dumps(line))

@@ -29,7 +29,7 @@ Choose = Callable[[Strategy, int, int, Given], tuple[NDArray[np.int64], Mapping[
 OFFERED = {
     "classes": {
         "items", "probabilities", "member_probabilities", "target_member_probabilities",
-        "embeddings", "labelled_embeddings", "labels",
+        "embeddings", "labelled_embeddings", "labels", "labelled_classes",
     },
     "numbers": {
         "items", "predictions", "member_predictions", "std", "embeddings", "labelled_embeddings",
@@ -39,6 +39,10 @@ OFFERED = {
 OFFERED["search"] = OFFERED["numbers"]
 # EPIG's targets: so many rows of the pool. BatchBALD's samples, and the largest batch it is run at.
 TARGETS, SAMPLES, SMALL_BATCH = 32, 2_000, 5
+LEFT_OUT = {
+    "bmdal": "picks what lcmd does, unless told another scheme",
+    "qlogei": "optimises for seconds in every round",
+}
 # These measure distance between inputs; others of regression between the model's features.
 ON_INPUTS = {"igs", "local-penalisation"}
 
@@ -52,6 +56,8 @@ def fits(strategy: Strategy, problem: Problem) -> str | None:
         return "not among those chosen for this problem"
     if strategy.name == "batchbald" and problem.batch > SMALL_BATCH:
         return "is for small batches"
+    if strategy.name in LEFT_OUT:
+        return LEFT_OUT[strategy.name]
     looking = strategy.family == "acquisition"
     if strategy.family != "baseline" and looking != (problem.kind == "search"):
         return "looks for a maximum" if looking else "does not look for a maximum"
@@ -113,19 +119,21 @@ class Learner:
         return found
 
     def _of_classes(self, told: NDArray[Any]) -> dict[str, float]:
-        """Recall of each class; of the rarest three in the pool; of the class without a start."""
+        """Recall of each class; from the most frequent to the rarest; of one without a start."""
         split = self.split
         classes = range(told.shape[1])
         recalls = recall(told, split.test_targets)
         counts = np.bincount(split.targets, minlength=told.shape[1])
+        found = {f"recall_{one}": recalls[one] for one in classes}
+        if counts.max() > 2 * counts.min():
+            order = np.argsort(-counts, kind="stable")
+            found |= {f"recall_rank_{place}": recalls[one] for place, one in enumerate(order)}
+            found["recall_rare"] = recalls[order[-3:]].mean()
         absent = np.setdiff1d(classes, split.targets[split.start])
-        seen = np.isin(absent, split.targets[self.labelled])
-        return {
-            **{f"recall_{one}": recalls[one] for one in classes},
-            "recall_rare": float(recalls[np.argsort(counts)[:3]].mean()),
-            **({"recall_unseen": float(recalls[absent].mean()), "found": float(seen.mean())}
-               if len(absent) else {}),
-        }  # fmt: skip
+        if len(absent):
+            seen = np.isin(absent, split.targets[self.labelled])
+            found |= {"recall_unseen": recalls[absent].mean(), "found": seen.mean()}
+        return found
 
     def given(self, strategy: Strategy) -> Given:
         """What the strategy needs or uses, of the open rows."""
@@ -141,8 +149,8 @@ class Learner:
         if "target_member_probabilities" in wanted:
             some = generator(self.seed, 100 + self.round).choice(len(rows), TARGETS, replace=False)
             found["target_member_probabilities"] = found["member_probabilities"][some]
-        if "labels" in wanted:
-            found["labels"] = split.targets[self.labelled]
+        for name in {"labels", "labelled_classes"} & wanted:
+            found[name] = split.targets[self.labelled]
         if "iteration" in strategy.options:
             found["iteration"] = self.round  # of CEAL: its threshold falls
         return found | ({"items": rows} if "items" in wanted else {})

@@ -112,7 +112,7 @@ class FourierRidge:
         self.mean = float(targets.mean())
         self.root = np.linalg.cholesky(rows.T @ rows + self.noise * np.eye(count))
         self.weights = self._solved(self.root, rows.T @ (targets - self.mean))
-        self.members = self._members(rows, targets - self.mean, rng)
+        self._seen = rows, targets - self.mean, rng
 
     @staticmethod
     def _solved(root: Matrix, right: Matrix) -> Matrix:
@@ -137,8 +137,9 @@ class FourierRidge:
         found = {
             "embeddings": rows,
             "predictions": rows @ self.weights + self.mean,
-            "member_predictions": rows @ self.members + self.mean,
         }
+        if "member_predictions" in wanted:
+            found["member_predictions"] = rows @ self._members(*self._seen) + self.mean
         if "std" in wanted:
             spread = np.linalg.solve(self.root, rows.T)
             found["std"] = np.sqrt(self.noise * (spread**2).sum(axis=0))

@@ -271,7 +271,7 @@ PEERS: dict[str, tuple[str, Peer]] = {
     "badge": ("scikit-activeml", _badge),
     "clue": ("scikit-activeml", _clue),
     "typiclust": ("scikit-activeml", _typiclust),
-    "max-herding": ("scikit-activeml", _max_herding),
+    "maxherding": ("scikit-activeml", _max_herding),
     "probcover": ("scikit-activeml", _prob_cover),
     "gsy": ("scikit-activeml", _greedy_target("GSy")),
     "igs": ("scikit-activeml", _greedy_target("GSi")),

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from learning_curves_tables import LOWER_IS_BETTER
+
 SHOWN = (
     "random", "margin", "entropy", "bald", "badge", "dbal", "k-center", "typiclust",
     "lcmd", "igs", "bait", "qbc-variance", "thompson", "log-ei",
@@ -100,7 +102,7 @@ def _differences(lines: Sequence[Mapping[str, Any]], file: Path) -> None:
     for axis in axes.flat[len(by) :]:
         axis.set_visible(False)
     for axis, (problem, some) in zip(axes.flat, by.items(), strict=False):
-        sign = -1.0 if some[0]["measure"] in ("rmse", "regret") else 1.0
+        sign = -1.0 if some[0]["measure"] in LOWER_IS_BETTER else 1.0
         for place, line in enumerate(sorted(some, key=lambda one: sign * one["difference"])):
             low, high = sorted((sign * line["low"], sign * line["high"]))
             axis.plot([low, high], [place, place], color=BEFORE[line["verdict"]], lw=1.5)

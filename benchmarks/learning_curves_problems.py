@@ -15,6 +15,9 @@ from learning_curves_data import CLASSES, Split, bundled, divide, each_class, fi
 from learning_curves_models import FourierRidge, Model, SmallNetwork, SoftmaxRegression
 from numpy.typing import NDArray
 
+Pool = Callable[[NDArray[Any], np.random.Generator], tuple[NDArray[np.int64], int | None]]
+"""Labels of all images, randomness: rows that are the pool, and a class that has no start."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -28,6 +31,7 @@ class Problem:
         split: What a seed sees.
         model: Makes the model of a seed, for such a split.
         only: Strategies that are run; empty: all that fit.
+        also: Strategies that are wrapped in modifiers.
         seeds: How many.
         bound: Whether the model of all labels is fitted too, to compare with.
     """
@@ -40,6 +44,7 @@ class Problem:
     split: Callable[[int], Split]
     model: Callable[[Split, int], Model]
     only: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     seeds: int = 20
     bound: bool = True
 
@@ -86,9 +91,7 @@ class Cifar:
         np.savez(part, **parts, **labels)
         part.rename(file)
 
-    def split(
-        self, kind: str, start: int, pool: Callable[[NDArray[Any], np.random.Generator], Any]
-    ) -> Callable[[int], Split]:
+    def split(self, kind: str, start: int, pool: Pool) -> Callable[[int], Split]:
         """Splits by seed; ``pool`` says which rows of the labels given are the pool."""
 
         def of(seed: int) -> Split:
@@ -104,12 +107,12 @@ class Cifar:
         return of
 
 
-def balanced(count: int) -> Callable[[NDArray[Any], np.random.Generator], Any]:
+def balanced(count: int) -> Pool:
     """So many rows of the pool, as many of each class on average."""
     return lambda labels, rng: (rng.choice(len(labels), count, replace=False), None)
 
 
-def unseen(count: int) -> Callable[[NDArray[Any], np.random.Generator], Any]:
+def unseen(count: int) -> Pool:
     """As :func:`balanced`; one class, by seed, has no label at the start."""
     return lambda labels, rng: (
         rng.choice(len(labels), count, replace=False),
@@ -137,51 +140,75 @@ def _ridge(noise: float, *, posterior: bool = False) -> Callable[[Split, int], M
     return lambda split, seed: FourierRidge(split.inputs.shape[1], seed, noise, posterior=posterior)
 
 
-NETWORK_ONLY = (
-    "random", "margin", "entropy", "least-confidence", "bald", "badge", "dbal", "clue",
-    "k-center", "k-means", "k-means++", "typiclust", "probcover", "max-herding",
-    "cluster-margin",
+# Of each family one that stands for it: a curve takes seconds.
+NETWORK_ONLY = ("random", "margin", "bald", "badge", "k-center")
+# On some problems, for time: those in use, and one of each kind.
+COMMON = (
+    "random", "least-confidence", "margin", "entropy", "bald", "epig", "badge", "dbal", "clue",
+    "information-density", "k-center", "k-means", "typiclust", "maxherding", "lcmd",
 )  # fmt: skip
-
-
-# What ALaaS's figure 6 compares (arXiv 2207.09109), as this library names it.
+# Modifiers, around the strategy that they suit.
+WRAPPED = (
+    "temperature(margin, beta=2)", "density-weighted(margin)", "sub-sampled(margin, size=300)",
+    "class-balanced(margin)", "cold-start(margin, typiclust, until=50)",
+)  # fmt: skip
+# What ALaaS's figure 6 compares (arXiv 2207.09109), as this library names it; for figure 5 a few.
 ALAAS = (
     "random", "least-confidence", "margin", "ratio", "entropy", "k-center", "k-means",
     "robust-k-center", "dbal",
 )  # fmt: skip
+BUDGETS = ("random", "least-confidence", "margin", "k-center", "dbal", "badge")
+
+
+def _table(
+    name: str, batch: int, rounds: int, start: int, model: Callable[[Split, int], Model]
+) -> Problem:
+    split = of_bundled(name, start, classes=True)
+    return Problem(name, "classes", "accuracy", batch, rounds, split, model, also=WRAPPED)
+
+
+def _numbers(name: str, noise: float) -> Problem:
+    split = of_bundled(name, 20, classes=False)
+    return Problem(name, "numbers", "rmse", 10, 10, split, _ridge(noise))
+
+
+def _search(name: str) -> Problem:
+    split, model = of_bundled(name, 10, classes=False), _ridge(0.05, posterior=True)
+    return Problem(f"{name}-maximum", "search", "regret", 5, 10, split, model, bound=False)
+
+
+def _cifar(
+    cifar: Cifar, name: str, measure: str, batch: int, pool: Pool, only: tuple[str, ...] = ()
+) -> Problem:
+    kind = "patches" if name == "patches" else "network"
+    split, model = cifar.split(kind, batch, pool), _softmax(CLASSES, 10.0)
+    also = () if only else WRAPPED
+    return Problem(f"cifar-{name}", "classes", measure, batch, 8, split, model, only, also)
 
 
 def problems(cifar: Cifar) -> dict[str, Problem]:
     """All, by name, in the order in which they are run."""
     ten = _softmax(CLASSES, 10.0)
     found = [
-        Problem("digits", "classes", "accuracy", 20, 9,
-                of_bundled("digits", 20, classes=True), _softmax(10, 1.0)),
-        Problem("wine", "classes", "accuracy", 4, 8,
-                of_bundled("wine", 6, classes=True), _softmax(3, 1.0)),
-        Problem("breast-cancer", "classes", "accuracy", 5, 10,
-                of_bundled("breast-cancer", 5, classes=True), _softmax(2, 1.0)),
-        *(Problem(name, "numbers", "rmse", 10, 10, of_bundled(name, 20, classes=False),
-                  _ridge(noise))
-          for name, noise in (("diabetes", 0.5), ("friedman1", 0.05), ("friedman2", 0.05),
-                              ("friedman3", 0.05))),
-        *(Problem(f"{name}-maximum", "search", "regret", 5, 10,
-                  of_bundled(name, 10, classes=False), _ridge(0.05, posterior=True), bound=False)
-          for name in ("friedman1", "friedman2")),
-        Problem("cifar-patches", "classes", "accuracy", 50, 8,
-                cifar.split("patches", 50, balanced(3_000)), ten),
-        Problem("cifar-network", "classes", "accuracy", 20, 8,
-                cifar.split("network", 20, balanced(3_000)), ten),
-        Problem("cifar-long-tail", "classes", "macro_f1", 50, 8,
-                cifar.split("network", 50, long_tailed), ten),
-        Problem("cifar-unseen-class", "classes", "macro_f1", 20, 8,
-                cifar.split("network", 20, unseen(3_000)), ten),
-        Problem("cifar-budget", "classes", "accuracy", 500, 9,
-                cifar.split("network", 500, balanced(10_000)), ten, (*ALAAS, "badge")),
-        Problem("cifar-one-round", "classes", "accuracy", 2_500, 1,
-                cifar.split("network", 250, balanced(10_000)), ten, ALAAS),
-        Problem("cifar-pixels", "classes", "accuracy", 100, 4,
+        _table("digits", 20, 9, 20, _softmax(10, 1.0)),
+        _numbers("friedman1", 0.05),
+        _numbers("diabetes", 0.5),
+        _cifar(cifar, "network", "accuracy", 20, balanced(2_000)),
+        _cifar(cifar, "long-tail", "macro_f1", 50, long_tailed),
+        Problem("cifar-one-round", "classes", "accuracy", 1_000, 1,
+                cifar.split("network", 100, balanced(4_000)), ten, ALAAS),
+        Problem("cifar-budget", "classes", "accuracy", 1_000, 5,
+                cifar.split("network", 100, balanced(10_000)), ten, BUDGETS),
+        _cifar(cifar, "unseen-class", "macro_f1", 20, unseen(2_000), COMMON),
+        Problem("cifar-pixels", "classes", "accuracy", 100, 3,
                 cifar.split("images", 200, balanced(2_000)),
                 lambda _, __: SmallNetwork(CLASSES), NETWORK_ONLY, bound=False),
+        _table("breast-cancer", 5, 10, 5, _softmax(2, 1.0)),
+        _search("friedman1"),
+        _search("friedman2"),
+        _cifar(cifar, "patches", "accuracy", 50, balanced(2_000), COMMON),
+        _numbers("friedman2", 0.05),
+        _table("wine", 4, 8, 6, _softmax(3, 1.0)),
+        _numbers("friedman3", 0.05),
     ]  # fmt: skip
     return {one.name: one for one in found}

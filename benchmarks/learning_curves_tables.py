@@ -16,6 +16,7 @@ Record = Mapping[str, Any]
 Vector = NDArray[np.float64]
 LEVEL = 0.05
 LOWER_IS_BETTER = {"rmse", "regret"}
+NUMBERS = {str(one) for one in range(10)}
 
 
 def area(values: Sequence[float]) -> float:
@@ -78,6 +79,7 @@ class Curves:
         return {
             name: np.mean([each["measures"][name] for each in found], axis=0).round(4).tolist()
             for name in found[0]["measures"]
+            if name.removeprefix("recall_") not in NUMBERS  # by class: in the records
         }
 
     def seconds(self, one: tuple[str, str, str]) -> float:
