@@ -209,6 +209,7 @@ MPIEXEC = ("mpiexec", "--oversubscribe", "-n", "5")
 
 
 @pytest.mark.mpi
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["processes", "mpi", "mpi-in-rank"])
 def test_a_campaign_of_mpi_simulations(mpi_campaign: Path, engine: str) -> None:
     if engine == "mpi-in-rank":

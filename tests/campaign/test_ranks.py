@@ -131,6 +131,7 @@ def test_auto_counts_follow_the_ranks_and_a_resume_has_others(jobs: Jobs) -> Non
     assert done.stderr.count("4 MPI ranks are needed") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["member", "replica"])
 def test_generators_and_predictors_have_ranks_of_their_own(jobs: Jobs, by: str) -> None:
     jobs.configure(placement={"kind": "split", "generators": 3, "predictors": 2, "by": by})
@@ -156,6 +157,7 @@ def test_generators_and_predictors_have_ranks_of_their_own(jobs: Jobs, by: str) 
         assert jobs.pools() == {"explorer": 1, "oracle.oracle": 2, "trainer": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["generator.0-1", "predictor.0-0", "explorer.0-0"])
 def test_a_lost_rank_of_a_split_explorer_is_survived(jobs: Jobs, victim: str) -> None:
     """With a spare rank (of 10, one is idle) its place is taken."""

@@ -37,6 +37,7 @@ def faults() -> ModuleType:
 
 @pytest.mark.kill
 @pytest.mark.mpi
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CELLS)
 def test_nothing_hangs_and_no_label_is_lost(faults: ModuleType, tmp_path: Path, case: str) -> None:
     engine, fault = case.split("/")

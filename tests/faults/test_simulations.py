@@ -140,6 +140,7 @@ def test_a_command_goes_on_from_its_checkpoint_after_the_campaign_was_killed(sit
 
 
 @pytest.mark.mpi
+@pytest.mark.slow
 def test_no_rank_outlives_a_campaign_that_was_killed(site: Site, monkeypatch) -> None:
     pytest.importorskip("mpi4py")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")

@@ -188,6 +188,7 @@ def killed(tmp_path: Path) -> Path:
 
 
 @pytest.mark.kill
+@pytest.mark.slow
 def test_after_a_kill_jobs_that_run_are_waited_for(killed: Path, context: LoneContext) -> None:
     context.stop = lambda: (killed / "hold").unlink(missing_ok=True) or False
     labels = queued(killed).answer(THREE, context)
@@ -196,6 +197,7 @@ def test_after_a_kill_jobs_that_run_are_waited_for(killed: Path, context: LoneCo
 
 
 @pytest.mark.kill
+@pytest.mark.slow
 def test_after_a_kill_jobs_that_ended_meanwhile_are_read(
     killed: Path, context: LoneContext
 ) -> None:
@@ -207,6 +209,7 @@ def test_after_a_kill_jobs_that_ended_meanwhile_are_read(
 
 
 @pytest.mark.kill
+@pytest.mark.slow
 def test_a_job_that_was_killed_meanwhile_is_a_lost_worker(
     killed: Path, context: LoneContext
 ) -> None:

@@ -9,10 +9,30 @@ from querist.testing.strategies import STRATEGY_CHECKS, check_tensors_are_as_goo
 
 STRATEGIES = registry.strategies()
 CHECKS = [check for check in STRATEGY_CHECKS if check is not check_tensors_are_as_good]
+# These work on pools of 20,000 rows in quadratic time, or on definitions that are slow by themselves.
+LONG = {
+    ("probcover", "check_memory_is_bounded"),
+    ("maxherding", "check_memory_is_bounded"),
+    ("probcover", "check_meets_its_definition"),
+    ("typiclust", "check_meets_its_definition"),
+}
+CASES = [
+    pytest.param(
+        check,
+        strategy,
+        id=f"{strategy.name}-{check.__name__}",
+        marks=[pytest.mark.slow] if (strategy.name, check.__name__) in LONG else [],
+    )
+    for strategy in STRATEGIES
+    for check in CHECKS
+]
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda one: one.name)
+def test_long_cases_exist() -> None:
+    assert LONG <= {(s.name, c.__name__) for s in STRATEGIES for c in CHECKS}
+
+
+@pytest.mark.parametrize("check, strategy", CASES)
 def test_contract(check, strategy) -> None:
     if "model" in strategy.needs:
         pytest.importorskip("torch")
