@@ -9,7 +9,7 @@ from querist.testing.strategies import STRATEGY_CHECKS, check_tensors_are_as_goo
 
 STRATEGIES = registry.strategies()
 CHECKS = [check for check in STRATEGY_CHECKS if check is not check_tensors_are_as_good]
-# These work on pools of 20,000 rows in quadratic time, or on definitions that are slow by themselves.
+# Quadratic time on pools of 20,000 rows, or definitions that are slow by themselves.
 LONG = {
     ("probcover", "check_memory_is_bounded"),
     ("maxherding", "check_memory_is_bounded"),
