@@ -106,3 +106,19 @@ def test_more_timelines_than_intervals_still_work() -> None:
     found = fold.build(200.0)
     assert [len(row["kinds"]["label"]["intervals"]) for row in found["table"]] == [1] * 10
     assert sum(row["busy"] for row in found["table"]) == pytest.approx(100)
+
+
+def test_ranks_that_serve_an_explorer_are_busy_as_it_tells() -> None:
+    explored = {"slot": 0, "worker": "explorer.0-0", "spans": spans(0, 10), "steps": 5}
+    apart = {"generator.0-0": 4.0, "predictor.0-0": 30.0}  # no more than all of the time
+    rows = facts(
+        (0.0, "run.started", {"epoch": 0}),
+        (0.0, "worker.joined", {"worker": "generator.0-0", "pool": "generator.0"}),
+        (0.0, "worker.joined", {"worker": "predictor.0-0", "pool": "predictor.0"}),
+        (10.0, "explored", {**explored, "apart": apart}),
+    )
+    found = section(rows)
+    workers = {row["name"]: row for row in found["table"]}
+    assert (workers["generator.0-0"]["busy"], workers["predictor.0-0"]["busy"]) == (4, 10)
+    assert workers["generator.0-0"]["kinds"]["generate"]["seconds"] == 4
+    assert found["pools"]["predictor.0"]["kinds"] == {"predict": 10}

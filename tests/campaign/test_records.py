@@ -59,7 +59,7 @@ def batches(draw, rows: int | None = None) -> Batch:
 
 
 def arrived(message: bytes, life: int = 0) -> Arrived:
-    _, _, _, rows, size = read_head(message)
+    _, _, _, rows, size, _ = read_head(message)
     return read_proposal(message, rows, size, life)
 
 

@@ -14,7 +14,7 @@ import pytest
 from campaign_roles import Bomb, Line, Mean, Waiting
 from journals import sample
 
-from querist.campaign.handlers.board import Board, Kind, RemoteFailure
+from querist.campaign.handlers.board import Board, Busy, Kind, RemoteFailure
 from querist.campaign.handlers.explorer import Explorer
 from querist.campaign.handlers.generating import Generating
 from querist.campaign.handlers.split import Split
@@ -318,6 +318,25 @@ def test_answers_to_a_round_that_has_failed_are_passed_over(party, context, ref)
     Link(group.net, "predictor.0-0").send(LEAD, answer)
     assert group.run(ref, context, steps=20)["steps"] == 20
     assert group.walks("generator.0-0").x > 10
+
+
+def test_what_other_ranks_worked_is_told_by_slice(party, context, ref) -> None:
+    group = party(Line(start=1.0, pause=0.01), predictors=1, model=Committee)
+    assert group.run(ref, context, steps=3)["apart"] == {
+        "generator.0-0": 0.0,
+        "predictor.0-0": 0.0,
+    }  # the first time there is nothing to compare with
+    apart = group.run(ref, context, steps=5)["apart"]
+    assert set(apart) == {"generator.0-0", "predictor.0-0"}
+    assert 0.04 < apart["generator.0-0"] < 1.0
+    assert 0.0 < apart["predictor.0-0"] < apart["generator.0-0"]
+
+
+def test_a_meter_that_runs_over_or_begins_anew_is_understood() -> None:
+    busy = Busy()
+    for microseconds, seconds in ((2**32 - 5, 0.0), (10**6 - 5, 1.0), (3, None), (10, 7e-6)):
+        busy.said("a", microseconds)
+        assert busy.take() == ({} if seconds is None else {"a": seconds})
 
 
 def test_members_are_shared_out_to_ranks() -> None:

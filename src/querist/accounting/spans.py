@@ -167,8 +167,13 @@ class Timeline:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, start: float, stop: float) -> int:
+    def add(self, start: float, stop: float, busy: float | None = None) -> int:
         """Take one interval; several items of one call share their instants and count once.
+
+        Args:
+            start: In seconds.
+            stop: Likewise.
+            busy: Seconds of work in between, where that is less than all of it.
 
         Returns:
             How many rows were added: 1 or 0.
@@ -176,7 +181,8 @@ class Timeline:
         if not stop > start or (self._rows and self._rows[-1][:2] == (start, stop)):
             return 0
         self.tasks += 1
-        self._rows.append((start, stop, stop - start))
+        whole = stop - start
+        self._rows.append((start, stop, whole if busy is None else min(busy, whole)))
         return 1
 
     def shrink(self, limit: int) -> None:

@@ -100,6 +100,11 @@ class WorkerFold:
     def explored(self, fact: FactLike) -> None:
         """A slice of exploration ended."""
         self._busy(fact.data, "explore", fact.data.get("spans"))
+        apart = fact.data.get("apart")
+        for worker, seconds in apart.items() if isinstance(apart, Mapping) else ():
+            kind = str(worker).partition(".")[0]  # a generator's or a predictor's rank
+            kind = {"generator": "generate", "predictor": "predict"}.get(kind, kind)
+            self._busy({"worker": worker}, kind, fact.data.get("spans"), float(seconds))
 
     def task(self, fact: FactLike) -> None:
         """Any other task ended."""
@@ -111,7 +116,9 @@ class WorkerFold:
         for one, worker in zip(spans, workers, strict=False):
             self._busy({"worker": worker}, "fit", one)
 
-    def _busy(self, data: Mapping[str, Any], kind: str, spans: Any) -> None:
+    def _busy(
+        self, data: Mapping[str, Any], kind: str, spans: Any, seconds: float | None = None
+    ) -> None:
         interval = span(spans)
         name = text(data, "worker")
         if interval is None or not name:
@@ -120,7 +127,7 @@ class WorkerFold:
         timeline = worker.kinds.get(kind)
         if timeline is None:
             timeline = worker.kinds[kind] = Timeline()
-        self._rows += timeline.add(*interval)
+        self._rows += timeline.add(*interval, seconds)
         if self._rows > 2 * self._intervals:
             self._shrink()
 

@@ -227,6 +227,8 @@ class Exploring:
             **quantiles,
             "spans": spans_json(spans),
         }
+        if result.get("apart"):
+            data["apart"] = result["apart"]
         self.desk.record("explored", data)
         gone = len(self.asking.dropped) - evicted
         if gone > 0:

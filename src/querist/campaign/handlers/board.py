@@ -7,6 +7,7 @@ of its party. Everything here is a lead's or a satellite's own: the engine only 
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
@@ -15,6 +16,7 @@ from querist.campaign.handlers.records import Buffer
 from querist.core.errors import QueristError, RunError
 from querist.core.roles import WorkerContext
 
+_BITS = 2**32 - 1
 Take = Callable[[str, Buffer], object]
 Messages = Sequence[tuple[str, Buffer]]
 
@@ -74,6 +76,43 @@ def _nothing(messages: Messages) -> None:
     del messages
 
 
+class Meter:
+    """Seconds that this rank worked for its explorer, since it was opened; told in microseconds."""
+
+    __slots__ = ("_begun", "_seconds")
+
+    def __init__(self) -> None:
+        self._seconds = self._begun = 0.0
+
+    def begin(self) -> None:
+        """Work begins."""
+        self._begun = time.perf_counter()
+
+    def end(self) -> int:
+        """Work ends, just before its result is sent: all of it, in 32 bits."""
+        self._seconds += time.perf_counter() - self._begun
+        self._begun = time.perf_counter()
+        return int(self._seconds * 1e6) & _BITS
+
+
+class Busy:
+    """What the ranks of an explorer said of their work, between two slices."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, int] = {}
+        self._told: dict[str, int] = {}
+
+    def said(self, rank: str, microseconds: int) -> None:
+        """A rank tells its meter."""
+        self._said[rank] = microseconds
+
+    def take(self) -> dict[str, float]:
+        """Seconds by rank since the last time."""
+        new = {rank: (us - self._told.get(rank, us)) & _BITS for rank, us in self._said.items()}
+        self._told = dict(self._said)
+        return {rank: us / 1e6 for rank, us in new.items() if us < _BITS // 2}  # else another life
+
+
 class Board:
     """Gives messages to whom they concern, and says who is there.
 
@@ -95,6 +134,7 @@ class Board:
         self._crowd = -1
         self._take_crowd: Callable[[Messages], object] = _nothing
         self._lives: Mapping[str, int] = {}
+        self.busy = Busy()
         self._changed: list[Callable[[], None]] = []
 
     def on(self, kind: Kind, take: Take) -> None:

@@ -113,6 +113,7 @@ class Explorer:
             "predict": answer.seconds,
             "waiting": waiting,
             "exhausted": self._crew.exhausted,
+            "apart": self._crew.busy(),
         }
 
     # ------------------------------------------------------------------------------- answers

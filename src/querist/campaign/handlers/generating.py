@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from querist.campaign.handlers.board import Board, Kind, failure, rare, value_of
+from querist.campaign.handlers.board import Board, Kind, Meter, failure, rare, value_of
 from querist.campaign.handlers.keeping import Keeper, initial
 from querist.campaign.handlers.records import Buffer, dump_proposal, read_reply
 from querist.campaign.handlers.split import Split
@@ -42,6 +42,7 @@ class Generating:
         self._proposed: list[Proposal | None] = [None] * count
         self._late: list[list[Feedback]] = [[] for _ in range(count)]
         self._lead_life: int | None = None
+        self._meter = Meter()
         self._board = board = Board(context)
         board.on(Kind.REPLY, self._on_reply)
         board.on(Kind.WAKE, self._on_wake)
@@ -80,6 +81,7 @@ class Generating:
         if proposed is None:  # a reply to a life that has ended
             return
         self._proposed[local] = None
+        self._meter.begin()
         try:
             self._keeper.generators[local].observe(read_reply(data, proposed.walkers)[1])
             self._observe_late(local)
@@ -90,6 +92,7 @@ class Generating:
 
     def _on_wake(self, sender: str, data: Buffer) -> None:
         local, _ = value_of(data)
+        self._meter.begin()
         try:
             self._observe_late(local)
             self._propose(local)
@@ -126,7 +129,8 @@ class Generating:
         exhausted = bool(getattr(generator, "exhausted", False))
         if len(proposal.batch):
             self._proposed[local] = proposal
-            self._send(dump_proposal(Kind.PROPOSAL, local, proposal, exhausted))
+            meter = self._meter.end()
+            self._send(dump_proposal(Kind.PROPOSAL, local, proposal, exhausted, meter))
         else:
             self._send(rare(Kind.RESTS, (local, exhausted)))
 

@@ -25,7 +25,7 @@ from querist.core.prediction import Feedback, Prediction, Proposal, Verdicts
 Buffer = bytes | bytearray | memoryview
 
 _ALIGN = 8  # heads and schemas fill whole words, so that values behind them are aligned
-_PROPOSAL = struct.Struct("<BBHII4x")  # kind, exhausted, generator, rows, bytes of the schema
+_PROPOSAL = struct.Struct("<BBHIII")  # kind, exhausted, generator, rows, bytes of schema, meter
 _REPLY = struct.Struct("<BxHIQIIQ")  # kind, generator, rows, version, bytes of schemas and of mean
 _MANY = 32  # generators from which on one matrix of all replies is quicker
 _GENERATOR = slice(2, 4)  # where a reply says which generator of its rank it is for
@@ -131,18 +131,20 @@ values follow), and the life of its generator's rank.
 """
 
 
-def dump_proposal(kind: int, generator: int, proposal: Proposal, exhausted: bool) -> bytes:
+def dump_proposal(
+    kind: int, generator: int, proposal: Proposal, exhausted: bool, meter: int = 0
+) -> bytes:
     """A proposal as one message."""
     key, parts = dump(proposal.batch)
     rows = len(proposal.batch)
-    head = _PROPOSAL.pack(kind, exhausted, generator, rows, len(key))
+    head = _PROPOSAL.pack(kind, exhausted, generator, rows, len(key), meter)
     walkers = np.asarray(proposal.walkers, np.int64).tobytes()
     return b"".join((head, key, walkers, *[array.data for array in parts]))
 
 
 HEAD = _PROPOSAL.size
 read_head = _PROPOSAL.unpack_from
-"""Kind, whether the generator is exhausted, its number, rows, and bytes of the schema."""
+"""Kind, whether the generator is exhausted, its number, rows, bytes of the schema, the meter."""
 
 
 def read_proposal(data: Buffer, rows: int, size: int, life: int) -> Arrived:

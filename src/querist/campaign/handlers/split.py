@@ -185,6 +185,10 @@ class SplitCrew:
             found[first : first + len(proposals)] = proposals
         return found
 
+    def busy(self) -> dict[str, float]:
+        """Seconds that each other rank worked since the last time, as far as it has told."""
+        return self._board.busy.take()
+
     def close(self) -> None:
         """Satellites are closed by the engine, and save their generators themselves."""
 
@@ -250,10 +254,11 @@ class SplitCrew:
     # -------------------------------------------------------------------------- what they say
 
     def _on_proposals(self, messages: Messages) -> None:
-        seats, first, now = self._seats, self._first, self._now
+        seats, first, now, said = self._seats, self._first, self._now, self._board.busy.said
         came: list[tuple[float, int, int, Arrived]] = []
         for sender, data in messages:
-            _, exhausted, local, rows, size = read_head(data)
+            _, exhausted, local, rows, size, meter = read_head(data)
+            said(sender, meter)
             index = first[sender] + local
             seat = seats[index]
             if seat.is_working:  # else it is of a life that has ended

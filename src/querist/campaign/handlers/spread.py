@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from querist.campaign.handlers.board import Board, Kind, failure, raised, rare, value_of
+from querist.campaign.handlers.board import Board, Kind, Meter, failure, raised, rare, value_of
 from querist.campaign.handlers.parts import LoadedModel, close_role
 from querist.campaign.handlers.records import Buffer, dump, load
 from querist.campaign.handlers.split import Split
@@ -17,13 +17,13 @@ from querist.core.roles import TaskContext, WorkerContext
 from querist.core.tasks import Factory, ModelRef, Task
 
 _GLANCE = 0.02  # seconds of waiting for messages before the engine gets its turn
-_HEAD = struct.Struct("<B7xQ")  # kind, number of the request
+_HEAD = struct.Struct("<B3xIQ")  # kind, the sender's meter, number of the request
 _BATCH = struct.Struct("<III4x")  # rows, bytes of the schema, bytes of the values
 
 
-def batches(kind: int, number: int, parts: Sequence[Batch]) -> bytes:
+def batches(kind: int, number: int, parts: Sequence[Batch], meter: int = 0) -> bytes:
     """Some batches as one message."""
-    pieces: list[Any] = [_HEAD.pack(kind, number)]
+    pieces: list[Any] = [_HEAD.pack(kind, meter, number)]
     for part in parts:
         key, values = dump(part)
         size = sum([array.nbytes for array in values])
@@ -31,15 +31,16 @@ def batches(kind: int, number: int, parts: Sequence[Batch]) -> bytes:
     return b"".join(pieces)
 
 
-def read_batches(data: Buffer) -> tuple[int, list[Batch]]:
-    """The number and the batches of a message; arrays are views of it."""
+def read_batches(data: Buffer) -> tuple[int, int, list[Batch]]:
+    """The meter, the number and the batches of a message; arrays are views of it."""
     view, at, found = memoryview(data), _HEAD.size, []
     while at < len(view):
         rows, key, size = _BATCH.unpack_from(view, at)
         at += _BATCH.size
         found.append(load(bytes(view[at : at + key]), rows, view[at + key : at + key + size]))
         at += key + size + -size % 8
-    return _HEAD.unpack_from(view)[1], found
+    _, meter, number = _HEAD.unpack_from(view)
+    return meter, number, found
 
 
 def members_of(rank: int, ranks: int, members: int) -> tuple[int, ...]:
@@ -160,7 +161,8 @@ class SpreadModel:
         return self._answers[rank]
 
     def _on_predicted(self, sender: str, data: Buffer) -> None:
-        number, said = read_batches(data)
+        meter, number, said = read_batches(data)
+        self._board.busy.said(sender, meter)
         if number == self._number:  # else it is for a round that has failed
             self._answers[sender] = said
 
@@ -184,6 +186,7 @@ class Predicting:
         """Make the model."""
         self._model = LoadedModel(self._factory, context)
         self._wanted: tuple[ModelRef, tuple[int, ...]] = (ModelRef(0), ())
+        self._meter = Meter()
         self._board = board = Board(context)
         board.on(Kind.COMING, lambda _, data: self._model.approach(value_of(data)))
         board.on(Kind.LOAD, self._on_load)
@@ -206,11 +209,12 @@ class Predicting:
         self._wanted = value_of(data)
 
     def _on_predict(self, sender: str, data: Buffer) -> None:
-        number, (batch,) = read_batches(data)
+        self._meter.begin()
+        _, number, (batch,) = read_batches(data)
         ref, members = self._wanted
         try:
             said = self._model.use(ref).predict_members(batch, members)
-            message = batches(Kind.PREDICTED, number, said)
+            message = batches(Kind.PREDICTED, number, said, self._meter.end())
         except Exception as error:  # noqa: BLE001 - raised again in the explorer's slice
             message = rare(Kind.FAILED, (number, failure(error)))
         self._board.link.send(sender, message)

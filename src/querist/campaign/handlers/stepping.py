@@ -53,6 +53,10 @@ class LocalCrew:
         """Samples of each generator for the time before there is any model."""
         return [initial(generator, count) for generator in self.keeper.generators]
 
+    def busy(self) -> dict[str, float]:
+        """Nobody else works for this explorer."""
+        return {}
+
     def close(self) -> None:
         """End the threads, save the generators and close them."""
         self.keeper.close(self._crew.close())
