@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from querist.strategies.choosing.auto import Auto, Rules
-from querist.strategies.choosing.branch import ALL, OWN
 from querist.strategies.errors import BudgetError, NeedError
 
 True_ = Callable[[int], float]
@@ -27,26 +26,30 @@ def play(
 ) -> Auto:
     """Serve all shares from true curves; every pick is paid for."""
     rng = np.random.default_rng(seed)
-    labels = dict.fromkeys(truth, 20)
-    if auto.round == 0:
-        auto.begin(20, truth[auto.alive[0]](20), noise)
-    for branch in auto.state()["branches"]:
-        if branch["labels"]:
-            labels[branch["strategy"]] = branch["labels"][-1]
     for _ in range(rounds):
+        if auto.due:
+            share_all(auto, truth, noise)
         shares = auto.propose()
         if not shares:
             break
         for share in shares:
             name = share.strategy
-            labels[name] = (
-                20 + auto.paid + share.count
-                if share.fitted_to == ALL
-                else labels[name] + share.count
-            )
-            metric = truth[name](labels[name]) + noise * rng.standard_normal()
-            auto.observe(name, labels[name], metric, paid=share.count, error=noise)
+            labels = measured(auto, name) + share.count
+            metric = truth[name](labels) + noise * rng.standard_normal()
+            auto.observe(name, labels, metric, paid=share.count, error=noise)
     return auto
+
+
+def share_all(auto: Auto, truth: dict[str, True_], noise: float = 0.0) -> None:
+    """All labels are as good as the best strategy's of those that are left."""
+    labels = 20 + auto.paid
+    auto.begin(labels, max(truth[name](labels) for name in auto.alive), noise)
+
+
+def measured(auto: Auto, name: str) -> int:
+    """What a branch was last fitted to."""
+    branches = auto.state()["branches"]
+    return next(one["labels"][-1] for one in branches if one["strategy"] == name)
 
 
 def test_the_best_strategy_is_chosen_and_gets_the_rest() -> None:
@@ -73,13 +76,14 @@ def test_half_go_at_the_end_of_each_rung() -> None:
     names = [f"s{k}" for k in range(8)]
     same = rising(0.9)
     auto = Auto(names, 720, 5, Rules(doubt=0.0))
-    auto.begin(20, 0.5)
     seen = []
     while not auto.chosen:
+        if auto.due:
+            share_all(auto, dict.fromkeys(names, same))
         shares = auto.propose()
         seen.append(len(shares))
         for share in shares:
-            labels = 20 + 5 * (auto.round + 1)
+            labels = measured(auto, share.strategy) + 5
             auto.observe(share.strategy, labels, same(labels), paid=5)
     assert sorted(set(seen), reverse=True) == [8, 4, 2]
     # Each rung has a third of the exploration, so a branch buys twice as much in every next one.
@@ -147,25 +151,22 @@ def test_the_budget_is_met_exactly_and_rungs_end(
     rng = np.random.default_rng(seed)
     names = [f"s{k}" for k in range(count)]
     auto = Auto(names, budget, batch)
-    auto.begin(5, 0.3)
     labels = dict.fromkeys(names, 5)
     for _ in range(10 * budget):
+        if auto.due and not auto.stopped:
+            auto.begin(5 + auto.paid, 0.3)
+            labels = dict.fromkeys(names, 5 + auto.paid)
         shares = auto.propose()
         if not shares:
             break
         assert sum(share.count for share in shares) <= auto.left
         assert all(share.count >= 1 for share in shares)
-        assert {share.fitted_to for share in shares} == ({ALL} if auto.chosen else {OWN})
         for share in shares:
+            name = share.strategy
             free = int(rng.integers(0, share.count)) if not auto.chosen else 0
-            labels[share.strategy] += share.count
-            auto.observe(
-                share.strategy,
-                labels[share.strategy],
-                float(rng.random()),
-                paid=share.count - free,
-                error=0.05,
-            )
+            labels[name] += share.count
+            metric, paid = float(rng.random()), share.count - free
+            auto.observe(name, labels[name], metric, paid=paid, error=0.05)
     assert auto.stopped
     assert auto.paid == budget
     assert len(auto.alive) == 1
@@ -175,12 +176,14 @@ def test_the_budget_is_met_exactly_and_rungs_end(
 @given(stop=st.integers(0, 12), within=st.integers(0, 3))
 def test_it_goes_on_from_json_as_if_nothing_had_happened(stop: int, within: int) -> None:
     def serve(auto: Auto, most: int) -> None:
+        if auto.due and not auto.stopped:
+            share_all(auto, TRUTH)
         for share in auto.propose()[:most]:
-            n = 20 + 10 * (auto.round + 1) if not auto.chosen else 30 + auto.paid + share.count
-            auto.observe(share.strategy, n, TRUTH[share.strategy](n), paid=share.count)
+            labels = measured(auto, share.strategy) + share.count
+            metric = TRUTH[share.strategy](labels)
+            auto.observe(share.strategy, labels, metric, paid=share.count)
 
     whole = Auto(list(TRUTH), 300, 10, Rules(target=0.99))
-    whole.begin(20, 0.5)
     for _ in range(stop):
         serve(whole, 9)
     serve(whole, within)  # perhaps in the middle of a round
@@ -210,11 +213,11 @@ def test_a_branch_that_finds_nothing_is_dropped() -> None:
     assert auto.chosen == "b"
     assert auto.decisions[0].sentence == "a was dropped: it found no further row to ask for."
     assert auto.decisions[1].kind == "chosen"
-    for name in ("b", "b"):
-        auto.propose()
-        auto.observe(name, 40, 0.6, paid=0)
+    auto.begin(40, 0.6)
+    auto.propose()
+    auto.observe("b", 40, 0.6, paid=0)
     assert auto.stopped
-    assert "no further row" in auto.decisions[-1].sentence
+    assert "row left to ask for" in auto.decisions[-1].sentence
 
 
 def test_nothing_left_for_any_branch_ends_it() -> None:

@@ -89,13 +89,21 @@ def test_a_row_that_two_branches_pick_is_paid_once() -> None:
     assert one["metric"] == other["metric"]
 
 
-def test_a_branch_learns_from_its_own_picks_until_it_is_chosen() -> None:
+def test_a_branch_learns_from_its_own_picks_within_a_rung_and_from_all_after_it() -> None:
     lab = Lab()
     run = AutoPool(Auto(NAMES, 60, 4), lab.work, POOL, range(6), seed=1)
     run.step()
     branches = run.auto.state()["branches"]
     assert [branch["labels"] for branch in branches] == [[6, 10]] * 3
     assert len(run.labelled) > 10
+    while not run.auto.due:
+        run.step()
+    shared, left = len(run.labelled), run.auto.alive
+    assert len(left) == 2
+    run.step()
+    for branch in run.auto.state()["branches"]:
+        if branch["strategy"] in left:
+            assert branch["labels"][branch["start"] :] == [shared, shared + 4]
     run.run()
     winner = next(b for b in run.auto.state()["branches"] if b["strategy"] == run.auto.chosen)
     assert winner["labels"][-1] == len(run.labelled) == 66

@@ -9,9 +9,9 @@ doubt (:mod:`~querist.strategies.choosing.forecast`), dropping between rungs, an
 shared are our own, so that numbers are not to be read as those of ALaaS:
 
 - a label is paid once. Another branch that picks the same row has it for free;
-- while several branches live, a branch's model learns from its own picks only, so that its curve is
-  that of its strategy and of nothing else;
-- the one that is chosen goes on from the labels of all branches, which were paid for.
+- within a rung a branch's model learns from its own picks, and from what all had when the rung
+  began, so that its curve is that of its strategy and of nothing else;
+- at the end of a rung, and when one is chosen, those that are left go on from the labels of all.
 
 The object is pure: no model, no data, no clock, no randomness.
 """
@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from querist.strategies.checks import whole_budget
-from querist.strategies.choosing.branch import ALL, OWN, Branch, Decision, Share, told
+from querist.strategies.choosing.branch import Branch, Decision, Share, told
 from querist.strategies.choosing.forecast import Forecast
 from querist.strategies.errors import BudgetError, NeedError
 
@@ -91,6 +91,7 @@ class Auto:
         self.decisions: list[Decision] = []
         self.paid = self.round = 0
         self.stopped = False
+        self.due = True
         self._rung = 0
         self._open: dict[str, Share] = {}
         if len(self._branches) == 1:
@@ -122,8 +123,7 @@ class Auto:
             if self.left < len(self.alive):
                 self._keep_best("the budget pays for one branch only")
             count = min(self.batch, self.left // len(self.alive))
-            kind = ALL if self.chosen else OWN
-            self._open = {name: Share(name, count, kind) for name in self.alive}
+            self._open = {name: Share(name, count) for name in self.alive}
         return list(self._open.values())
 
     def forecasts(self) -> dict[str, Forecast]:
@@ -139,15 +139,18 @@ class Auto:
     # -- what is told ---------------------------------------------------------------------------
 
     def begin(self, labels: int, metric: float, error: float = 0.0) -> None:
-        """The measurement before anything is bought, common to all branches.
+        """All labels bought so far are shared: every living branch goes on from them.
+
+        To be told whenever ``due`` is true: at the start, and after branches were dropped.
 
         Args:
-            labels: That all branches start from.
-            metric: Higher is better.
+            labels: How many labels there are in all.
+            metric: Of the model that learned from all of them; higher is better.
             error: Standard error of the metric.
         """
-        for branch in self._branches.values():
-            branch.add(labels, float(metric), float(error))
+        for name in self.alive:
+            self._branches[name].begin(int(labels), float(metric), float(error))
+        self.due = False
 
     def observe(
         self, strategy: str, labels: int, metric: float, *, paid: int, error: float = 0.0
@@ -174,10 +177,8 @@ class Auto:
         if not 0 <= paid <= share.count:
             raise BudgetError(f"{strategy} had a share of {share.count} labels, but paid {paid}.")
         branch = self._branches[strategy]
-        if branch.labels and labels <= branch.labels[-1] and share.fitted_to == OWN:
+        if branch.points > 0 and labels <= branch.labels[-1]:
             self._drop(branch, f"{strategy} was dropped: it found no further row to ask for.", {})
-        if branch.joined is not None:
-            self._stop_when_dry(branch, labels)
         branch.add(int(labels), float(metric), float(error))
         self.paid += paid
         del self._open[strategy]
@@ -213,6 +214,7 @@ class Auto:
     def _halve(self) -> None:
         ranked = self._ranked()
         self._rung += 1
+        self.due = True
         kept = math.ceil(len(ranked) / 2)
         for name, forecast in ranked[kept:]:
             why = f"end of rung {self._rung}, {kept} of {len(ranked)} go on"
@@ -222,7 +224,7 @@ class Auto:
     def _drop_hopeless(self) -> None:
         ranked = self._ranked()
         for name, forecast in ranked[1:]:
-            known = len(self._branches[name].labels) >= self.rules.points
+            known = self._branches[name].points >= self.rules.points
             if known and forecast.beats(ranked[0][1]) < self.rules.doubt:
                 self._drop_against(ranked[0], (name, forecast), "hardly a chance left")
         self._choose_if_one()
@@ -249,13 +251,12 @@ class Auto:
         self._choose_if_one()
 
     def _choose_if_one(self) -> None:
-        if self.chosen and not any(one.joined is not None for one in self._branches.values()):
+        if self.chosen and not any(one.kind == "chosen" for one in self.decisions):
             self._choose(f"It goes on from the labels of all branches, with {self.left} to buy.")
 
     def _choose(self, why: str) -> None:
-        branch = self._branches[self.alive[0]]
-        branch.joined = len(branch.labels)
-        self._note("chosen", f"{branch.strategy} was chosen. {why}", {})
+        self.due = True
+        self._note("chosen", f"{self.alive[0]} was chosen. {why}", {})
 
     def _stop_early(self) -> None:
         if self.stopped:
@@ -301,11 +302,6 @@ class Auto:
                 chances,
             )
 
-    def _stop_when_dry(self, branch: Branch, labels: int) -> None:
-        joined = branch.joined if branch.joined is not None else 0
-        if len(branch.labels) > joined and labels <= branch.labels[-1]:
-            self._stop(f"{branch.strategy} found no further row to ask for.", {})
-
     def _now(self) -> dict[str, Forecast]:
         """The smoothed curves at their last measurement."""
         branches = (self._branches[name] for name in self.alive)
@@ -313,11 +309,7 @@ class Auto:
 
     def _known(self) -> bool:
         """Whether every living branch has enough measurements for a forecast to end things."""
-        return all(self._points(self._branches[name]) >= self.rules.points for name in self.alive)
-
-    def _points(self, branch: Branch) -> int:
-        joined = branch.joined or 0
-        return len(branch.labels) - (joined if joined < len(branch.labels) else 0)
+        return all(self._branches[name].points >= self.rules.points for name in self.alive)
 
     def _stop(self, sentence: str, numbers: Mapping[str, Any]) -> None:
         self.stopped = True
@@ -338,6 +330,7 @@ class Auto:
             "paid": self.paid,
             "round": self.round,
             "rung": self._rung,
+            "due": self.due,
             "stopped": self.stopped,
             "open": [asdict(share) for share in self._open.values()],
             "branches": [branch.as_json() for branch in self._branches.values()],
@@ -362,7 +355,7 @@ class Auto:
         made.decisions = [Decision(**one) for one in state["decisions"]]
         made._open = {one["strategy"]: Share(**one) for one in state["open"]}
         made.paid, made.round, made._rung = state["paid"], state["round"], state["rung"]
-        made.stopped = state["stopped"]
+        made.stopped, made.due = state["stopped"], state["due"]
         return made
 
     def record(self) -> dict[str, Any]:
@@ -396,4 +389,4 @@ class Auto:
 
 def _branch(state: Mapping[str, Any]) -> Branch:
     lists = {key: list(state[key]) for key in ("labels", "metric", "error")}
-    return Branch(state["strategy"], **lists, alive=state["alive"], joined=state["joined"])
+    return Branch(state["strategy"], **lists, alive=state["alive"], start=state["start"])

@@ -9,8 +9,6 @@ from typing import Any
 
 from querist.strategies.choosing.forecast import Curve, Forecast, fit
 
-OWN, ALL = "own", "all"
-
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -19,13 +17,10 @@ class Share:
     Attributes:
         strategy: Its name, which is that of its branch too.
         count: How many rows it picks; those that another branch has bought already are free.
-        fitted_to: "own": its model learns from the start and the picks of this branch alone.
-            "all": from every label that was bought, the strategy having been chosen.
     """
 
     strategy: str
     count: int
-    fitted_to: str = OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +52,7 @@ class Branch:
         metric: What was measured; higher is better.
         error: Standard errors of the measurements.
         alive: Whether it is still in the race.
-        joined: Index of the first measurement with everybody's labels, or None.
+        start: Index of the first measurement since the branches last shared their labels.
     """
 
     strategy: str
@@ -65,11 +60,21 @@ class Branch:
     metric: list[float] = field(default_factory=list)
     error: list[float] = field(default_factory=list)
     alive: bool = True
-    joined: int | None = None
+    start: int = 0
+
+    @property
+    def points(self) -> int:
+        """Measurements since the branches last shared their labels."""
+        return len(self.labels) - self.start
+
+    def begin(self, labels: int, metric: float, error: float) -> None:
+        """All branches share their labels; this is where they are now."""
+        self.start = len(self.labels)
+        self.add(labels, metric, error)
 
     def add(self, labels: int, metric: float, error: float) -> None:
         """One measurement; a second one at the same number of labels replaces the first."""
-        if self.labels and self.labels[-1] == labels and self.joined != len(self.labels):
+        if self.points > 0 and self.labels[-1] == labels:
             self.metric[-1], self.error[-1] = metric, error
             return
         self.labels.append(labels)
@@ -77,11 +82,12 @@ class Branch:
         self.error.append(error)
 
     def curve(self, bounds: tuple[float, float]) -> Curve:
-        """The curve of the measurements on one kind of labels: its own, then everybody's."""
-        start = self.joined if self.joined is not None and self.joined < len(self.labels) else 0
-        errors = self.error[start:]
+        """The curve since the branches last shared their labels."""
+        errors = self.error[self.start :]
         typical = math.sqrt(sum(one**2 for one in errors) / len(errors))
-        return fit(self.labels[start:], self.metric[start:], error=typical, bounds=bounds)
+        return fit(
+            self.labels[self.start :], self.metric[self.start :], error=typical, bounds=bounds
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from querist.strategies.choosing.albl import Albl
 from querist.strategies.choosing.auto import Auto
-from querist.strategies.choosing.branch import OWN, Share
+from querist.strategies.choosing.branch import Share
 from querist.strategies.errors import NeedError
 from querist.strategies.registry import get
 
@@ -110,34 +110,33 @@ class AutoPool(_Pool):
         super().__init__(work, pool, start, seed)
         self.auto = auto
         self._own = {name: list(self.labelled) for name in auto.alive}
-        self._models: dict[tuple[str, str], Any] = {}
+        self._models: dict[str, Any] = {}
 
     def step(self) -> bool:
         """One round of every living branch."""
-        if self.rounds == 0:
-            self._begin()
+        if self.auto.due and not self.auto.stopped:
+            self._share()
         shares = self.auto.propose()
         for share in shares:
             self._serve(share)
         self.rounds += bool(shares)
         return bool(shares)
 
-    def _begin(self) -> None:
-        """All branches start from one model."""
+    def _share(self) -> None:
+        """All branches go on from all labels."""
         common = self.model()
-        self._models = {(OWN, name): common for name in self.auto.alive}
+        self._own = {name: list(self.labelled) for name in self.auto.alive}
+        self._models = dict.fromkeys(self.auto.alive, common)
         self.auto.begin(len(self.labelled), *self.work.evaluate(common))
 
     def _serve(self, share: Share) -> None:
-        name, key = share.strategy, (share.fitted_to, share.strategy)
-        mine = self._own[name] if share.fitted_to == OWN else self.labelled
-        model = self._models[key] if key in self._models else self.work.fit(np.array(mine))
+        name = share.strategy
+        mine = self._own[name]
+        model = self._models[name] if name in self._models else self.work.fit(np.array(mine))
         picks = self._picks(name, share.count, model, mine)
         new = self._buy(picks)
-        if share.fitted_to == OWN:
-            mine += picks
-        fitted = self.work.fit(np.array(mine)) if picks else model
-        self._models[key] = fitted
+        mine += picks
+        fitted = self._models[name] = self.work.fit(np.array(mine)) if picks else model
         metric, error = self.work.evaluate(fitted)
         self.auto.observe(name, len(mine), metric, paid=len(new), error=error)
 
