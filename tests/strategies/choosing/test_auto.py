@@ -262,7 +262,7 @@ def test_the_record_holds_curves_forecasts_and_reasons() -> None:
         forecast = branch["forecast"]
         assert len(branch["labels"]) == len(branch["metric"]) == len(branch["error"])
         assert all(
-            low <= mean <= high
+            0.0 <= low <= mean <= high <= 1.0
             for low, mean, high in zip(
                 forecast["low"], forecast["mean"], forecast["high"], strict=True
             )

@@ -378,11 +378,12 @@ class Auto:
         end = max(branch.labels[-1] + self.left, branch.labels[-1] + 1)
         grid = [branch.labels[-1] + (end - branch.labels[-1]) * k / 24 for k in range(25)]
         found = branch.curve(self.rules.bounds).along(grid)
+        lowest, highest = self.rules.bounds
         shown["forecast"] = {
             "labels": grid,
             "mean": [one.mean for one in found],
-            "low": [one.quantile(0.025) for one in found],
-            "high": [one.quantile(0.975) for one in found],
+            "low": [max(one.quantile(0.025), lowest) for one in found],
+            "high": [min(one.quantile(0.975), highest) for one in found],
         }
         return shown
 
