@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from learning_curves_tables import LOWER_IS_BETTER
+from learning_curves_tables import LEVEL, LOWER_IS_BETTER
 
 GROUPS = {
     "Classification": (
@@ -36,7 +36,7 @@ def head(cells: Sequence[str]) -> list[str]:
 
 
 def cell(line: Mapping[str, Any] | None) -> str:
-    """Gain over random in points (hundredths) and half the interval; bold is significant."""
+    """Gain over random in hundredths, half the interval; bold after correction, hollow before."""
     if line is None:
         return ""
     sign = -1.0 if line["measure"] in LOWER_IS_BETTER else 1.0
@@ -44,7 +44,8 @@ def cell(line: Mapping[str, Any] | None) -> str:
     half = 50.0 * (line["high"] - line["low"])
     text = f"{gain:+.1f} ± {half:.1f}"
     marks = {"better": f"**{text}** ▲", "worse": f"**{text}** ▼"}
-    return marks.get(line["verdict"], text)
+    hint = "" if line["p"] >= LEVEL else " △" if gain > 0.0 else " ▽"
+    return marks.get(line["verdict"], text + hint)
 
 
 def against_random(summary: Summary, problems: Sequence[str]) -> Iterator[str]:
@@ -105,26 +106,28 @@ def verdicts(summary: Summary) -> Iterator[str]:
 def last(summary: Summary, problem: str, measures: Sequence[str], place: int = -1) -> Iterator[str]:
     """Measures of all strategies after a round, the last by default."""
     yield from head(["strategy", *(one.replace("_", " ") for one in measures), "CPU s"])
-    curves = {
-        case.split("/")[1]: one
-        for case, one in summary["curves"].items()
-        if case.startswith(f"{problem}/")
-    }
+    curves = of_problem(summary, problem)
     order = sorted(curves, key=lambda one: curves[one]["measures"][measures[0]][-1], reverse=True)
     for name in order:
         values = curves[name]["measures"]
         spent = "" if name == "all" else f"{curves[name]['cpu_s']:.3g}"
-        yield row([name, *(f"{100.0 * values[one][place]:.1f}" for one in measures), spent])
+        at = -1 if name == "all" else place
+        yield row([name, *(f"{100.0 * values[one][at]:.1f}" for one in measures), spent])
+
+
+def of_problem(summary: Summary, problem: str) -> dict[str, Any]:
+    """Curves of one problem, by strategy; none where it was not run."""
+    return {
+        case.split("/")[1]: one
+        for case, one in summary["curves"].items()
+        if case.startswith(f"{problem}/")
+    }
 
 
 def budgets(summary: Summary, measure: str) -> Iterator[str]:
     """ALaaS's figure 5: a measure by the number of labels."""
-    curves = {
-        case.split("/")[1]: one
-        for case, one in summary["curves"].items()
-        if case.startswith("cifar-budget/")
-    }
-    labels = curves["random"]["labels"]
+    curves = of_problem(summary, "cifar-budget")
+    labels = curves["random"]["labels"] if curves else []
     yield from head([measure, *map(str, labels)])
     for name, one in curves.items():
         values = one["measures"][measure]

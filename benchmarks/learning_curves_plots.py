@@ -59,7 +59,7 @@ def _curves(summary: Mapping[str, Any], panels: Sequence[tuple[str, str]], file:
         for line, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, fontsize=8)
-    figure.savefig(file, dpi=75)
+    figure.savefig(file, dpi=90)
     plt.close(figure)
 
 
@@ -107,11 +107,11 @@ def _differences(lines: Sequence[Mapping[str, Any]], file: Path) -> None:
             low, high = sorted((sign * line["low"], sign * line["high"]))
             axis.plot([low, high], [place, place], color=BEFORE[line["verdict"]], lw=1.5)
             axis.plot(sign * line["difference"], place, "o", ms=3, color=BEFORE[line["verdict"]])
-            axis.text(1.02, place, line["case"].split("/")[1], fontsize=6, va="center",
+            axis.text(1.02, place, line["case"].split("/")[1][:28], fontsize=6, va="center",
                       transform=axis.get_yaxis_transform())  # fmt: skip
         axis.axvline(0.0, color="black", lw=0.8)
         axis.set_title(f"{problem}, {some[0]['measure'].replace('_', ' ')}", fontsize=8)
         axis.set_yticks([])
         axis.tick_params(labelsize=6)
-    figure.savefig(file, dpi=80)
+    figure.savefig(file, dpi=90)
     plt.close(figure)
