@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from pathlib import Path
 from typing import Any
 
 from querist.core.errors import ConfigError, require
@@ -62,14 +63,20 @@ def _local(workers: int, folder: str) -> Any:
     executors = require("parsl.executors", "parsl", "the executor 'parsl'")
     providers = require("parsl.providers", "parsl", "the executor 'parsl'")
     path = shlex.quote(":".join(filter(None, sys.path)))
+    # Parsl's programs lie beside this interpreter, whether or not its environment is activated.
+    beside = Path(sys.executable).parent
+    interchange = beside / "interchange.py"
     executor = executors.HighThroughputExecutor(
         label="here",
         address="127.0.0.1",
         max_workers_per_node=workers,
         encrypted=False,
+        interchange_launch_cmd=[str(interchange)] if interchange.exists() else None,
         # Modules beside a campaign's file are known to this process only.
         provider=providers.LocalProvider(
-            init_blocks=1, max_blocks=1, worker_init=f"export PYTHONPATH={path}"
+            init_blocks=1,
+            max_blocks=1,
+            worker_init=f"export PYTHONPATH={path} PATH={shlex.quote(str(beside))}:$PATH",
         ),
     )
     return parsl.Config(executors=[executor], run_dir=folder, strategy="none")
