@@ -7,11 +7,18 @@ import threading
 import numpy as np
 import pytest
 
+from querist.store import reader as reader_module
 from querist.store.codec import encode_body
 from querist.store.errors import IncompatibleFormat, JournalCorrupt, JournalRewound, WrongRun
 from querist.store.journal import JournalWriter
 from querist.store.reader import JournalReader, read_journal
-from querist.store.segments import HEADER_SIZE, SegmentFile, durable_after, encode_record
+from querist.store.segments import (
+    HEADER_SIZE,
+    SegmentFile,
+    durable_after,
+    encode_record,
+    segment_path,
+)
 
 NOTHING = np.zeros(0)
 
@@ -83,6 +90,25 @@ def test_a_reader_follows_a_writer_in_another_thread(tmp_path) -> None:
     stop.set()
     thread.join()
     assert got == list(range(count))
+
+
+def test_a_writer_that_goes_on_between_two_looks_has_damaged_nothing(tmp_path, monkeypatch) -> None:
+    write(tmp_path, 0, 10)
+    path = segment_path(tmp_path, 1)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])  # a record of which only the beginning is there yet
+    real = reader_module.durable_after
+
+    def late(file, offset, salt):
+        path.write_bytes(whole)
+        with path.open("rb") as now:
+            return real(now, offset, salt)
+
+    monkeypatch.setattr(reader_module, "durable_after", late)
+    reader = JournalReader(tmp_path)
+    first = [record.data["number"] for record in reader.read_new()]
+    assert 0 < len(first) < 10
+    assert first + [record.data["number"] for record in reader.read_new()] == list(range(10))
 
 
 def test_a_reader_follows_from_another_process(tmp_path, start) -> None:

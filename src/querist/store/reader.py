@@ -150,8 +150,13 @@ class JournalReader:
     def _judge_leftover(self, file: BinaryIO, header: Header, path: Path, is_last: bool) -> None:
         if not is_last:
             raise corrupt(path, self._offset, self._seq, "a record is unreadable")
-        if durable_after(file, self._offset, header.salt) > self._seq:
-            raise corrupt(path, self._offset, self._seq, "a record is unreadable")
+        if durable_after(file, self._offset, header.salt) <= self._seq:
+            return
+        # The writer may have gone on between the two looks: then the record is whole by now, and
+        # the next pass gives it. A file opened afresh, for this one's buffer may be older.
+        with self._open(path) as again:
+            if next(iter(Scanner(again, header.salt, self._offset)), None) is None:
+                raise corrupt(path, self._offset, self._seq, "a record is unreadable")
 
     # -- is this still the journal that was read before? --------------------------------------
 
