@@ -335,7 +335,7 @@ def test_what_other_ranks_worked_is_told_by_slice(party, context, ref) -> None:
 def test_a_meter_that_runs_over_or_begins_anew_is_understood() -> None:
     busy = Busy()
     for microseconds, seconds in ((2**32 - 5, 0.0), (10**6 - 5, 1.0), (3, None), (10, 7e-6)):
-        busy.said("a", microseconds)
+        busy.meters["a"] = microseconds
         assert busy.take() == ({} if seconds is None else {"a": seconds})
 
 

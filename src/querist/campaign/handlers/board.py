@@ -96,20 +96,20 @@ class Meter:
 
 
 class Busy:
-    """What the ranks of an explorer said of their work, between two slices."""
+    """What the ranks of an explorer said of their work, between two slices.
+
+    Attributes:
+        meters: What each rank's meter says; written with each of its messages.
+    """
 
     def __init__(self) -> None:
-        self._said: dict[str, int] = {}
+        self.meters: dict[str, int] = {}
         self._told: dict[str, int] = {}
-
-    def said(self, rank: str, microseconds: int) -> None:
-        """A rank tells its meter."""
-        self._said[rank] = microseconds
 
     def take(self) -> dict[str, float]:
         """Seconds by rank since the last time."""
-        new = {rank: (us - self._told.get(rank, us)) & _BITS for rank, us in self._said.items()}
-        self._told = dict(self._said)
+        new = {rank: (us - self._told.get(rank, us)) & _BITS for rank, us in self.meters.items()}
+        self._told = dict(self.meters)
         return {rank: us / 1e6 for rank, us in new.items() if us < _BITS // 2}  # else another life
 
 

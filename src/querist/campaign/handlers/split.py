@@ -254,11 +254,11 @@ class SplitCrew:
     # -------------------------------------------------------------------------- what they say
 
     def _on_proposals(self, messages: Messages) -> None:
-        seats, first, now, said = self._seats, self._first, self._now, self._board.busy.said
+        seats, first, now, meters = self._seats, self._first, self._now, self._board.busy.meters
         came: list[tuple[float, int, int, Arrived]] = []
         for sender, data in messages:
             _, exhausted, local, rows, size, meter = read_head(data)
-            said(sender, meter)
+            meters[sender] = meter
             index = first[sender] + local
             seat = seats[index]
             if seat.is_working:  # else it is of a life that has ended

@@ -162,7 +162,7 @@ class SpreadModel:
 
     def _on_predicted(self, sender: str, data: Buffer) -> None:
         meter, number, said = read_batches(data)
-        self._board.busy.said(sender, meter)
+        self._board.busy.meters[sender] = meter
         if number == self._number:  # else it is for a round that has failed
             self._answers[sender] = said
 
