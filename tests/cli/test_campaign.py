@@ -1,4 +1,4 @@
-"""Every command: what it prints, its exit status, and sentences instead of tracebacks."""
+"""The commands of campaigns: what they print, exit statuses, sentences instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from querist import __version__
 from querist.campaign.labels import LabelReader
 from querist.cli import main
 from querist.store.run_folder import RunFolder
@@ -52,20 +51,6 @@ def run(tmp_path_factory) -> Path:
     assert "finished: 10 labels (of 10)" in result.stderr
     assert f"run folder: {folder / 'run'}" in result.stderr
     return folder / "run"
-
-
-def test_help_lists_the_commands_in_the_order_of_a_run() -> None:
-    said = call("--help").output
-    order = [said.index(f"\n  {name} ") for name in ("run", "resume", "check", "report", "export")]
-    assert order == sorted(order)
-    assert call("--version").output.strip() == f"querist {__version__}"
-
-
-@pytest.mark.parametrize("command", sorted(main.commands))
-def test_every_command_has_help(command: str) -> None:
-    result = call(command, "--help")
-    assert result.exit_code == 0
-    assert len(result.output.splitlines()) > 3
 
 
 def test_check_says_whether_a_file_is_sound(tmp_path) -> None:

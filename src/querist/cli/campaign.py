@@ -1,0 +1,149 @@
+"""Commands that run campaigns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from querist.cli.shared import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OUT_OF_TIME,
+    RUN,
+    leave,
+    sentences,
+)
+
+if TYPE_CHECKING:
+    from querist.campaign.campaign import RunResult
+
+
+PROGRESS = click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    help="A live panel, plain lines, or nothing. auto: by whether there is a terminal.",
+)
+
+
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["processes", "mpi", "inline"]),
+    help="Instead of the configured one. mpi: under mpiexec.",
+)
+
+
+def _left(walltime: float | None) -> float | None:
+    """Of the seconds that the job had when this process began; with many ranks that is a while."""
+    from querist.engines.machine import process_age
+
+    return None if walltime is None else max(1e-3, walltime - process_age())
+
+
+WALLTIME = click.option(
+    "--walltime",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds until this job is ended from outside; the run ends in order before.",
+    callback=lambda _context, _parameter, value: _left(value),
+)
+
+
+@click.command()
+@click.argument("campaign", type=click.Path(path_type=Path))
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder of the new run.")
+@ENGINE
+@WALLTIME
+@PROGRESS
+@sentences
+def run(
+    campaign: Path, folder: Path | None, engine: str | None, walltime: float | None, progress: str
+) -> None:
+    """Run the campaign of a YAML file."""
+    from querist.campaign import ranks
+
+    ranks.enlist(campaign, engine, ranks.described)
+    from querist.campaign.campaign import Campaign
+
+    made = Campaign.load(campaign, engine=engine)
+    _end(made.run(folder, progress=_progress(progress), walltime=walltime))
+
+
+@click.command()
+@RUN
+@ENGINE
+@WALLTIME
+@PROGRESS
+@sentences
+def resume(run: Path, engine: str | None, walltime: float | None, progress: str) -> None:
+    """Continue a run after a stop or a crash."""
+    from querist.campaign import ranks
+
+    ranks.enlist(run, engine, ranks.kept)
+    from querist.campaign.campaign import Campaign
+
+    found = Campaign.of_run(run, engine=engine)
+    _end(found.resume(run, progress=_progress(progress), walltime=walltime))
+
+
+@click.command()
+@click.argument("settings", type=click.Path(path_type=Path))
+@click.option("--package", type=click.Path(path_type=Path), help="Folder of the four kernels.")
+@click.option("--labels", type=int, help="Budget of labels; by default the user's code stops.")
+@click.option("--seconds", type=float, help="Limit of campaign time in seconds.")
+@click.option("--explorers", type=int, default=1, help="Processes that generate and predict.")
+@click.option(
+    "--placement",
+    type=click.Choice(["colocated", "split"]),
+    default="colocated",
+    help="split: a rank for each generator and predictor (engine mpi).",
+)
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder of the new run.")
+@ENGINE
+@WALLTIME
+@PROGRESS
+@sentences
+def pal(settings: Path, engine: str | None, walltime: float | None, **how: Any) -> None:
+    """Run a PAL package unchanged: its al_setting.py, or the folder that holds it."""
+    from querist.campaign import ranks
+
+    ranks.enlist(settings, engine, lambda _: {})
+    from querist.compat.pal import campaign, ended_as_asked, load_settings
+
+    path = settings / "al_setting.py" if settings.is_dir() else settings
+    budget = {name: how[name] for name in ("labels", "seconds")}
+    values = {name: how[name] for name in ("explorers", "placement")}
+    values |= {"budget": budget, "engine": engine or "processes"}
+    made = campaign(load_settings(path), how["package"], **values)
+    result = made.run(how["folder"], progress=_progress(how["progress"]), walltime=walltime)
+    if ended_as_asked(result):
+        click.echo(f"{result.reason}\nrun folder: {result.folder}", err=True)
+    else:
+        _end(result)
+
+
+def _progress(choice: str) -> bool | str:
+    return {"auto": True, "none": False}.get(choice, choice)
+
+
+def _end(result: RunResult) -> None:
+    click.echo(f"{result.status}: {result.reason}", err=True)
+    click.echo(f"run folder: {result.folder}", err=True)
+    if result.status == "failed":
+        click.echo(f"see: querist failures {result.folder}", err=True)
+        leave(EXIT_FAILED)
+    if result.status == "stopped":
+        click.echo(f"continue with: querist resume {result.folder}", err=True)
+        leave(EXIT_OUT_OF_TIME if result.out_of_time else EXIT_INTERRUPTED)
+
+
+@click.command()
+@click.argument("campaign", type=click.Path(path_type=Path))
+@sentences
+def check(campaign: Path) -> None:
+    """Validate a campaign's YAML file without running it."""
+    from querist.campaign.campaign import Campaign
+
+    Campaign.load(campaign)
+    click.echo(f"{campaign} is sound.")

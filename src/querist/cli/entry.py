@@ -1,0 +1,55 @@
+"""The command ``querist``: a table of commands, each in a module that is loaded when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from querist import __version__
+
+# In the order of a campaign's life, not of the alphabet. Command -> module and name there. These
+# modules import nothing but click: what a command does, it imports when it is called.
+COMMANDS: dict[str, str] = {
+    "run": "campaign:run",
+    "resume": "campaign:resume",
+    "pal": "campaign:pal",
+    "bench": "bench:bench",
+    "check": "campaign:check",
+    "report": "run:report",
+    "summary": "run:summary",
+    "status": "run:status",
+    "failures": "run:failures",
+    "strategies": "strategy:strategies",
+    "import": "labels:import_",
+    "export": "labels:export",
+    "trace": "run:trace",
+    "index": "run:index",
+    "pause": "inbox:pause",
+    "go": "inbox:go",
+    "stop": "inbox:stop",
+    "cancel": "inbox:cancel",
+    "set": "inbox:set_",
+}
+
+
+class Commands(click.Group):
+    """Loads a command from its module when it is called or its help is shown."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(f"querist.cli.{module}"), name)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="querist %(version)s")
+def main() -> None:
+    """Active learning that keeps every worker busy and loses nothing."""

@@ -1,0 +1,93 @@
+"""Commands that look at a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from querist.cli.shared import RUN, need_parent, sentences
+
+
+@click.command()
+@RUN
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="The HTML file to write.")
+@sentences
+def report(run: Path, output: Path | None) -> None:
+    """Write the HTML report of a run, also while it runs, also on another host."""
+    from querist.campaign.campaign import report_of
+
+    need_parent(output)
+    click.echo(report_of(run, output))
+
+
+@click.command()
+@RUN
+@sentences
+def summary(run: Path) -> None:
+    """Print the summary of a run as JSON."""
+    from querist.campaign.campaign import summary_of
+
+    click.echo(summary_of(run).to_json(indent=2))
+
+
+@click.command()
+@RUN
+@sentences
+def status(run: Path) -> None:
+    """Say in one line where a run stands, and what its simulations said last."""
+    from querist.accounting.progress import render_plain
+    from querist.campaign.inspecting import progress_of
+    from querist.campaign.partial import partial_of
+
+    progress = progress_of(run)
+    click.echo(render_plain(progress))
+    for said in partial_of(run):
+        click.echo(f"  {said['worker']}  {said['sample'][:12]}  {said['line']}")
+
+
+@click.command()
+@RUN
+@click.option("--traceback", "-t", is_flag=True, help="Print full tracebacks.")
+@sentences
+def failures(run: Path, traceback: bool) -> None:
+    """List questions and tasks that failed, with their causes."""
+    from querist.campaign.inspecting import failures_of
+
+    found = failures_of(run)
+    for failure in found:
+        click.echo(failure.sentence())
+        if traceback and failure.traceback:
+            click.echo(_indent(failure.traceback))
+    final = sum(failure.final for failure in found)
+    click.echo(f"{len(found)} failures, {final} of them final.")
+
+
+def _indent(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.rstrip().splitlines())
+
+
+@click.command()
+@RUN
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="The JSON file to write.")
+@sentences
+def trace(run: Path, output: Path | None) -> None:
+    """Write a timeline for chrome://tracing or ui.perfetto.dev."""
+    from querist.accounting.trace import write_trace
+    from querist.store.run_folder import RunFolder
+
+    need_parent(output)
+    found = RunFolder(run)
+    target = output or found.path / "trace.json"
+    click.echo(write_trace(found.journal_reader().read_new(), target))
+
+
+@click.command()
+@RUN
+@sentences
+def index(run: Path) -> None:
+    """Build the SQLite index of a run's records anew, for queries of one's own."""
+    from querist.store.index import build_index
+    from querist.store.run_folder import RunFolder
+
+    click.echo(build_index(RunFolder(run).journal))

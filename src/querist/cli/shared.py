@@ -1,0 +1,51 @@
+"""What commands share: exit statuses, errors as sentences, arguments that several take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from querist.core.errors import ConfigError, QueristError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_OUT_OF_TIME, EXIT_INTERRUPTED = 1, 2, 75, 130
+RUN = click.argument("run", type=click.Path(path_type=Path))
+
+
+def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn the library's errors into their sentence and an exit status."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            leave(EXIT_USAGE)
+        except QueristError as error:
+            click.echo(f"querist: {error}", err=True)
+            leave(EXIT_FAILED)
+        except KeyboardInterrupt:  # the second Ctrl-C of a run, or the first of anything else
+            click.echo("interrupted; a run continues with: querist resume RUN", err=True)
+            leave(EXIT_INTERRUPTED)
+
+    return wrapped
+
+
+def leave(status: int) -> NoReturn:
+    """End the process, on one MPI rank or many, with an exit status."""
+    from querist.campaign.ranks import leave_with
+
+    leave_with(status)
+    sys.exit(status)
+
+
+def need_parent(output: Path | None) -> None:
+    """Raise ConfigError where the folder of a file to be written does not exist."""
+    if output is not None and not output.absolute().parent.is_dir():
+        folder = output.absolute().parent
+        raise ConfigError(f"the folder {folder} does not exist; make it first.")

@@ -1,0 +1,68 @@
+"""The table of commands: complete, in order, loaded when used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from querist import __version__
+from querist.cli import main
+from querist.cli.entry import COMMANDS
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def loaded(*arguments: str) -> list[str]:
+    """The modules of ours that a call of the command line has loaded."""
+    program = (
+        "import sys\nfrom querist.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "print('loaded:', *(name for name in sys.modules if name.startswith('querist.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.rpartition("loaded:")[2].split()
+
+
+def test_help_lists_the_commands_in_the_order_of_a_run() -> None:
+    said = call("--help").output
+    order = [said.index(f"\n  {name} ") for name in ("run", "resume", "check", "report", "export")]
+    assert order == sorted(order)
+    assert call("--version").output.strip() == f"querist {__version__}"
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help(command: str) -> None:
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 3
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_a_command_has_the_name_of_its_line_in_the_table(command: str) -> None:
+    found = main.get_command(click.Context(main), command)
+    assert found is not None
+    assert found.name == command
+
+
+def test_an_unknown_command_is_a_sentence() -> None:
+    result = call("reprot")
+    assert result.exit_code == 2
+    assert "No such command 'reprot'" in result.output
+
+
+def test_a_command_loads_its_own_module_only() -> None:
+    rooms = [name for name in loaded("strategies", "--help") if name.startswith("querist.cli.")]
+    assert sorted(rooms) == ["querist.cli.entry", "querist.cli.shared", "querist.cli.strategy"]
+
+
+def test_help_loads_nothing_beneath_the_command_line() -> None:
+    others = {name.split(".")[1] for name in loaded("--help")} - {"cli"}
+    assert others == {"core"}
