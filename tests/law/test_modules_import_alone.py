@@ -14,7 +14,7 @@ import pytest
 
 PROBE = Path(__file__).with_name("import_alone.py")
 NOT_AT_RUN_TIME = {"test", "docs", "dev"}
-IMPORT_NAMES = {"scikit-learn": "sklearn"}
+IMPORT_NAMES = {"pillow": "PIL", "scikit-learn": "sklearn"}
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the probe forks")
 

@@ -15,8 +15,9 @@ from typing import Any
 from querist.core.answers import Dataset
 from querist.core.errors import ConfigError
 from querist.sources.formats import ase_db, deepmd_npy, extxyz, npz, parquet
-from querist.sources.formats.fields import aligned, join, nearest
+from querist.sources.formats.fields import aligned, join
 from querist.sources.formats.units import converted
+from querist.sources.nearest import nearest
 
 __all__ = ["FORMATS", "Format", "aligned", "format_of", "join", "read", "write"]
 

@@ -30,8 +30,9 @@ from querist.core.answers import Dataset
 from querist.core.atoms import SYMBOLS
 from querist.core.batch import Array, Batch
 from querist.core.errors import ConfigError
-from querist.sources.formats.fields import filled, join, labelled, nearest, replacing, require_atoms
+from querist.sources.formats.fields import filled, join, labelled, replacing, require_atoms
 from querist.sources.formats.frames import stress_of
+from querist.sources.nearest import nearest
 
 _LABELS = {"energy": "energy", "forces": "force", "stress": "virial"}
 _NOTES = "querist.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import uuid
@@ -18,6 +17,7 @@ from querist.core.answers import Dataset, Purpose
 from querist.core.atoms import INPUTS, check_atoms
 from querist.core.batch import Array, Batch, Column
 from querist.core.errors import ConfigError, ShapeError
+from querist.sources.nearest import nearest
 
 Names = Mapping[str, str] | Sequence[str] | None
 """Which fields: names, or our name -> the file's name; None for those the format tells."""
@@ -35,12 +35,6 @@ DEFAULTS: Mapping[str, Array] = {
     "multiplicity": np.ones((), np.int64),
 }
 _SCALARS = ("energy", "charge", "multiplicity")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known name, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def named(names: Names) -> dict[str, str]:

@@ -19,9 +19,9 @@ from querist.sources.formats.fields import (
     filled,
     labelled,
     named,
-    nearest,
     require_atoms,
 )
+from querist.sources.nearest import nearest
 
 # What other programs call them. "spin" is the multiplicity, as in the data sets that have it.
 _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {

@@ -1,0 +1,1 @@
+"""From the bytes of an item to what a model takes: one file a modality."""
