@@ -1,0 +1,1 @@
+"""One file a place that models of pools come from."""

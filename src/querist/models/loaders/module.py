@@ -1,0 +1,132 @@
+"""PyTorch: a builder (import path) and its state in safetensors; several states are a committee."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from querist.core.errors import ConfigError, RunError
+from querist.core.tasks import resolve
+
+from ..backends import torch as backend
+from ..backends.eager import EagerRunner
+from ..heads import Head
+from ..inference_settings import NetworkSettings, TorchSettings, named
+from ..inferring import Inference, NetworkInference, content_digest, digest_of
+from ..networks import Network, network_of
+
+
+def load(settings: TorchSettings, device: str, threads: int) -> Inference:
+    """The module with its weights.
+
+    Raises:
+        ConfigError: If a file is missing or of another format, or a layer has another name.
+        RunError: If the builder fails or the weights are of another architecture.
+    """
+    build = _builder(settings)
+    modules = [read_weights(build(), path) for path in settings.weights]
+    network = network_of(modules, settings)
+    digest = network_digest(
+        settings,
+        {"builder": source_digest(settings.builder), "weights": digests(settings.weights)},
+    )
+    return opened(network, settings, digest, device, threads)
+
+
+def opened(
+    network: Network, settings: NetworkSettings, digest: str, device: str, threads: int
+) -> Inference:
+    """A network on its backend."""
+    runner = EagerRunner(network, settings.precision, device, threads)
+    averaged = len(network.modules) > 1
+    head = Head(settings.task, settings.output, settings.classes, averaged)
+    return NetworkInference(runner, head, digest)
+
+
+def digests(files: Sequence[Path]) -> list[str]:
+    """Of the bytes of each file."""
+    return [content_digest(file) for file in files]
+
+
+def network_digest(settings: NetworkSettings, parts: Mapping[str, Any]) -> str:
+    """Of what the outputs depend on: settings without the places of files, and their contents."""
+    told = settings.model_dump(mode="json", exclude={"weights", "builder", "input"})
+    return digest_of({**told, "backend": settings.backend or "torch", **parts})
+
+
+def source_digest(target: Any) -> list[str]:
+    """The name of a builder, and a digest of the file that it is written in."""
+    found = resolve(target) if isinstance(target, str) else target
+    file = inspect.getsourcefile(inspect.getmodule(found) or type(found))
+    return [named(target), content_digest(file) if file else ""]
+
+
+def _builder(settings: TorchSettings) -> Callable[[], Any]:
+    make = resolve(settings.builder) if isinstance(settings.builder, str) else settings.builder
+
+    def build() -> Any:
+        try:
+            with backend.seeded(0, "cpu"):
+                made = make(**settings.options)
+        except Exception as error:  # a user's code may raise anything
+            raise RunError(
+                f"{named(settings.builder)} could not make a module of the options "
+                f"{settings.options}: {error!r}"
+            ) from error
+        if not isinstance(made, backend.torch().nn.Module):
+            raise ConfigError(
+                f"{named(settings.builder)} should make a torch.nn.Module, but it made "
+                f"{type(made).__name__}."
+            )
+        return made
+
+    return build
+
+
+def read_weights(module: Any, path: Path) -> Any:
+    """A module with the weights of a safetensors file.
+
+    Raises:
+        ConfigError: If the file is missing or no safetensors file.
+        RunError: If its tensors are those of another architecture.
+    """
+    tensors = _tensors(path)
+    wanted = module.state_dict()
+    problems = [_near(name, tensors, "is missing") for name in wanted if name not in tensors]
+    problems += [_near(name, wanted, "is unknown") for name in tensors if name not in wanted]
+    problems += [
+        f"{name} has the shape {tuple(tensors[name].shape)}, wanted {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in tensors and tensors[name].shape != wanted[name].shape
+    ]
+    if problems:
+        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise RunError(
+            f"the weights in {path} are of another architecture than the builder's "
+            f"{type(module).__name__}: {'; '.join(problems[:5])}{more}."
+        )
+    module.load_state_dict(tensors)
+    return module
+
+
+def _near(name: str, known: Mapping[str, Any], what: str) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"{name} {what}" + (f" (there is {close[0]})" if close else "")
+
+
+def _tensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    content_digest(path)
+    try:
+        held: dict[str, Any] = load_file(path)
+    except SafetensorError as error:
+        raise ConfigError(
+            f"{path} is not a safetensors file ({error}). A state that torch.save wrote is turned "
+            "into one by safetensors.torch.save_file(torch.load(file, weights_only=True), new)."
+        ) from error
+    return held
