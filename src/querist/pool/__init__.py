@@ -1,0 +1,1 @@
+"""Many items by URI, and the loop of labelling around them."""

@@ -1,0 +1,137 @@
+"""Adding to a pool: listings and records, in batches that each are a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from querist.pool.database import Database
+from querist.pool.items import Added, Broken
+from querist.pool.manifests.record import Record
+from querist.pool.merging import Merger
+from querist.pool.roots import Roots, as_folder, canonical
+from querist.pool.settings import PoolSettings
+from querist.pool.tally import Tally
+from querist.sources.globs import is_pattern, literal_folder
+from querist.sources.opening import Sources
+from querist.sources.source import Entry
+from querist.sources.uris import scheme_of, shown
+
+BATCH = 5000
+
+Progress = Callable[[Added], None]
+T = TypeVar("T")
+
+
+class Adder:
+    """One ``add``: brings listings and records into the index.
+
+    Args:
+        database: The pool's index.
+        settings: The pool's.
+        sources: What lists.
+        limit: The share of broken entries at which it stops.
+        progress: Told the counts after each batch.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: PoolSettings,
+        sources: Sources,
+        limit: float,
+        progress: Progress | None,
+    ) -> None:
+        self._database, self._sources = database, sources
+        self._tally = Tally(limit)
+        self._merger = Merger(settings, self._tally, _next_number(database))
+        self._progress = progress
+
+    @property
+    def added(self) -> Added:
+        """The counts so far."""
+        return self._tally.added()
+
+    def listing(self, uri: str, only_new: bool) -> None:
+        """Add what a folder, prefix, pattern or single URI lists.
+
+        An interrupted listing goes on where it stopped; ``only_new`` also begins where the last
+        finished one ended.
+        """
+        uri = canonical(uri) if scheme_of(uri) in ("", "file") else uri
+        after = self._begin(uri, only_new)
+        entries = self._sources.entries(uri, after)
+        first = next(entries, None)
+        if first is not None and first.uri != uri:
+            folder = literal_folder(uri) if _is_pattern(uri, first) else uri
+            with self._database.writing() as connection:
+                Roots().cover(connection, as_folder(folder))
+        rest: Iterable[Entry] = () if first is None else _again(first, entries)
+        for batch in _batches(rest, BATCH):
+            records = [
+                Record(0, entry.uri, size=entry.size, version=entry.version) for entry in batch
+            ]
+            self._write(records, shown(uri), Checkpoint(uri, batch[-1].uri))
+        with self._database.writing() as connection:
+            connection.execute("UPDATE listings SET finished = 1 WHERE uri = ?", (uri,))
+
+    def records(self, records: Iterable[Record | Broken], where: str) -> None:
+        """Add records."""
+        for batch in _batches(records, BATCH):
+            good = [one for one in batch if isinstance(one, Record)]
+            for one in batch:
+                if isinstance(one, Broken):
+                    self._tally.break_on(one)
+            self._write(good, where, None)
+
+    def _begin(self, uri: str, only_new: bool) -> str:
+        """The URI after which a listing begins; "" for its start."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT after, finished FROM listings WHERE uri = ?", (uri,)
+            ).fetchone()
+        if found is None:
+            return ""
+        after, finished = found
+        return str(after) if only_new or not finished else ""
+
+    def _write(self, records: list[Record], where: str, checkpoint: Checkpoint | None) -> None:
+        with self._database.writing() as connection:
+            roots = Roots()
+            roots.refresh(connection)
+            self._merger.merge(connection, roots, records, where)
+            if checkpoint is not None:
+                connection.execute("REPLACE INTO listings VALUES (?, ?, 0)", checkpoint)
+        if self._progress is not None:
+            self._progress(self.added)
+        self._tally.judge()
+
+
+class Checkpoint(NamedTuple):
+    """How far a listing has come."""
+
+    uri: str
+    after: str
+
+
+def _next_number(database: Database) -> int:
+    with database.writing() as connection:
+        connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'adds'")
+        found = connection.execute("SELECT value FROM meta WHERE name = 'adds'").fetchone()
+    return int(found[0])
+
+
+def _is_pattern(uri: str, first: Entry) -> bool:
+    return is_pattern(uri) and not first.uri.startswith(as_folder(uri))
+
+
+def _again(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
+    yield first
+    yield from rest
+
+
+def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(things)
+    while batch := list(islice(iterator, size)):
+        yield batch

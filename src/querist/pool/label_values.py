@@ -1,0 +1,138 @@
+"""What a label of each task looks like, checked before it is recorded.
+
+``[]`` is *reviewed and empty* in every task: somebody looked, and there is nothing to be found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from querist.pool.errors import BadLabel
+from querist.pool.items import encoded
+from querist.sources.nearest import nearest
+
+EMPTY: list[Any] = []
+
+
+def checked(task: str, value: Any) -> Any:
+    """The value in its one form.
+
+    Raises:
+        BadLabel: If it is no label for this task; the sentence says what one is.
+    """
+    try:
+        plain = _plain(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadLabel(f"A label must be JSON, got {value!r:.200}: {error}.") from error
+    if plain is None:
+        raise BadLabel("None is no label. Say [] for reviewed and empty, or use skip or unlabel.")
+    return [] if plain == [] else _CHECKS[task](plain)
+
+
+def _plain(value: Any) -> Any:
+    import json
+
+    return json.loads(encoded(value))
+
+
+def class_names(task: str, value: Any) -> Iterator[str]:
+    """The class names in a checked value."""
+    if task in ("classification", "multi-label"):
+        yield from [value] if isinstance(value, str) else value
+    elif task in ("detection", "tokens"):
+        for part in value:
+            yield part["class"]
+
+
+def require_known(names: Iterator[str], classes: tuple[str, ...]) -> None:
+    """Raise BadLabel for a class that a pool of fixed classes does not have."""
+    for name in names:
+        if name not in classes:
+            shown = ", ".join(classes[:20]) + (" ..." if len(classes) > 20 else "")
+            raise BadLabel(
+                f"This pool has no class {name!r}.{nearest(name, classes)} Its classes: {shown}."
+            )
+
+
+def _classification(value: Any) -> Any:
+    if not isinstance(value, str) or not value:
+        raise BadLabel(f"A label here is the name of one class, or [], got {value!r:.200}.")
+    return value
+
+
+def _multi_label(value: Any) -> Any:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
+        raise BadLabel(f"A label here is a list of class names, got {value!r:.200}.")
+    return sorted(set(names))
+
+
+def _detection(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise BadLabel(f"A label here is a list of boxes, got {value!r:.200}.")
+    return [_box(part) for part in value]
+
+
+def _box(part: Any) -> Any:
+    wanted = (
+        "a box is {'class': name, 'box': [left, top, width, height]}, with 'unit': 'fraction' "
+        "where these are parts of the image's width and height instead of pixels"
+    )
+    if not isinstance(part, dict) or not isinstance(part.get("class"), str) or not part["class"]:
+        raise BadLabel(f"{part!r:.200} names no class; {wanted}.")
+    if part.get("unit", "pixel") not in ("pixel", "fraction"):
+        raise BadLabel(f"{part!r:.200}: unit is pixel or fraction; {wanted}.")
+    box, polygon = part.get("box"), part.get("polygon")
+    if box is not None and not (_numbers(box, 4) and box[2] >= 0 and box[3] >= 0):
+        raise BadLabel(f"{part!r:.200} has no four numbers, or a negative extent; {wanted}.")
+    if polygon is not None and not (_numbers(polygon) and len(polygon) % 2 == 0 and polygon):
+        raise BadLabel(f"{part!r:.200}: a polygon is [x1, y1, x2, y2, ...]; {wanted}.")
+    if box is None and polygon is None:
+        raise BadLabel(f"{part!r:.200} has neither box nor polygon; {wanted}.")
+    return {name: value for name, value in part.items() if (name, value) != ("unit", "pixel")}
+
+
+def _numbers(value: Any, count: int | None = None) -> bool:
+    good = isinstance(value, list) and all(_is_number(number) for number in value)
+    return good and (count is None or len(value) == count)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _tokens(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise BadLabel(f"A label here is a list of spans, got {value!r:.200}.")
+    for part in value:
+        good = isinstance(part, dict) and isinstance(part.get("class"), str) and part["class"]
+        ends = (part.get("start"), part.get("end")) if good else (None, None)
+        if not all(isinstance(n, int) and not isinstance(n, bool) for n in ends):
+            raise BadLabel(
+                f"{part!r:.200} is no span: {{'class': name, 'start': s, 'end': e}}, characters "
+                "of the text from s up to e."
+            )
+        if not 0 <= part["start"] < part["end"]:
+            raise BadLabel(f"{part!r:.200}: a span ends after it starts, from 0 on.")
+    return sorted(value, key=lambda part: (part["start"], part["end"], part["class"]))
+
+
+def _regression(value: Any) -> Any:
+    if not (_is_number(value) or _numbers(value)):
+        raise BadLabel(f"A label here is a finite number or a list of them, got {value!r:.200}.")
+    return value
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "classification": _classification,
+        "multi-label": _multi_label,
+        "detection": _detection,
+        "tokens": _tokens,
+        "regression": _regression,
+        "free": lambda value: value,
+    }
+)

@@ -1,0 +1,61 @@
+"""Items by the names that people call them by."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from querist.pool.digests import KEY_BYTES
+from querist.pool.errors import Forgotten, UnknownItem
+
+_PART = 500  # placeholders in one statement
+
+
+def rows_of(connection: sqlite3.Connection, pool: str, ids: Iterable[str]) -> dict[str, int]:
+    """The rows of items.
+
+    Raises:
+        UnknownItem: For the first id that there is not; Forgotten if there was.
+    """
+    wanted = list(ids)
+    found = _by_key(connection, wanted) | _by_own_id(connection, wanted)
+    for id in wanted:
+        if id not in found:
+            raise unknown(connection, pool, id)
+    return {id: found[id] for id in wanted}
+
+
+def _by_own_id(connection: sqlite3.Connection, wanted: list[str]) -> dict[str, int]:
+    query = "SELECT id, row FROM items WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(query, (json.dumps(wanted),)).fetchall())
+
+
+def _by_key(connection: sqlite3.Connection, wanted: list[str]) -> dict[str, int]:
+    """Items without an id of their own are called by their key."""
+    keys = [key for id in wanted if (key := _key(id)) is not None]
+    found: dict[str, int] = {}
+    for start in range(0, len(keys), _PART):
+        part = keys[start : start + _PART]
+        query = f"SELECT key, row FROM items WHERE id IS NULL AND key IN ({marks(len(part))})"
+        found |= {key.hex(): row for key, row in connection.execute(query, part)}
+    return found
+
+
+def _key(id: str) -> bytes | None:
+    try:
+        return bytes.fromhex(id) if len(id) == 2 * KEY_BYTES else None
+    except ValueError:
+        return None
+
+
+def unknown(connection: sqlite3.Connection, pool: str, id: str) -> UnknownItem:
+    """The error for an id that there is not."""
+    if connection.execute("SELECT 1 FROM tombstones WHERE id = ?", (id,)).fetchone():
+        return Forgotten(f"The pool {pool!r} was told to forget {id!r}.")
+    return UnknownItem(f"The pool {pool!r} has no item {id!r:.300}.")
+
+
+def marks(number: int) -> str:
+    """Placeholders for so many values."""
+    return ",".join("?" * number)

@@ -1,0 +1,306 @@
+"""A pool: many items by URI or inline, their labels, and what is asked of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.pool import contents, labelling, lookup
+from querist.pool.adding import Adder, Progress
+from querist.pool.database import FILE, Database
+from querist.pool.errors import PoolExists
+from querist.pool.items import COLUMNS, TABLES, Added, Event, Item, Labelled, in_order, item_of
+from querist.pool.label_values import checked, class_names, require_known
+from querist.pool.records import record_of
+from querist.pool.schema import STATES
+from querist.pool.settings import PoolSettings, parse_settings, read_settings, write_settings
+from querist.pool.where import Where, condition
+from querist.sources.opening import Sources
+
+PAGE = 65_536
+
+
+class Pool:
+    """Items and labels in a folder; several processes and threads may use it at once.
+
+    Make one with :meth:`create`, open one with :meth:`open`.
+
+    Attributes:
+        folder: Where it is.
+        settings: What it was made with.
+    """
+
+    def __init__(self, folder: Path, settings: PoolSettings, database: Database) -> None:
+        self.folder, self.settings, self._database = folder, settings, database
+        self._sources: Sources | None = None
+
+    @classmethod
+    def create(
+        cls, folder: Path | str, settings: PoolSettings | Mapping[str, Any] | None = None
+    ) -> Pool:
+        """Make a pool in a folder that is new or empty.
+
+        Raises:
+            PoolExists: If there is something else already.
+            ConfigError: If the settings cannot be used.
+        """
+        path = Path(folder).absolute()
+        chosen = parse_settings({} if settings is None else settings, "The pool's settings")
+        path.mkdir(parents=True, exist_ok=True)
+        # What a killed create left is finished: pool.json is written last.
+        if any(p.name != FILE and not p.name.startswith(f".{FILE}") for p in path.iterdir()):
+            raise PoolExists(f"{path} is not empty. Name a new folder, or open the pool there.")
+        try:
+            database = Database.create(path / FILE)
+        except FileExistsError:
+            database = Database(path / FILE)
+        write_settings(path, chosen)
+        return cls(path, chosen, database)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Pool:
+        """Open a pool.
+
+        Raises:
+            NotAPool: If the folder is not that of a pool.
+            NewerPool: If a later version of Querist wrote it.
+            ConfigError: If its settings cannot be used.
+        """
+        path = Path(folder).absolute()
+        return cls(path, read_settings(path), Database(path / FILE))
+
+    @property
+    def name(self) -> str:
+        """Its name, or its folder's."""
+        return self.settings.name or self.folder.name
+
+    @property
+    def sources(self) -> Sources:
+        """What reads its items, within its access policy."""
+        if self._sources is None:
+            self._sources = Sources(self.settings.access.policy(), self.settings.sources)
+        return self._sources
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names: fixed by the settings, or as learned from labels so far."""
+        if self.settings.classes is not None:
+            return self.settings.classes
+        with self._database.reading() as connection:
+            return labelling.class_list(connection)
+
+    def add(
+        self,
+        *uris: str | Path,
+        progress: Progress | None = None,
+        only_new: bool = False,
+        broken_share: float = 0.5,
+    ) -> Added:
+        """Add folders, prefixes, patterns, single URIs and manifests; may be repeated.
+
+        Each batch of some thousand items is one transaction, so that an ``add`` that was
+        interrupted leaves a pool that goes on, and a repeated one begins where the listing stopped.
+
+        Args:
+            uris: What to add.
+            progress: Told the counts after each batch.
+            only_new: List only what comes after the last item of the last listing: cheap where
+                names of new items are later ones, as those of dates are; changes are not seen.
+            broken_share: The share of broken entries above which it stops.
+
+        Raises:
+            TooManyBroken: If more is broken; what was added stays.
+            SourceError: If something cannot be listed.
+        """
+        adder = self._adder(broken_share, progress)
+        for uri in uris:
+            adder.listing(str(uri), only_new)
+        return adder.added
+
+    def add_items(
+        self,
+        items: Iterable[str | Mapping[str, Any]],
+        progress: Progress | None = None,
+        broken_share: float = 0.5,
+    ) -> Added:
+        """Add items from Python: texts, or mappings.
+
+        A mapping has one of ``uri``, ``text`` and ``table`` (a row: names to values), and where
+        wanted ``id``, ``metadata``, ``group``, ``label`` and ``by``, who labelled it.
+        """
+        adder = self._adder(broken_share, progress)
+        records = (record_of(number, item) for number, item in enumerate(items, 1))
+        adder.records(records, "items")
+        return adder.added
+
+    def _adder(self, broken_share: float, progress: Progress | None) -> Adder:
+        return Adder(self._database, self.settings, self.sources, broken_share, progress)
+
+    def __len__(self) -> int:
+        return self.count("all")
+
+    def count(self, where: Where = "all") -> int:
+        """How many items there are."""
+        test = condition(where)
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT count(*) FROM items WHERE {test.sql}", test.values
+            ).fetchone()
+        return int(found[0])
+
+    def counts(self) -> dict[str, int]:
+        """How many items are in each state."""
+        with self._database.reading() as connection:
+            found = dict(connection.execute("SELECT state, count(*) FROM items GROUP BY state"))
+        return {name: found.get(number, 0) for number, name in enumerate(STATES)}
+
+    def item(self, id: str) -> Item:
+        """One item.
+
+        Raises:
+            UnknownItem: If there is none of this id; Forgotten if there was.
+        """
+        with self._database.reading() as connection:
+            row = lookup.rows_of(connection, self.name, [id])[id]
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM {TABLES} WHERE items.row = ?", (row,)
+            ).fetchone()
+            if found is None:  # forgotten in between
+                raise lookup.unknown(connection, self.name, id)
+        return item_of(found)
+
+    def items(self, where: Where = "all", after: int = 0, limit: int = 1000) -> list[Item]:
+        """A page of items, by row.
+
+        Args:
+            where: Which; see :mod:`querist.pool.where`.
+            after: The row of the last item of the page before.
+            limit: At most so many.
+        """
+        test = condition(where)
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "
+                "ORDER BY items.row LIMIT ?",
+                (*test.values, after, limit),
+            ).fetchall()
+        return [item_of(values) for values in found]
+
+    def rows(self, where: Where = "all", page: int = PAGE) -> Iterator[NDArray[np.int64]]:
+        """The rows of items, in order, as arrays of at most ``page``; never all in memory.
+
+        No lock is held between pages: items that are added meanwhile come too.
+        """
+        test = condition(where)
+        after = 0
+        while True:
+            with self._database.reading() as connection:
+                found = connection.execute(
+                    f"SELECT items.row FROM items WHERE {test.sql} AND items.row > ? "
+                    "ORDER BY items.row LIMIT ?",
+                    (*test.values, after, page),
+                )
+                rows = np.fromiter((row for (row,) in found), np.int64)
+            if len(rows):
+                yield rows
+                after = int(rows[-1])
+            if len(rows) < page:
+                return
+
+    def fetch(self, rows: Iterable[int] | NDArray[np.int64]) -> list[Item]:
+        """Items by row, in that order; rows that are no longer there are left out."""
+        wanted = [int(row) for row in rows]
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM {TABLES} WHERE items.row IN "
+                "(SELECT value FROM json_each(?))",
+                (json.dumps(wanted),),
+            ).fetchall()
+        return in_order(found, wanted)
+
+    def label(self, labels: Mapping[str, Any], by: str = "") -> int:
+        """Record labels; all or none.
+
+        Args:
+            labels: By id. ``[]`` says: reviewed, and nothing is to be found.
+            by: The annotator. What annotators say is kept apart; what holds of it is settled by
+                the pool's ``agreement``.
+
+        Returns:
+            How many were recorded: what an annotator repeats is not.
+
+        Raises:
+            UnknownItem: For an id that there is not.
+            BadLabel: For a value that is no label of the pool's task, or an unknown class.
+        """
+        task = self.settings.task
+        values = {id: checked(task, value) for id, value in labels.items()}
+        names = [name for value in values.values() for name in class_names(task, value)]
+        if self.settings.classes is not None:
+            require_known(iter(names), self.settings.classes)
+        return self._say(values, by, labelling.LABEL, names)
+
+    def skip(self, ids: Iterable[str], by: str = "", reason: str = "") -> int:
+        """Record that an annotator could not label items: they are not asked for again."""
+        return self._say(dict.fromkeys(ids, reason), by, labelling.SKIP)
+
+    def unlabel(self, ids: Iterable[str], by: str = "") -> int:
+        """Withdraw what an annotator said of items; the record of it stays."""
+        return self._say(dict.fromkeys(ids), by, labelling.WITHDRAW)
+
+    def _say(self, values: Mapping[str, Any], by: str, kind: int, names: Iterable[str] = ()) -> int:
+        with self._database.writing() as connection:
+            rows = lookup.rows_of(connection, self.name, values)
+            said = [labelling.statement(rows[id], by, kind, value) for id, value in values.items()]
+            if self.settings.classes is None:
+                labelling.learn(connection, names)
+            return labelling.record(connection, said, self.settings.agreement)
+
+    def labels(self, where: Where = "labelled", page: int = 10_000) -> Iterator[Labelled]:
+        """The labels that hold, by row; read in pages."""
+        for rows in self.rows(where, page):
+            for item in self.fetch(rows):
+                if item.label is not None:
+                    yield Labelled(item.row, item.id, item.label)
+
+    def history(self, id: str) -> list[Event]:
+        """All that was ever said of an item."""
+        with self._database.reading() as connection:
+            row = lookup.rows_of(connection, self.name, [id])[id]
+            found = connection.execute(
+                "SELECT event, at, annotator, kind, value FROM events WHERE row = ? ORDER BY event",
+                (row,),
+            ).fetchall()
+        return [labelling.event_of(values) for values in found]
+
+    def note_contents(self, digests: Mapping[int, str]) -> contents.Noted:
+        """Record digests of contents by row, as a scan finds them (hexadecimal).
+
+        Copies of earlier items become duplicates, and changed items are noticed.
+        """
+        known = {int(row): bytes.fromhex(digest) for row, digest in digests.items()}
+        with self._database.writing() as connection:
+            return contents.note(connection, known)
+
+    def close(self) -> None:
+        """Close its files and connections; may be called twice."""
+        self._database.close()
+        if self._sources is not None:
+            self._sources.close()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

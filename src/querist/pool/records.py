@@ -1,0 +1,51 @@
+"""Records from Python values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from querist.pool.items import Broken
+from querist.pool.manifests.record import NOTHING, Record, Said
+from querist.pool.roots import canonical
+from querist.sources.nearest import nearest
+from querist.sources.source import SourceError
+
+_KEYS = ("uri", "text", "table", "id", "metadata", "group", "label", "by")
+
+
+def record_of(number: int, item: str | Mapping[str, Any]) -> Record | Broken:
+    """A record from a text or a mapping, or why it is none."""
+    if isinstance(item, str):
+        return Record(number, inline=item)
+    try:
+        return _record(number, item)
+    except (TypeError, ValueError, SourceError) as error:
+        return Broken("items", number, str(error))
+
+
+def _record(number: int, item: Mapping[str, Any]) -> Record:
+    if not isinstance(item, Mapping):
+        raise TypeError(f"an item is a text or a mapping, got {item!r:.200}")
+    for name in item:
+        if name not in _KEYS:
+            raise ValueError(
+                f"an item has no key {name!r}.{nearest(str(name), _KEYS)} Known: {', '.join(_KEYS)}"
+            )
+    text, table = item.get("text"), item.get("table")
+    if text is not None and table is not None:
+        raise ValueError("an item has either a text or a table's row, and not both")
+    metadata = item.get("metadata") or NOTHING
+    if not isinstance(metadata, Mapping) or not isinstance(table or {}, Mapping):
+        raise TypeError("metadata and a table's row are mappings")
+    said = (Said(item["label"], str(item.get("by", ""))),) if item.get("label") is not None else ()
+    uri = item.get("uri")
+    return Record(
+        number,
+        canonical(str(uri)) if uri is not None else "",
+        str(item.get("id") or ""),
+        text if text is not None else table,
+        metadata,
+        str(item.get("group") or ""),
+        said,
+    )

@@ -1,0 +1,191 @@
+"""Which items: ``where`` of a pool's methods, as conditions with parameters and no SQL from users.
+
+A ``where`` is a word (``"unlabelled"``) or a mapping, all of whose keys must hold::
+
+    {"state": "labelled", "label": "cat", "group": "video 7", "uri": "*/day-2/*",
+     "metadata": {"city": "Rome", "year": {">=": 2020}}, "id": ["a", "b"]}
+
+``{"any": [where, ...]}``, ``{"all": [...]}`` and ``{"not": where}`` combine them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from querist.pool import schema
+from querist.pool.errors import BadFilter
+from querist.pool.items import encoded
+from querist.sources.nearest import nearest
+
+Where: TypeAlias = "str | Mapping[str, Any]"
+
+
+class Condition(NamedTuple):
+    """A condition on ``items``, and the values of its placeholders."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+_WORDS: Mapping[str, Condition] = {
+    "all": Condition("1"),
+    "labelled": Condition(f"items.state IN ({schema.LABELLED}, {schema.EMPTY})"),
+    "stale": Condition("items.stale"),
+    **{
+        name: Condition(f"items.state = {number}")
+        for number, name in enumerate(schema.STATES)
+        if name != "labelled"
+    },
+}
+_COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+_DEEPEST = 20
+
+
+def condition(where: Where, depth: int = 0) -> Condition:
+    """The condition that a ``where`` means.
+
+    Raises:
+        BadFilter: If it cannot be understood; with the nearest known word or key.
+    """
+    if depth > _DEEPEST:
+        raise BadFilter(f"A filter is nested more than {_DEEPEST} deep; write it flatter.")
+    if isinstance(where, str):
+        return _word(where)
+    if not isinstance(where, Mapping):
+        raise BadFilter(f"A filter is a word or a mapping, got {where!r}.")
+    parts = [_part(str(name), value, depth) for name, value in where.items()]
+    return _joined(parts, " AND ", "1")
+
+
+def _word(word: str) -> Condition:
+    if word not in _WORDS:
+        raise BadFilter(
+            f"Items are chosen by one of {', '.join(_WORDS)}, or by a mapping; got {word!r}."
+            + nearest(word, _WORDS)
+        )
+    return _WORDS[word]
+
+
+def _joined(parts: Iterable[Condition], by: str, none: str) -> Condition:
+    kept = list(parts)
+    if not kept:
+        return Condition(none)
+    values = tuple(value for part in kept for value in part.values)
+    return Condition("(" + by.join(part.sql for part in kept) + ")", values)
+
+
+def _part(name: str, value: Any, depth: int) -> Condition:
+    if name in ("any", "all"):
+        if not isinstance(value, (list, tuple)):
+            raise BadFilter(f"{name!r} takes a list of filters, got {value!r}.")
+        parts = [condition(where, depth + 1) for where in value]
+        return _joined(parts, *((" OR ", "0") if name == "any" else (" AND ", "1")))
+    if name == "not":
+        inner = condition(value, depth + 1)
+        return Condition(f"NOT coalesce({inner.sql}, 0)", inner.values)
+    maker = _MAKERS.get(name)
+    if maker is None:
+        known = (*_MAKERS, "any", "all", "not")
+        raise BadFilter(f"A filter has no key {name!r}.{nearest(name, known)} Known: {known}.")
+    return maker(value)
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    values = list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    if not all(isinstance(one, str) for one in values):
+        raise BadFilter(f"{name!r} takes a text or a list of texts, got {value!r}.")
+    return values
+
+
+def _state(value: Any) -> Condition:
+    return _joined([_word(word) for word in _texts("state", value)], " OR ", "0")
+
+
+def _id(value: Any) -> Condition:
+    texts = _texts("id", value)
+    return Condition(
+        "(items.id IN (SELECT value FROM json_each(?)) OR (items.id IS NULL AND "
+        "lower(hex(items.key)) IN (SELECT value FROM json_each(?))))",
+        (json.dumps(texts), json.dumps(texts)),
+    )
+
+
+def _group(value: Any) -> Condition:
+    return Condition(
+        "coalesce(items.grp, '') IN (SELECT value FROM json_each(?))",
+        (json.dumps(_texts("group", value)),),
+    )
+
+
+def _uri(value: Any) -> Condition:
+    """Patterns of SQLite's GLOB: ``*`` is anything, slashes too."""
+    match = "(items.kind = 0 AND (SELECT uri FROM roots WHERE root = items.root) || path GLOB ?)"
+    return _joined([Condition(match, (text,)) for text in _texts("uri", value)], " OR ", "0")
+
+
+def _label(value: Any) -> Condition:
+    """A label as it is kept, or, of a text, that class among several, boxes or spans."""
+    try:
+        text = encoded(value)
+    except (TypeError, ValueError) as error:
+        raise BadFilter(f"A label is JSON, got {value!r}: {error}.") from error
+    same = Condition("items.label = ?", (text,))
+    if not isinstance(value, str):
+        return same
+    among = Condition(
+        "EXISTS (SELECT 1 FROM json_each(items.label) AS part WHERE json_type(items.label) = "
+        "'array' AND (part.value = ? OR (part.type = 'object' AND "
+        "json_extract(part.value, '$.class') = ?)))",
+        (value, value),
+    )
+    return _joined([same, among], " OR ", "0")
+
+
+def _metadata(value: Any) -> Condition:
+    if not isinstance(value, Mapping):
+        raise BadFilter(f"'metadata' takes a mapping of names to values, got {value!r}.")
+    parts = [_field(str(name), wanted) for name, wanted in value.items()]
+    return _joined(parts, " AND ", "1")
+
+
+def _field(name: str, wanted: Any) -> Condition:
+    if isinstance(wanted, Mapping):
+        parts = [_compared(name, str(by), value) for by, value in wanted.items()]
+        return _joined(parts, " AND ", "1")
+    if isinstance(wanted, (list, tuple)):
+        return _joined([_compared(name, "=", value) for value in wanted], " OR ", "0")
+    return _compared(name, "=", wanted)
+
+
+def _compared(name: str, by: str, value: Any) -> Condition:
+    if by not in _COMPARISONS:
+        raise BadFilter(
+            f"metadata {name!r}: values are compared by {' '.join(_COMPARISONS)}, got {by!r}."
+        )
+    if not isinstance(value, (str, int, float, bool, type(None))):
+        raise BadFilter(f"metadata {name!r} is compared with a text or number, got {value!r}.")
+    if (value is None or isinstance(value, bool)) and by not in ("=", "!="):
+        raise BadFilter(f"metadata {name!r}: nothing is {by} {value!r}; use = or !=.")
+    test, values = _test(by, value)
+    found = f"EXISTS (SELECT 1 FROM json_each(items.metadata) AS f WHERE f.key = ? AND {test})"
+    return Condition(f"NOT {found}" if by == "!=" else found, (name, *values))
+
+
+def _test(by: str, value: Any) -> tuple[str, tuple[Any, ...]]:
+    """A test of ``f.value``; types are compared too: true is not 1, and 10 is not "10"."""
+    if value is None or isinstance(value, bool):
+        return "f.type = ?", ("null" if value is None else str(value).lower(),)
+    kinds = "('text')" if isinstance(value, str) else "('integer', 'real')"
+    return f"f.type IN {kinds} AND f.value {'=' if by == '!=' else by} ?", (value,)
+
+
+_MAKERS: Mapping[str, Callable[[Any], Condition]] = {
+    "state": _state,
+    "id": _id,
+    "group": _group,
+    "uri": _uri,
+    "label": _label,
+    "metadata": _metadata,
+}
