@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from querist.core.roles import ModelState as ModelState
     from querist.core.roles import WorkerContext as WorkerContext
     from querist.core.tasks import Factory as Factory
+    from querist.service.client.client import AsyncClient as AsyncClient
+    from querist.service.client.client import Client as Client
     from querist.strategies.contract import Selection as Selection
     from querist.strategies.selecting import select as select
 
@@ -45,9 +47,11 @@ __version__ = "0.1.0"
 # checkers and editors see it; tests/law/test_public_api.py compares the three.
 _HOMES: dict[str, str] = {
     "Abstention": "querist.core.answers",
+    "AsyncClient": "querist.service.client.client",
     "BandGate": "querist.control.gate",
     "Batch": "querist.core.batch",
     "Campaign": "querist.campaign.campaign",
+    "Client": "querist.service.client.client",
     "Dataset": "querist.core.answers",
     "Factory": "querist.core.tasks",
     "Failure": "querist.core.answers",
@@ -75,9 +79,11 @@ _HOMES: dict[str, str] = {
 
 __all__ = [
     "Abstention",
+    "AsyncClient",
     "BandGate",
     "Batch",
     "Campaign",
+    "Client",
     "Dataset",
     "Factory",
     "Failure",

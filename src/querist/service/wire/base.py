@@ -14,9 +14,7 @@ MAX_COUNT = 2**53 - 1  # the largest whole number that every JSON reader keeps
 
 # No control characters (a name ends up in headers, logs and terminals), and none of the
 # invisible marks that turn the direction of text around.
-PRINTABLE = (
-    "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]+$"
-)
+PRINTABLE = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]+$"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
 Note = Annotated[str, StringConstraints(max_length=4000)]

@@ -1,0 +1,27 @@
+"""Campaigns that the service's administrator listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from querist.service.client.call import Flow, Listing, get, pages, post
+from querist.service.client.calls.references import Ref, id_of
+from querist.service.wire.campaigns import Campaign, CampaignCommand, Posted
+
+
+def campaigns() -> Listing[Campaign]:
+    """All campaigns."""
+    return Listing(pages(Campaign, "campaigns"))
+
+
+def campaign(campaign: Ref) -> Flow[Campaign]:
+    """One campaign, with its summary."""
+    found: Campaign = yield from get(Campaign, "campaigns", id_of(campaign))
+    return found
+
+
+def command(campaign: Ref, command: str, *, why: str = "", **values: Any) -> Flow[Posted]:
+    """Tell a campaign to pause, resume or stop, or to set budgets (``set``, labels=200)."""
+    body = CampaignCommand.model_validate({"command": command, "values": values, "why": why})
+    posted: Posted = yield from post(Posted, "campaigns", id_of(campaign), "commands", body=body)
+    return posted

@@ -1,0 +1,46 @@
+"""Jobs."""
+
+from __future__ import annotations
+
+from querist.service.client.call import Flow, Listing, delete, get, pages, path_of, post
+from querist.service.client.calls.references import Ref, id_of, pool_id
+from querist.service.wire.base import Page
+from querist.service.wire.jobs import Failure, Job
+
+
+def jobs(pool: Ref = "", kind: str = "", state: str = "") -> Listing[Job]:
+    """Jobs, the newest first; of a pool, of a kind, in a state."""
+
+    def page(after: str | None) -> Flow[Page[Job]]:
+        id_ = (yield from pool_id(pool)) if pool else ""
+        found: Page[Job] = yield from pages(Job, "jobs", pool=id_, kind=kind, state=state)(after)
+        return found
+
+    return Listing(page)
+
+
+def job(job: Ref) -> Flow[Job]:
+    """One job as it stands."""
+    found: Job = yield from get(Job, "jobs", id_of(job))
+    return found
+
+
+def cancel(job: Ref) -> Flow[Job]:
+    """End a job; what it found so far is kept."""
+    found: Job = yield from post(Job, "jobs", id_of(job), "cancel")
+    return found
+
+
+def delete_job(job: Ref) -> Flow[None]:
+    """Remove a finished job and its result."""
+    yield from delete("jobs", id_of(job))
+
+
+def failures(job: Ref) -> Listing[Failure]:
+    """Items that a job could not use, and why."""
+    return Listing(pages(Failure, "jobs", id_of(job), "failures"))
+
+
+def events_path(job: Ref) -> str:
+    """Where the events of a job are."""
+    return path_of("jobs", id_of(job), "events")

@@ -1,0 +1,45 @@
+"""Rounds: train on the labels there are, then query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from querist.service.client.call import Flow, Listing, get, pages, post
+from querist.service.client.calls.queries import QueryOptions, _asked
+from querist.service.client.calls.references import Ref, id_of, pool_id
+from querist.service.wire.base import Page
+from querist.service.wire.rounds import Round, RoundCreate
+
+
+def rounds(pool: Ref) -> Listing[Round]:
+    """The rounds of a pool."""
+
+    def page(after: str | None) -> Flow[Page[Round]]:
+        id_ = yield from pool_id(pool)
+        found: Page[Round] = yield from pages(Round, "pools", id_, "rounds")(after)
+        return found
+
+    return Listing(page)
+
+
+def round(round: Ref) -> Flow[Round]:
+    """One round as it stands."""
+    found: Round = yield from get(Round, "rounds", id_of(round))
+    return found
+
+
+def start_round(
+    pool: Ref,
+    *,
+    trainer: Mapping[str, Any] | None = None,
+    after: Ref | None = None,
+    **said: Unpack[QueryOptions],
+) -> Flow[Round]:
+    """Begin the next round: what to pick, and the trainer (none trains nothing)."""
+    query = yield from _asked(said)
+    last = None if after is None else id_of(after)
+    body = RoundCreate(query=query, trainer=dict(trainer or {}), after=last)
+    id_ = yield from pool_id(pool)
+    begun: Round = yield from post(Round, "pools", id_, "rounds", body=body)
+    return begun
