@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from querist.sources.access import OPEN, Access
 from querist.sources.guarded_files import Guard, as_source_error, special
 from querist.sources.source import Entry, MissingItem, SourceError, TooLarge
 from querist.sources.uris import file_uri, local_path, shown
+from querist.sources.walking import Folder, walk
 
 
 class LocalSource:
@@ -68,33 +69,15 @@ class LocalSource:
             if path > start:
                 yield self.stat(file_uri(path))
             return
-        yield from self._walk(path.rstrip(b"/") + b"/", file, start)
+        for found, folder in walk(_LocalFolder(path.rstrip(b"/") + b"/", file), self._enter, start):
+            if folder is None:
+                yield Entry(file_uri(found), None, "")
+            else:
+                yield self._look(found, folder.file)
 
-    def _walk(self, path: bytes, file: int, start: bytes) -> Iterator[Entry]:
-        """Depth first; the stack holds what is open and to come, from the top folder to here."""
-        stack = [_Folder(path, file)]
+    def _look(self, path: bytes, folder: int) -> Entry:
         try:
-            while stack:
-                name = stack[-1].next_name()
-                if name is None:
-                    stack.pop().close()
-                    continue
-                found = stack[-1].path + name
-                if found <= start and not (found.endswith(b"/") and start.startswith(found)):
-                    continue
-                if not found.endswith(b"/"):
-                    yield self._look(found, stack[-1].file, name)
-                elif (folder := self._enter(found, stack)) is not None:
-                    stack.append(folder)
-                else:
-                    yield Entry(file_uri(found[:-1]), None, "")
-        finally:
-            for folder in stack:
-                folder.close()
-
-    def _look(self, path: bytes, folder: int, name: bytes) -> Entry:
-        try:
-            status = os.lstat(name, dir_fd=folder)
+            status = os.lstat(path[path.rindex(b"/") + 1 :], dir_fd=folder)
             if stat.S_ISLNK(status.st_mode):
                 status = self._status(path)
             _require_file(status, path)
@@ -102,10 +85,10 @@ class LocalSource:
             return Entry(file_uri(path), None, "")
         return _entry(path, status)
 
-    def _enter(self, path: bytes, stack: list[_Folder]) -> _Folder | None:
+    def _enter(self, path: bytes, stack: Sequence[_LocalFolder]) -> _LocalFolder | None:
         """The folder, opened; None for one that is closed to us or lies in itself by a link."""
         try:
-            folder = _Folder(path, self._guard.open(path[:-1]))
+            folder = _LocalFolder(path, self._guard.open(path[:-1]))
         except SourceError:
             return None
         if any(folder.identity == above.identity for above in stack):
@@ -117,24 +100,19 @@ class LocalSource:
         """Nothing is kept open between calls."""
 
 
-class _Folder:
-    """An open folder and its sorted names; those of folders end with a slash, as in a path."""
+class _LocalFolder(Folder):
+    """A folder that stays open, so that its files are looked at where they were listed."""
 
     def __init__(self, path: bytes, file: int) -> None:
-        self.path, self.file = path, file
+        self.file = file
         try:
             status = os.fstat(file)
             self.identity = (status.st_dev, status.st_ino)
             with os.scandir(file) as found:
-                names = [_name(entry) for entry in found if not entry.name.startswith(".")]
+                super().__init__(path, map(_name, found))
         except OSError as error:
             os.close(file)
             raise as_source_error(error, path) from error
-        names.sort(reverse=True)
-        self._names = names
-
-    def next_name(self) -> bytes | None:
-        return self._names.pop() if self._names else None
 
     def close(self) -> None:
         os.close(self.file)

@@ -8,6 +8,7 @@ from typing import Any
 
 from querist.sources.access import OPEN, Access
 from querist.sources.globs import is_pattern, literal_folder, matcher
+from querist.sources.http import HttpSource
 from querist.sources.inline import InlineSource
 from querist.sources.local import LocalSource
 from querist.sources.nearest import nearest
@@ -20,6 +21,7 @@ Options = Mapping[str, Any]
 MAKERS: Mapping[str, Callable[[Access, Options], Source]] = {
     "file": lambda access, _: LocalSource(access),
     "data": lambda access, _: InlineSource(access),
+    "http": lambda access, options: HttpSource(access, options),
 }
 """Our own schemes; all others are fsspec's."""
 
