@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .inference_settings import ModelSettings, PythonSettings, TorchSettings, parse
+from .inference_settings import (
+    FeaturesSettings,
+    ModelSettings,
+    PythonSettings,
+    TorchSettings,
+    parse,
+)
 from .inferring import Inference as Inference
 from .inferring import InferenceInfo as InferenceInfo
-from .loaders import module, python
+from .loaders import features, module, python
 
 KINDS: dict[str, type[ModelSettings]] = {
+    "features": FeaturesSettings,
     "python": PythonSettings,
     "torch": TorchSettings,
 }
 
 _LOADERS: dict[str, Any] = {
+    "features": features.load,
     "python": python.load,
     "torch": module.load,
 }

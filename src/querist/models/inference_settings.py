@@ -63,6 +63,17 @@ class ModelSettings(_Base):
     task: Literal["classification", "multi-label", "regression"] = "classification"
 
 
+class FeaturesSettings(ModelSettings):
+    """Built-in features, for a first query without a model.
+
+    Attributes:
+        modality: Of the items.
+    """
+
+    use: Literal["features"] = "features"
+    modality: Literal["auto", "image", "text", "table", "audio"] = "auto"
+
+
 class PythonSettings(ModelSettings):
     """A Python object.
 

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ShapeError
+from querist.models.features.rows import Rows, unit
 
 CELLS, BINS, THUMBNAIL = 4, 9, 4
 SIZE = CELLS * CELLS * BINS + THUMBNAIL * THUMBNAIL * 3
 
 
-def image_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def image_features(images: NDArray[np.uint8]) -> Rows:
     """Describe images by numbers in which distance means difference to the eye.
 
     Two parts of equal weight: a histogram of oriented gradients (Dalal & Triggs 2005: unsigned
@@ -32,13 +33,13 @@ def image_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
             f"images should be (n, h, w, 3) with sides of at least {CELLS} pixels, "
             f"got {images.shape}."
         )
-    scaled = images.astype(np.float32) / 255
+    scaled: Rows = images.astype(np.float32) / np.float32(255)
     edges = _directions(scaled @ np.array([0.299, 0.587, 0.114], np.float32))
-    thumbnail = _thumbnail(scaled) - 0.5
-    return np.hstack([unit(np.sqrt(edges)), unit(thumbnail)]) / np.float32(np.sqrt(2))
+    thumbnail = _thumbnail(scaled) - np.float32(0.5)
+    return unit(np.hstack([unit(np.sqrt(edges)), unit(thumbnail)]))
 
 
-def _directions(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+def _directions(grey: Rows) -> Rows:
     """Histograms of gradients by cell, (n, CELLS * CELLS * BINS); an edge votes for two bins."""
     across, down = np.zeros_like(grey), np.zeros_like(grey)
     across[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
@@ -61,16 +62,11 @@ def _cell(pixels: int) -> NDArray[np.int64]:
     return np.arange(pixels) * CELLS // pixels
 
 
-def _thumbnail(images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _thumbnail(images: Rows) -> Rows:
     """Mean colours of a grid of cells, (n, THUMBNAIL * THUMBNAIL * 3)."""
     rows, columns = (np.arange(THUMBNAIL) * side // THUMBNAIL for side in images.shape[1:3])
     summed = np.add.reduceat(np.add.reduceat(images, rows, axis=1), columns, axis=2)
     high = np.diff(np.append(rows, images.shape[1]))[:, None, None]
     wide = np.diff(np.append(columns, images.shape[2]))[None, :, None]
-    return (summed / (high * wide)).astype(np.float32).reshape(len(images), -1)
-
-
-def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows scaled to length one; rows of zeros stay."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    means: Rows = np.asarray(summed / (high * wide), np.float32)
+    return means.reshape(len(images), -1)
