@@ -2,44 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError
 
 from .backends import torch as backend
-from .inference_settings import NetworkSettings, Normalise, suggest
+from .backends.sampling import sampled
+from .inference_settings import Dropout, NetworkSettings, Normalise, suggest
 
-TABLE, IMAGE = 2, 4  # axes of a batch
+IMAGE = 4  # axes of a batch
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Network:
     """What a backend runs.
 
     Attributes:
-        modules: Members, or one; each from inputs to scores, or to (scores, embeddings).
+        graphs: Members, or one: torch modules from inputs to scores, or to (scores, embeddings); or
+            makers of ONNX models (:mod:`querist.models.loaders.onnx`).
         embeds: Whether they give embeddings.
         use: Where they are from.
+        dropout: Members by dropout.
+        thin: Makes a module from inputs to ``(T, n, C)`` scores, of examples of the inputs.
     """
 
-    modules: Sequence[Any]
+    graphs: Sequence[Any]
     embeds: bool
     use: str = "torch"
+    dropout: Dropout | None = None
+    thin: Callable[[Mapping[str, NDArray[Any]]], Any] | None = None
+
+    def graph(self, which: Any, example: Mapping[str, NDArray[Any]]) -> Any:
+        """A member by its number, or "sampled": the one with dropout on."""
+        return self.graphs[which] if which != "sampled" or not self.thin else self.thin(example)
 
 
 def network_of(modules: Sequence[Any], settings: NetworkSettings, use: str = "torch") -> Network:
     """Modules with their normalisation inside and their embeddings tapped.
 
     Raises:
-        ConfigError: If there is no layer of the name.
+        ConfigError: If there is no layer of the name, or no dropout that could stay on.
     """
+
+    def wrap(module: Any, tap: Tap | None) -> Any:
+        return prepared(module, settings.normalise, tap)
+
+    return wrapped_network(modules, settings, use, wrap)
+
+
+def wrapped_network(
+    modules: Sequence[Any], settings: NetworkSettings, use: str, wrap: Callable[[Any, Any], Any]
+) -> Network:
+    """As :func:`network_of`, for inputs of other kinds.
+
+    Args:
+        modules: Members, or one.
+        settings: Of the network.
+        use: Where they are from.
+        wrap: Makes a module of raw batches, of a member and its tap.
+    """
+    dropout = settings.mc_dropout
+    if dropout and len(modules) > 1:
+        raise ConfigError(
+            "a committee has members already; give either several weights or 'mc_dropout'."
+        )
+    if dropout and not backend.has_dropout(modules[0]):
+        raise ConfigError(
+            f"mc_dropout wants a network with a dropout layer of a rate above 0, but "
+            f"{type(modules[0]).__name__} has none; give several weights for a committee instead."
+        )
     taps = [tap_of(module, settings.embedding) for module in modules]
-    wrapped = [
-        prepared(module, settings.normalise, tap) for module, tap in zip(modules, taps, strict=True)
-    ]
-    return Network(wrapped, taps[0] is not None, use)
+    graphs = [wrap(module, tap) for module, tap in zip(modules, taps, strict=True)]
+
+    def thin(example: Mapping[str, NDArray[Any]]) -> Any:
+        assert dropout
+        return sampled(lambda copy: wrap(copy, None), modules[0], dropout, example)
+
+    return Network(graphs, taps[0] is not None, use, dropout, thin if dropout else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +114,11 @@ def tap_of(module: Any, embedding: str) -> Tap | None:
 
 
 def prepared(module: Any, normalise: Normalise, tap: Tap | None) -> Any:
-    """A module of raw batches: it normalises, runs the network and taps its embeddings."""
+    """A module of raw batches: it normalises, runs the network and taps its embeddings.
+
+    Normalisation is part of the graph, so that backends fuse it with what follows, and images go
+    in as bytes.
+    """
     pt = backend.torch()
     base: Any = pt.nn.Module
 
@@ -81,17 +128,17 @@ def prepared(module: Any, normalise: Normalise, tap: Tap | None) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.network = module
-            # Not parameters of the network: they keep float32 when it is turned to bfloat16.
+            # No buffers: these keep float32 when the network is turned to bfloat16.
             self.mean = pt.tensor(normalise.mean or (0.0,), dtype=pt.float32)
             self.std = pt.tensor(normalise.std or (1.0,), dtype=pt.float32)
 
         def normalised(self, x: Any) -> Any:
             """Numbers as the network takes them."""
             scale = normalise.scale or (255.0 if x.dtype == pt.uint8 else 1.0)
+            dtype = next((p.dtype for p in module.parameters()), pt.float32)
             if normalise.mean or normalise.std or scale != 1.0:
                 factor = 1.0 / (scale * self.std.to(x.device))
                 x = x.to(pt.float32) * factor - self.mean.to(x.device) / self.std.to(x.device)
-            dtype = next((p.dtype for p in module.parameters()), pt.float32)
             x = x.to(dtype)
             if x.ndim == IMAGE and normalise.layout == "channels-first":
                 x = x.permute(0, 3, 1, 2)
@@ -99,21 +146,22 @@ def prepared(module: Any, normalise: Normalise, tap: Tap | None) -> Any:
 
         def forward(self, x: Any) -> Any:
             """Scores, and embeddings where they are tapped."""
-            if tap is None:
-                return self.network(self.normalised(x))
-            held: list[Any] = []
-            hook = hooked(tap, held)
-            try:
-                scores = self.network(self.normalised(x))
-            finally:
-                hook.remove()
-            return scores, held[-1].flatten(1)
+            return tapped(lambda: self.network(self.normalised(x)), tap)
 
     return Prepared().eval()
 
 
-def hooked(tap: Tap, held: list[Any]) -> Any:
-    """A hook that notes what passes at a tap."""
+def tapped(run: Callable[[], Any], tap: Tap | None) -> Any:
+    """What a network gives; with a tap, beside what passes there, ``(n, d)``."""
+    if tap is None:
+        return run()
+    held: list[Any] = []
     if tap.before:
-        return tap.layer.register_forward_pre_hook(lambda _, args: held.append(args[0]))
-    return tap.layer.register_forward_hook(lambda _, __, output: held.append(output))
+        hook = tap.layer.register_forward_pre_hook(lambda _, args: held.append(args[0]))
+    else:
+        hook = tap.layer.register_forward_hook(lambda _, __, output: held.append(output))
+    try:
+        scores = run()
+    finally:
+        hook.remove()
+    return scores, held[-1].flatten(1)

@@ -8,15 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from querist.core.errors import ConfigError, RunError
 from querist.core.tasks import resolve
 
 from ..backends import torch as backend
 from ..backends.eager import EagerRunner
+from ..backends.onnxruntime import OnnxRuntimeRunner
+from ..backends.openvino import OpenVinoRunner
 from ..heads import Head
 from ..inference_settings import NetworkSettings, TorchSettings, named
 from ..inferring import Inference, NetworkInference, content_digest, digest_of
 from ..networks import Network, network_of
+from ..running import NetworkRunner
+
+BACKENDS: dict[str, type[NetworkRunner]] = {
+    "torch": EagerRunner,
+    "onnxruntime": OnnxRuntimeRunner,
+    "openvino": OpenVinoRunner,
+}
 
 
 def load(settings: TorchSettings, device: str, threads: int) -> Inference:
@@ -39,9 +50,13 @@ def load(settings: TorchSettings, device: str, threads: int) -> Inference:
 def opened(
     network: Network, settings: NetworkSettings, digest: str, device: str, threads: int
 ) -> Inference:
-    """A network on its backend."""
-    runner = EagerRunner(network, settings.precision, device, threads)
-    averaged = len(network.modules) > 1
+    """A network on its backend; compiled, where the shape of its items was told."""
+    kind = BACKENDS[settings.backend or "torch"]
+    runner = kind(network, settings.precision, device, threads)
+    if settings.input is not None:
+        dtype = np.uint8 if len(settings.input) == 3 else np.float32
+        runner.warm({"x": np.zeros((3, *settings.input), dtype)})
+    averaged = len(network.graphs) > 1
     head = Head(settings.task, settings.output, settings.classes, averaged)
     return NetworkInference(runner, head, digest)
 

@@ -1,0 +1,123 @@
+"""OpenVINO (extra ``openvino``): the fastest on CPUs, with bfloat16 where the processor has it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.core.errors import ConfigError, require
+
+from ..inferring import Feeds
+from ..running import Call, NetworkRunner, filled, is_tokens, joined, pieces, refusal
+from . import torch as backend
+
+# Rows of one request: larger ones gain nothing, smaller ones keep all streams busy.
+ROWS = 64
+
+
+def openvino() -> Any:
+    """OpenVINO.
+
+    Raises:
+        MissingExtra: If it is not installed.
+    """
+    return require("openvino", "openvino", "the backend 'openvino'")
+
+
+class OpenVinoRunner(NetworkRunner):
+    """Runs converted modules and ONNX models; a batch is shared by asynchronous requests."""
+
+    backend = "openvino"
+
+    def compiled(self, graph: Any, feeds: Feeds) -> Call:
+        """A graph converted and compiled, for any number of rows."""
+        ov = openvino()
+        if self.info.device != "cpu":
+            raise ConfigError(f"openvino runs on the CPU here, but got {self.info.device!r}.")
+        core = ov.Core()
+        self._check_precision(core)
+        made = ov.convert_model(io.BytesIO(graph)) if isinstance(graph, bytes) else None
+        made = _converted(ov, graph, feeds) if made is None else made
+        fixed = _fixed_rows(made)
+        if not fixed:
+            made.reshape(_shapes(made, feeds))
+        return _Requests(ov, core.compile_model(made, "CPU", self._options()), fixed).call
+
+    def _options(self) -> dict[str, Any]:
+        threads = self.info.threads
+        return {
+            "PERFORMANCE_HINT": "THROUGHPUT" if threads > 1 else "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "bf16" if self.info.precision == "bf16" else "f32",
+            # Workers beside each other would all be pinned to the same first cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+
+    def _check_precision(self, core: Any) -> None:
+        able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if self.info.precision == "bf16" and "BF16" not in able:
+            raise ConfigError(
+                f"this processor has no bfloat16 for openvino (it has {', '.join(able)}); take the "
+                "precision 'fp32'."
+            )
+
+
+def _converted(ov: Any, module: Any, feeds: Feeds) -> Any:
+    pt = backend.torch()
+    tensors = tuple(pt.as_tensor(array) for array in feeds.values())
+    with warnings.catch_warnings(), pt.no_grad():
+        warnings.simplefilter("ignore")  # tracers warn of every branch on a shape
+        return ov.convert_model(module, example_input=tensors)
+
+
+def _fixed_rows(model: Any) -> int:
+    """The number of rows that a model insists on; 0 for any."""
+    first = model.inputs[0].get_partial_shape()[0]
+    return int(first.get_length()) if first.is_static else 0
+
+
+def _shapes(model: Any, feeds: Feeds) -> dict[Any, Any]:
+    """Shapes of the inputs: any number of rows, and of tokens."""
+    shapes = {}
+    for port, array in zip(model.inputs, feeds.values(), strict=True):
+        rest = [-1] if is_tokens(array) else list(array.shape[1:])
+        shapes[port] = [-1, *rest]
+    return shapes
+
+
+class _Requests:
+    """Asynchronous requests to one compiled model."""
+
+    def __init__(self, ov: Any, compiled: Any, fixed: int) -> None:
+        self._queue = ov.AsyncInferQueue(compiled)
+        self._queue.set_callback(self._keep)
+        self._outputs, self._fixed = len(compiled.outputs), fixed
+        self._streams = max(1, int(compiled.get_property("NUM_STREAMS")))
+        self._made: dict[int, list[NDArray[Any]]] = {}
+
+    def _keep(self, request: Any, at: int) -> None:
+        tensors = (request.get_output_tensor(i) for i in range(self._outputs))
+        self._made[at] = [np.array(tensor.data) for tensor in tensors]
+
+    def call(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """The outputs of a batch, in its order."""
+        count = len(next(iter(feeds.values())))
+        self._made = {}
+        parts = list(pieces(feeds, self._fixed or self._rows(count)))
+        try:
+            for at, part in enumerate(parts):
+                inputs = [filled(array, self._fixed) for array in part.values()]
+                self._queue.start_async(inputs, at, share_inputs=True)
+            self._queue.wait_all()
+        except RuntimeError as error:
+            raise refusal(error, feeds, "run by openvino") from error
+        return joined([self._made[at] for at in range(len(parts))], count)
+
+    def _rows(self, count: int) -> int:
+        """Rows of one request, so that all streams have as much to do."""
+        rounds = -(-count // (ROWS * self._streams))
+        return -(-count // (rounds * self._streams))
