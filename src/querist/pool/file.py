@@ -1,0 +1,295 @@
+"""``pool.yaml``: one file from data to picks, checked as a whole, with lines and nearest keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from querist.core.errors import ConfigError, QueristError
+from querist.pool.settings import PoolSettings, Task, parse_settings
+from querist.pool.yaml_lines import Located, Place, read_yaml
+from querist.sources.nearest import nearest
+from querist.sources.uris import scheme_of
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _used(value: Any) -> Any:
+    return {"use": value} if isinstance(value, str) else value
+
+
+def _share(value: Any) -> Any:
+    """``25 %`` is a share; true and false, which YAML makes of yes and no, are no numbers."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number of items, or a share such as 5 %")
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            share = float(value.strip().rstrip("%").strip().replace(",", ".")) / 100
+        except ValueError:
+            return value
+        return share if 0 < share < 1 else value
+    return value
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"is {value} in YAML; write the word in quotes, such as 'yes' or 'no'")
+    return str(value) if isinstance(value, int | float) else value
+
+
+ClassName = Annotated[str, BeforeValidator(_text)]
+Places = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Budget = Annotated[
+    Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)],
+    BeforeValidator(_share),
+]
+
+
+class DataSection(Section):
+    """What is to be labelled.
+
+    Attributes:
+        from_: Folders, patterns, manifests, s3:// and other URIs.
+        modality: image, text, table or audio; None: told by the names of the first items.
+        task: What a label is.
+        classes: Names of the classes; None: learned from the labels.
+        labels: Manifests with the labels that there are already.
+        transform: How an item is decoded: {size: 64} of images.
+        sources: Options by URI scheme.
+        access: What may be read.
+    """
+
+    from_: Places = Field(alias="from", min_length=1)
+    modality: Literal["image", "text", "table", "audio"] | None = None
+    task: Task = "classification"
+    classes: tuple[ClassName, ...] | None = None
+    labels: Places = ()
+    transform: dict[str, Any] = Field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    access: dict[str, Any] = Field(default_factory=dict)
+
+
+class StrategySection(Section):
+    """How items are picked: a name that ``querist strategies`` lists, and its options."""
+
+    use: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class QuerySection(Section):
+    """How the pool is scanned.
+
+    Attributes:
+        where: Which items are candidates.
+        seed: Two queries with one seed pick the same.
+        engine: "inline", "processes" or "mpi".
+        workers: Processes that share the query.
+        scan: Sizes and limits of the scan.
+    """
+
+    where: str | dict[str, Any] = "unlabelled"
+    seed: int = Field(default=0, ge=0)
+    engine: Literal["inline", "processes", "mpi"] | None = None
+    workers: int | None = Field(default=None, ge=1)
+    scan: dict[str, Any] = Field(default_factory=dict)
+
+
+class ServerSection(Section):
+    """A service that does the work; the key comes from QUERIST_API_KEY, never from a file.
+
+    Attributes:
+        use: Its URL.
+        insecure: Whether the key may travel over http:// to another machine.
+    """
+
+    use: str
+    insecure: bool = False
+
+
+class PoolFile(Section):
+    """All of ``pool.yaml``.
+
+    Attributes:
+        name: Of the pool.
+        folder: Where it is kept; None: a folder of its name beside the file.
+        data: What is to be labelled.
+        model: What predicts; None: built-in features.
+        strategy: How items are picked; None: chosen by what the model gives.
+        budget: Items to pick: a number, or a share.
+        query: How the pool is scanned.
+        server: A service; None: this machine does the work.
+    """
+
+    name: str = Field(default="pool", min_length=1, max_length=200)
+    folder: str | None = None
+    data: DataSection
+    model: Annotated[dict[str, Any] | None, BeforeValidator(_used)] = None
+    strategy: Annotated[StrategySection | None, BeforeValidator(_used)] = None
+    budget: Budget
+    query: QuerySection = QuerySection()
+    server: Annotated[ServerSection | None, BeforeValidator(_used)] = None
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name(cls, value: Any) -> Any:
+        return _text(value)
+
+    def settings(self) -> PoolSettings:
+        """Those of the pool.
+
+        Raises:
+            ConfigError: If they cannot be used.
+        """
+        data, transform = self.data, dict(self.data.transform)
+        if data.modality is not None:
+            transform["modality"] = data.modality
+        return parse_settings(
+            {
+                "name": self.name,
+                "task": data.task,
+                "classes": data.classes,
+                "transform": transform,
+                "sources": data.sources,
+                "access": data.access,
+            },
+            "data",
+        )
+
+
+def load_pool_file(path: Path | str) -> PoolFile:
+    """Read ``pool.yaml``; relative paths in it are relative to it.
+
+    Raises:
+        ConfigError: With every problem found, each with its line.
+    """
+    path = Path(path)
+    located = read_yaml(path)
+    if not isinstance(located.value, Mapping):
+        raise ConfigError(
+            f"{path} should hold keys such as data and budget, got {located.value!r:.80}. "
+            "A commented one is written by: querist init pool"
+        )
+    try:
+        found = PoolFile.model_validate(located.value)
+    except ValidationError as error:
+        raise ConfigError(f"{path} cannot be used:", tuple(_problems(error, located))) from error
+    deep = tuple(_deep_problems(found, located))
+    if deep:
+        raise ConfigError(f"{path} cannot be used:", deep)
+    return _beside(found, path.absolute().parent)
+
+
+def is_pool_file(path: Path | str) -> bool:
+    """Whether a YAML file looks like one of a pool, and not of a campaign or a service."""
+    try:
+        value = read_yaml(Path(path)).value
+    except ConfigError:
+        return False
+    return isinstance(value, Mapping) and "data" in value and "generators" not in value
+
+
+_SECTIONS: Mapping[str, type[Section]] = {
+    "data": DataSection,
+    "strategy": StrategySection,
+    "query": QuerySection,
+    "server": ServerSection,
+}
+
+
+def _problems(error: ValidationError, located: Located) -> Iterator[str]:
+    """One sentence a place; unions say the same thing several times."""
+    said: dict[str, str] = {}
+    for item in error.errors():
+        place = _place(item["loc"])
+        said.setdefault(_where(place, located), _sentence(item, place))
+    return (f"{where}: {sentence}" for where, sentence in said.items())
+
+
+def _place(location: Place) -> Place:
+    """A place in the file, from one in the schema, which also names branches of unions."""
+    names = {"int", "float", "constrained-int", "constrained-float", "str", "dict[str,any]"}
+    return tuple(part for part in location if part not in names)
+
+
+def _where(place: Place, located: Located) -> str:
+    name = ".".join(str(part) for part in place)
+    return f"line {located.line(place)}, {name}"
+
+
+def _sentence(item: Any, place: Place) -> str:
+    if item["type"] == "extra_forbidden":
+        known = _known(place[:-1])
+        hint = nearest(str(place[-1]), known) or f" Known: {', '.join(known)}."
+        return f"unknown key.{hint}"
+    if item["type"] == "missing":
+        return "is required but missing."
+    if place == ("budget",):
+        return (
+            "should be a number of items from 1 on, or a share above 0 and below 1 "
+            f"(0.05 or 5 %), got {item['input']!r}."
+        )
+    message = item["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    got = "" if item["type"] == "value_error" else f", got {item['input']!r:.80}"
+    return f"{message}{got}."
+
+
+def _known(place: Place) -> list[str]:
+    section = _SECTIONS.get(str(place[0]), PoolFile) if place else PoolFile
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _deep_problems(found: PoolFile, located: Located) -> Iterator[str]:
+    """What only the makers of things can tell: transforms, models, strategies, access."""
+    from querist.pool.choosing import check_choice
+    from querist.sources.transforms.opening import open_transform
+
+    if found.data.modality is not None:
+        transform = {**found.data.transform, "modality": found.data.modality}
+        yield from _tried(("data", "transform"), located, lambda: open_transform(transform))
+    yield from _tried(("data",), located, found.settings)
+    at = ("strategy",) if found.strategy is not None else ("model",)
+    yield from _tried(at, located, lambda: check_choice(found.model, found.strategy))
+
+
+def _tried(place: Place, located: Located, make: Any) -> Iterator[str]:
+    try:
+        make()
+    except QueristError as error:
+        problems = getattr(error, "problems", ()) or (str(error),)
+        for problem in problems:
+            yield f"{_where(place, located)}: {problem}"
+
+
+def _beside(found: PoolFile, folder: Path) -> PoolFile:
+    """The same with absolute paths."""
+    places = {name: _absolute(getattr(found.data, name), folder) for name in ("from_", "labels")}
+    kept = str(folder / (found.folder or found.name))
+    data = found.data.model_copy(update=places)
+    return found.model_copy(update={"data": data, "folder": kept, "model": _located(found, folder)})
+
+
+def _absolute(uris: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    return tuple(str(folder / uri) if scheme_of(uri) == "" else uri for uri in uris)
+
+
+def _located(found: PoolFile, folder: Path) -> dict[str, Any] | None:
+    """A model's settings, in which texts that name a file beside ``pool.yaml`` are its path."""
+    if found.model is None:
+        return None
+    return {
+        key: str(folder / value)
+        if isinstance(value, str) and key != "use" and (folder / value).exists()
+        else value
+        for key, value in found.model.items()
+    }
