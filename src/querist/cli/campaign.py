@@ -11,6 +11,7 @@ from querist.cli.shared import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_OUT_OF_TIME,
+    PROGRESS,
     RUN,
     leave,
     sentences,
@@ -18,14 +19,6 @@ from querist.cli.shared import (
 
 if TYPE_CHECKING:
     from querist.campaign.campaign import RunResult
-
-
-PROGRESS = click.option(
-    "--progress",
-    type=click.Choice(["auto", "live", "plain", "none"]),
-    default="auto",
-    help="A live panel, plain lines, or nothing. auto: by whether there is a terminal.",
-)
 
 
 ENGINE = click.option(

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "summary": "run:summary",
     "status": "run:status",
     "failures": "run:failures",
+    "pool": "pool:pool",
     "strategies": "strategy:strategies",
     "import": "labels:import_",
     "export": "labels:export",

@@ -14,6 +14,12 @@ from querist.core.errors import ConfigError, QueristError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_OUT_OF_TIME, EXIT_INTERRUPTED = 1, 2, 75, 130
 RUN = click.argument("run", type=click.Path(path_type=Path))
+PROGRESS = click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    help="A live panel, plain lines, or nothing. auto: by whether there is a terminal.",
+)
 
 
 def sentences(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,85 @@
+"""Pools in folders of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from querist.cli.places import Record, Tell
+from querist.pool.items import Added, Item
+from querist.pool.pool import Pool
+
+PAGE = 1000
+
+
+class Listed(NamedTuple):
+    """How far an addition is, as progress is shown."""
+
+    done: int
+    failed: int
+    stage: str = "listing"
+    total: int | None = None
+
+
+class PoolHere:
+    """A pool in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def show(self) -> Record:
+        """Name, folder, settings, counts by state."""
+        with Pool.open(self.folder) as pool:
+            counts = {state: count for state, count in pool.counts().items() if count}
+            return {
+                "name": pool.name,
+                "folder": str(pool.folder),
+                "task": pool.settings.task,
+                "classes": list(pool.classes),
+                "transform": pool.settings.transform,
+                "items": len(pool),
+                "states": counts,
+            }
+
+    def add(self, uris: Iterable[str], tell: Tell) -> Record:
+        """Add items; the counts, and what was broken."""
+        with Pool.open(self.folder) as pool:
+            return added_record(pool.add(*uris, progress=lambda so_far: tell(listed(so_far))))
+
+    def items(self, where: str, limit: int) -> Iterator[Record]:
+        """Items, read in pages."""
+        with Pool.open(self.folder) as pool:
+            after = 0
+            while limit > 0 and (page := pool.items(where, after, min(limit, PAGE))):
+                yield from map(item_record, page)
+                after, limit = page[-1].row, limit - len(page)
+
+    def label(self, values: Mapping[str, Any], by: str) -> int:
+        """Record labels."""
+        with Pool.open(self.folder) as pool:
+            return pool.label(values, by)
+
+
+def listed(added: Added) -> Listed:
+    """How far an addition is."""
+    done = added.new + added.changed + added.duplicates + added.unchanged
+    return Listed(done, added.broken_total)
+
+
+def added_record(added: Added) -> Record:
+    """What an addition did, the first broken entries as sentences."""
+    counts = {name: getattr(added, name) for name in Added._fields if name != "broken"}
+    counts["broken"] = counts.pop("broken_total")
+    reasons = [
+        f"{broken.where}, line {broken.line}: {broken.reason}" if broken.line else broken.reason
+        for broken in added.broken
+    ]
+    return {**counts, "reasons": reasons}
+
+
+def item_record(item: Item) -> Record:
+    """An item with what is known of it."""
+    wanted = ("id", "uri", "size", "content", "state", "group", "label", "metadata", "stale")
+    found = {name: getattr(item, name) for name in wanted}
+    return found if item.inline is None else {**found, "inline": item.inline}

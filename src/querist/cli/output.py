@@ -1,0 +1,74 @@
+"""What commands print: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+
+
+def show(record: Mapping[str, Any], as_json: bool) -> None:
+    """Print one thing: its fields below each other, or JSON. Empty fields are left out."""
+    if as_json:
+        click.echo(to_json(record))
+        return
+    said = {name: text_of(value) for name, value in record.items()}
+    said = {name.replace("_", " "): value for name, value in said.items() if value}
+    width = max(map(len, said), default=0)
+    for name, value in said.items():
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def table(
+    records: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool, none: str = ""
+) -> int:
+    """Print many things: a row each, cut to the terminal's width, or JSON; returns how many."""
+    if as_json:
+        printed = 0
+        for record in records:
+            click.echo(to_json(record))
+            printed += 1
+        return printed
+    rows = [[text_of(record.get(name, "")) for name in columns] for record in records]
+    if not rows:
+        click.echo(none, err=True)
+        return 0
+    heads = [name.replace("_", " ") for name in columns]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    most = shutil.get_terminal_size((0, 0)).columns
+    for row in (heads, *rows):
+        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        line = line.rstrip()
+        click.echo(line if not most or len(line) <= most else line[: most - 1] + "…")
+    return len(rows)
+
+
+def text_of(value: Any) -> str:
+    """A value for people, on one line."""
+    if value is None or value in ("", (), [], {}):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{text_of(one) or 0} {name}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(text_of, value))
+    return " ".join(str(value).split())
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """One line of JSON; paths and instants become text."""
+    return json.dumps(record, default=str, ensure_ascii=False)
+
+
+def path_or_uri(text: str) -> str:
+    """A local path made absolute, so that a program elsewhere understands it; a URI as it is."""
+    return text if "://" in text else str(Path(text).absolute())

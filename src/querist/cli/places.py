@@ -1,0 +1,71 @@
+"""Where a pool is: in a folder, or at a service. Commands speak to either in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from querist.service.client.client import Client
+
+Record = dict[str, Any]
+Tell = Callable[[Any], None]
+
+SERVER = click.option(
+    "--server",
+    metavar="URL",
+    default="",
+    help="A service that has the pool; its key comes from the variable QUERIST_API_KEY.",
+)
+INSECURE = click.option(
+    "--insecure", is_flag=True, help="Let the key travel over http:// to another machine."
+)
+
+
+class PoolPlace(Protocol):
+    """A pool, wherever it is. Records are mappings of plain values, ready for JSON."""
+
+    def show(self) -> Record:
+        """What the pool is, and how many items are in each state."""
+        ...
+
+    def add(self, uris: Iterable[str], tell: Tell) -> Record:
+        """Add items; the counts."""
+        ...
+
+    def items(self, where: str, limit: int) -> Iterator[Record]:
+        """Items."""
+        ...
+
+    def label(self, values: Mapping[str, Any], by: str) -> int:
+        """Record labels; how many."""
+        ...
+
+
+def pool_at(pool: str, server: str, insecure: bool = False) -> PoolPlace:
+    """The pool of a folder, of a ``pool.yaml``, or of a name at a service."""
+    if not server and pool.endswith((".yaml", ".yml")):
+        from querist.pool.file import load_pool_file
+
+        found = load_pool_file(pool)
+        if found.server is not None:
+            server, insecure, pool = found.server.use, found.server.insecure, found.name
+        else:
+            pool = found.folder or pool
+    if server:
+        from querist.cli.there import PoolThere
+
+        return PoolThere(client_of(server, insecure), pool)
+    from querist.cli.here import PoolHere
+
+    return PoolHere(Path(pool))
+
+
+def client_of(server: str, insecure: bool) -> Client:
+    """A client of the service at a URL."""
+    from querist.service.client.client import Client
+
+    return Client(server, insecure=insecure)

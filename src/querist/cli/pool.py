@@ -1,0 +1,159 @@
+"""Commands of pools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from querist.cli.output import JSON, show, table
+from querist.cli.places import INSECURE, SERVER, Record, client_of, pool_at
+from querist.cli.shared import PROGRESS, sentences
+from querist.cli.values import pairs
+from querist.core.errors import QueristError
+
+POOL = click.argument("pool")
+SHOWN = 3
+
+
+@click.group()
+def pool() -> None:
+    """Pools: many items to choose from, in a folder or at a service."""
+
+
+@pool.command()
+@POOL
+@click.argument("uris", nargs=-1)
+@click.option(
+    "--modality",
+    type=click.Choice(["image", "text", "table", "audio"]),
+    help="What the items are; by default told by their names.",
+)
+@click.option("--task", default="classification", help="What a label is: classification ...")
+@click.option("--classes", help="Names with commas; by default learned from the labels.")
+@click.option(
+    "--transform", "-t", multiple=True, metavar="NAME=VALUE", help="How to decode: size=64."
+)
+@click.option("--source", "-s", multiple=True, metavar="SCHEME.NAME=VALUE", help="s3.region=...")
+@SERVER
+@INSECURE
+@PROGRESS
+@JSON
+@sentences
+def create(pool: str, uris: tuple[str, ...], **how: Any) -> None:
+    """Make a pool in a new folder POOL (or of that name at a service), and add URIS to it."""
+    transform = pairs(how["transform"], "--transform")
+    if how["modality"]:
+        transform["modality"] = how["modality"]
+    classes = [name.strip() for name in (how["classes"] or "").split(",") if name.strip()]
+    settings: Record = {"task": how["task"], "transform": transform}
+    settings |= {"sources": sources_of(how["source"])}
+    if classes:
+        settings["classes"] = classes
+    server, insecure = how["server"], how["insecure"]
+    if server:
+        client_of(server, insecure).create_pool(pool, **settings)
+    else:
+        from querist.pool.pool import Pool
+
+        Pool.create(pool, settings).close()
+    if not uris:
+        show(pool_at(pool, server, insecure).show(), how["as_json"])
+        return
+    try:
+        _added(pool, uris, how)
+    except QueristError:
+        click.echo("The pool was made; add to it with: querist pool add", err=True)
+        raise
+
+
+@pool.command()
+@POOL
+@click.argument("uris", nargs=-1, required=True)
+@SERVER
+@INSECURE
+@PROGRESS
+@JSON
+@sentences
+def add(pool: str, uris: tuple[str, ...], **how: Any) -> None:
+    """Add folders, patterns, manifests or single URIs; may be repeated when there are more."""
+    _added(pool, uris, how)
+
+
+def _added(pool: str, uris: tuple[str, ...], how: Record) -> None:
+    from querist.cli.progress import watching
+
+    place = pool_at(pool, how["server"], how["insecure"])
+    with watching(how["progress"], "adding") as watcher:
+        record = place.add(uris, watcher.show)
+    if how["as_json"]:
+        show(record, True)
+        return
+    counts = ("new", "changed", "duplicates", "unchanged", "labelled", "forgotten", "broken")
+    said = [f"{record[name]:,} {name}" for name in counts if record.get(name)]
+    click.echo(f"{pool}: {', '.join(said) or 'nothing there'}")
+    reasons = record.get("reasons") or []
+    for reason in reasons[:SHOWN]:
+        click.echo(f"  {reason}", err=True)
+    if len(reasons) > SHOWN:
+        click.echo(f"  ... and {record['broken'] - SHOWN:,} more; --json lists them", err=True)
+
+
+@pool.command(name="list")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@SERVER
+@INSECURE
+@JSON
+@sentences
+def list_(folder: Path, server: str, insecure: bool, as_json: bool) -> None:
+    """List the pools below a folder, or at a service."""
+    if server:
+        found = client_of(server, insecure).pools()
+        records = [
+            {**one.model_dump(mode="json"), **one.counts.model_dump(mode="json")} for one in found
+        ]
+        table(records, ("name", "id", "items", "labelled", "task"), as_json, "no pools")
+        return
+    records = [pool_at(str(path.parent), "").show() for path in sorted(pools_below(folder))]
+    table(records, ("folder", "name", "items", "states", "task"), as_json, f"no pool in {folder}")
+
+
+@pool.command(name="show")
+@POOL
+@SERVER
+@INSECURE
+@JSON
+@sentences
+def show_(pool: str, server: str, insecure: bool, as_json: bool) -> None:
+    """Tell what a pool is, and how many of its items are labelled."""
+    show(pool_at(pool, server, insecure).show(), as_json)
+
+
+@pool.command()
+@POOL
+@click.option("--where", default="all", help="all, unlabelled, labelled, empty, skipped ...")
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="At most so many.")
+@SERVER
+@INSECURE
+@JSON
+@sentences
+def items(pool: str, where: str, limit: int, server: str, insecure: bool, as_json: bool) -> None:
+    """List items."""
+    found = pool_at(pool, server, insecure).items(where, limit)
+    records = ({**one, "what": one.get("inline") or one.get("uri")} for one in found)
+    table(records, ("id", "state", "label", "what"), as_json, "no such items")
+
+
+def sources_of(texts: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """``s3.region=eu-west-1`` as options by scheme."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in pairs(texts, "--source").items():
+        scheme, _, option = name.partition(".")
+        found.setdefault(scheme, {})[option] = value
+    return found
+
+
+def pools_below(folder: Path) -> list[Path]:
+    """The ``pool.json`` of pools in a folder and two levels below."""
+    return [path for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}pool.json")]

@@ -1,0 +1,63 @@
+"""What the items of a pool are, where nobody said: told by their names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from querist.core.errors import ConfigError
+from querist.pool.items import Item
+from querist.pool.pool import Pool
+
+LOOKED_AT = 1000
+
+SUFFIXES: Mapping[str, str] = {
+    **dict.fromkeys(
+        "jpg jpeg png webp gif bmp tif tiff ppm pgm jp2 avif ico tga".split(),  # noqa: SIM905
+        "image",
+    ),
+    **dict.fromkeys(("txt", "md", "text", "html"), "text"),
+    **dict.fromkeys(("wav", "flac", "ogg", "mp3", "opus", "aif", "aiff"), "audio"),
+    "json": "table",
+}
+
+
+def modality_of_item(item: Item) -> str:
+    """What one item is: image, text, table or audio; "" where its name does not tell."""
+    if item.inline is not None:
+        return "text" if isinstance(item.inline, str) else "table"
+    name = item.uri.partition("?")[0].rpartition("/")[2]
+    return SUFFIXES.get(name.rpartition(".")[2].lower(), "")
+
+
+def guess_transform(pool: Pool) -> dict[str, Any]:
+    """The pool's transform; where it names no modality, with the one of most of the first items.
+
+    Images are then 64 pixels a side unless a size is given: enough for built-in features; a
+    network wants the size that it was trained with.
+
+    Raises:
+        ConfigError: If the names do not tell.
+    """
+    transform = dict(pool.settings.transform)
+    if "modality" not in transform:
+        transform["modality"] = _guess(pool)
+        if transform["modality"] == "image":
+            transform.setdefault("size", 64)
+    return transform
+
+
+def _guess(pool: Pool) -> str:
+    items = pool.items(limit=LOOKED_AT)
+    if not items:
+        raise ConfigError(f"The pool {pool.name} is empty; add a folder, a manifest or URIs first.")
+    told = Counter(modality_of_item(item) for item in items)
+    modality, _ = told.most_common(1)[0]
+    if not modality:
+        names = ", ".join(item.uri.rpartition("/")[2] for item in items[:3])
+        raise ConfigError(
+            f"The names of the items ({names} ...) do not tell what they are. Say it: "
+            'transform={"modality": "image"}, or text, table or audio.'
+        )
+    return modality

@@ -1,0 +1,98 @@
+"""The commands of pools, on folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from querist.cli import main
+from querist.pool.pool import Pool
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.png").write_text(str(number))
+    return folder
+
+
+@pytest.fixture
+def pool(tmp_path: Path, photos: Path) -> Path:
+    result = call("pool", "create", tmp_path / "birds", photos, "--progress", "none")
+    assert (result.exit_code, result.output) == (0, f"{tmp_path / 'birds'}: 5 new\n")
+    return tmp_path / "birds"
+
+
+def test_settings_are_those_of_the_options(tmp_path: Path) -> None:
+    folder = tmp_path / "pool"
+    said = ["--modality", "image", "-t", "size=32", "--classes", "owl, robin"]
+    result = call("pool", "create", folder, *said, "-s", "s3.region=eu-west-1", "--json")
+    assert json.loads(result.output)["classes"] == ["owl", "robin"]
+    with Pool.open(folder) as pool:
+        assert pool.settings.transform == {"size": 32, "modality": "image"}
+        assert pool.settings.sources == {"s3": {"region": "eu-west-1"}}
+
+
+def test_adding_again_adds_what_is_new(pool: Path, photos: Path) -> None:
+    assert call("pool", "add", pool, photos).stdout == f"{pool}: 5 unchanged\n"
+    (photos / "6.png").touch()
+    counts = json.loads(call("pool", "add", pool, photos, "--json", "--progress", "none").output)
+    assert (counts["new"], counts["unchanged"], counts["reasons"]) == (1, 5, [])
+
+
+def test_a_pool_is_shown(pool: Path) -> None:
+    said = call("pool", "show", pool).output
+    assert "items   5\n" in said
+    assert "states  5 unlabelled\n" in said
+    record = json.loads(call("pool", "show", pool, "--json").output)
+    assert (record["items"], record["states"]) == (5, {"unlabelled": 5})
+
+
+def test_items_are_listed(pool: Path) -> None:
+    said = call("pool", "items", pool, "--limit", 2).output.splitlines()
+    assert said[0].split() == ["id", "state", "label", "what"]
+    assert [line.rpartition("/")[2] for line in said[1:]] == ["0.png", "1.png"]
+    lines = call("pool", "items", pool, "--json").output.splitlines()
+    assert [json.loads(line)["state"] for line in lines] == ["unlabelled"] * 5
+    assert call("pool", "items", pool, "--where", "labelled").stderr == "no such items\n"
+
+
+def test_pools_are_listed(pool: Path, tmp_path: Path) -> None:
+    (line,) = call("pool", "list", tmp_path, "--json").output.splitlines()
+    assert json.loads(line)["folder"] == str(pool)
+    assert call("pool", "list", tmp_path / "photos").stderr.startswith("no pool in ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["show", "nowhere"], 1, "is not the folder of a pool"),
+        (["add", "birds", "nowhere"], 1, "There is no file"),
+        (["create", "birds"], 1, "is not empty"),
+        (["create", "new", "nowhere"], 1, "The pool was made; add to it with: querist pool add"),
+        (["create", "new", "-t", "size"], 2, "--transform takes NAME=VALUE"),
+        (["create", "new", "--task", "guessing"], 2, "task"),
+        (["items", "birds", "--where", "unlabeled"], 1, "Did you mean 'unlabelled'?"),
+        (["show", "birds", "--server", "ftp://x"], 2, "A service has a URL such as"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence(
+    pool: Path, monkeypatch, arguments: list[str], status: int, sentence: str
+) -> None:
+    monkeypatch.chdir(pool.parent)
+    result = call("pool", *arguments)
+    assert result.exit_code == status
+    assert sentence in result.stderr

@@ -1,0 +1,50 @@
+"""What items are, told by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from querist.core.errors import ConfigError
+from querist.pool.guessing import guess_transform
+from querist.pool.pool import Pool
+
+
+@pytest.mark.parametrize(
+    ("names", "transform"),
+    [
+        (["a.JPG", "b.jpeg", "notes.txt"], {"modality": "image", "size": 64}),
+        (["a.txt", "b.txt", "c.png"], {"modality": "text"}),
+        (["a.wav"], {"modality": "audio"}),
+    ],
+)
+def test_the_names_of_most_items_tell(tmp_path: Path, names: list[str], transform: dict) -> None:
+    (tmp_path / "data").mkdir()
+    for name in names:
+        (tmp_path / "data" / name).touch()
+    pool = Pool.create(tmp_path / "pool")
+    pool.add(tmp_path / "data")
+    assert guess_transform(pool) == transform
+
+
+@pytest.mark.parametrize(("item", "modality"), [("a text", "text"), ({"table": {"x": 1}}, "table")])
+def test_inline_items_tell_themselves(tmp_path: Path, item: object, modality: str) -> None:
+    pool = Pool.create(tmp_path / "pool")
+    pool.add_items([item])
+    assert guess_transform(pool) == {"modality": modality}
+
+
+def test_what_was_said_holds(tmp_path: Path) -> None:
+    pool = Pool.create(tmp_path / "pool", {"transform": {"modality": "image", "size": 8}})
+    assert guess_transform(pool) == {"modality": "image", "size": 8}
+
+
+def test_names_that_do_not_tell_are_a_sentence(tmp_path: Path) -> None:
+    pool = Pool.create(tmp_path / "pool")
+    with pytest.raises(ConfigError, match="is empty; add a folder"):
+        guess_transform(pool)
+    (tmp_path / "data.bin").touch()
+    pool.add(tmp_path / "data.bin")
+    with pytest.raises(ConfigError, match=r"\(data\.bin \.\.\.\) do not tell"):
+        guess_transform(pool)
