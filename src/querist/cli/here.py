@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from querist.cli.places import Record, Tell
+from querist.cli.output import Record, Tell
 from querist.pool.items import Added, Item
 from querist.pool.pool import Pool
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
+
+Record: TypeAlias = dict[str, Any]
+"""A thing as plain values, ready for JSON."""
+
+Tell: TypeAlias = Callable[[Any], None]
+"""Is told how far something is."""
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 

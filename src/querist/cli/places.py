@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from querist.cli.output import Record, Tell
+
 if TYPE_CHECKING:
     from querist.service.client.client import Client
-
-Record = dict[str, Any]
-Tell = Callable[[Any], None]
 
 SERVER = click.option(
     "--server",

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from querist.cli.output import JSON, show, table
-from querist.cli.places import INSECURE, SERVER, Record, client_of, pool_at
+from querist.cli.output import JSON, Record, show, table
+from querist.cli.places import INSECURE, SERVER, client_of, pool_at
 from querist.cli.shared import PROGRESS, sentences
 from querist.cli.values import pairs
 from querist.core.errors import QueristError

@@ -7,8 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from querist.cli.output import path_or_uri
-from querist.cli.places import Record, Tell
+from querist.cli.output import Record, Tell, path_or_uri
 from querist.core.errors import ConfigError
 from querist.service.client.client import Client
 
