@@ -7,10 +7,7 @@ processor, urllib3 takes 220 and httpx 550 (64 threads, 50 ms latency).
 from __future__ import annotations
 
 import http.client
-import io
-import socket
 import ssl
-import struct
 import threading
 import time
 import urllib.request
@@ -24,6 +21,7 @@ from querist.sources.access import Access
 from querist.sources.local import too_large
 from querist.sources.network import Deadline, Network, plain_host
 from querist.sources.source import SourceError, Unreachable
+from querist.sources.timed_socket import TimedSocket
 from querist.sources.uris import shown
 
 _IDLE = 15.0
@@ -111,7 +109,7 @@ class HttpPool:
         parts: SplitResult,
         deadline: Deadline,
     ) -> Response:
-        connection.deadline = deadline
+        connection.keep(deadline)
         connection.request(request.method, connection.target(parts), headers=request.headers)
         answer = connection.getresponse()
         body, whole = _body(answer, request)
@@ -237,6 +235,12 @@ class _Connection(http.client.HTTPConnection):
             return f"http://{parts.netloc.rpartition('@')[2]}{path}"
         return path
 
+    def keep(self, deadline: Deadline) -> None:
+        """From now on this is the deadline."""
+        self.deadline = deadline
+        if self.sock is not None:
+            self.sock.deadline = deadline
+
     def connect(self) -> None:
         """Connect, through the proxy where there is one, and speak TLS where that is wanted."""
         if self.proxy is None:
@@ -245,7 +249,7 @@ class _Connection(http.client.HTTPConnection):
             self.network.check_name(*self._peer)
             proxy = self.proxy.hostname or "", self.proxy.port or 3128
             made = self.network.connect(*proxy, self.deadline, trusted=True)
-        self.sock: Any = _TimedSocket(made, self)
+        self.sock: Any = TimedSocket(made, self.network, self.deadline)
         if self.proxy is not None and self.tls is not None:
             self.set_tunnel(*self._peer)
             self._tunnel()  # type: ignore[attr-defined]
@@ -253,74 +257,4 @@ class _Connection(http.client.HTTPConnection):
             made.settimeout(self.deadline.step())
             secure = self.tls.wrap_socket(made, server_hostname=self._peer[0])
             self.network.replace(made, secure)
-            self.sock = _TimedSocket(secure, self)
-
-
-class _TimedSocket:
-    """What ``http.client`` needs of a socket, each call within the connection's deadline.
-
-    A plain socket blocks with the kernel's own timeouts: Python's would cost a ``poll`` and a
-    hand-over of the interpreter more for each call, a third of a read when many threads read. TLS
-    needs Python's, because OpenSSL goes on after the kernel's.
-    """
-
-    def __init__(self, made: socket.socket, connection: _Connection) -> None:
-        self.made, self.connection = made, connection
-        self._secure = isinstance(made, ssl.SSLSocket)
-        self._waits = -1.0
-        self._users = 1
-        if not self._secure:
-            made.settimeout(None)
-
-    def prepare(self) -> None:
-        """Let the next call wait as long as the deadline allows."""
-        step = self.connection.deadline.step()
-        if step == self._waits:
-            return
-        self._waits = step
-        if self._secure:
-            self.made.settimeout(step)
-            return
-        seconds = max(step, 0.001)  # zero would be for ever
-        value = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
-        self.made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-        self.made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
-
-    def sendall(self, data: bytes) -> None:
-        """Send all of it."""
-        self.prepare()
-        try:
-            self.made.sendall(data)
-        except (BlockingIOError, TimeoutError):
-            raise self.connection.deadline.passed() from None
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """A file to read from, which may outlive :meth:`close`, as that of a real socket."""
-        self._users += 1
-        return io.BufferedReader(_TimedReader(self), 1 << 16)
-
-    def close(self) -> None:
-        """Close the socket once nothing reads from it."""
-        self._users -= 1
-        if not self._users:
-            self.connection.network.disconnect(self.made)
-
-
-class _TimedReader(io.RawIOBase):
-    def __init__(self, timed: _TimedSocket) -> None:
-        self.timed = timed
-
-    def readable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            self.timed.close()
-
-    def readinto(self, buffer: Any) -> int:
-        self.timed.prepare()
-        try:
-            return self.timed.made.recv_into(buffer)
-        except (BlockingIOError, TimeoutError):
-            raise self.timed.connection.deadline.passed() from None
+            self.sock = TimedSocket(secure, self.network, self.deadline)

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from querist.sources.access import OPEN, Access
+from querist.sources.fsspec_source import FsspecSource
+from querist.sources.ftp import FtpSource
 from querist.sources.globs import is_pattern, literal_folder, matcher
 from querist.sources.http import HttpSource
 from querist.sources.inline import InlineSource
 from querist.sources.local import LocalSource
-from querist.sources.nearest import nearest
 from querist.sources.retrying import Retrier, Retry
+from querist.sources.s3 import S3Source
 from querist.sources.source import Entry, Forbidden, MissingItem, Source, SourceError
 from querist.sources.uris import plain, scheme_of, shown
 
@@ -22,10 +24,12 @@ MAKERS: Mapping[str, Callable[[Access, Options], Source]] = {
     "file": lambda access, _: LocalSource(access),
     "data": lambda access, _: InlineSource(access),
     "http": lambda access, options: HttpSource(access, options),
+    "s3": lambda access, options: S3Source(access, options),
+    "ftp": lambda access, options: FtpSource(access, options),
 }
 """Our own schemes; all others are fsspec's."""
 
-_SAME = {"": "file", "https": "http", "ftps": "ftp", "s3a": "s3", "s3n": "s3"}
+_SAME = {"": "file", "https": "http", "s3a": "s3", "s3n": "s3"}
 _PATTERNLESS = {"data", "http", "https"}  # a question mark and brackets mean other things there
 
 
@@ -78,16 +82,15 @@ class Sources:
             if self._closed:
                 raise SourceError("These sources are closed.")
             if scheme not in self._opened:
-                self._opened[scheme] = self._made(scheme, uri)
+                self._opened[scheme] = self._made(scheme)
             return self._opened[scheme]
 
-    def _made(self, scheme: str, uri: str) -> Source:
+    def _made(self, scheme: str) -> Source:
+        options = self._options.get(scheme, {})
         maker = MAKERS.get(scheme)
         if maker is None:
-            raise SourceError(
-                f"{shown(uri)}: nobody knows the scheme {scheme!r}.{nearest(scheme, MAKERS)}"
-            )
-        return maker(self.access, self._options.get(scheme, {}))
+            return FsspecSource(scheme, self.access, options)
+        return maker(self.access, options)
 
     def concurrency(self, uri: str) -> int:
         """How many reads at once the source of this URI is made for."""

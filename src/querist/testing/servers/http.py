@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from querist.testing.servers.link import Link, LoopThread
 
@@ -149,9 +150,30 @@ class HttpServer:
             body = file.read_bytes() if file.is_file() else None
         else:
             body = self.files.get(name.decode("utf-8", "surrogateescape"))
+        if body is None and (not name or name.endswith(b"/")):
+            return self._index(name.decode("utf-8", "surrogateescape"))
         if body is None:
             return Reply(b"There is no such file.\n", 404)
-        return Reply(body, headers={"ETag": f'"{len(body):x}-{hash(body) & 0xFFFFFFFF:x}"'})
+        return Reply(body, headers={"ETag": f'"{len(body):x}-{zlib.crc32(body):x}"'})
+
+    def _index(self, folder: str) -> Reply:
+        """A page that links to what is in a folder, as other servers make them."""
+        names = {
+            rest.partition("/")[0] + rest.partition("/")[1]
+            for rest in (
+                name.removeprefix(folder) for name in self._names() if name.startswith(folder)
+            )
+        }
+        if not names:
+            return Reply(b"There is no such folder.\n", 404)
+        lines = [f'<li><a href="{quote(name, errors="surrogateescape")}">x</a>' for name in names]
+        page = f'<html><a href="../">..</a><ul>{"".join(lines)}</ul></html>'.encode()
+        return Reply(page, headers={"Content-Type": "text/html; charset=utf-8"})
+
+    def _names(self) -> Iterable[str]:
+        if not isinstance(self.files, Path):
+            return self.files
+        return [f.relative_to(self.files).as_posix() for f in self.files.rglob("*") if f.is_file()]
 
 
 class _Connection(asyncio.Protocol):
