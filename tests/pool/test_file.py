@@ -56,7 +56,7 @@ data:
 model: {use: torch, builder: "nets:make", weights: net.onnx}
 strategy: {use: k-center, options: {}}
 budget: 2.5 %
-query: {where: all, seed: 3, engine: processes, workers: 2, scan: {batch: 64}}
+query: {where: all, seed: 3, engine: {kind: processes, workers: 2}, scan: {batch: 64}}
 server: {use: "https://al.example.org", insecure: false}
 """
     )
@@ -71,6 +71,15 @@ server: {use: "https://al.example.org", insecure: false}
     assert settings.transform == {"size": 32, "resize": "stretch", "modality": "image"}
     assert (settings.classes, settings.access.max_bytes) == (("owl", "7", "no"), 1000)
     assert found.folder == str(tmp_path / "kept/birds")
+    assert found.asked() == {
+        "model": {**found.model},
+        "budget": pytest.approx(0.025),
+        "where": "all",
+        "seed": 3,
+        "engine": {"kind": "processes", "workers": 2},
+        "scan": {"batch": 64},
+        "strategy": "k-center",
+    }
 
 
 def test_short_forms(load) -> None:
@@ -80,6 +89,8 @@ def test_short_forms(load) -> None:
     assert found.strategy.use == "k-center"
     assert found.server is not None
     assert found.server.use == "http://127.0.0.1:8600"
+    assert found.asked()["model"] == {"use": "features"}
+    assert load(SMALL + "query: {engine: mpi}\n").query.engine == {"kind": "mpi"}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +130,7 @@ def test_short_forms(load) -> None:
             "typiclust has no option 'neighbors'. Did you mean 'neighbours'?",
         ),
         (SMALL + "model: {use: onx}\n", "line 4, model: a model's 'use' says where it is from"),
-        (SMALL + "query: {engine: quantum}\n", "line 4, query.engine: should be 'inline'"),
+        (SMALL + "query: {sed: 3}\n", "line 4, query.sed: unknown key. Did you mean 'seed'?"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(load, text: str, sentence: str) -> None:

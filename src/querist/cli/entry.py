@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "resume": "campaign:resume",
     "pal": "campaign:pal",
     "bench": "bench:bench",
+    "init": "init:init",
     "check": "campaign:check",
     "report": "run:report",
     "summary": "run:summary",

@@ -29,6 +29,10 @@ def _used(value: Any) -> Any:
     return {"use": value} if isinstance(value, str) else value
 
 
+def _kind(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
 def _share(value: Any) -> Any:
     """``25 %`` is a share; true and false, which YAML makes of yes and no, are no numbers."""
     if isinstance(value, bool):
@@ -93,15 +97,13 @@ class QuerySection(Section):
     Attributes:
         where: Which items are candidates.
         seed: Two queries with one seed pick the same.
-        engine: "inline", "processes" or "mpi".
-        workers: Processes that share the query.
+        engine: "inline", "processes" or "mpi", or with options: {kind: processes, workers: 4}.
         scan: Sizes and limits of the scan.
     """
 
     where: str | dict[str, Any] = "unlabelled"
     seed: int = Field(default=0, ge=0)
-    engine: Literal["inline", "processes", "mpi"] | None = None
-    workers: int | None = Field(default=None, ge=1)
+    engine: Annotated[dict[str, Any], BeforeValidator(_kind)] = Field(default_factory=dict)
     scan: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -165,6 +167,13 @@ class PoolFile(Section):
             },
             "data",
         )
+
+    def asked(self) -> dict[str, Any]:
+        """The query, in the words of a query's settings; what was left out is not there."""
+        said = {"model": self.model, "budget": self.budget, **self.query.model_dump()}
+        if self.strategy is not None:
+            said |= {"strategy": self.strategy.use, "options": self.strategy.options}
+        return {name: value for name, value in said.items() if value not in (None, {})}
 
 
 def load_pool_file(path: Path | str) -> PoolFile:
