@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from querist.accounting.effective_text import CAVEAT, rows, spent_rows, verdict
 from querist.accounting.report_html import Html, details, facts, join, nothing, table, tag
 from querist.accounting.units import count, duration, percent, plural, quantity
 
@@ -149,10 +150,26 @@ def saved(found: Row, costs: Row) -> Html:
     )
 
 
-def failures(rows: Sequence[Row]) -> Html:
+def effective(found: Row) -> Html:
+    """The effective speed-up, and what worker time went into."""
+    if not found["n_lookup"] or found["audited"] is None:
+        return Html("")
+    head = ("worker time went into", "time", "share")
+    return join(
+        [
+            tag("h3", "Effective speed-up"),
+            tag("p", verdict(found)),
+            facts(dict(rows(found))),
+            table(head, spent_rows(found), "Worker time", "lnn"),
+            tag("p", CAVEAT),
+        ]
+    )
+
+
+def failures(told: Sequence[Row]) -> Html:
     """Failures grouped by what they say, those for good first; tracebacks unfold."""
     groups: dict[tuple[str, str, bool], list[Row]] = {}
-    for row in rows:
+    for row in told:
         groups.setdefault((row["reason"], row["message"], row["final"]), []).append(row)
     ordered = sorted(groups.values(), key=lambda group: (not group[0]["final"], -len(group)))
     shown = [_failure(group) for group in ordered[:FAILURES]]

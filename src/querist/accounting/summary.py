@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from querist.accounting.costs import CostFold
+from querist.accounting.effective import EffectiveFold
 from querist.accounting.facts import FactLike, finite
 from querist.accounting.folds import (
     CommandFold,
@@ -103,9 +104,10 @@ class SummaryBuilder:
 
     Args:
         run: The run's id, for a journal whose facts do not name it.
+        simulation: Name of the oracle that look-ups stand for, where there are several; "" for all.
     """
 
-    def __init__(self, run: str = "") -> None:
+    def __init__(self, run: str = "", simulation: str = "") -> None:
         self._now = 0.0
         self._facts = 0
         self._seq = 0
@@ -114,35 +116,56 @@ class SummaryBuilder:
         self._run, self._labels, self._questions = RunFold(), LabelFold(ledger), QuestionFold()
         self._run.id = run
         self._learning, self._workers, self._costs = LearningFold(ledger), WorkerFold(), CostFold()
+        self._effective = EffectiveFold(simulation)
         self._explore, self._failures, self._commands = ExploreFold(), FailureFold(), CommandFold()
         self._handlers = self._table()
 
     def _table(self) -> dict[str, tuple[Handler, ...]]:
         workers, costs, questions = self._workers, self._costs, self._questions
-        learning = self._learning
+        learning, effective = self._learning, self._effective
         return {
             "run.started": (self._run.started, workers.gone),
             "run.ended": (self._run.ended, workers.gone),
             "worker.joined": (workers.joined,),
             "worker.lost": (workers.lost,),
             "question.asked": (questions.asked, costs.asked),
-            "answer.label": (costs.label, questions.label, workers.called, self._label),
+            "answer.label": (
+                costs.label,
+                questions.label,
+                workers.called,
+                self._label,
+                effective.label,
+            ),
             "answer.failure": (
+                effective.failure,
                 costs.failure,
                 questions.failure,
                 workers.called,
                 self._failures.failure,
             ),
-            "answer.abstention": (costs.abstention, questions.abstention, workers.called),
+            "answer.abstention": (
+                effective.abstention,
+                costs.abstention,
+                questions.abstention,
+                workers.called,
+            ),
             "labels.imported": (self._imported,),
-            "model.published": (learning.published, workers.fitted, costs.fitted),
+            "model.published": (
+                learning.published,
+                workers.fitted,
+                costs.fitted,
+                effective.fitted,
+            ),
             "model.evaluated": (learning.evaluated,),
             "explored": (
                 self._explore.explored,
                 workers.explored,
                 costs.explored,
                 learning.explored,
+                effective.explored,
             ),
+            "surrogate.calls": (effective.called,),
+            "surrogate.audited": (effective.audited,),
             "task.ended": (workers.task,),
             "task.failed": (workers.task, self._failures.task),
             "questions.dropped": (questions.dropped,),
@@ -173,6 +196,8 @@ class SummaryBuilder:
     def build(self) -> Summary:
         """The summary of all facts so far."""
         now = self._now
+        learning, workers = self._learning.build(), self._workers.build(now)
+        trusted = (learning["calibration"] or {}).get("trusted")
         journal = {"facts": self._facts, "last_seq": self._seq, "unknown": dict(self._unknown)}
         sections = {
             "version": VERSION,
@@ -180,12 +205,13 @@ class SummaryBuilder:
             "journal": journal,
             **self._labels.build(now, self._costs.spent),
             "questions": self._questions.build(),
-            **self._learning.build(),
+            **learning,
             **self._explore.build(),
             "costs": self._costs.build(),
             "saved": self._costs.saved(),
             "failures": self._failures.build(),
-            "workers": self._workers.build(now),
+            "effective": self._effective.build(now, workers, trusted),
+            "workers": workers,
             "commands": self._commands.build(),
         }
         return Summary(tidy(sections))

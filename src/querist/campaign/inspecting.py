@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from querist.accounting.progress import ProgressState
+from querist.accounting.summary import SummaryBuilder
 from querist.core.answers import Reason
-from querist.core.errors import RunError
+from querist.core.errors import ConfigError, RunError
 from querist.store.run_folder import RunFolder
 
 
@@ -127,3 +128,29 @@ def progress_of(run: Path | str) -> ProgressState:
         state.tick(record.data.get("t", 0.0))
         state.fact(record.kind, record.data)
     return state
+
+
+def effective_of(run: Path | str, oracle: str = "") -> dict[str, Any]:
+    """The section ``effective`` of a run's summary; also while it runs.
+
+    Args:
+        run: Its folder.
+        oracle: The simulation that look-ups stand for; "" for all oracles together.
+
+    Raises:
+        NotARun: If the folder holds no run.
+        ConfigError: If no such oracle gave a label.
+    """
+    found = RunFolder(run)
+    builder = SummaryBuilder(found.run_id, oracle)
+    for record in found.journal_reader().read_new():
+        builder.add(record)
+    summary = builder.build()
+    known = summary["labels"]["by_oracle"]
+    if oracle and oracle not in known:
+        asked = ", ".join(known) or "none"
+        raise ConfigError(
+            f"no oracle {oracle!r} gave a label in this run; those that did: {asked}."
+        )
+    section: dict[str, Any] = summary["effective"]
+    return section

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "report": "run:report",
     "summary": "run:summary",
     "status": "run:status",
+    "effective": "effective:effective",
     "failures": "run:failures",
     "pool": "pool:pool",
     "strategies": "strategy:strategies",
