@@ -304,6 +304,7 @@ class Report:
             [
                 tables.costs(costs, self.cost_unit),
                 tables.saved(saved, costs),
+                tag("p", saved["note"]) if saved["trusted_predictions"] else "",
                 tables.effective(self.data["effective"]),
             ]
         )
