@@ -69,11 +69,6 @@ CASES = [
     torch_case("torch-regression", Curve, NUMBERS, **REGRESSION),
     torch_case("torch-regression-dropout", Curve, SPREAD, **REGRESSION, **PASSES),
     torch_case("openvino", Pixels, OWN, **OPENVINO),
-    torch_case("openvino-bf16", Pixels, OWN, **OPENVINO, precision="bf16"),
-    torch_case(
-        "openvino-dropout", Pixels, MEMBERS, **OPENVINO, **PASSES, options={"residual": True}
-    ),
-    torch_case("openvino-committee", Curve, SPREAD, **OPENVINO, **REGRESSION, members=2),
 ]
 
 
@@ -84,6 +79,9 @@ def test_contract(check: Any, case: InferenceCase) -> None:
 
 
 SLOW_TO_COMPILE = [
+    torch_case("openvino-bf16", Pixels, OWN, **OPENVINO, precision="bf16"),
+    torch_case("openvino-dropout", Pixels, MEMBERS, **OPENVINO, **PASSES, options=RESIDUAL),
+    torch_case("openvino-committee", Curve, SPREAD, **OPENVINO, **REGRESSION, members=2),
     torch_case("onnxruntime", Pixels, OWN, backend="onnxruntime"),
     torch_case(
         "onnxruntime-dropout", Pixels, MEMBERS, backend="onnxruntime", mc_dropout={"passes": 3}

@@ -27,12 +27,14 @@ class Head:
         classes: Names of the classes, or empty.
         averaged: Whether the prediction is the mean over the members, as of a committee; else it
             is the network's own, with members beside it (MC dropout).
+        linear: Whether scores are a linear function of the embeddings, which gradients need.
     """
 
     task: str = "classification"
     output: str = "logits"
     classes: tuple[str, ...] = ()
     averaged: bool = False
+    linear: bool = True
 
     def __post_init__(self) -> None:
         if self.task not in TASKS or self.output not in OUTPUTS:
@@ -58,7 +60,8 @@ class Head:
             found |= {"member_predictions", "std"}
         if "embeddings" in gives:
             found |= {"embeddings"}
-            found |= {"gradients"} if found & {"probabilities", "predictions"} else set()
+            differentiable = self.linear and found & {"probabilities", "predictions"}
+            found |= {"gradients"} if differentiable else set()
         return frozenset(found | (gives & PASSED_ON))
 
     def raw(self, wanted: Iterable[str], gives: frozenset[str]) -> tuple[str, ...]:

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from .inference_settings import (
-    FeaturesSettings,
-    ModelSettings,
-    PythonSettings,
-    TorchSettings,
-    parse,
-)
+from querist.core.errors import ConfigError
+
+from .backends.triton import Connect
+from .inference_settings import RemoteSettings, parse
 from .inferring import Inference as Inference
 from .inferring import InferenceInfo as InferenceInfo
-from .loaders import features, module, python
+from .loaders import hub, huggingface, module, onnx, python, remote, sklearn
 
-KINDS: dict[str, type[ModelSettings]] = {
-    "features": FeaturesSettings,
-    "python": PythonSettings,
-    "torch": TorchSettings,
-}
-
-_LOADERS: dict[str, Any] = {
-    "features": features.load,
+Loader = Callable[..., Inference]
+_LOADERS: dict[str, Loader] = {
     "python": python.load,
     "torch": module.load,
+    "sklearn": sklearn.load,
+    "onnx": onnx.load,
+    "huggingface": huggingface.load,
+    "hub": hub.load,
 }
 
 
-def open_inference(settings: Mapping[str, Any], device: str = "cpu", threads: int = 1) -> Inference:
+def open_inference(
+    settings: Mapping[str, Any],
+    device: str = "cpu",
+    threads: int = 1,
+    connect: Connect | None = None,
+) -> Inference:
     """Open a model.
 
     Args:
@@ -37,12 +37,17 @@ def open_inference(settings: Mapping[str, Any], device: str = "cpu", threads: in
             :mod:`querist.models.inference_settings`.
         device: "cpu" or "cuda:0" ...
         threads: That it may use.
+        connect: Makes the HTTP client of a remote model, of a timeout in seconds; it may refuse
+            addresses. None for a plain one.
 
     Raises:
         ConfigError: If the settings cannot be used, with every problem and the nearest known key.
         MissingExtra: If a package is not installed.
         RunError: If the model cannot be loaded.
     """
-    checked = parse(settings, KINDS)
-    opened: Inference = _LOADERS[settings["use"]](checked, device, max(1, threads))
-    return opened
+    if threads < 1:
+        raise ConfigError(f"a model wants at least 1 thread, but got {threads}.")
+    checked = parse(settings)
+    if isinstance(checked, RemoteSettings):
+        return remote.load(checked, connect)
+    return _LOADERS[settings["use"]](checked, device, threads)

@@ -5,9 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from querist.core.errors import ConfigError
 
@@ -104,8 +112,8 @@ class NetworkSettings(ModelSettings):
     """What all networks have.
 
     Attributes:
-        output: Whether a classifier gives logits or probabilities.
-        normalise: What is done to its inputs.
+        output: Whether a classifier gives logits (None) or probabilities.
+        normalise: What is done to its inputs; None for :class:`Normalise` as it is.
         embedding: "auto" for the input of the last linear layer, or the name of a layer, whose
             output is taken; empty for none.
         mc_dropout: Members by dropout.
@@ -114,13 +122,21 @@ class NetworkSettings(ModelSettings):
         input: Shape of one item; given, the network is compiled when it is opened.
     """
 
-    output: Literal["logits", "probabilities"] = "logits"
-    normalise: Normalise = Normalise()
+    output: Literal["logits", "probabilities"] | None = None
+    normalise: Normalise | None = None
     embedding: str = "auto"
     mc_dropout: Dropout | None = None
     backend: Literal["torch", "onnxruntime", "openvino"] | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     input: tuple[int, ...] | None = None
+
+
+def _listed(value: Any) -> Any:
+    """One file as a list of one."""
+    return (value,) if isinstance(value, str | Path) else value
+
+
+Files = Annotated[tuple[Path, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class TorchSettings(NetworkSettings):
@@ -135,22 +151,129 @@ class TorchSettings(NetworkSettings):
     use: Literal["torch"] = "torch"
     builder: Any
     options: dict[str, Any] = {}
-    weights: tuple[Path, ...]
-
-    @field_validator("weights", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | Path) else value
-
-    @field_validator("weights")
-    @classmethod
-    def _some(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
-        if not value:
-            raise ValueError("wants at least one safetensors file")
-        return value
+    weights: Files
 
 
-Kind = TypeVar("Kind", bound=ModelSettings)
+class SklearnSettings(ModelSettings):
+    """A fitted scikit-learn estimator.
+
+    Attributes:
+        file: A skops file, or an ONNX file (``.onnx``); several are a committee.
+        trusted: Dotted names of types that skops may load besides scikit-learn's.
+    """
+
+    use: Literal["sklearn"] = "sklearn"
+    file: Files
+    trusted: Names = ()
+    backend: Literal["onnxruntime", "openvino"] | None = None
+
+
+class OnnxSettings(NetworkSettings):
+    """An ONNX file.
+
+    Attributes:
+        file: Several are a committee.
+        output: None: probabilities where a softmax makes them or their name says so.
+        scores: Name of the output that is meant; empty for the first of numbers by item.
+        embedding: "auto" for the input of the last matrix product with weights, or the name of a
+            node or of a tensor; empty for none.
+    """
+
+    use: Literal["onnx"] = "onnx"
+    file: Files
+    scores: str = ""
+    mc_dropout: None = None
+
+
+class HuggingFaceSettings(NetworkSettings):
+    """A model of the Hugging Face hub, or of a folder in its format. Only safetensors are read.
+
+    Attributes:
+        name: "owner/name", or a local folder.
+        revision: Branch, tag or commit.
+        offline: Whether only what is there already is used.
+        max_length: Tokens of a text; what is longer is cut.
+        pooling: How a model without a classifier gives embeddings of its tokens.
+        normalise: None for what the model's own preprocessor says.
+    """
+
+    use: Literal["huggingface"] = "huggingface"
+    name: str
+    revision: str | None = None
+    offline: bool = False
+    max_length: int = Field(default=256, ge=2)
+    pooling: Literal["mean", "first"] = "mean"
+
+
+class HubSettings(NetworkSettings):
+    """A model of torch.hub.
+
+    Attributes:
+        repo: "owner/name" or "owner/name:branch" on GitHub, or a local folder with a hubconf.py.
+        model: The function in its hubconf.py.
+        options: That function's arguments.
+        weights: A safetensors file; None for those that the function gives the model.
+        trust: That its code may run; must be true for a repository on GitHub.
+    """
+
+    use: Literal["hub"] = "hub"
+    repo: str
+    model: str
+    options: dict[str, Any] = {}
+    weights: Path | None = None
+    trust: bool = False
+
+
+class RemoteSettings(ModelSettings):
+    """A model behind a server of the Open Inference Protocol v2: Triton, MLServer, KServe.
+
+    Attributes:
+        url: Of the server: "http://host:8000".
+        model: Its name there.
+        version: Of the model; empty for the one that the server prefers.
+        output: Whether a classifier gives logits or probabilities.
+        input: Name of the input; empty for the first.
+        scores: Name of the output with scores; empty for the first. None for none.
+        embeddings: Name of the output with ``(n, d)`` embeddings; empty for none.
+        members: Name of the output with ``(n, T, C)`` scores by member; empty for none.
+        normalise: What is done here where the server takes floats; None leaves numbers alone.
+        encoding: Of tensors; "auto" is binary where the server offers it, else JSON.
+        rows: Most items of one request; None for what the server says, else 64.
+        connections: Requests at a time.
+        timeout: Seconds for a batch, retries included.
+        tries: Of a request that fails for a reason that may pass.
+        token_from: Environment variable whose value is sent as a bearer token.
+        backend: Only "triton": what this is.
+    """
+
+    use: Literal["remote"] = "remote"
+    url: str
+    model: str
+    version: str = ""
+    output: Literal["logits", "probabilities"] = "logits"
+    input: str = ""
+    scores: str | None = ""
+    embeddings: str = ""
+    members: str = ""
+    normalise: Normalise | None = None
+    encoding: Literal["auto", "binary", "json"] = "auto"
+    rows: int | None = Field(default=None, ge=1)
+    connections: int = Field(default=4, ge=1)
+    timeout: float = Field(default=60.0, gt=0.0)
+    tries: int = Field(default=4, ge=1)
+    token_from: str = ""
+    backend: Literal["triton"] = "triton"
+
+
+KINDS: dict[str, type[ModelSettings]] = {
+    "python": PythonSettings,
+    "torch": TorchSettings,
+    "sklearn": SklearnSettings,
+    "onnx": OnnxSettings,
+    "huggingface": HuggingFaceSettings,
+    "hub": HubSettings,
+    "remote": RemoteSettings,
+}
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -160,21 +283,21 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(listed) or 'none'}."
 
 
-def parse(settings: Mapping[str, Any], kinds: Mapping[str, type[ModelSettings]]) -> ModelSettings:
+def parse(settings: Mapping[str, Any]) -> ModelSettings:
     """Settings of the kind that ``use`` names.
 
     Raises:
         ConfigError: With every problem found.
     """
     use = str(settings.get("use", ""))
-    if use not in kinds:
+    if use not in KINDS:
         raise ConfigError(
-            f"a model's 'use' says where it is from, but it is {use!r}. {suggest(use, kinds)}"
+            f"a model's 'use' says where it is from, but it is {use!r}. {suggest(use, KINDS)}"
         )
     try:
-        return kinds[use].model_validate(dict(settings))
+        return KINDS[use].model_validate(dict(settings))
     except ValidationError as error:
-        problems = tuple(dict.fromkeys(_problems(error, kinds[use])))
+        problems = tuple(dict.fromkeys(_problems(error, KINDS[use])))
         raise ConfigError(f"the model ({use}) cannot be used:", problems) from error
 
 

@@ -23,10 +23,11 @@ class Network:
 
     Attributes:
         graphs: Members, or one: torch modules from inputs to scores, or to (scores, embeddings); or
-            makers of ONNX models (:mod:`querist.models.loaders.onnx`).
+            objects whose ``fit_to(example)`` makes the bytes of an ONNX model of that kind.
         embeds: Whether they give embeddings.
         use: Where they are from.
         dropout: Members by dropout.
+        scores: Whether they give scores; a network without a head gives embeddings alone.
         thin: Makes a module from inputs to ``(T, n, C)`` scores, of examples of the inputs.
     """
 
@@ -34,11 +35,15 @@ class Network:
     embeds: bool
     use: str = "torch"
     dropout: Dropout | None = None
+    scores: bool = True
     thin: Callable[[Mapping[str, NDArray[Any]]], Any] | None = None
 
     def graph(self, which: Any, example: Mapping[str, NDArray[Any]]) -> Any:
         """A member by its number, or "sampled": the one with dropout on."""
-        return self.graphs[which] if which != "sampled" or not self.thin else self.thin(example)
+        if which == "sampled" and self.thin:
+            return self.thin(example)
+        found = self.graphs[which]
+        return found.fit_to(example) if hasattr(found, "fit_to") else found
 
 
 def network_of(modules: Sequence[Any], settings: NetworkSettings, use: str = "torch") -> Network:
@@ -49,7 +54,7 @@ def network_of(modules: Sequence[Any], settings: NetworkSettings, use: str = "to
     """
 
     def wrap(module: Any, tap: Tap | None) -> Any:
-        return prepared(module, settings.normalise, tap)
+        return prepared(module, settings.normalise or Normalise(), tap)
 
     return wrapped_network(modules, settings, use, wrap)
 
@@ -82,7 +87,8 @@ def wrapped_network(
         assert dropout
         return sampled(lambda copy: wrap(copy, None), modules[0], dropout, example)
 
-    return Network(graphs, taps[0] is not None, use, dropout, thin if dropout else None)
+    thinner = thin if dropout else None
+    return Network(graphs, taps[0] is not None, use, dropout, thin=thinner)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

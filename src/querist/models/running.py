@@ -37,8 +37,8 @@ class NetworkRunner:
         self._network, self._calls = network, dict[Any, Call]()
         passes = network.dropout.passes if network.dropout else len(network.graphs)
         self._info = InferenceInfo(network.use, self.backend, precision, device, threads, passes)
-        gives = {"scores"} if len(network.graphs) == 1 else set()
-        gives |= {"member_scores"} if passes > 1 else set()
+        gives = {"scores"} if network.scores and len(network.graphs) == 1 else set()
+        gives |= {"member_scores"} if network.scores and passes > 1 else set()
         self.gives = frozenset(gives | ({"embeddings"} if network.embeds else set()))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,12 @@ def openvino() -> Any:
     return require("openvino", "openvino", "the backend 'openvino'")
 
 
+@cache
+def core() -> Any:
+    """The process's own; it loads the processor's plugin once."""
+    return openvino().Core()
+
+
 class OpenVinoRunner(NetworkRunner):
     """Runs converted modules and ONNX models; a batch is shared by asynchronous requests."""
 
@@ -38,14 +45,13 @@ class OpenVinoRunner(NetworkRunner):
         ov = openvino()
         if self.info.device != "cpu":
             raise ConfigError(f"openvino runs on the CPU here, but got {self.info.device!r}.")
-        core = ov.Core()
-        self._check_precision(core)
+        self._check_precision()
         made = ov.convert_model(io.BytesIO(graph)) if isinstance(graph, bytes) else None
         made = _converted(ov, graph, feeds) if made is None else made
         fixed = _fixed_rows(made)
         if not fixed:
             made.reshape(_shapes(made, feeds))
-        return _Requests(ov, core.compile_model(made, "CPU", self._options()), fixed).call
+        return _Requests(ov, core().compile_model(made, "CPU", self._options()), fixed).call
 
     def _options(self) -> dict[str, Any]:
         threads = self.info.threads
@@ -57,8 +63,8 @@ class OpenVinoRunner(NetworkRunner):
             "ENABLE_CPU_PINNING": False,
         }
 
-    def _check_precision(self, core: Any) -> None:
-        able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    def _check_precision(self) -> None:
+        able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if self.info.precision == "bf16" and "BF16" not in able:
             raise ConfigError(
                 f"this processor has no bfloat16 for openvino (it has {', '.join(able)}); take the "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -141,3 +142,17 @@ def parse(array: NDArray[np.uint8], trusted: Sequence[str] = ()) -> Any:
     """
     data = np.ascontiguousarray(array).tobytes()
     return _skops().loads(data, trusted=_check(data, trusted, "this state"))
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Within it, estimators and linear algebra use so many threads, and no processes.
+
+    Raises:
+        MissingExtra: If what scikit-learn brings along is not installed.
+    """
+    what = "keeping to a number of threads"
+    limits = require("threadpoolctl", "sklearn", what).threadpool_limits
+    config = require("joblib", "sklearn", what).parallel_config
+    with limits(limits=count), config(backend="threading", n_jobs=count):
+        yield

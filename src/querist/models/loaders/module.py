@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ BACKENDS: dict[str, type[NetworkRunner]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a network runs, and by which backend unless its settings name one."""
+
+    device: str
+    threads: int
+    backend: str = "torch"
+
+
 def load(settings: TorchSettings, device: str, threads: int) -> Inference:
     """The module with its weights.
 
@@ -44,20 +54,21 @@ def load(settings: TorchSettings, device: str, threads: int) -> Inference:
         settings,
         {"builder": source_digest(settings.builder), "weights": digests(settings.weights)},
     )
-    return opened(network, settings, digest, device, threads)
+    return opened(network, settings, digest, Place(device, threads))
 
 
 def opened(
-    network: Network, settings: NetworkSettings, digest: str, device: str, threads: int
-) -> Inference:
+    network: Network, settings: NetworkSettings, digest: str, place: Place
+) -> NetworkInference:
     """A network on its backend; compiled, where the shape of its items was told."""
-    kind = BACKENDS[settings.backend or "torch"]
-    runner = kind(network, settings.precision, device, threads)
+    kind = BACKENDS[settings.backend or place.backend]
+    runner = kind(network, settings.precision, place.device, place.threads)
     if settings.input is not None:
         dtype = np.uint8 if len(settings.input) == 3 else np.float32
         runner.warm({"x": np.zeros((3, *settings.input), dtype)})
     averaged = len(network.graphs) > 1
-    head = Head(settings.task, settings.output, settings.classes, averaged)
+    output, linear = settings.output or "logits", settings.embedding == "auto"
+    head = Head(settings.task, output, settings.classes, averaged, linear)
     return NetworkInference(runner, head, digest)
 
 
@@ -66,10 +77,12 @@ def digests(files: Sequence[Path]) -> list[str]:
     return [content_digest(file) for file in files]
 
 
-def network_digest(settings: NetworkSettings, parts: Mapping[str, Any]) -> str:
+def network_digest(
+    settings: NetworkSettings, parts: Mapping[str, Any], usual: str = "torch"
+) -> str:
     """Of what the outputs depend on: settings without the places of files, and their contents."""
-    told = settings.model_dump(mode="json", exclude={"weights", "builder", "input"})
-    return digest_of({**told, "backend": settings.backend or "torch", **parts})
+    told = settings.model_dump(mode="json", exclude={"weights", "file", "builder", "input"})
+    return digest_of({**told, "backend": settings.backend or usual, **parts})
 
 
 def source_digest(target: Any) -> list[str]:
