@@ -12,18 +12,17 @@ from querist.strategies import registry
 
 
 @pytest.mark.parametrize(
-    ("provides", "chosen"),
+    ("model", "chosen", "needs"),
     [
-        ({"embeddings"}, "typiclust"),
-        ({"probabilities"}, "margin"),
-        ({"probabilities", "embeddings", "predictions"}, "badge"),
-        ({"predictions"}, "random"),
-        (set(), "random"),
+        (None, "typiclust", {"embeddings"}),
+        ({"use": "features", "modality": "text"}, "typiclust", {"embeddings"}),
+        ({"use": "onnx", "file": "a"}, "margin", {"probabilities"}),
+        ({"use": "torch", "task": "regression"}, "qbc-variance", {"member_predictions"}),
     ],
 )
-def test_the_strategy_is_one_that_can_be_run(provides: set[str], chosen: str) -> None:
-    assert choose_strategy(provides) == chosen
-    assert set(registry.get(chosen).needs) <= provides | {"items"}
+def test_the_strategy_is_one_that_can_be_run(model, chosen: str, needs: set[str]) -> None:
+    assert choose_strategy(model) == chosen
+    assert set(registry.get(chosen).needs) == needs
 
 
 def test_without_a_model_there_are_features() -> None:

@@ -11,10 +11,11 @@ from .backends.triton import Connect
 from .inference_settings import RemoteSettings, parse
 from .inferring import Inference as Inference
 from .inferring import InferenceInfo as InferenceInfo
-from .loaders import hub, huggingface, module, onnx, python, remote, sklearn
+from .loaders import features, hub, huggingface, module, onnx, python, remote, sklearn
 
 Loader = Callable[..., Inference]
 _LOADERS: dict[str, Loader] = {
+    "features": features.load,
     "python": python.load,
     "torch": module.load,
     "sklearn": sklearn.load,

@@ -266,6 +266,7 @@ class RemoteSettings(ModelSettings):
 
 
 KINDS: dict[str, type[ModelSettings]] = {
+    "features": FeaturesSettings,
     "python": PythonSettings,
     "torch": TorchSettings,
     "sklearn": SklearnSettings,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from querist.core.errors import ConfigError
-from querist.models.inference import KINDS
 from querist.models.inference_settings import parse
 from querist.sources.nearest import nearest
 from querist.strategies import registry
@@ -34,18 +33,17 @@ def choose_model(model: Mapping[str, Any] | None, modality: str) -> dict[str, An
     return {"use": "features", "modality": modality} if model is None else dict(model)
 
 
-def choose_strategy(provides: Collection[str]) -> str:
-    """The strategy for what a model gives.
+def choose_strategy(model: Mapping[str, Any] | None) -> str:
+    """The strategy where none is named.
 
-    Both kinds of knowledge: ``badge``, which joins uncertainty and diversity. Probabilities alone:
-    ``margin``. Embeddings alone: ``typiclust``. In docs/label-efficiency.md no strategy wins
-    everywhere, and these are among the better and the cheap ones for what they need.
+    ``typiclust`` for built-in features: typical items of clusters, apart from each other.
+    ``margin`` for a classifier: it needs probabilities only, keeps no more than the best items in
+    memory, and was nowhere worse than random (docs/label-efficiency.md). ``qbc-variance`` for a
+    committee that predicts numbers.
     """
-    if {"probabilities", "embeddings"} <= set(provides):
-        return "badge"
-    if "probabilities" in provides:
-        return "margin"
-    return WITHOUT_LABELS if "embeddings" in provides else "random"
+    if model is None or model.get("use") == "features":
+        return WITHOUT_LABELS
+    return "qbc-variance" if model.get("task") == "regression" else "margin"
 
 
 def check_choice(model: Mapping[str, Any] | None, strategy: Named | None) -> None:
@@ -56,7 +54,7 @@ def check_choice(model: Mapping[str, Any] | None, strategy: Named | None) -> Non
             strategy needs what built-in features cannot give.
     """
     if model is not None:
-        parse(model, KINDS)
+        parse(model)
     if strategy is None:
         return
     try:
