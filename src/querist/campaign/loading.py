@@ -77,7 +77,7 @@ def parse_settings(config: Any, where: str, folder: Path | None = None) -> Campa
     try:
         return CampaignSettings.model_validate(located)
     except ValidationError as error:
-        problems = tuple(dict.fromkeys(_problems(error)))
+        problems = problems_of(error, CampaignSettings)
         raise ConfigError(f"{where} cannot be used:", problems) from error
 
 
@@ -108,12 +108,22 @@ def _looks_like_path(text: str) -> bool:
     return 0 < len(text) < 500 and "\n" not in text and ("." in text or "/" in text)
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
+def problems_of(error: ValidationError, root: type[BaseModel]) -> tuple[str, ...]:
+    """What is wrong with a configuration, a sentence each; unknown keys with the nearest known one.
+
+    Args:
+        error: What validating it by ``root`` raised.
+        root: The model of the whole configuration.
+    """
+    return tuple(dict.fromkeys(_problems(error, root)))
+
+
+def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
     for item in error.errors():
         where = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
             key = str(item["loc"][-1])
-            known = _known_keys(item["loc"][:-1])
+            known = _known_keys(item["loc"][:-1], root)
             yield f"{where}: unknown key.{suggest(key, known) or ' Known: ' + ', '.join(known)}"
         elif item["type"] == "missing":
             yield f"{where}: is required but missing."
@@ -126,9 +136,9 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield f"{where}: {message}{got}."
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
     """Keys that are allowed at a place of the configuration."""
-    model: type[BaseModel] = CampaignSettings
+    model = root
     for part in location:
         field = None if isinstance(part, int) else model.model_fields.get(part)
         if field is not None:  # else the place of a list's item, or the name of an oracle

@@ -109,11 +109,8 @@ def _added(pool: str, uris: tuple[str, ...], how: Record) -> None:
 def list_(folder: Path, server: str, insecure: bool, as_json: bool) -> None:
     """List the pools below a folder, or at a service."""
     if server:
-        found = client_of(server, insecure).pools()
-        records = [
-            {**one.model_dump(mode="json"), **one.counts.model_dump(mode="json")} for one in found
-        ]
-        table(records, ("name", "id", "items", "labelled", "task"), as_json, "no pools")
+        records = [one.model_dump(mode="json") for one in client_of(server, insecure).pools()]
+        table(records, ("name", "id", "items", "task"), as_json, "no pools")
         return
     records = [pool_at(str(path.parent), "").show() for path in sorted(pools_below(folder))]
     table(records, ("folder", "name", "items", "states", "task"), as_json, f"no pool in {folder}")

@@ -11,11 +11,12 @@ from querist.service.wire.base import MAX_COUNT, Ask, Count, Id, Instant, Name, 
 
 
 class Scope(StrEnum):
-    """What a key may do. ``admin`` may do all of it, for all tenants."""
+    """What a key may do. ``admin`` may do all of it, and manages tenants and keys."""
 
     READ = "read"
     LABEL = "label"
     QUERY = "query"
+    METRICS = "metrics"
     ADMIN = "admin"
 
 
@@ -69,7 +70,7 @@ class KeyCreate(Ask):
     """
 
     user: Name
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=5)]
     tenant: Id | None = None
     expires: AwareDatetime | None = None
 

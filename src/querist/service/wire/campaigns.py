@@ -13,17 +13,20 @@ class Campaign(Told):
     """A run folder as it stands.
 
     Attributes:
-        id: Its name below the folder that service.yaml lists.
-        state: "running", "paused", "finished", "stopped" ...
-        labels, failures, questions: Counts from the journal.
+        id: "ROOT:NAME": the name of its folder below one that service.yaml lists.
+        state: "unfinished" while it runs or can be resumed, then "finished", "stopped" ...
+        reason: Why it ended.
+        labels, failures, open_questions: Counts from the journal.
+        seconds: Campaign time.
         summary: The versioned summary; {} in lists.
     """
 
     id: str
     state: str = ""
+    reason: str = ""
     labels: int = 0
     failures: int = 0
-    questions: int = 0
+    open_questions: int = 0
     seconds: float = 0.0
     summary: Options = Field(default_factory=dict)
 

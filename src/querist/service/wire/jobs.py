@@ -106,3 +106,11 @@ class Added(Told):
     duplicates: Count = 0
     unchanged: Count = 0
     broken: Count = 0
+    forgotten: Count = 0
+    labelled: Count = 0
+
+
+class AdditionJob(Job):
+    """The job of an addition, with what it found so far."""
+
+    added: Added = Added()

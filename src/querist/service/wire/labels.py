@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,20 +10,21 @@ from querist.service.wire.base import MAX_BATCH, AnyJson, Ask, Count, Instant, I
 
 
 class LabelSet(Ask):
-    """One label to record.
+    """One statement about an item.
 
     Attributes:
-        value: A class name, several of them, a number, boxes ...; an empty list with ``reviewed``
-            means "looked at, and there is nothing", which is not "unlabelled".
+        value: A class name, several of them, a number, boxes ...; [] means "reviewed, and there is
+            nothing", which is not "unlabelled". For "skip" the reason.
+        kind: "skip" says that it could not be labelled, "withdraw" takes back what was said.
     """
 
     id: ItemId
-    value: AnyJson
-    reviewed: bool = True
+    value: AnyJson = None
+    kind: Literal["label", "skip", "withdraw"] = "label"
 
 
 class LabelsPost(Ask):
-    """Labels to record, all or none.
+    """Labels to record, all or none of each kind.
 
     Attributes:
         by: Who said so; the key's user when left out.
@@ -34,19 +35,25 @@ class LabelsPost(Ask):
 
 
 class Recorded(Told):
-    """How many labels are now on disk."""
+    """How many statements are now on disk; what is repeated is not counted."""
 
     labels: Count
 
 
 class Label(Told):
-    """The present label of an item."""
+    """The label that holds for an item."""
 
     id: str
     value: AnyJson = None
-    by: str = ""
-    at: Instant | None = None
-    reviewed: bool = True
+
+
+class Statement(Told):
+    """Something that was said of an item; nothing of it is ever changed."""
+
+    at: Instant
+    by: str
+    kind: str
+    value: AnyJson = None
 
 
 class LabelIssue(Told):

@@ -19,7 +19,7 @@ from querist.service.wire.base import (
     Uri,
 )
 
-Where = Literal["unlabelled", "labelled", "all", "broken"]
+Task = Literal["classification", "multi-label", "detection", "tokens", "regression", "free"]
 ManifestFormat = Literal[
     "csv",
     "jsonl",
@@ -38,50 +38,54 @@ class PoolCreate(Ask):
 
     Attributes:
         name: Unique within the tenant.
-        task: What is labelled: "classification", "detection", ...
-        classes: Names of the classes, in the order of the model's outputs.
+        task: What a label is.
+        classes: Names of the classes, in the order of the model's outputs; None learns them from
+            the labels.
         transform: How an item becomes an array: {"modality": "image", "size": 32}.
         sources: Options by URI scheme: {"s3": {"region": "eu-west-1", "anonymous": true}}.
+        agreement: Which label holds where annotators differ.
         uris: Added at once, by a job: folders, globs, manifests, s3://, http(s)://, ...
     """
 
     name: Name
-    task: Name = "classification"
-    classes: Annotated[list[Name], Field(max_length=100_000)] = Field(default_factory=list)
+    task: Task = "classification"
+    classes: Annotated[list[Name], Field(max_length=100_000)] | None = None
     transform: Options = Field(default_factory=dict)
     sources: Options = Field(default_factory=dict)
+    agreement: Literal["latest", "majority"] = "latest"
     uris: Annotated[list[Uri], Field(max_length=MAX_BATCH)] = Field(default_factory=list)
-
-
-class PoolCounts(Told):
-    """How many items a pool has, by state."""
-
-    items: Count = 0
-    labelled: Count = 0
-    unlabelled: Count = 0
-    broken: Count = 0
 
 
 class Pool(Told):
     """A pool as it stands.
 
     Attributes:
+        items: How many there are.
+        states: How many of them are unlabelled, labelled, empty (reviewed, nothing found), skipped,
+            disputed, duplicate; {} in lists.
         addition: The job that adds the ``uris`` of its creation; None where there were none.
     """
 
     id: str
     name: str
     task: str
-    classes: list[str]
+    classes: list[str] | None = None
     transform: Options = Field(default_factory=dict)
-    counts: PoolCounts = PoolCounts()
+    items: Count = 0
+    states: dict[str, int] = Field(default_factory=dict)
     created: Instant
     addition: str | None = None
 
 
 class Addition(Ask):
-    """More for a pool: URIs of folders, globs, manifests and single items."""
+    """More for a pool.
 
+    Attributes:
+        uris: Of folders, prefixes, globs, manifests and single items.
+        only_new: List only what comes after the last item of the last listing.
+    """
+
+    only_new: bool = False
     uris: Annotated[list[Uri], Field(min_length=1, max_length=MAX_BATCH)]
 
 
@@ -93,18 +97,23 @@ class Item(Told):
         uri: Where its bytes are.
         size: Bytes; None when unknown.
         content: Digest of the bytes, once they were read.
-        state: "unlabelled", "labelled", "broken", ...
+        state: As in the counts of its pool.
         metadata: From its manifest.
-        label: The present label; None where there is none.
+        inline: A text or a row of a table that is the item itself.
+        label: The label that holds; [] where reviewed and empty, None where there is none.
+        stale: Whether the item changed after it was labelled.
     """
 
     id: str
-    uri: str
+    uri: str = ""
     size: int | None = None
     content: str = ""
     state: str = ""
     metadata: Options = Field(default_factory=dict)
+    inline: AnyJson = None
+    group: str = ""
     label: AnyJson = None
+    stale: bool = False
 
 
 class Forgotten(Told):

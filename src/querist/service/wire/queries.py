@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
@@ -19,6 +19,9 @@ def _not_a_truth_value(value: Any) -> Any:
 Items = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Budget = Annotated[Items | Share, BeforeValidator(_not_a_truth_value)]
+
+
+Where = Annotated[str, Field(max_length=32)] | Options
 
 
 class Scan(Ask):
@@ -48,7 +51,8 @@ class QueryCreate(Ask):
         options: Of the strategy.
         budget: Items to pick: a whole number, or a share of the candidates below 1.
         seed: Two queries with one seed pick the same.
-        where: Which items are candidates.
+        where: Which items are candidates: a word such as "unlabelled" or "all", or a filter such as
+            {"metadata": {"city": "Rome"}}.
         workers: Processes that share the query; the server's limit holds.
         scan: How the pool is read.
         note: For people.
@@ -59,7 +63,7 @@ class QueryCreate(Ask):
     options: Options = Field(default_factory=dict)
     budget: Budget
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
-    where: Literal["unlabelled", "labelled", "all"] = "unlabelled"
+    where: Where = "unlabelled"
     workers: Annotated[int, Field(ge=1, le=1024)] = 1
     scan: Scan = Scan()
     note: Annotated[str, Field(max_length=1000)] = ""

@@ -11,15 +11,24 @@ class Strategy(Told):
     """One way to pick items.
 
     Attributes:
-        name: As a query names it.
-        summary: One sentence.
-        needs: What it needs of the model or the pool: "probabilities", "embeddings", ...
-        batchwise: Whether it looks at all items together; otherwise only the best are kept.
-        options: Its options: a JSON schema by name.
+        name, aliases: As a query may name it.
+        family: "uncertainty", "representation", ...
+        summary: When to use it.
+        needs, optional: What it needs, or can use, of the model or the pool: "probabilities", ...
+        options: With their defaults.
+        random: Whether it draws random numbers, from the query's seed.
+        pointwise: Whether it scores items one by one; then only the best are kept in memory.
+        cost, paper: What a selection costs, and where it is from.
     """
 
     name: str
+    aliases: list[str] = Field(default_factory=list)
+    family: str = ""
     summary: str = ""
     needs: list[str] = Field(default_factory=list)
-    batchwise: bool = False
+    optional: list[str] = Field(default_factory=list)
     options: Options = Field(default_factory=dict)
+    random: bool = False
+    pointwise: bool = False
+    cost: str = ""
+    paper: str = ""

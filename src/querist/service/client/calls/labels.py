@@ -23,15 +23,13 @@ def labels(pool: Ref) -> Listing[Label]:
     return Listing(page)
 
 
-def label(
-    pool: Ref, values: Mapping[str, Any], *, by: str | None = None, reviewed: bool = True
-) -> Flow[Recorded]:
+def label(pool: Ref, values: Mapping[str, Any], *, by: str | None = None) -> Flow[Recorded]:
     """Record labels, item id -> value; they are on disk when this returns.
 
     More than 10,000 are sent in pieces, each of which is recorded whole or not at all.
     """
     id_ = yield from pool_id(pool)
-    said = [LabelSet(id=item, value=value, reviewed=reviewed) for item, value in values.items()]
+    said = [LabelSet(id=item, value=value) for item, value in values.items()]
     recorded = 0
     for start in range(0, len(said), MAX_BATCH):
         body = LabelsPost(labels=said[start : start + MAX_BATCH], by=by)

@@ -1,0 +1,84 @@
+"""Runs below the folders of service.yaml: found by checked names, steered by their inbox."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from querist.campaign.campaign import summary_of
+from querist.campaign.inspecting import progress_of
+from querist.core.errors import QueristError
+from querist.service.problems import Refused, missing
+from querist.service.settings import ServiceSettings
+from querist.service.wire.campaigns import Campaign
+from querist.store.run_folder import RunFolder
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+SETTABLE = {"labels": int, "cost": float, "seconds": float}
+
+
+def runs(settings: ServiceSettings) -> list[str]:
+    """Ids of all runs, ``ROOT:NAME``, by name."""
+    found = []
+    for root, folder in settings.campaigns.items():
+        if folder.is_dir():
+            names = (path.name for path in folder.iterdir() if _is_run(path))
+            found += [f"{root}:{name}" for name in names]
+    return sorted(found)
+
+
+def folder_of(settings: ServiceSettings, id: str) -> Path:
+    """The folder of a run.
+
+    Raises:
+        Refused: If there is none of this id below a listed folder.
+    """
+    root, _, name = id.partition(":")
+    folder = settings.campaigns.get(root)
+    if folder is None or not _NAME.fullmatch(name) or not _is_run(folder / name):
+        raise missing("campaign", id)
+    return folder / name
+
+
+def _is_run(path: Path) -> bool:
+    # A link could lead anywhere.
+    return (
+        bool(_NAME.fullmatch(path.name))
+        and not path.is_symlink()
+        and (path / "manifest.json").exists()
+    )
+
+
+def look(folder: Path, id: str, full: bool = False) -> Campaign:
+    """A run as it stands, by its journal; ``full`` with its summary."""
+    try:
+        state = progress_of(folder)
+        summary: dict[str, Any] = dict(summary_of(folder).data) if full else {}
+    except (QueristError, OSError):
+        return Campaign(id=id, state="unreadable")
+    return Campaign(
+        id=id,
+        state=state.status or "unfinished",
+        reason=state.reason,
+        labels=state.labels,
+        failures=state.failures,
+        open_questions=state.outstanding,
+        seconds=state.now,
+        summary=summary,
+    )
+
+
+def command(folder: Path, kind: str, values: Mapping[str, Any], why: str) -> str:
+    """Put a command into a run's inbox; its id.
+
+    Raises:
+        Refused: If a value cannot be set.
+    """
+    data: dict[str, Any] = {"why": why} if kind == "stop" else {}
+    for name, value in values.items():
+        if name not in SETTABLE or isinstance(value, bool) or not isinstance(value, int | float):
+            raise Refused("invalid", f"'values' may be numbers of {', '.join(SETTABLE)}.")
+        data[name] = SETTABLE[name](value)
+    return RunFolder(folder).inbox.post(kind, data)

@@ -1,0 +1,149 @@
+"""The index: short transactions over its tables, and the few shapes of statements that all use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from querist.service.index.sql import integrity_error, migrate, open_engine, sa
+from querist.service.index.tables import tables
+
+Row = dict[str, Any]
+Connection = Any
+
+
+class Taken(Exception):
+    """Something with this name or key is there already."""
+
+
+class Index:
+    """The database, open. For any number of threads; never call it on an event loop's thread.
+
+    Args:
+        url: SQLite or PostgreSQL.
+
+    Raises:
+        ConfigError: For another database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url)
+        migrate(self._engine)
+
+    @property
+    def engine(self) -> Any:
+        """SQLAlchemy's engine."""
+        return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; keep it short: SQLite has one writer at a time.
+
+        Raises:
+            Taken: If it broke a uniqueness.
+        """
+        connecting = self._engine.connect().execution_options(querist_write=True)
+        try:
+            with connecting as connection, connection.begin():
+                yield connection
+        except integrity_error() as error:
+            raise Taken(str(getattr(error, "orig", ""))) from None
+
+    def ping(self) -> None:
+        """Raise what the database raises when it does not answer."""
+        with self.read() as connection:
+            connection.execute(sa().select(1))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+
+def now() -> float:
+    """Seconds since 1970."""
+    return time.time()
+
+
+def instant(seconds: float | None) -> datetime | None:
+    """As it goes on the wire."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def insert(connection: Connection, name: str, row: Row) -> None:
+    """Add one row."""
+    connection.execute(sa().insert(getattr(tables(), name)).values(**row))
+
+
+def _matching(table: Any, where: Row) -> list[Any]:
+    """Conditions: equal to a value, one of a list; None is passed over."""
+    return [
+        table.c[column].in_(value) if isinstance(value, list | tuple) else table.c[column] == value
+        for column, value in where.items()
+        if value is not None
+    ]
+
+
+def find(connection: Connection, name: str, /, **where: Any) -> Row | None:
+    """The one row where columns equal these values, or None."""
+    table = getattr(tables(), name)
+    found = connection.execute(sa().select(table).where(*_matching(table, where)).limit(1))
+    row = found.mappings().first()
+    return None if row is None else dict(row)
+
+
+def newest_first(
+    connection: Connection, name: str, where: Row, after: str | None, limit: int
+) -> list[Row]:
+    """Rows by falling id, those after ``after``."""
+    table = getattr(tables(), name)
+    query = sa().select(table).where(*_matching(table, where))
+    if after:
+        query = query.where(table.c.id < after)
+    found = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
+    return [dict(row) for row in found.mappings()]
+
+
+def change(connection: Connection, name: str, where: Row, /, **values: Any) -> int:
+    """Change rows; how many there were."""
+    table = getattr(tables(), name)
+    statement = sa().update(table).where(*_matching(table, where)).values(**values)
+    return int(connection.execute(statement).rowcount)
+
+
+def remove(connection: Connection, name: str, /, **where: Any) -> int:
+    """Remove rows; how many there were."""
+    table = getattr(tables(), name)
+    return int(connection.execute(sa().delete(table).where(*_matching(table, where))).rowcount)
+
+
+def count(connection: Connection, name: str, /, **where: Any) -> int:
+    """How many rows there are."""
+    table = getattr(tables(), name)
+    query = sa().select(sa().func.count()).select_from(table).where(*_matching(table, where))
+    return int(connection.execute(query).scalar_one())
+
+
+def total(connection: Connection, name: str, column: str, /, **where: Any) -> int:
+    """The sum of a column."""
+    table = getattr(tables(), name)
+    query = sa().select(sa().func.coalesce(sa().func.sum(table.c[column]), 0))
+    return int(connection.execute(query.where(*_matching(table, where))).scalar_one())
+
+
+def grouped(
+    connection: Connection, name: str, columns: Sequence[str], /, **where: Any
+) -> list[Any]:
+    """Rows of ``(*columns, count)``."""
+    table = getattr(tables(), name)
+    by = [table.c[column] for column in columns]
+    query = sa().select(*by, sa().func.count()).where(*_matching(table, where)).group_by(*by)
+    return [tuple(row) for row in connection.execute(query)]

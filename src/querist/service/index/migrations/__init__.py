@@ -1,0 +1,1 @@
+"""How the index's tables came to be, step by step; applied when a server starts."""

@@ -1,0 +1,1 @@
+"""Jobs: durable work in processes of its own, shared fairly between tenants."""

@@ -1,0 +1,100 @@
+"""What each kind of job does, in its own process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from querist.core.errors import QueristError
+from querist.pool.items import Added
+from querist.pool.pool import Pool
+from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Line, Wish
+
+Kind = Callable[[Mapping[str, Any], Line, Wish], int]
+
+
+class Interrupted(Exception):
+    """The server wants this process to end."""
+
+
+class QuotaUsedUp(QueristError):
+    """An addition would bring more items than the tenant may have."""
+
+
+def addition(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
+    """Add URIs to a pool. An addition that was interrupted goes on where its listing stopped."""
+    asked = told["asked"]
+    found = Added()
+
+    def progress(added: Added) -> None:
+        nonlocal found
+        found = added
+        line.progress(_listing(added))
+        if added.new > told["room"]:
+            raise QuotaUsedUp(
+                f"The tenant's quota has room for {told['room']} more items; what was added before "
+                "it was used up stays. Remove pools, or ask for a larger quota."
+            )
+        if wish.should_stop():
+            raise Interrupted
+
+    try:
+        with Pool.open(told["pool"]) as pool:
+            if asked.get("manifest"):
+                found = pool.add(asked["manifest"], progress=progress)
+            else:
+                found = pool.add(*asked["uris"], progress=progress, only_new=asked["only_new"])
+    except Interrupted:
+        line.end({"added": _counts(found)})
+        return CANCELLED if wish.cancel else SUSPENDED
+    line.progress(_listing(found), now=True)
+    line.end({"added": _counts(found), "failures": [_failure(one) for one in found.broken]})
+    return DONE
+
+
+def _listing(added: Added) -> dict[str, Any]:
+    done = added.new + added.changed + added.duplicates + added.unchanged
+    return {"stage": "listing", "done": done, "failed": added.broken_total}
+
+
+def _counts(added: Added) -> dict[str, int]:
+    names = ("new", "changed", "duplicates", "unchanged", "forgotten", "labelled")
+    return {name: getattr(added, name) for name in names} | {"broken": added.broken_total}
+
+
+def _failure(broken: Any) -> dict[str, Any]:
+    where = f"{broken.where}, line {broken.line}" if broken.line else broken.where
+    return {"uri": where[:4096], "reason": "broken", "message": broken.reason[:1000]}
+
+
+def query(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
+    """Run or resume a query in its folder."""
+    from querist.pool.query import cancel_query, query_result, run_query  # type: ignore[import-not-found,unused-ignore]
+    from querist.pool.query_errors import QueryCancelled, QueryStopped  # type: ignore[import-not-found,unused-ignore]
+
+    folder = Path(told["folder"])
+    try:
+        run_query(folder, progress=_scan(line), should_stop=wish.should_stop)
+    except QueryStopped:
+        if not wish.cancel:
+            return SUSPENDED
+        cancel_query(folder)
+        return CANCELLED
+    except QueryCancelled:
+        return CANCELLED
+    found = query_result(folder)
+    line.end({"counts": dict(found.counts), "digest": found.digest})
+    return DONE
+
+
+def _scan(line: Line) -> Callable[[Any], None]:
+    names = ("stage", "done", "total", "failed", "rate", "seconds_left", "memory_mb")
+
+    def progress(status: Any) -> None:
+        line.progress({name: getattr(status, name) for name in names})
+
+    return progress
+
+
+KINDS: Mapping[str, Kind] = {"addition": addition, "query": query}

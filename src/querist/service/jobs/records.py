@@ -1,0 +1,135 @@
+"""Jobs in the index. Every change of a job's state is one transaction with its event and messages.
+
+The row of the job is changed first, which locks it: so the events of one job have numbers in the
+order in which they become visible, and a stream that goes on after one misses none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from querist.service.index.index import Connection, Row, change, insert, now
+from querist.service.index.sql import sa
+from querist.service.index.tables import tables
+from querist.service.webhooks.outbox import enqueue
+from querist.service.wire.jobs import Job, JobState
+from querist.service.wire.queries import Query
+
+UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value, JobState.CANCELLING.value)
+_MESSAGES = {
+    JobState.RUNNING: "job.started",
+    JobState.DONE: "job.done",
+    JobState.FAILED: "job.failed",
+    JobState.CANCELLED: "job.cancelled",
+}
+
+
+def new_job(connection: Connection, row: Row) -> Row:
+    """Record a job that waits; ``row`` has id, tenant, pool, kind, folder and asked."""
+    full = {
+        **row,
+        "state": JobState.QUEUED.value,
+        "progress": {},
+        "result": {},
+        "attempts": 0,
+        "cancel": 0,
+        "error": "",
+        "runner": "",
+        "created": now(),
+        "started": None,
+        "finished": None,
+    }
+    insert(connection, "jobs", full)
+    _event(connection, full["id"], JobState.QUEUED, "")
+    return full
+
+
+def move(
+    connection: Connection, row: Row, state: JobState, note: str = "", /, **values: Any
+) -> bool:
+    """Change a job's state, if it still is in the one that ``row`` says.
+
+    Returns:
+        Whether it was.
+    """
+    if state.final:
+        values |= {"finished": now(), "runner": ""}
+    where = {"id": row["id"], "state": row["state"]}
+    if not change(connection, "jobs", where, state=state.value, **values):
+        return False
+    _event(connection, row["id"], state, note)
+    row.update(values, state=state.value)
+    if state in _MESSAGES and not (state is JobState.RUNNING and row["attempts"] > 1):
+        enqueue(connection, row["tenant"], _MESSAGES[state], told(row).model_dump(mode="json"))
+    return True
+
+
+def _event(connection: Connection, job: str, state: JobState, note: str) -> None:
+    insert(connection, "events", {"job": job, "state": state.value, "note": note, "at": now()})
+
+
+def told(row: Row) -> Job:
+    """A job as it goes on the wire; a query with what was asked."""
+    values = {
+        "id": row["id"],
+        "kind": row["kind"],
+        "pool": row["pool"],
+        "state": row["state"],
+        "progress": row["progress"],
+        "attempts": row["attempts"],
+        "error": row["error"],
+        "created": row["created"],
+        "started": row["started"],
+        "finished": row["finished"],
+    }
+    if row["kind"] != "query":
+        return Job(**values)
+    result = row["result"]
+    return Query(
+        **values,
+        asked=row["asked"]["query"],
+        counts=result.get("counts", {}),
+        digest=result.get("digest", ""),
+    )
+
+
+def waiting(connection: Connection, limit: int = 1000) -> list[Row]:
+    """The oldest jobs that wait."""
+    jobs = tables().jobs
+    query = sa().select(jobs).where(jobs.c.state == JobState.QUEUED.value)
+    found = connection.execute(query.order_by(jobs.c.id).limit(limit))
+    return [dict(row) for row in found.mappings()]
+
+
+def active(connection: Connection) -> list[Row]:
+    """Jobs that some runner has."""
+    jobs = tables().jobs
+    query = sa().select(jobs).where(jobs.c.state.in_(UNFINISHED[1:]))
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def served(connection: Connection, since: float) -> dict[str, float]:
+    """Seconds of work by tenant, of jobs that were made since an instant."""
+    jobs = tables().jobs
+    query = (
+        sa()
+        .select(jobs.c.tenant, sa().func.sum(jobs.c.seconds))
+        .where(jobs.c.created >= since)
+        .group_by(jobs.c.tenant)
+    )
+    return {tenant: float(seconds or 0) for tenant, seconds in connection.execute(query)}
+
+
+def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Row]:
+    """Jobs by id."""
+    jobs = tables().jobs
+    found = connection.execute(sa().select(jobs).where(jobs.c.id.in_(ids))).mappings()
+    return {row["id"]: dict(row) for row in found}
+
+
+def events_after(connection: Connection, ids: Sequence[str], seq: int) -> list[Row]:
+    """Events of these jobs with a higher number, in order."""
+    events = tables().events
+    query = sa().select(events).where(events.c.job.in_(ids), events.c.seq > seq)
+    return [dict(row) for row in connection.execute(query.order_by(events.c.seq)).mappings()]

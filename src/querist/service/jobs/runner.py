@@ -1,0 +1,260 @@
+"""The thread that runs jobs: starts their processes, listens to them, and records what they say.
+
+It claims jobs in the index, so that several runners may share one; a claim is renewed while the
+runner lives, and lapses when it does not. What a job did is in its own folder, so that the next
+process goes on from there, whoever starts it.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from querist.service.index.index import Connection, Index, Row, change, find, now
+from querist.service.index.sql import database_errors
+from querist.service.jobs import line
+from querist.service.jobs.plan import Running, Shares, Waiting, plan
+from querist.service.jobs.process import JobProcess
+from querist.service.jobs.records import active, by_ids, move, served, waiting
+from querist.service.people import tenant_told
+from querist.service.settings import ServiceSettings
+from querist.service.wire.jobs import JobState
+from querist.service.workspace import Workspace
+
+_LOG = logging.getLogger("querist.service.jobs")
+_TICK_S, _RECORD_S, _LEASE_S = 0.1, 0.5, 30.0
+_PATIENCE_S = 20.0  # from the wish that a process ends to its being killed
+_SERVED_S = 86_400.0  # work of the last day counts for fairness
+
+Tell = Callable[[Row, Row], Mapping[str, Any]]
+
+
+class Runner:
+    """Runs jobs until it is stopped.
+
+    Args:
+        index: Where the jobs are.
+        workspace: Where their folders are.
+        settings: Slots, shares, limits.
+        tell: From a job's row and its tenant's, what its process is told.
+        after: Called with a job's row after its process started or ended.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        workspace: Workspace,
+        settings: ServiceSettings,
+        tell: Tell,
+        after: Callable[[Row], None],
+    ) -> None:
+        self._index, self._workspace, self._settings = index, workspace, settings
+        self._tell, self._after = tell, after
+        self._own: dict[str, JobProcess] = {}
+        self._rows: dict[str, Row] = {}
+        self._wake, self._stopping = threading.Event(), False
+        self._recorded = self._leased = 0.0
+        self._thread = threading.Thread(target=self._run, name="querist-jobs", daemon=True)
+        self.beat = time.monotonic()
+
+    def start(self) -> None:
+        """Take back what an earlier process with this name ran, and begin."""
+        self._take_back()
+        self._thread.start()
+
+    def poke(self) -> None:
+        """Something changed: look now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Suspend all jobs, and end. They go on where they were when a runner starts again."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(_PATIENCE_S + 10)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread looks at the jobs."""
+        return self._thread.is_alive() and time.monotonic() - self.beat < 60
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not (self._stopping and not self._own):
+            self._wake.wait(_TICK_S)
+            self._wake.clear()
+            self.beat = time.monotonic()
+            try:
+                self._round()
+            except database_errors() as error:
+                _LOG.error("index failed", extra={"error": type(error).__name__})
+                time.sleep(1.0)
+
+    def _round(self) -> None:
+        for job, process in list(self._own.items()):
+            status = process.poll()
+            if status is not None:
+                self._ended(job, process, status)
+            elif self._stopping:
+                process.ask(signal.SIGTERM, _PATIENCE_S)
+            elif process.seconds > self._settings.jobs.seconds:
+                process.kill()
+        at = time.monotonic()
+        if self._own and at - self._recorded >= _RECORD_S:
+            self._recorded = at
+            self._record()
+        if not self._stopping:
+            self._share()
+        if at - self._leased >= _LEASE_S / 5:
+            self._leased = at
+            self._lease()
+
+    def _record(self) -> None:
+        """Write progress down, and see who is to be cancelled."""
+        with self._index.write() as connection:
+            rows = by_ids(connection, list(self._own))
+            for job, process in self._own.items():
+                progress = process.progress
+                if progress and progress != rows[job]["progress"]:
+                    change(connection, "jobs", {"id": job}, progress=progress)
+        for job, process in self._own.items():
+            if rows[job]["cancel"]:
+                process.ask(signal.SIGUSR1, _PATIENCE_S)
+
+    def _share(self) -> None:
+        """Start what is next, and make room."""
+        with self._index.read() as connection:
+            rows = waiting(connection)
+            if not rows:
+                return
+            running = active(connection)
+            shares = self._shares(connection, rows)
+        decided = plan(
+            [Waiting(row["id"], row["tenant"], _since(row)) for row in rows],
+            [
+                Running(row["id"], row["tenant"], row["started"] or 0.0, row["id"] in self._own)
+                for row in running
+            ],
+            shares,
+            now(),
+        )
+        by_id = {row["id"]: row for row in rows}
+        for job in decided.start:
+            self._begin(by_id[job])
+        for job in decided.suspend:
+            self._own[job].ask(signal.SIGTERM, _PATIENCE_S)
+
+    def _shares(self, connection: Connection, rows: list[Row]) -> Shares:
+        weight, most = {}, {}
+        for tenant in {row["tenant"] for row in rows}:
+            found = find(connection, "tenants", id=tenant)
+            if found is None:
+                continue
+            name, own = found["name"], tenant_told(found).quota
+            weight[tenant] = self._settings.tenant(name).share
+            most[tenant] = self._settings.quota_of(name, own).running or 1
+        return Shares(
+            self._settings.jobs.slots,
+            weight,
+            most,
+            served(connection, now() - _SERVED_S),
+            self._settings.jobs.patience,
+        )
+
+    def _begin(self, row: Row) -> None:
+        """Claim a job and start its process; another runner may have been faster."""
+        job = row["id"]
+        values = {
+            "runner": self._settings.jobs.name,
+            "lease": now() + _LEASE_S,
+            "attempts": row["attempts"] + 1,
+            "started": now(),
+            "error": "",
+        }
+        with self._index.write() as connection:
+            tenant = find(connection, "tenants", id=row["tenant"]) or {}
+            if not move(connection, row, JobState.RUNNING, "", **values):
+                return
+        try:
+            told = self._tell(row, tenant)
+            credentials = self._settings.tenant(tenant["name"]).credentials
+            folder = self._workspace.job(row["tenant"], job)
+            self._own[job], self._rows[job] = JobProcess(folder, told, credentials), row
+        except Exception as error:  # noqa: BLE001 (one job's trouble is not the others')
+            _LOG.error("job not started", extra={"job": job, "error": type(error).__name__})
+            with self._index.write() as connection:
+                move(connection, row, JobState.FAILED, error="The job could not be started.")
+            return
+        _LOG.info("job started", extra={"job": job, "pid": self._own[job].pid})
+        self._after(row)
+
+    def _ended(self, job: str, process: JobProcess, status: int) -> None:
+        process.close()
+        with self._index.write() as connection:
+            row = by_ids(connection, [job])[job]
+            values: Row = {"seconds": row["seconds"] + process.seconds}
+            if process.progress:
+                values["progress"] = process.progress
+            state, more = self._outcome(row, process, status)
+            move(connection, row, state, "", **values, **more)
+        del self._own[job], self._rows[job]
+        _LOG.info("job ended", extra={"job": job, "status": status, "state": state.value})
+        self._after(row)
+
+    def _outcome(
+        self, row: Row, process: JobProcess, status: int
+    ) -> tuple[JobState, Mapping[str, Any]]:
+        """The job's next state by how its process ended."""
+        again = {"runner": "", "attempts": row["attempts"] - 1}  # it did nothing wrong
+        if status == line.DONE:
+            return JobState.DONE, {"result": process.result}
+        if status == line.CANCELLED or row["cancel"]:
+            return JobState.CANCELLED, {"result": process.result}
+        if status == line.FAILED:
+            return JobState.FAILED, {"error": process.error or "The job failed."}
+        if process.seconds > self._settings.jobs.seconds:
+            return JobState.FAILED, {"error": "The job took longer than the server allows."}
+        if status in (line.SUSPENDED, line.LOCKED) or process.asked:
+            return JobState.QUEUED, again
+        if row["attempts"] >= self._settings.jobs.attempts:
+            how = f"signal {-status}" if status < 0 else f"status {status}"
+            return JobState.FAILED, {
+                "error": f"The job's process ended {row['attempts']} times by {how}; the last "
+                "lines of its log are for the administrator."
+            }
+        return JobState.QUEUED, {"runner": ""}
+
+    # -- claims -------------------------------------------------------------------------------
+
+    def _take_back(self) -> None:
+        with self._index.write() as connection:
+            for row in active(connection):
+                if row["runner"] == self._settings.jobs.name:
+                    _give_up(connection, row)
+
+    def _lease(self) -> None:
+        """Renew the claims of this runner, and end those that lapsed."""
+        with self._index.write() as connection:
+            for row in active(connection):
+                if row["id"] in self._own:
+                    change(connection, "jobs", {"id": row["id"]}, lease=now() + _LEASE_S)
+                elif row["lease"] < now():
+                    _give_up(connection, row)
+
+
+def _give_up(connection: Connection, row: Row) -> None:
+    """A job whose process is gone: it waits again, or ends if that was wished."""
+    if row["cancel"]:
+        move(connection, row, JobState.CANCELLED)
+    else:
+        move(connection, row, JobState.QUEUED, "interrupted", runner="")
+
+
+def _since(row: Row) -> float:
+    """Since when a job waits: a suspended one since it was, which is about its last start."""
+    return float(row["started"] or row["created"])

@@ -1,0 +1,109 @@
+"""Pools of tenants: opened by id, each with what its tenant may reach now."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from querist.pool.pool import Pool
+from querist.pool.settings import AccessSettings, PoolSettings, read_settings, write_settings
+from querist.service.settings import LimitSettings, TenantSettings
+from querist.sources.access import CLOSED
+
+_KEPT = 64
+
+
+def access_for(tenant: TenantSettings, limits: LimitSettings, own: Path) -> AccessSettings:
+    """What the pools of a tenant may read: what the administrator listed, and uploaded manifests.
+
+    Args:
+        tenant: The section of service.yaml.
+        limits: Of sizes and times.
+        own: The folder of the tenant's uploaded manifests.
+    """
+    return AccessSettings(
+        roots=(*(root.resolve() for root in tenant.roots), own),
+        hosts=tenant.hosts,
+        private=tenant.private,
+        schemes=CLOSED.schemes,
+        credentials=tenant.credentials,
+        max_bytes=limits.item_bytes,
+        timeout=limits.item_seconds,
+        stall=min(CLOSED.stall, limits.item_seconds),
+        redirects=CLOSED.redirects,
+    )
+
+
+def limited(transform: Mapping[str, Any], limits: LimitSettings) -> dict[str, Any]:
+    """A transform that decodes no larger images than the server allows."""
+    if transform.get("modality") != "image":
+        return dict(transform)
+    wanted = transform.get("max_pixels")
+    most = limits.pixels
+    fits = isinstance(wanted, int) and not isinstance(wanted, bool) and 0 < wanted < most
+    return {**transform, "max_pixels": wanted if fits else most}
+
+
+def renew(folder: Path, access: AccessSettings) -> None:
+    """Give a pool the access that its tenant has now, before a job reads anything."""
+    settings = read_settings(folder)
+    if settings.access != access:
+        write_settings(folder, settings.model_copy(update={"access": access}))
+
+
+def make(folder: Path, settings: PoolSettings) -> None:
+    """Make a pool, or finish making it."""
+    Pool.create(folder, settings).close()
+
+
+class Shelf:
+    """Pools that are open, the last used ones: opening costs more than most requests.
+
+    A pool is used by any number of threads; it is closed when nobody does and others came since.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: OrderedDict[Path, Pool] = OrderedDict()
+        self._users: dict[Path, int] = {}
+
+    @contextmanager
+    def pool(self, folder: Path) -> Iterator[Pool]:
+        """An open pool."""
+        with self._lock:
+            found = self._open.get(folder)
+            if found is None:
+                found = self._open[folder] = Pool.open(folder)
+            self._open.move_to_end(folder)
+            self._users[folder] = self._users.get(folder, 0) + 1
+        try:
+            yield found
+        finally:
+            with self._lock:
+                self._users[folder] -= 1
+                self._trim()
+
+    def drop(self, folder: Path) -> None:
+        """Close a pool that is to be removed."""
+        with self._lock:
+            found = self._open.pop(folder, None)
+            self._users.pop(folder, None) if not self._users.get(folder) else None
+        if found is not None:
+            found.close()
+
+    def close(self) -> None:
+        """Close all."""
+        for folder in list(self._open):
+            self.drop(folder)
+
+    def _trim(self) -> None:
+        for folder in list(self._open):
+            if len(self._open) <= _KEPT:
+                return
+            if not self._users.get(folder):
+                self._open.pop(folder).close()
+                self._users.pop(folder, None)

@@ -1,0 +1,75 @@
+"""Queries as the server sees them: begun in the folder of their pool, read from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from querist.service.index.index import Row
+from querist.service.problems import Refused
+from querist.service.routes.paging import numbered
+from querist.service.settings import ServiceSettings
+from querist.service.wire.base import Page
+from querist.service.wire.jobs import Failure, JobState
+from querist.service.wire.queries import Pick, QueryCreate
+from querist.service.workspace import Workspace
+
+
+def folder_of(workspace: Workspace, row: Row) -> Path:
+    """The folder of a query."""
+    folder: Path = (workspace.data / row["folder"]).resolve()
+    if not row["folder"] or not folder.is_relative_to(workspace.data / "tenants"):
+        raise Refused("not-found", "The query has no folder yet.")
+    return folder
+
+
+def cancel_folder(workspace: Workspace, row: Row) -> None:
+    """Tell a query's folder that it is cancelled, while no process runs it."""
+    from querist.pool.query import cancel_query  # type: ignore[import-not-found,unused-ignore]
+
+    cancel_query(folder_of(workspace, row))
+
+
+def failures_of(workspace: Workspace, row: Row, after: int, limit: int) -> Page[Failure]:
+    """Items of a query that could not be used."""
+    from querist.pool.query import query_failures  # type: ignore[import-not-found,unused-ignore]
+
+    found = query_failures(folder_of(workspace, row), after=after, limit=limit + 1)
+    told = [Failure.model_validate(one._asdict()) for one in found[:limit]]
+    return Page[Failure](items=told, next=str(after + limit) if len(found) > limit else None)
+
+
+def picks_of(workspace: Workspace, row: Row, after: int, limit: int) -> Page[Pick]:
+    """What a query picked, the most useful first."""
+    return numbered(all_picks(workspace, row), after, limit)
+
+
+def all_picks(workspace: Workspace, row: Row) -> list[Pick]:
+    """All that a query picked.
+
+    Raises:
+        Refused: If it is not done.
+    """
+    from querist.pool.query import query_result  # type: ignore[import-not-found,unused-ignore]
+
+    if row["state"] != JobState.DONE:
+        raise Refused("conflict", f"The query is {row['state']}; it has a result when it is done.")
+    result = query_result(folder_of(workspace, row))
+    return [Pick.model_construct(**one._asdict()) for one in result.picks]
+
+
+def settings_of(asked: QueryCreate, model: Any, settings: ServiceSettings) -> dict[str, Any]:
+    """A query's settings as the library takes them, within the server's limits."""
+    scan = asked.scan.model_dump(exclude_none=True)
+    workers = min(asked.workers, settings.jobs.workers)
+    return {
+        "model": model,
+        "strategy": asked.strategy,
+        "options": asked.options,
+        "budget": asked.budget,
+        "seed": asked.seed,
+        "where": asked.where,
+        "engine": {"kind": "processes", "workers": workers} if workers > 1 else {},
+        "scan": scan,
+        "note": asked.note,
+    }

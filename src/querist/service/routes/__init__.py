@@ -1,0 +1,1 @@
+"""What answers requests: one noun a file, plain functions of a call."""

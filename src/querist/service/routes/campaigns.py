@@ -1,0 +1,37 @@
+"""Campaigns: watch and steer runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from querist.service.call import Call
+from querist.service.campaigns import command, folder_of, look, runs
+from querist.service.routes.paging import After, Limit, number_of, numbered
+from querist.service.wire.base import Page
+from querist.service.wire.campaigns import Campaign, CampaignCommand, Posted
+
+RunId = Annotated[str, StringConstraints(max_length=300)]
+
+
+def list_campaigns(call: Call, limit: Limit = 100, after: After = "") -> Page[Campaign]:
+    """Runs in the folders that the administrator listed, by name."""
+    settings = call.service.settings
+    ids = numbered(runs(settings), number_of(after), limit)
+    shown = [look(folder_of(settings, one), one) for one in ids.items]
+    return Page[Campaign](items=shown, next=ids.next)
+
+
+def get_campaign(call: Call, campaign: RunId) -> Campaign:
+    """One run, with its summary."""
+    return look(folder_of(call.service.settings, campaign), campaign, full=True)
+
+
+def command_campaign(call: Call, campaign: RunId, body: CampaignCommand) -> Posted:
+    """Pause, resume, stop a run, or set its budgets; it reads this within a second."""
+    folder = folder_of(call.service.settings, campaign)
+    why = body.why or f"by {call.who.user}"
+    posted = command(folder, body.command, body.values, why)
+    return Posted(id=posted, campaign=campaign, command=body.command, at=datetime.now(UTC))

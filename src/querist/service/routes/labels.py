@@ -1,0 +1,77 @@
+"""Labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from querist.pool.pool import Pool
+from querist.service.call import Call, Download
+from querist.service.routes.paging import After, Limit, PathId, number_of
+from querist.service.routes.pools import ItemPath, WhereText, where_of
+from querist.service.webhooks.outbox import enqueue
+from querist.service.wire.base import Page
+from querist.service.wire.labels import Label, LabelSet, LabelsPost, Recorded, Statement
+from querist.service.wire.pools import ManifestFormat
+
+
+def list_labels(
+    call: Call, pool: PathId, limit: Limit = 100, after: After = "", where: WhereText = "labelled"
+) -> Page[Label]:
+    """Labels that hold, in the order in which their items came."""
+    with call.service.pool(call.who, pool) as found:
+        items = found.items(where_of(where), number_of(after), limit + 1)
+    more = str(items[limit - 1].row) if len(items) > limit else None
+    shown = [Label(id=one.id, value=one.label) for one in items[:limit] if one.label is not None]
+    return Page[Label](items=shown, next=more)
+
+
+def post_labels(call: Call, pool: PathId, body: LabelsPost) -> Recorded:
+    """Record what was said of items. The key's user said it, unless ``by`` names another."""
+    by = body.by or call.who.user
+    with call.service.pool(call.who, pool) as found:
+        number = sum(_record(found, body.labels, by))
+    with call.service.index.write() as connection:
+        enqueue(connection, call.who.tenant, "labels.added", {"pool": pool, "labels": number})
+    call.service.sender.poke()
+    return Recorded(labels=number)
+
+
+def _record(pool: Pool, labels: list[LabelSet], by: str) -> Iterator[int]:
+    kinds: dict[str, dict[str, object]] = {"label": {}, "skip": {}, "withdraw": {}}
+    for one in labels:
+        kinds[one.kind][one.id] = one.value
+    if kinds["label"]:
+        yield pool.label(kinds["label"], by)
+    for id, reason in kinds["skip"].items():
+        yield pool.skip([id], by, str(reason or ""))
+    if kinds["withdraw"]:
+        yield pool.unlabel(kinds["withdraw"], by)
+
+
+def label_history(call: Call, pool: PathId, item: ItemPath) -> Page[Statement]:
+    """All that was ever said of an item, the first first."""
+    with call.service.pool(call.who, pool) as found:
+        said = found.history(item)
+    statements = [
+        Statement(at=one.at, by=one.annotator, kind=one.kind, value=one.value)  # type: ignore[arg-type]
+        for one in said
+    ]
+    return Page[Statement](items=statements)
+
+
+def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Recorded:
+    """Record the labels of a manifest, which is the body of the request."""
+    with call.service.pool(call.who, pool) as found:
+        number = found.import_labels(call.upload.path, format)  # type: ignore[attr-defined,unused-ignore]
+    return Recorded(labels=getattr(number, "labelled", number))
+
+
+def export_pool(
+    call: Call, pool: PathId, format: ManifestFormat, which: WhereText = "all"
+) -> Download:
+    """The pool as a manifest: one file, or a zip archive where the format has several."""
+    path = call.service.workspace.temporary()
+    with call.service.pool(call.who, pool) as found:
+        found.export(path, format, where_of(which))  # type: ignore[attr-defined,unused-ignore]
+        name = found.name
+    return Download(path, "application/octet-stream", f"{name}.{format}")

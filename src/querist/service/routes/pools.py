@@ -1,0 +1,214 @@
+"""Pools and their items."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import StringConstraints
+
+from querist.pool.items import Item as PoolItem
+from querist.pool.settings import PoolSettings, parse_settings
+from querist.service.call import Call, Nothing
+from querist.service.index.index import Row, Taken, find, insert, newest_first, now, remove
+from querist.service.jobs.records import UNFINISHED, new_job, told
+from querist.service.pools import limited, make
+from querist.service.problems import Refused
+from querist.service.routes.paging import After, Limit, PathId, number_of, page_of
+from querist.service.wire.base import Name, Page
+from querist.service.wire.jobs import Job
+from querist.service.wire.pools import Addition, Forgotten, Item, ManifestFormat, Pool, PoolCreate
+from querist.service.workspace import erase, room_for
+from querist.sources.transforms.opening import open_transform
+
+WhereText = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+ItemPath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+_SUFFIX = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
+
+
+def list_pools(
+    call: Call, limit: Limit = 100, after: After = "", name: Name | None = None
+) -> Page[Pool]:
+    """Pools of your tenant, the newest first; ``name`` finds one."""
+    where = {"tenant": call.who.tenant, "name": name}
+    with call.service.index.read() as connection:
+        rows = newest_first(connection, "pools", where, after, limit + 1)
+    return page_of(rows, limit, _told)
+
+
+def create_pool(call: Call, body: PoolCreate) -> Pool:
+    """Make a pool. With ``uris`` a job adds these."""
+    settings = _settings(call, body)
+    pool = call.new_id("pol")
+    folder = call.service.workspace.pool(call.who.tenant, pool)
+    make(folder, settings)
+    row: Row = {
+        "id": pool,
+        "tenant": call.who.tenant,
+        "name": body.name,
+        "asked": body.model_dump(mode="json", exclude={"uris", "sources"}),
+        "items": 0,
+        "addition": call.new_id("job") if body.uris else "",
+        "created": now(),
+    }
+    try:
+        with call.service.index.write() as connection:
+            found = find(connection, "pools", id=pool)
+            if found is not None:  # the same request, whose server died before it answered
+                return _told(found)
+            insert(connection, "pools", row)
+            if body.uris:
+                new_job(connection, _addition(call, pool, {"uris": body.uris, "only_new": False}))
+    except Taken:
+        erase(folder)
+        raise Refused("conflict", "The tenant has a pool with this name; choose another.") from None
+    call.service.runner.poke()
+    return _told(row)
+
+
+def get_pool(call: Call, pool: PathId) -> Pool:
+    """One pool, with its counts."""
+    row = call.service.own(call.who, "pools", "pool", pool)
+    with call.service.pool(call.who, pool) as found:
+        states = found.counts()
+    return _told({**row, "items": sum(states.values())}, states)
+
+
+def remove_pool(call: Call, pool: PathId) -> Nothing:
+    """Remove a pool with its labels and queries. Its jobs must be finished."""
+    service = call.service
+    row = service.own(call.who, "pools", "pool", pool)
+    folder = service.workspace.pool(call.who.tenant, pool)
+    with service.index.write() as connection:
+        jobs = newest_first(connection, "jobs", {"pool": row["id"]}, None, 1_000_000)
+        if any(job["state"] in UNFINISHED for job in jobs):
+            raise Refused("conflict", "Jobs of this pool are not finished; cancel them first.")
+        ids = [job["id"] for job in jobs]
+        remove(connection, "rounds", pool=row["id"])
+        remove(connection, "events", job=ids)
+        remove(connection, "jobs", pool=row["id"])
+        remove(connection, "pools", id=row["id"])
+    service.shelf.drop(folder)
+    erase(folder)
+    for job in ids:
+        erase(service.workspace.job(call.who.tenant, job))
+    return Nothing()
+
+
+def add_to_pool(call: Call, pool: PathId, body: Addition) -> Job:
+    """Add items by URI: a job."""
+    call.service.own(call.who, "pools", "pool", pool)
+    return start_addition(call, pool, body.model_dump(mode="json"))
+
+
+def add_manifest(call: Call, pool: PathId, format: ManifestFormat) -> Job:
+    """Add the items of a manifest, which is the body of the request: a job."""
+    call.service.own(call.who, "pools", "pool", pool)
+    if format not in _SUFFIX:
+        raise Refused("invalid", f"A body may be {', '.join(_SUFFIX)}; {format} has several files.")
+    job = call.new_id("job")
+    kept = call.service.workspace.manifests(call.who.tenant) / f"{job}{_SUFFIX[format]}"
+    room_for(call.service.workspace, call.upload.size)
+    call.upload.path.replace(kept)
+    return start_addition(call, pool, {"manifest": str(kept), "format": format})
+
+
+def start_addition(call: Call, pool: str, asked: dict[str, Any]) -> Job:
+    """Record the job of an addition."""
+    check_jobs(call)
+    row = _addition(call, pool, asked)
+    with call.service.index.write() as connection:
+        kept = find(connection, "jobs", id=row["id"]) or new_job(connection, row)
+    call.service.runner.poke()
+    return told(kept)
+
+
+def check_jobs(call: Call) -> None:
+    """Refuse a job beyond the quota."""
+    most = call.service.quota(call.who).jobs or 0
+    if call.service.unfinished(call.who) >= most:
+        raise Refused(
+            "quota-exceeded",
+            f"The tenant may have {most} unfinished jobs; wait until some are finished.",
+            retry_after=10.0,
+        )
+
+
+def list_items(
+    call: Call, pool: PathId, limit: Limit = 100, after: After = "", where: WhereText = "all"
+) -> Page[Item]:
+    """Items, in the order in which they came; ``where`` is a word or a filter in JSON."""
+    with call.service.pool(call.who, pool) as found:
+        items = found.items(where_of(where), number_of(after), limit + 1)
+    more = str(items[limit - 1].row) if len(items) > limit else None
+    return Page[Item](items=[item_told(one) for one in items[:limit]], next=more)
+
+
+def get_item(call: Call, pool: PathId, item: ItemPath) -> Item:
+    """One item by its id."""
+    with call.service.pool(call.who, pool) as found:
+        return item_told(found.item(item))
+
+
+def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
+    """Erase an item and all that was made of it. Its id stays, so that it does not come again."""
+    with call.service.pool(call.who, pool) as found:
+        found.forget(item)  # type: ignore[attr-defined,unused-ignore]
+    call.service.count_items(call.who.tenant, pool)
+    return Forgotten(id=item, at=datetime.now(UTC))
+
+
+def where_of(text: str) -> Any:
+    """A word, or a filter written as JSON."""
+    if not text.startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refused("invalid", "'where' should be a word or JSON.") from None
+
+
+def item_told(item: PoolItem) -> Item:
+    """An item as it goes on the wire."""
+    values = {name: getattr(item, name) for name in item._fields if name in Item.model_fields}
+    return Item.model_construct(**values)
+
+
+def _settings(call: Call, body: PoolCreate) -> PoolSettings:
+    """The pool's settings, checked: errors in them are the client's."""
+    limits = call.service.settings.limits
+    transform = limited(body.transform, limits)
+    if transform:
+        open_transform(transform)
+    wanted = {
+        **body.model_dump(exclude={"uris", "transform"}, exclude_none=True),
+        "transform": transform,
+        "access": call.service.access(call.who.tenant, call.who.tenant_name),
+    }
+    return parse_settings(wanted, "The pool")
+
+
+def _addition(call: Call, pool: str, asked: dict[str, Any]) -> Row:
+    return {
+        "id": call.new_id("job"),
+        "tenant": call.who.tenant,
+        "pool": pool,
+        "kind": "addition",
+        "folder": "",
+        "asked": asked,
+    }
+
+
+def _told(row: Row, states: dict[str, int] | None = None) -> Pool:
+    return Pool(
+        id=row["id"],
+        name=row["name"],
+        task=row["asked"]["task"],
+        classes=row["asked"]["classes"],
+        transform=row["asked"]["transform"],
+        items=row["items"],
+        states=states or {},
+        created=row["created"],
+        addition=row["addition"] or None,
+    )

@@ -1,0 +1,117 @@
+"""Queries: begin one, look at its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from querist.service.call import Call, Download
+from querist.service.index.index import Row, find
+from querist.service.jobs.records import new_job, told
+from querist.service.models import opened_by
+from querist.service.problems import Refused, missing
+from querist.service.queries import all_picks, picks_of, settings_of
+from querist.service.routes.jobs import jobs_page
+from querist.service.routes.paging import After, Limit, PathId, number_of
+from querist.service.routes.pools import check_jobs
+from querist.service.wire.base import Page
+from querist.service.wire.jobs import Job, JobState
+from querist.service.wire.pools import ManifestFormat
+from querist.service.wire.queries import Estimate, Pick, Query, QueryCreate
+
+
+def create_query(call: Call, pool: PathId, body: QueryCreate) -> Query:
+    """Begin a query: a job."""
+    row = call.service.own(call.who, "pools", "pool", pool)
+    check_jobs(call)
+    return begin_query(call, row, body)
+
+
+def begin_query(call: Call, pool: Row, body: QueryCreate) -> Query:
+    """Write a query's folder, then record its job: what has a row has a folder."""
+    from querist.pool.query import start_query  # type: ignore[import-not-found,unused-ignore]
+
+    service = call.service
+    job = call.new_id("job")
+    with service.index.read() as connection:
+        found = find(connection, "jobs", id=job)
+    if found is not None:  # the same request, whose server died before it answered
+        return _query(found)
+    settings = settings_of(body, _model(call, body), service.settings)
+    service.renew(call.who.tenant, call.who.tenant_name, pool["id"])
+    with service.pool(call.who, pool["id"]) as opened:
+        folder = start_query(opened, settings)
+    row = {
+        "id": job,
+        "tenant": call.who.tenant,
+        "pool": pool["id"],
+        "kind": "query",
+        "folder": str(folder.resolve().relative_to(service.workspace.data)),
+        "asked": {"query": body.model_dump(mode="json")},
+    }
+    with service.index.write() as connection:
+        row = new_job(connection, row)
+    service.runner.poke()
+    return _query(row)
+
+
+def _model(call: Call, body: QueryCreate) -> dict[str, Any] | None:
+    if body.model is None:
+        return None
+    with call.service.index.read() as connection:
+        row = find(connection, "models", id=body.model, tenant=call.who.tenant)
+    if row is None:
+        raise Refused("invalid", f"There is no model {body.model!r}.")
+    return opened_by(call.service, call.who.tenant, row["settings"])
+
+
+def estimate_query(call: Call, pool: PathId, body: QueryCreate) -> Estimate:
+    """What a query will cost, without running it."""
+    settings = settings_of(body, _model(call, body), call.service.settings)
+    with call.service.pool(call.who, pool) as opened:
+        return Estimate.model_validate(opened.estimate(settings)._asdict())  # type: ignore[attr-defined,unused-ignore]
+
+
+def list_queries(
+    call: Call,
+    limit: Limit = 100,
+    after: After = "",
+    pool: PathId | None = None,
+    state: JobState | None = None,
+) -> Page[Query]:
+    """Queries of your tenant, the newest first."""
+    where: Row = {"pool": pool, "kind": "query", "state": state}
+    found: Page[Job] = jobs_page(call, where, limit, after)
+    return Page[Query].model_construct(items=found.items, next=found.next)
+
+
+def get_query(call: Call, query: PathId) -> Query:
+    """One query."""
+    return _query(_row(call, query))
+
+
+def query_picks(call: Call, query: PathId, limit: Limit = 1000, after: After = "") -> Page[Pick]:
+    """The result: ids, URIs, scores and why, the most useful first."""
+    return picks_of(call.service.workspace, _row(call, query), number_of(after), limit)
+
+
+def query_manifest(call: Call, query: PathId, format: ManifestFormat = "jsonl") -> Download:
+    """The result as a manifest, in one of the formats of pools."""
+    row = _row(call, query)
+    picks = all_picks(call.service.workspace, row)
+    path = call.service.workspace.temporary()
+    with call.service.pool(call.who, row["pool"]) as opened:
+        opened.export(path, format, {"id": [pick.id for pick in picks]})  # type: ignore[attr-defined,unused-ignore]
+    return Download(path, "application/octet-stream", f"{row['id']}.{format}")
+
+
+def _row(call: Call, query: str) -> Row:
+    row = call.service.own(call.who, "jobs", "query", query)
+    if row["kind"] != "query":
+        raise missing("query", query)
+    return row
+
+
+def _query(row: Row) -> Query:
+    found = told(row)
+    assert isinstance(found, Query)
+    return found

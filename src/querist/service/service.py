@@ -1,0 +1,231 @@
+"""All that handlers use, opened once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from querist.core.errors import ConfigError
+from querist.pool.pool import Pool
+from querist.pool.settings import AccessSettings
+from querist.service.guard import Scope as AsgiScope
+from querist.service.idempotency import forget_old
+from querist.service.index.index import Index, Row, change, count, find, grouped, total
+from querist.service.jobs.hub import Hub, InThread
+from querist.service.jobs.records import UNFINISHED
+from querist.service.jobs.runner import Runner
+from querist.service.limits import Limiter
+from querist.service.metrics import Metrics
+from querist.service.people import Door, Principal, first_key, has_keys, tenant_told
+from querist.service.pools import Shelf, access_for, renew
+from querist.service.problems import Refused, missing
+from querist.service.settings import ServiceSettings
+from querist.service.webhooks.sender import Sender
+from querist.service.wire.access import Quota
+from querist.service.workspace import Workspace
+
+_LOG = logging.getLogger("querist.service.requests")
+
+
+class Service:
+    """The open service.
+
+    Args:
+        settings: What the administrator decided.
+
+    Raises:
+        ConfigError: If it would listen to strangers without keys, or the index cannot be used.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.workspace = Workspace(settings.data)
+        self.index = Index(settings.index_url)
+        if settings.keys.first is not None:
+            first_key(self.index, settings.keys.first.read_text(encoding="utf-8"))
+        without = settings.keys.without == "loopback" and settings.on_loopback
+        if not without and not has_keys(self.index):
+            raise ConfigError(
+                f"The service would listen on {settings.listen.host} and nobody has a key. Make "
+                "one first (keys.first in service.yaml names a file with one), or listen on "
+                "127.0.0.1, where no key is needed."
+            )
+        self.door = Door(self.index, without)
+        self.nobody = Principal("", "", "", frozenset(), Quota())
+        self.shelf = Shelf()
+        self.metrics = Metrics(self._gauges)
+        self.sender = Sender(self.index, settings.webhooks)
+        self.runner = Runner(self.index, self.workspace, settings, self._tell, self._after)
+        self._lock = threading.Lock()
+        self._rates, self._wrong = Limiter(), Limiter()
+        self.stopping = False
+        self._hub: Hub
+
+    def open_streams(self, in_thread: InThread) -> None:
+        """Make event streams possible; on the thread of the event loop."""
+        self._hub = Hub(self.index, in_thread)
+
+    async def follow(self, who: Principal, job: str, last_event: str) -> AsyncIterator[bytes]:
+        """Events of a job.
+
+        Raises:
+            Refused: If the tenant has too many streams.
+        """
+        async for part in self._hub.follow(job, last_event):
+            yield part
+
+    def start(self) -> None:
+        """Begin to run jobs and to send messages."""
+        self.workspace.sweep()
+        forget_old(self.index)
+        if self.settings.jobs.here:
+            self.runner.start()
+            self.sender.start()
+
+    def stop(self) -> None:
+        """Suspend jobs, finish messages, close files."""
+        self.stopping = self._hub.closing = True
+        if self.settings.jobs.here:
+            self.runner.stop()
+            self.sender.stop()
+        self.shelf.close()
+        self.index.close()
+
+    # -- who may, and how much ----------------------------------------------------------------
+
+    def check_rate(self, who: Principal) -> None:
+        """Count a request.
+
+        Raises:
+            Refused: If the tenant had too many of late.
+        """
+        per_minute = self.quota(who).requests_per_minute or 1
+        with self._lock:
+            wait = self._rates.take(who.tenant, per_minute, time.monotonic())
+        if wait:
+            raise Refused(
+                "too-often", f"The tenant may ask {per_minute} times a minute.", retry_after=wait
+            )
+
+    def note_wrong_key(self, address: str) -> None:
+        """Count a wrong key; right ones from the same address are not slowed down.
+
+        Raises:
+            Refused: If many came from there of late.
+        """
+        with self._lock:
+            wait = self._wrong.take(address, self.settings.limits.wrong_keys, time.monotonic())
+        if wait:
+            raise Refused("too-often", "Too many wrong keys came from here.", retry_after=wait)
+
+    def quota(self, who: Principal) -> Quota:
+        """What the tenant may use."""
+        return self.settings.quota_of(who.tenant_name, who.quota)
+
+    # -- things of a tenant -------------------------------------------------------------------
+
+    def own(self, who: Principal, table: str, what: str, id: str) -> Row:
+        """A row of the tenant's.
+
+        Raises:
+            Refused: If there is none, or it is another tenant's.
+        """
+        with self.index.read() as connection:
+            row = find(connection, table, id=id, tenant=who.tenant)
+        if row is None:
+            raise missing(what, id)
+        return row
+
+    @contextmanager
+    def pool(self, who: Principal, pool: str) -> Iterator[Pool]:
+        """An open pool of the tenant's."""
+        row = self.own(who, "pools", "pool", pool)
+        with self.shelf.pool(self.workspace.pool(who.tenant, row["id"])) as found:
+            yield found
+
+    def renew(self, tenant: str, name: str, pool: str) -> Path:
+        """The folder of a pool that may read what its tenant may now."""
+        folder = self.workspace.pool(tenant, pool)
+        renew(folder, self.access(tenant, name))
+        return folder
+
+    def access(self, tenant: str, name: str) -> AccessSettings:
+        """What the pools of a tenant may read now."""
+        own = self.workspace.manifests(tenant)
+        return access_for(self.settings.tenant(name), self.settings.limits, own)
+
+    def _tell(self, row: Row, tenant: Row) -> Mapping[str, Any]:
+        """What a job's process is told."""
+        folder = self.renew(tenant["id"], tenant["name"], row["pool"])
+        quota = self.settings.quota_of(tenant["name"], tenant_told(tenant).quota)
+        with self.index.read() as connection:
+            used = total(connection, "pools", "items", tenant=tenant["id"])
+        return {
+            "kind": row["kind"],
+            "pool": str(folder),
+            "folder": str(self.workspace.data / row["folder"]) if row["folder"] else "",
+            "asked": row["asked"],
+            "room": max(0, (quota.items or 0) - used),
+            "memory_mb": self.settings.jobs.memory_mb,
+        }
+
+    def _after(self, row: Row) -> None:
+        """A job's process started or ended."""
+        if row["kind"] == "addition":
+            self.count_items(row["tenant"], row["pool"])
+        self.sender.poke()
+
+    def count_items(self, tenant: str, pool: str) -> None:
+        """Bring the index's number of a pool's items up to date."""
+        with self.shelf.pool(self.workspace.pool(tenant, pool)) as found:
+            items = len(found)
+        with self.index.write() as connection:
+            change(connection, "pools", {"id": pool}, items=items)
+
+    # -- numbers ------------------------------------------------------------------------------
+
+    def observe(self, scope: AsgiScope, status: int, seconds: float) -> None:
+        """Count and log a request."""
+        state = scope["state"]
+        route = state.get("route")
+        who: Principal = state.get("who") or self.nobody
+        path = route.path if route is not None else ""
+        self.metrics.requests.labels(path, scope["method"][:10], str(status)).inc()
+        self.metrics.seconds.labels(path).observe(seconds)
+        _LOG.info(
+            "request",
+            extra={
+                "request": state["request"],
+                "method": scope["method"][:10],
+                "route": path,
+                "status": status,
+                "ms": round(seconds * 1000, 2),
+                "tenant": who.tenant,
+                "key": who.key,
+                "address": scope["client"][0] if scope.get("client") else "",
+            },
+        )
+
+    def _gauges(self) -> dict[str, list[tuple[tuple[str, ...], float]]]:
+        with self.index.read() as connection:
+            jobs = grouped(connection, "jobs", ("kind", "state"))
+            sent = grouped(connection, "deliveries", ("state",))
+            pools = count(connection, "pools")
+            items = total(connection, "pools", "items")
+        return {
+            "querist_jobs": [((kind, state), number) for kind, state, number in jobs],
+            "querist_webhook_deliveries": [((state,), number) for state, number in sent],
+            "querist_pools": [((), pools)],
+            "querist_items": [((), items)],
+            "querist_disk_free_bytes": [((), self.workspace.free_bytes())],
+        }
+
+    def unfinished(self, who: Principal) -> int:
+        """How many jobs of the tenant are not finished."""
+        with self.index.read() as connection:
+            return count(connection, "jobs", tenant=who.tenant, state=list(UNFINISHED))

@@ -1,0 +1,49 @@
+"""Serves the application with uvicorn, until it is asked to stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from querist.core.errors import ConfigError, require
+from querist.service.app import create_app
+from querist.service.logs import set_up
+from querist.service.settings import ServiceSettings
+
+_PATIENCE_S = 10  # for requests that are being answered when it stops
+
+
+def serve(settings: ServiceSettings) -> None:
+    """Listen until SIGINT or SIGTERM; jobs are then suspended, and go on at the next start.
+
+    Raises:
+        ConfigError: If the settings cannot be used, or another process listens there.
+    """
+    server_of(settings).run()
+
+
+def server_of(settings: ServiceSettings) -> Any:
+    """Uvicorn's server for these settings, not yet running."""
+    uvicorn = require("uvicorn", "service", "`querist serve`")
+    set_up(settings.log)
+    listen = settings.listen
+    if (listen.certificate is None) != (listen.certificate_key is None):
+        raise ConfigError("listen.certificate and listen.certificate_key belong together.")
+    config = uvicorn.Config(
+        create_app(settings),
+        host=listen.host,
+        port=listen.port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # who asks is a matter of keys; nobody may say he is loopback
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        limit_concurrency=listen.connections,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=_PATIENCE_S,
+        h11_max_incomplete_event_size=64 << 10,
+        http="h11",
+        ssl_certfile=listen.certificate,
+        ssl_keyfile=listen.certificate_key,
+    )
+    return uvicorn.Server(config)

@@ -1,0 +1,286 @@
+"""``service.yaml``: everything that the administrator decides. Unknown keys are errors."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from querist.campaign.loading import problems_of
+from querist.core.errors import ConfigError
+from querist.service.wire.access import Quota
+
+MIB = 1 << 20
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListenSettings(Section):
+    """Where the server listens.
+
+    Attributes:
+        hosts: Names that requests may have in their Host header, besides loopback ones and
+            ``host``; against DNS rebinding.
+        origins: Web pages that may send requests ("https://label.example.org"): CORS.
+        connections: Open at once; beyond it the answer is 503.
+        certificate, certificate_key: Files in PEM, for https.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8600
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    connections: Annotated[int, Field(ge=1)] = 1024
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+
+
+class KeySettings(Section):
+    """Who may ask.
+
+    Attributes:
+        without: "loopback" lets requests from this machine in without a key, when the server
+            listens on a loopback address only; "never" does not.
+        first: A file with the first admin key (from 40 characters on), made known when the server
+            starts and has none: for containers with secrets.
+    """
+
+    without: Literal["loopback", "never"] = "loopback"
+    first: Path | None = None
+
+
+class JobSettings(Section):
+    """How jobs run.
+
+    Attributes:
+        here: Whether this process runs jobs; others with the same index may do it instead.
+        slots: Jobs running at once.
+        workers: Processes of one query, at most.
+        name: Of this runner; must differ between runners of one index.
+        patience: Seconds that a tenant without a running job waits before a job of one with
+            several is suspended for it (it goes on later, where it was).
+        attempts: Starts of one job that end in a crash of its process, before it has failed.
+        seconds: A job that runs longer has failed.
+        memory_mb: Address space of a job's processes, each; None for no limit.
+        keep_days: Finished jobs are removed after so many days; None keeps them.
+    """
+
+    here: bool = True
+    slots: Annotated[int, Field(ge=1, le=1024)] = 2
+    workers: Annotated[int, Field(ge=1, le=1024)] = 2
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] = "main"
+    patience: Annotated[float, Field(ge=0)] = 20.0
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    seconds: Annotated[float, Field(gt=0)] = 7 * 86400.0
+    memory_mb: Annotated[int, Field(ge=256)] | None = None
+    keep_days: Annotated[float, Field(gt=0)] | None = None
+
+
+class LimitSettings(Section):
+    """What one request or item may cost.
+
+    Attributes:
+        body: Bytes of a JSON body.
+        upload: Bytes of an uploaded file.
+        body_seconds: For receiving a body; an upload gets this for each MiB.
+        request_seconds: For answering, streams and downloads apart.
+        item_bytes: Of one item that is read.
+        pixels: Of one image that is decoded (decompression bombs).
+        item_seconds: For reading one item.
+        streams: Open event streams of one tenant.
+        wrong_keys: A minute from one address; beyond it 429.
+    """
+
+    body: Annotated[int, Field(ge=1024)] = 8 * MIB
+    upload: Annotated[int, Field(ge=1024)] = 1024 * MIB
+    body_seconds: Annotated[float, Field(gt=0)] = 20.0
+    request_seconds: Annotated[float, Field(gt=0)] = 60.0
+    item_bytes: Annotated[int, Field(ge=1)] = 64 * MIB
+    pixels: Annotated[int, Field(ge=1)] = 50_000_000
+    item_seconds: Annotated[float, Field(gt=0)] = 60.0
+    streams: Annotated[int, Field(ge=1)] = 100
+    wrong_keys: Annotated[int, Field(ge=1)] = 120
+
+
+class TenantSettings(Section):
+    """What a tenant's requests may reach, and its share.
+
+    Attributes:
+        roots: Folders whose files may be items; none by default.
+        hosts: Hosts that items may be fetched from, ``*.example.org`` included; none by default.
+        private: Whether these hosts may be in loopback, private and link-local networks.
+        credentials: Whether the server's own credentials for S3 and the like may be used.
+        share: Of the running jobs, relative to the others' shares.
+        quota: What differs from the default.
+    """
+
+    roots: tuple[Path, ...] = ()
+    hosts: tuple[str, ...] = ()
+    private: bool = False
+    credentials: bool = False
+    share: Annotated[float, Field(gt=0)] = 1.0
+    quota: Quota = Quota()
+
+
+class ModelSettings(Section):
+    """Which models requests may name.
+
+    Attributes:
+        use: Kinds of models. "python", "hub", "huggingface" and "remote" also need an entry below.
+        python: Import paths ``package.module:name`` that may be opened.
+        builders: Import paths that may build a torch module for uploaded weights.
+        huggingface, hub: Names that may be loaded.
+        remote: Base URLs of servers of the Open Inference Protocol.
+    """
+
+    use: tuple[str, ...] = ("features", "onnx", "sklearn", "torch")
+    python: tuple[str, ...] = ()
+    builders: tuple[str, ...] = ()
+    huggingface: tuple[str, ...] = ()
+    hub: tuple[str, ...] = ()
+    remote: tuple[str, ...] = ()
+
+
+class WebhookSettings(Section):
+    """Whom the server tells.
+
+    Attributes:
+        hosts: Hosts that may be told; None for any public one.
+        private: Whether they may be in loopback, private and link-local networks.
+        plain: Whether http without TLS is allowed.
+        attempts: Tries of one message, with growing pauses.
+        seconds: For one try.
+    """
+
+    hosts: tuple[str, ...] | None = None
+    private: bool = False
+    plain: bool = False
+    attempts: Annotated[int, Field(ge=1, le=30)] = 10
+    seconds: Annotated[float, Field(gt=0)] = 10.0
+    first_pause: Annotated[float, Field(gt=0)] = 2.0
+
+
+class LogSettings(Section):
+    """The log: JSON lines of ids, never of content.
+
+    Attributes:
+        file: Where to; standard error when left out.
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    file: Path | None = None
+
+
+DEFAULT_QUOTA = Quota(
+    items=10_000_000, bytes=10_240 * MIB, jobs=100, running=1024, requests_per_minute=3000
+)
+
+
+class ServiceSettings(Section):
+    """The whole of ``service.yaml``.
+
+    Attributes:
+        data: The folder of everything: pools, jobs, uploads, and the index unless it is elsewhere.
+        index: URL of the database: "" for SQLite in ``data``, or postgresql://...
+        quota: Of every tenant, unless it has its own.
+        tenants: By name; "default" holds for all that are not named.
+        campaigns: Folders that hold runs, by the name under which they are shown.
+    """
+
+    data: Path = Path("querist-service")
+    index: SecretStr = SecretStr("")
+    listen: ListenSettings = ListenSettings()
+    keys: KeySettings = KeySettings()
+    jobs: JobSettings = JobSettings()
+    limits: LimitSettings = LimitSettings()
+    quota: Quota = DEFAULT_QUOTA
+    tenants: dict[str, TenantSettings] = Field(default_factory=dict)
+    models: ModelSettings = ModelSettings()
+    campaigns: dict[str, Path] = Field(default_factory=dict)
+    webhooks: WebhookSettings = WebhookSettings()
+    log: LogSettings = LogSettings()
+
+    def tenant(self, name: str) -> TenantSettings:
+        """The section of a tenant, or the default one."""
+        return self.tenants.get(name) or self.tenants.get("default") or TenantSettings()
+
+    def quota_of(self, name: str, own: Quota) -> Quota:
+        """A tenant's quota: its own in the index, else that of the file, else the default."""
+        layers = (DEFAULT_QUOTA, self.quota, self.tenant(name).quota, own)
+        merged: dict[str, Any] = {}
+        for layer in layers:
+            merged |= layer.model_dump(exclude_none=True)
+        return Quota(**merged)
+
+    @property
+    def index_url(self) -> str:
+        """The URL of the index, SQLite's default filled in."""
+        return self.index.get_secret_value() or f"sqlite:///{self.data.resolve()}/index.sqlite"
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether it listens where only this machine can reach it."""
+        if self.listen.host == "localhost":
+            return True
+        try:
+            return ip_address(self.listen.host).is_loopback
+        except ValueError:
+            return False
+
+
+def load_settings(path: Path | str) -> ServiceSettings:
+    """Read ``service.yaml``; relative paths in it are relative to its folder.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    path = Path(path)
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a text file in UTF-8: {error.reason}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    return parse_settings({} if config is None else config, str(path), path.resolve().parent)
+
+
+def parse_settings(config: Any, where: str, folder: Path | None = None) -> ServiceSettings:
+    """Settings from a mapping; ``folder`` is what relative paths are relative to.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    if not isinstance(config, dict):
+        raise ConfigError(f"{where} should hold a mapping of settings, got {config!r}.")
+    try:
+        settings = ServiceSettings.model_validate(config)
+    except ValidationError as error:
+        raise ConfigError(f"{where} cannot be used:", problems_of(error, ServiceSettings)) from None
+    return settings if folder is None else _located(settings, folder)
+
+
+def _located(settings: ServiceSettings, folder: Path) -> ServiceSettings:
+    """The same with absolute paths."""
+
+    def absolute(value: Any) -> Any:
+        if isinstance(value, Path):
+            return folder / value
+        if isinstance(value, BaseModel):
+            return value.model_copy(
+                update={name: absolute(getattr(value, name)) for name in type(value).model_fields}
+            )
+        if isinstance(value, dict):
+            return {key: absolute(one) for key, one in value.items()}
+        return tuple(map(absolute, value)) if isinstance(value, tuple) else value
+
+    located: ServiceSettings = absolute(settings)
+    return located

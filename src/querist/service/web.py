@@ -1,0 +1,386 @@
+"""Binds the table of routes to FastAPI: the one file that knows it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, get_type_hints
+
+from querist.campaign.nearest import suggest
+from querist.core.errors import QueristError, require
+from querist.service.call import Call, Download, Nothing, Plain, Received, Route, Stream
+from querist.service.errors import as_refused
+from querist.service.guard import problem_parts
+from querist.service.idempotency import Once
+from querist.service.people import Principal
+from querist.service.problems import BY_STATUS, Refused, internal
+from querist.service.service import Service
+from querist.service.wire.problem import MEDIA_TYPE, Fault, Problem
+from querist.service.workspace import erase
+
+_LOG = logging.getLogger("querist.service.web")
+_CHUNK = 1 << 20
+Handle = Callable[[Any], Awaitable[Any]]
+
+
+def _fastapi(module: str = "") -> Any:
+    return require(f"fastapi{module}", "service", "the service")
+
+
+def build(service: Service, routes: Sequence[Route], lifespan: Any) -> Any:
+    """The application of these routes."""
+    from querist import __version__
+
+    app = _fastapi().FastAPI(
+        title="Querist",
+        version=__version__,
+        description="Active learning as a service.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # that page would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    binder = _Binder(service)
+    for route in routes:
+        binder.add(app, route)
+    _say_problems(app)
+    _complete(app)
+    return app
+
+
+def in_thread(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+    """Run something that blocks away from the event loop."""
+    run: Awaitable[Any] = _fastapi(".concurrency").run_in_threadpool(function, *args)
+    return run
+
+
+class _Binder:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def add(self, app: Any, route: Route) -> None:
+        """One route, with all that it may answer."""
+        kinds = {Download: None, Stream: None, Plain: None, Nothing: None}
+        app.router.add_api_route(
+            route.path,
+            self._endpoint(route),
+            methods=[route.method],
+            status_code=route.status,
+            response_model=None,
+            responses=_responses(route, kinds.get(route.answer, route.answer)),
+            operation_id=route.name,
+            summary=inspect.getdoc(route.handler),
+            tags=[route.path.split("/")[2] if route.path.startswith("/v1/") else "server"],
+            route_class_override=self._route_class(route),
+            openapi_extra=_extra(route),
+        )
+
+    def _route_class(self, route: Route) -> Any:
+        """Checks the key before FastAPI reads the body."""
+        service = self._service
+
+        class Checked(_fastapi(".routing").APIRoute):  # type: ignore[misc]
+            def get_route_handler(self) -> Handle:
+                inner = super().get_route_handler()
+
+                async def handle(request: Any) -> Any:
+                    request.scope["state"]["route"] = route
+                    await _admit(service, route, request)
+                    if route.body == "json":
+                        _must_be(request, "application/json")
+                        await request.body()
+                    return await _once(service, route, request, inner)
+
+                return handle
+
+        return Checked
+
+    def _endpoint(self, route: Route) -> Handle:
+        """What FastAPI calls: with the handler's own parameters, checked by their types."""
+        hints = get_type_hints(route.handler, include_extras=True)
+        own = list(inspect.signature(route.handler).parameters.values())[1:]
+        service, request_class = self._service, _fastapi().Request
+
+        async def endpoint(request: Any, **values: Any) -> Any:
+            call = _call(service, request)
+            if route.body == "file":
+                call.file = await _receive(service, request)
+            try:
+                answer = await in_thread(lambda: route.handler(call, **values))
+            finally:
+                if call.file is not None:
+                    await in_thread(erase, call.file.path)
+            return _respond(route, answer)
+
+        first = inspect.Parameter(
+            "request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=request_class
+        )
+        rest = [
+            one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name])
+            for one in own
+        ]
+        endpoint.__signature__ = inspect.Signature([first, *rest])  # type: ignore[attr-defined]
+        endpoint.__name__ = route.name
+        return endpoint
+
+
+async def _admit(service: Service, route: Route, request: Any) -> None:
+    """Find out who asks; refuse who may not, or asks too often."""
+    state = request.scope["state"]
+    if route.scope is None:
+        return
+    try:
+        principal: Principal = await in_thread(
+            service.door.let_in, request.headers.get("authorization"), state["local"]
+        )
+    except Refused as refused:
+        if refused.kind == "wrong-key":
+            service.note_wrong_key(request.client.host if request.client else "")
+        raise
+    state["who"] = principal
+    service.check_rate(principal)
+    if not principal.may(route.scope):
+        raise Refused("not-allowed", f"This needs a key with the scope {route.scope.value!r}.")
+
+
+def _must_be(request: Any, media_type: str) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != media_type:
+        raise Refused("wrong-type", f"Send the header Content-Type: {media_type}.")
+
+
+async def _once(service: Service, route: Route, request: Any, inner: Handle) -> Any:
+    """Do what creates something once for each idempotency key."""
+    key = request.headers.get("idempotency-key")
+    if not route.creates or key is None:
+        return await inner(request)
+    who: Principal = request.scope["state"]["who"]
+    body = await request.body() if route.body == "json" else b""
+    said = f"{route.method} {request.url.path}?{request.url.query}\n".encode() + body
+    once = Once(service.index, who.tenant, key, hashlib.sha256(said).hexdigest())
+    earlier = await in_thread(once.begin)
+    if earlier is not None:
+        return _response(
+            earlier[1].encode(), "application/json", earlier[0], {"idempotent-replayed": "true"}
+        )
+    request.scope["state"]["made"] = once.made
+    try:
+        answer = await inner(request)
+    except BaseException:
+        await in_thread(once.give_up)
+        raise
+    await in_thread(once.finish, answer.status_code, answer.body.decode())
+    return answer
+
+
+def _call(service: Service, request: Any) -> Call:
+    state = request.scope["state"]
+    return Call(
+        service,
+        state.get("who") or service.nobody,
+        state["request"],
+        request.headers.get("last-event-id", "")[:64],
+        made=state.get("made", ""),
+    )
+
+
+async def _receive(service: Service, request: Any) -> Received:
+    """Write a body to a temporary file while it arrives."""
+    _must_be(request, "application/octet-stream")
+    path = await in_thread(service.workspace.temporary)
+    digest, size, held = hashlib.sha256(), 0, bytearray()
+
+    def keep(data: bytes) -> None:
+        digest.update(data)
+        with path.open("ab") as file:
+            file.write(data)
+
+    try:
+        async for chunk in request.stream():
+            held += chunk
+            size += len(chunk)
+            if len(held) >= _CHUNK:
+                await in_thread(keep, bytes(held))
+                held.clear()
+        await in_thread(keep, bytes(held))
+    except BaseException:
+        erase(path)
+        raise
+    return Received(path, size, digest.hexdigest())
+
+
+def _respond(route: Route, answer: Any) -> Any:
+    responses = _fastapi(".responses")
+    if isinstance(answer, Download):
+        task = require("fastapi", "service", "the service").BackgroundTasks()
+        task.add_task(erase, answer.path)
+        headers = {"content-disposition": f'attachment; filename="{_file_name(answer.name)}"'}
+        return responses.FileResponse(
+            answer.path, media_type=answer.media_type, headers=headers, background=task
+        )
+    if isinstance(answer, Stream):
+        return responses.StreamingResponse(answer.parts, media_type="text/event-stream")
+    if isinstance(answer, Plain):
+        return _response(answer.content, answer.media_type, route.status, {})
+    if route.answer is Nothing:
+        return responses.Response(status_code=route.status)
+    return _response(answer.model_dump_json().encode(), "application/json", route.status, {})
+
+
+def _response(content: bytes, media_type: str, status: int, headers: dict[str, str]) -> Any:
+    return _fastapi(".responses").Response(content, status, headers, media_type)
+
+
+def _file_name(text: str) -> str:
+    """A name that can stand in a header and on any disk."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text)[:100] or "file"
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+def _say_problems(app: Any) -> None:
+    """Every error becomes a problem document."""
+    exceptions = _fastapi(".exceptions")
+
+    async def refused(request: Any, error: Refused) -> Any:
+        return _problem(request, error)
+
+    async def library(request: Any, error: QueristError) -> Any:
+        found = as_refused(error)
+        if found is None:
+            _LOG.error("unexpected", exc_info=error, extra={"request": _id_of(request)})
+            found = internal()
+        return _problem(request, found)
+
+    async def invalid(request: Any, error: Any) -> Any:
+        return _problem(request, _invalid(error.errors(), request.scope["state"].get("route")))
+
+    async def http(request: Any, error: Any) -> Any:
+        kind = BY_STATUS.get(error.status_code, "bad-request")
+        answer = _problem(request, Refused(kind, _DETAILS.get(error.status_code, "")))
+        for name, value in (error.headers or {}).items():
+            answer.headers[name] = value
+        return answer
+
+    async def unexpected(request: Any, _: Exception) -> Any:
+        return _problem(request, internal())  # it is raised again, and logged by the guard
+
+    app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(QueristError, library)
+    app.add_exception_handler(exceptions.RequestValidationError, invalid)
+    # FastAPI's own class is a subclass of Starlette's, which the router raises.
+    app.add_exception_handler(exceptions.HTTPException.__mro__[1], http)
+
+
+_DETAILS = {
+    400: "The body is not JSON, or not text in UTF-8.",
+    404: "There is no such path; see /v1/openapi.json.",
+    405: "See the header Allow.",
+}
+
+
+def _id_of(request: Any) -> str:
+    return str(request.scope["state"]["request"])
+
+
+def _problem(request: Any, refused: Refused) -> Any:
+    status, headers, body = problem_parts(refused, _id_of(request))
+    shown = {name.decode(): value.decode() for name, value in headers}
+    shown.pop("content-type")
+    return _response(body, MEDIA_TYPE, status, shown)
+
+
+def _invalid(errors: Sequence[Any], route: Route | None) -> Refused:
+    faults = []
+    for one in errors:
+        place, *path = one["loc"]
+        where = "/".join(str(part) for part in path)
+        pointer = f"/{where}" if place == "body" else where
+        faults.append(Fault(pointer=pointer[:200], detail=_sentence(one, route)))
+    if any(one["type"] == "json_invalid" for one in errors):
+        return Refused("bad-request", _DETAILS[400], faults)
+    return Refused("invalid", "See the errors for each place.", faults)
+
+
+def _sentence(error: Any, route: Route | None) -> str:
+    if error["type"] == "extra_forbidden" and route is not None and len(error["loc"]) == 2:
+        body = get_type_hints(route.handler).get("body")
+        known = list(getattr(body, "model_fields", {}))
+        return f"Is not known.{suggest(str(error['loc'][-1])[:100], known)}"
+    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "Should")
+    return message[:500]
+
+
+# -- the document of the interface ----------------------------------------------------------------
+
+
+def _responses(route: Route, answer: Any) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer, as OpenAPI has it."""
+    problem = {"content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}}
+    statuses = [400, 404, 405, 408, 413, 421, 422, 429, 431, 500, 503]
+    if route.scope is not None:
+        statuses += [401, 403]
+    if route.method != "GET":
+        statuses += [403, 409, 415]
+    found: dict[int | str, dict[str, Any]] = {
+        status: {**problem, "description": BY_STATUS[status]} for status in sorted(set(statuses))
+    }
+    if answer is not None:
+        found[route.status] = {"model": answer, "description": "Done."}
+    else:
+        found[route.status] = {"description": "Done.", "content": _CONTENTS[route.answer]}
+    return found
+
+
+def _complete(app: Any) -> None:
+    """Add to the document what FastAPI does not know: problems, and how keys are sent."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            schemas = Problem.model_json_schema(ref_template=_REF)
+            parts = document.setdefault("components", {})
+            found = parts.setdefault("schemas", {})
+            found |= schemas.pop("$defs", {}) | {"Problem": schemas}
+            found.pop("HTTPValidationError", None)
+            found.pop("ValidationError", None)
+            parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        kept: dict[str, Any] = app.openapi_schema
+        return kept
+
+    app.openapi = openapi
+
+
+_REF = "#/components/schemas/{model}"
+_CONTENTS: dict[Any, dict[str, Any]] = {
+    Download: {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    Stream: {"text/event-stream": {"schema": {"type": "string"}}},
+    Plain: {"text/plain": {"schema": {"type": "string"}}},
+    Nothing: {},
+}
+
+_KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$"},
+}
+
+
+def _extra(route: Route) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    if route.scope is not None:
+        extra["security"] = [{"key": []}]
+    if route.creates:
+        extra["parameters"] = [_KEY_PARAMETER]
+    if route.body == "file":
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        extra["requestBody"] = {"required": True, "content": content}
+    return extra

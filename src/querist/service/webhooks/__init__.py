@@ -1,0 +1,1 @@
+"""Webhooks: a durable outbox, signed messages, careful sending."""
