@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError, require
+from querist.sources.transforms import jpeg
 from querist.sources.transforms.contract import BadItem, Decoded, Stacked, digest_of, stack
 
 Resize = Literal["crop", "stretch", "pad", "none"]
@@ -46,8 +47,8 @@ class Image:
         filter: How pixels are interpolated; all but "nearest" average when they scale down.
         fill: Grey value, 0 to 255, of padding and behind transparency.
         max_pixels: Of the image as stored; more is a bad item, found before it is unpacked.
-        fast: Let a JPEG be unpacked at a half, quarter or eighth where that is still at least the
-            size wanted; pixels differ by a few grey levels from the long way.
+        fast: Let a JPEG be unpacked at a half, quarter or eighth where that still covers the size
+            wanted; pixels differ by a few grey levels from the long way.
     """
 
     size: int | tuple[int, int] = 224
@@ -88,21 +89,54 @@ class Image:
             raise BadItem(f"Damaged image: {str(error) or type(error).__name__}.") from error
 
     def _decoded(self, data: bytes) -> NDArray[np.uint8]:
+        pixels = self._quickly(data)
+        if pixels is not None:
+            return pixels
         image = _opened(data)
-        width, height = image.size
+        self._check_pixels(image.width, image.height)
+        orientation = _orientation(image)
+        wanted = self._wanted(orientation)
+        if self.fast and self.resize != "none":
+            self._unpack_less(image, wanted)
+        image = self._fitted(_as_rgb(image, self.fill), wanted)
+        if orientation > 1:
+            image = image.transpose(_transpositions()[orientation])
+        return np.array(image, np.uint8)
+
+    def _quickly(self, data: bytes) -> NDArray[np.uint8] | None:
+        """The same of an ordinary JPEG, with less work; None for other data."""
+        head = jpeg.header(data)
+        if head is None:
+            return None
+        self._check_pixels(head.width, head.height)
+        orientation = _exif_orientation(head.exif) if head.exif else 1
+        wanted = self._wanted(orientation)
+        pixels = jpeg.decode(data, head, self._part(head, wanted))
+        if pixels is None or (pixels.shape[:2] == wanted and orientation == 1 and not self.short):
+            return pixels
+        image = self._fitted(_pillow().fromarray(pixels), wanted)
+        if orientation > 1:
+            image = image.transpose(_transpositions()[orientation])
+        return np.array(image, np.uint8)
+
+    def _part(self, head: jpeg.Header, wanted: tuple[int, int]) -> int:
+        """1, 2, 4 or 8: which part of an image still covers what is wanted; as Pillow's draft."""
+        if not self.fast or self.resize == "none":
+            return 1
+        width, height = self._scaled((head.width, head.height), wanted)
+        times = min(head.width // width, head.height // height)
+        return next((part for part in (8, 4, 2) if part <= times), 1)
+
+    def _wanted(self, orientation: int) -> tuple[int, int]:
+        """Height and width before the image is turned."""
+        height, width = self.shape
+        return (width, height) if orientation in _TURNED else (height, width)
+
+    def _check_pixels(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:
             raise BadItem(
                 f"The image has {width} x {height} pixels; max_pixels is {self.max_pixels:,}."
             )
-        orientation = _orientation(image)
-        wanted = self.shape[::-1] if orientation in _TURNED else self.shape
-        if self.fast and self.resize != "none":
-            self._unpack_less(image, wanted)
-        image = _as_rgb(image, self.fill)
-        image = self._fitted(image, wanted)
-        if orientation > 1:
-            image = image.transpose(_transpositions()[orientation])
-        return np.array(image, np.uint8)
 
     def _unpack_less(self, image: Any, wanted: tuple[int, int]) -> None:
         if image.format in ("JPEG", "MPO"):
@@ -200,12 +234,21 @@ def _beginning(data: bytes) -> str:
     return f"beginning with {data[:8].hex(' ')}" if data else "empty"
 
 
+def _exif_orientation(block: bytes) -> int:
+    exif = _pillow().Exif()
+    exif.load(block)
+    return _sensible(exif.get(_ORIENTATION, 1))
+
+
+def _sensible(orientation: Any) -> int:
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
 def _orientation(image: Any) -> int:
     """1 to 8 as in EXIF; 1 is upright."""
     if image.format in ("JPEG", "MPO", "PNG", "WEBP") and not _EXIF_IN.intersection(image.info):
         return 1
-    found = image.getexif().get(_ORIENTATION, 1)
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    return _sensible(image.getexif().get(_ORIENTATION, 1))
 
 
 _EXIF_IN = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
