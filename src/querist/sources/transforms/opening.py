@@ -8,11 +8,18 @@ from typing import Any
 
 from querist.core.errors import ConfigError
 from querist.sources.nearest import nearest, refuse_unknown
+from querist.sources.transforms.audio import Audio
 from querist.sources.transforms.contract import Transform
 from querist.sources.transforms.image import Image
+from querist.sources.transforms.table import Table
 from querist.sources.transforms.text import Text
 
-MODALITIES: Mapping[str, Callable[..., Transform]] = {"image": Image, "text": Text}
+MODALITIES: Mapping[str, Callable[..., Transform]] = {
+    "image": Image,
+    "text": Text,
+    "table": Table,
+    "audio": Audio,
+}
 
 
 def open_transform(settings: Mapping[str, Any]) -> Transform:
