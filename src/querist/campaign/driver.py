@@ -10,15 +10,16 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
 from querist.campaign.partial import Partial
-from querist.control.controller import CampaignController
+from querist.control.desk import Desk
 from querist.core.answers import Reason
+from querist.core.batch import Array
 from querist.core.events import (
     Acknowledge,
     Cancel,
@@ -38,7 +39,7 @@ from querist.core.events import (
     TaskProgress,
     Tick,
 )
-from querist.core.roles import Engine
+from querist.core.roles import Controller, Engine
 from querist.store.errors import StoreError
 from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
@@ -68,6 +69,24 @@ class Watcher(Protocol):
         """Called several times a second."""
 
 
+class Driven(Controller, Protocol):
+    """What a driver drives: a controller whose commands include records of facts."""
+
+    desk: Desk
+
+    @property
+    def folded(self) -> int:
+        """Up to which record its state has everything."""
+
+    def begin(
+        self, now: float, header: Mapping[str, Any], posted: Iterable[Posted] = ()
+    ) -> Sequence[Command]:
+        """First call; records the start."""
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Its state."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended: "finished", "stopped" or "failed", and why."""
@@ -91,7 +110,7 @@ class Driver:
     def __init__(
         self,
         folder: RunFolder,
-        controller: CampaignController,
+        controller: Driven,
         engine: Engine,
         lock: WriterLock,
         header: Mapping[str, Any],

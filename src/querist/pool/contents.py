@@ -7,6 +7,11 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.pool.database import Database
+from querist.pool.digests import CONTENT_BYTES
 from querist.pool.schema import DUPLICATE, UNLABELLED
 
 
@@ -64,3 +69,25 @@ def _mark(connection: sqlite3.Connection, firsts: list[tuple[bytes, int]]) -> No
         "WHERE content = ?1",
         firsts,
     )
+
+
+def known(database: Database, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """``(n, 16)`` digests of contents by row, ascending; zeros where none is known."""
+    found = np.zeros((len(rows), CONTENT_BYTES), np.uint8)
+    if not len(rows):
+        return found
+    with database.reading() as connection:
+        # A range and not a list: it is read four times as fast, and rows are mostly dense.
+        told = connection.execute(
+            "SELECT row, content FROM items WHERE row BETWEEN ? AND ? AND fresh "
+            "AND content IS NOT NULL ORDER BY row",
+            (int(rows[0]), int(rows[-1])),
+        ).fetchall()
+    if told:
+        there = np.fromiter((row for row, _ in told), np.int64, len(told))
+        digests = np.frombuffer(b"".join([digest for _, digest in told]), np.uint8)
+        at = np.searchsorted(there, rows)
+        at[at == len(there)] = 0
+        same = there[at] == rows
+        found[same] = digests.reshape(-1, CONTENT_BYTES)[at[same]]
+    return found

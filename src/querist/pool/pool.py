@@ -224,6 +224,13 @@ class Pool:
             ).fetchall()
         return in_order(found, wanted)
 
+    def contents_of(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """``(n, 16)`` digests of contents by row, ascending; zeros where none is known.
+
+        Known are contents that were read in the version of the last listing.
+        """
+        return contents.known(self._database, rows)
+
     def label(self, labels: Mapping[str, Any], by: str = "") -> int:
         """Record labels; all or none.
 

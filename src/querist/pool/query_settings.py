@@ -1,0 +1,132 @@
+"""What a query asks of a pool, and how the pool is scanned for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from querist.core.errors import ConfigError
+from querist.sources.nearest import nearest
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScanSettings(_Settings):
+    """How a pool is scanned.
+
+    Attributes:
+        batch: Items in a call of the model; None finds the best size while the scan begins.
+        chunk: Items in a unit of work, which is what a crash can cost; None for about two seconds.
+        readers: Threads of a worker that read; None for what the source is made for.
+        decoders: Threads of a worker that decode; None for its share of the cores, at most two.
+        retries: Further tries of an item whose source fails in passing.
+        memory_mb: Of what a worker holds between its stages, in MiB.
+        abort_share: The query fails when more than this share of the items is broken.
+        cache: Whether decoded items and outputs are kept for later queries, and bytes of remote
+            sources.
+        cache_mb: Largest size of each of the three caches, in MiB.
+        verify: Whether an item that is read is compared with what the pool knows of its version.
+    """
+
+    batch: int | None = Field(default=None, ge=1, le=65_536)
+    chunk: int | None = Field(default=None, ge=1, le=1_000_000)
+    readers: int | None = Field(default=None, ge=1, le=1024)
+    decoders: int | None = Field(default=None, ge=1, le=256)
+    retries: int = Field(default=3, ge=0, le=20)
+    memory_mb: int = Field(default=256, ge=1)
+    abort_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    cache: bool = True
+    cache_mb: int = Field(default=4096, ge=1)
+    verify: bool = True
+
+
+class EngineSettings(_Settings):
+    """Where the scan runs.
+
+    Attributes:
+        kind: In this process (with threads), in worker processes, or on the ranks of an MPI job.
+        workers: How many share the query; None for one inline, one for every two cores in
+            processes, and all ranks but the first with MPI.
+        threads: Of each worker's model; None divides the cores.
+        device: "cpu", "cuda:0" ...; None for a GPU where the engine gives the worker one.
+    """
+
+    kind: Literal["inline", "processes", "mpi"] = "inline"
+    workers: int | None = Field(default=None, ge=1, le=100_000)
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    device: str | None = None
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("should be a number of items, or a share of them such as 0.25")
+    return value
+
+
+Items = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
+
+
+class QuerySettings(_Settings):
+    """A query.
+
+    Attributes:
+        model: As for :func:`querist.models.inference.open_inference`; None for built-in features,
+            which need no weights and give embeddings.
+        strategy: Its name, or a text such as ``"cost-aware(margin)"``.
+        options: Of the strategy.
+        budget: Items to pick: a whole number, or a share of the candidates below 1.
+        seed: Two queries of one seed pick the same.
+        where: Which items are candidates; see :mod:`querist.pool.where`.
+        engine: Where it runs.
+        scan: How the pool is scanned.
+        note: For people.
+    """
+
+    model: dict[str, Any] | None = None
+    strategy: str = Field(default="least-confidence", min_length=1, max_length=500)
+    options: dict[str, Any] = Field(default_factory=dict)
+    budget: Annotated[Items | Share, BeforeValidator(_no_truth)]
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    where: str | dict[str, Any] = "unlabelled"
+    engine: EngineSettings = EngineSettings()
+    scan: ScanSettings = ScanSettings()
+    note: str = Field(default="", max_length=10_000)
+
+
+def parse_query(found: Any, where: str = "The query") -> QuerySettings:
+    """Settings from a mapping.
+
+    Raises:
+        ConfigError: With every problem; unknown keys with the nearest known one.
+    """
+    if isinstance(found, QuerySettings):
+        return found
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{where} should be a mapping of settings, got {found!r}.")
+    try:
+        return QuerySettings.model_validate(dict(found))
+    except ValidationError as error:
+        raise ConfigError(f"{where} cannot be used:", tuple(_problems(error))) from error
+
+
+_INNER: Mapping[str, type[BaseModel]] = {"scan": ScanSettings, "engine": EngineSettings}
+
+
+def _problems(error: ValidationError) -> list[str]:
+    said = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"] if part not in ("int", "float"))
+        if problem["type"] == "extra_forbidden":
+            inner = _INNER.get(str(problem["loc"][0]), QuerySettings)
+            known = tuple(inner.model_fields)
+            hint = nearest(str(problem["loc"][-1]), known) or f" Known: {', '.join(known)}."
+            said.append(f"{place}: unknown key.{hint}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
+            said.append(f"{place}: {message}, got {problem['input']!r}.")
+    return list(dict.fromkeys(said))

@@ -1,0 +1,234 @@
+"""What a worker of a scan works with; opened when it is first needed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from querist import __version__
+from querist.core.errors import ConfigError, QueristError, RoleFailed
+from querist.core.roles import WorkerContext
+from querist.models.inference import Inference, open_inference
+from querist.pool.pool import Pool
+from querist.pool.query_listing import needs_in
+from querist.pool.query_needs import Needs, check_provided
+from querist.pool.query_settings import QuerySettings, parse_query
+from querist.pool.scan.caching import FOLDER, Caches
+from querist.sources.opening import Sources
+from querist.sources.retrying import Retry
+from querist.sources.transforms.contract import Transform
+from querist.sources.transforms.opening import open_transform
+from querist.store.errors import StoreError
+from querist.store.files import atomic_write
+from querist.store.pages import by_digest
+from querist.store.run_folder import RunFolder
+from querist.strategies.contract import Strategy
+from querist.strategies.registry import get
+
+_KNOWN = "models.json"
+_LASTING = ("torch", "onnx", "sklearn")  # files and source tell what they are
+
+
+class About(NamedTuple):
+    """What is known of a model without running it."""
+
+    digest: str
+    provides: frozenset[str]
+    classes: tuple[str, ...]
+
+
+class Place:
+    """What a worker works with.
+
+    Args:
+        folder: Of the query.
+        context: The worker's.
+        model: An opened model, in place of that of the settings.
+    """
+
+    def __init__(self, folder: Path, context: WorkerContext, model: Inference | None) -> None:
+        self.run, self._context = RunFolder(folder), context
+        self.settings: QuerySettings = parse_query(self.run.config()["settings"])
+        self.pool = Pool.open(self.run.path.parent.parent)
+        self._given = model
+        self._opened: Inference | None = model
+        self._lock = threading.Lock()
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What reads."""
+        retry = Retry(tries=self.settings.scan.retries + 1)
+        told = self.pool.settings
+        return Sources(told.access.policy(), told.sources, retry)
+
+    @cached_property
+    def transform(self) -> Transform:
+        """How items are decoded."""
+        return open_transform(self.pool.settings.transform or guessed(self.pool))
+
+    @cached_property
+    def caches(self) -> Caches:
+        """What is kept for later queries."""
+        scan = self.settings.scan
+        folder = self.pool.folder / FOLDER
+        return Caches(folder, self.transform.digest, scan.cache_mb << 20, scan.cache)
+
+    @cached_property
+    def strategy(self) -> Strategy:
+        """What picks."""
+        return get(self.settings.strategy)
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What is computed."""
+        return needs_in(self.run.path, self.strategy)
+
+    @property
+    def threads(self) -> int:
+        """That the model may use."""
+        return self._context.threads
+
+    @property
+    def model(self) -> Inference:
+        """The model, opened.
+
+        Raises:
+            RoleFailed: If it cannot be opened, or does not give what is needed.
+        """
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def _open(self) -> Inference:
+        device = self.settings.engine.device or self._context.device
+        try:
+            made = open_inference(self._model_settings, device, self.threads)
+        except (QueristError, ImportError) as error:
+            raise RoleFailed(f"The model cannot be opened: {error}") from error
+        self._check(made.provides)
+        return made
+
+    @property
+    def _model_settings(self) -> Mapping[str, Any]:
+        return self.settings.model or {"use": "features"}
+
+    def _check(self, provides: frozenset[str]) -> None:
+        try:
+            check_provided(self.needs, provides, self.settings.strategy)
+        except ConfigError as error:
+            raise RoleFailed(str(error)) from error
+
+    @cached_property
+    def about(self) -> About:
+        """What is known of the model; it is opened only where it is not known already."""
+        print_ = None if self._given is not None else fingerprint(self._model_settings)
+        path = self.pool.folder / FOLDER / _KNOWN
+        known = _known(path).get(print_) if print_ else None
+        if known is not None:
+            self._check(frozenset(known["provides"]))
+            return About(known["digest"], frozenset(known["provides"]), tuple(known["classes"]))
+        if self._given is not None:
+            self._check(self._given.provides)
+        made = self.model
+        found = About(made.digest, made.provides, made.classes)
+        if print_ and self.settings.scan.cache:
+            _note(path, print_, found)
+        return found
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        if "sources" in self.__dict__:
+            self.sources.close()
+        if self._opened is not None and self._given is None:
+            self._opened.close()
+        self.pool.close()
+
+
+def guessed(pool: Pool) -> dict[str, Any]:
+    """A transform for a pool that names none, by its first item.
+
+    Raises:
+        ConfigError: If nothing can be guessed.
+    """
+    first = next(iter(pool.items(limit=1)), None)
+    if first is not None and isinstance(first.inline, str):
+        return {"modality": "text"}
+    suffix = "" if first is None else Path(first.uri).suffix.lower()
+    if suffix in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"):
+        return {"modality": "image"}
+    if suffix in (".txt", ".md", ".html"):
+        return {"modality": "text"}
+    if suffix in (".wav", ".flac", ".ogg", ".mp3"):
+        return {"modality": "audio"}
+    raise ConfigError(
+        f"the pool {pool.name!r} does not say how its items are decoded. Give it a transform, such "
+        'as {"modality": "image", "size": 224}, in pool.json.'
+    )
+
+
+def fingerprint(settings: Mapping[str, Any]) -> str | None:
+    """Of a model's settings, its files and its builder's source; None where these do not tell."""
+    if settings.get("use") not in _LASTING:
+        return None
+    told = [__version__, json.dumps(settings, sort_keys=True, default=str)]
+    for text in _texts(settings):
+        path = Path(text)
+        origin = _origin(text)
+        for file in (path, *([origin] if origin else [])):
+            try:
+                status = file.stat()
+            except (OSError, ValueError):
+                continue
+            told.append(f"{file}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}")
+    return by_digest(*told)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, (str, Path)):
+        yield str(value)
+
+
+def _origin(text: str) -> Path | None:
+    """The file of the module that an import path names."""
+    module, colon, _ = text.partition(":")
+    if not colon or not module.replace(".", "").isidentifier():
+        return None
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+def _known(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _note(path: Path, fingerprint: str, about: About) -> None:
+    told = _known(path)
+    told[fingerprint] = {
+        "digest": about.digest,
+        "provides": sorted(about.provides),
+        "classes": list(about.classes),
+    }
+    try:
+        path.parent.mkdir(exist_ok=True)
+        atomic_write(path, json.dumps(told).encode(), sync=False)
+    except (OSError, StoreError):
+        return  # the model is opened again next time
