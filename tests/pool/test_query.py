@@ -6,25 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.pool import query_models
-from tests.pool.query_models import Everything, two_classes
+from query_models import two_classes
 
-from querist.core.errors import ConfigError
 from querist.pool.pool import Pool
-from querist.pool.query import (
-    cancel_query,
-    queries,
-    query_failures,
-    query_result,
-    query_status,
-    run_query,
-    start_query,
-)
-from querist.pool.query_errors import QueryCancelled, QueryFailed, QueryStopped, QueryUnfinished
+from querist.pool.query import queries, query_result, query_status, run_query, start_query
 from querist.strategies.selecting import select
 
 TEXTS = [f"text number {number}" for number in range(300)]
-MODEL = {"use": "python", "function": two_classes}
 
 
 @pytest.fixture
@@ -36,7 +24,7 @@ def texts(tmp_path: Path):
 
 
 def model(function: str = "two_classes") -> dict:
-    return {"use": "python", "function": f"{query_models.__name__}:{function}"}
+    return {"use": "python", "function": f"query_models:{function}"}
 
 
 def asked(**more) -> dict:
@@ -59,3 +47,9 @@ def test_picks_what_the_strategy_picks_of_the_model_s_outputs(texts: Pool) -> No
     assert (status.state, status.done, status.total) == ("done", 300, 300)
     assert query_result(folder) == result
     assert [one.id for one in queries(texts)] == [result.id]
+
+
+def test_a_query_in_one_line(texts: Pool) -> None:
+    result = texts.query(model=model(), strategy="margin", budget=0.1, seed=3)
+    wanted = select("margin", 30, rng=3, probabilities=two_classes(TEXTS))
+    assert result.ids == [f"t{n}" for n in wanted.indices]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.core.tasks import resolve
 from querist.pool import contents, labelling, lookup
 from querist.pool.adding import Adder, Progress
 from querist.pool.database import FILE, Database
@@ -294,6 +295,32 @@ class Pool:
         known = {int(row): bytes.fromhex(digest) for row, digest in digests.items()}
         with self._database.writing() as connection:
             return contents.note(connection, known)
+
+    def query(
+        self,
+        budget: float,
+        *,
+        model: Any = None,
+        strategy: str = "least-confidence",
+        progress: Any = None,
+        **settings: Any,
+    ) -> Any:
+        """Pick the items worth a label; see :func:`querist.pool.query.run_query`.
+
+        Args:
+            budget: How many, or which share of the candidates.
+            model: Settings of a model, or an opened one; None for built-in features.
+            strategy: Its name.
+            progress: Called several times a second with how far it is.
+            settings: Others of :class:`querist.pool.query_settings.QuerySettings`.
+
+        Returns:
+            A :class:`querist.pool.query_result.QueryResult`.
+        """
+        # By its path: what runs queries opens pools, so this module cannot import it.
+        ask = resolve("querist.pool.query:ask")
+        asked = {"budget": budget, "strategy": strategy, **settings}
+        return ask(self, asked, model, progress)
 
     def close(self) -> None:
         """Close its files and connections; may be called twice."""

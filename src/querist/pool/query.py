@@ -103,6 +103,16 @@ def run_query(
     return query_result(folder)
 
 
+def ask(
+    pool: Pool, settings: Mapping[str, Any], model: Any = None, progress: Progress | None = None
+) -> QueryResult:
+    """Start a query and run it; ``model`` is settings, an opened model, or None."""
+    opened = None if model is None or isinstance(model, Mapping) else model
+    told = {"use": "live"} if opened is not None else model
+    folder = start_query(pool, {**settings, "model": told})
+    return run_query(folder, progress, model=opened)
+
+
 def query_status(folder: Path | str) -> QueryStatus:
     """How far a query is; cheap."""
     run = RunFolder(folder)

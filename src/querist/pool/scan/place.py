@@ -106,6 +106,11 @@ class Place:
             return self._opened
 
     def _open(self) -> Inference:
+        if self._model_settings.get("use") == "live":
+            raise RoleFailed(
+                "This query was asked with a model that was a Python object. Run it with "
+                "run_query(folder, model=...) and that object, on the engine 'inline'."
+            )
         device = self.settings.engine.device or self._context.device
         try:
             made = open_inference(self._model_settings, device, self.threads)
