@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
+import zlib
+
 import numpy as np
 
 
 def _of(text: str) -> float:
     """A probability between 0 and 1 that depends on nothing but the text."""
-    return (sum(map(ord, text)) * 2654435761 % 100_003) / 100_003
+    return zlib.crc32(text.encode()) / 2**32
 
 
 def two_classes(batch: list[str]) -> np.ndarray:
@@ -45,3 +49,16 @@ def broken_at_times(batch: list[str]) -> np.ndarray:
     made = two_classes(batch)
     made[["nan" in text for text in batch]] = np.nan
     return made
+
+
+def slowly(batch: list[str]) -> np.ndarray:
+    """The same at a leisurely pace, for those who interrupt."""
+    time.sleep(0.005 * len(batch))
+    return two_classes(batch)
+
+
+def fatal(batch: list[str]) -> np.ndarray:
+    """Ends its process at a text that holds "fatal"."""
+    if any("fatal" in text for text in batch):
+        os._exit(7)
+    return two_classes(batch)

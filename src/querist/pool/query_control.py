@@ -19,6 +19,7 @@ from querist.core.events import (
     StoreBroken,
     TaskFailed,
     TaskFinished,
+    TaskStarted,
     WorkerLost,
 )
 from querist.pool.query_state import (
@@ -66,6 +67,7 @@ class _Open:
     worker: str
     rows: Range | None
     attempt: int = 1
+    started: bool = False
 
 
 @dataclass(slots=True)
@@ -141,11 +143,13 @@ class QueryController:
         if task.rows is None:
             self._picked(event.result)
             return
+        self._tries.pop(task.rows, None)
         told = dict(event.result)
         arrays = told.pop("arrays", {})
         data = {**task.rows._asdict(), **told, "worker": event.worker, "cpu": event.spans.cpu}
-        if self.state.chunk is None:
-            data["chunk"] = self.plan.chunk or told.get("chunk") or PILOT
+        # The first sizes hold, so that a resumed query is cut as one that was never stopped.
+        data["chunk"] = self.plan.chunk or self.state.chunk or told.get("chunk") or PILOT
+        data["batch"] = self.plan.batch or self.state.batch or told.get("batch")
         self._record(CHUNK, data, arrays)
         self._judge()
 
@@ -155,11 +159,18 @@ class QueryController:
         self._record(PICKED, told, arrays)
         self._end("finished", f"{told['count']:,} items were picked")
 
+    def _on_started(self, event: TaskStarted) -> None:
+        if event.task in self._open:
+            self._open[event.task].started = True
+
     def _on_failed(self, event: TaskFailed) -> None:
         task = self._ended(event.task)
         if task is None or event.failure.reason is Reason.CANCELLED:
             return
         lost = event.failure.reason is Reason.WORKER_LOST
+        if lost and task.rows is not None and not task.started and self._workers:
+            self._todo.appendleft(task.rows)  # it only waited in a worker that was lost
+            return
         if lost and task.rows is not None and task.attempt > 1:
             self._halve(task.rows, event)
             return
@@ -175,14 +186,15 @@ class QueryController:
 
     def _halve(self, rows: Range, event: TaskFailed) -> None:
         """What ended two workers holds an item that does: find it."""
-        if len(rows) == 1:
+        self._tries.pop(rows, None)
+        if rows.size == 1:
             failures = [[rows.start, "fatal", f"It ended the worker: {event.failure.message}"]]
             counts = {"scored": 0, "failed": 1}
             data = {**rows._asdict(), "counts": counts, "failures": failures, "seconds": {}}
             self._record(CHUNK, {**data, "worker": event.worker})
             self._judge()
             return
-        middle = rows.start + len(rows) // 2
+        middle = rows.start + rows.size // 2
         for half in (rows._replace(start=middle), rows._replace(stop=middle)):
             self._tries[half] = 1
             self._todo.appendleft(half)
@@ -252,20 +264,21 @@ class QueryController:
         if not self._todo:
             return None
         rows = self._todo.popleft()
-        if len(rows) > size:
+        if rows.size > size:
             self._todo.appendleft(rows._replace(start=rows.start + size))
             rows = rows._replace(stop=rows.start + size)
         return rows
 
     def _submit(self, worker: str, rows: Range) -> None:
         attempt = self._tries.get(rows, 0) + 1
-        ahead = self._workers[worker].next
+        # What ended a worker is run alone, so that nothing else is blamed.
+        ahead = None if self._tries else self._workers[worker].next
         payload = {
             "rows": tuple(rows),
             "ahead": None if ahead is None else tuple(ahead),
             "batch": self.plan.batch or self.state.batch,
         }
-        task = self.desk.submit("scan", worker, payload, attempt=attempt, items=len(rows))
+        task = self.desk.submit("scan", worker, payload, attempt=attempt, items=rows.size)
         self._open[task.id] = _Open(worker, rows, attempt)
         self._workers[worker].tasks += 1
 
@@ -316,6 +329,7 @@ class QueryController:
 
 _REACTIONS: dict[type, Callable[[QueryController, Any], None]] = {
     TaskFinished: QueryController._on_finished,
+    TaskStarted: QueryController._on_started,
     TaskFailed: QueryController._on_failed,
     WorkerLost: QueryController._on_lost,
     Durable: QueryController._on_durable,

@@ -23,7 +23,9 @@ class Range(NamedTuple):
     start: int
     stop: int
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many."""
         return self.stop - self.start
 
 
