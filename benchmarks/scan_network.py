@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
 class Residual(nn.Module):
@@ -28,6 +28,7 @@ class Residual(nn.Module):
             self.pass_on = nn.Sequential(project, nn.BatchNorm2d(outer))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, outer, h, w)."""
         made = self.norm2(self.second(torch.relu(self.norm1(self.first(x)))))
         return torch.relu(made + self.pass_on(x))
 
@@ -51,6 +52,7 @@ class ResNet18(nn.Module):
         self.head = nn.Linear(512, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, classes) scores."""
         return self.head(self.blocks(self.stem(x)).mean(dim=(2, 3)))
 
 

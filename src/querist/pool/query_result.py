@@ -107,21 +107,25 @@ class Reasons:
 
     def __init__(self, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         self._strategy, self._classes = str(told["strategy"]), list(told.get("classes", ()))
-        self._first, self._sure = arrays.get("classes"), arrays.get("confidences")
+        first, sure = arrays.get("classes"), arrays.get("confidences")
+        self._first = None if first is None else first.tolist()
+        self._sure = None if sure is None else sure.tolist()
 
     def of(self, rank: int, score: float) -> str:
         """The sentence for the pick of a rank."""
         said = f"{self._strategy} {score:.4g}"
         if self._first is None or self._sure is None:
             return said
-        guesses = [
-            f"{self._name(int(number))} {share:.0%}"
-            for number, share in zip(self._first[rank], self._sure[rank], strict=True)
-        ]
-        return f"{said}: the model says {' or '.join(guesses)}"
+        guesses = " or ".join(
+            f"{name} {share:.0%}"
+            for name, share in zip(self._names(rank), self._sure[rank], strict=True)
+        )
+        return f"{said}: the model says {guesses}"
 
-    def _name(self, number: int) -> str:
-        return str(self._classes[number]) if number < len(self._classes) else f"class {number}"
+    def _names(self, rank: int) -> list[str]:
+        known = self._classes
+        numbers = self._first[rank] if self._first is not None else []
+        return [str(known[n]) if n < len(known) else f"class {n}" for n in numbers]
 
 
 def failures_of(pool: Pool, folder: RunFolder, after: int, limit: int) -> list[ItemFailure]:

@@ -29,7 +29,6 @@ class ScanSettings(_Settings):
         cache: Whether decoded items and outputs are kept for later queries, and bytes of remote
             sources.
         cache_mb: Largest size of each of the three caches, in MiB.
-        verify: Whether an item that is read is compared with what the pool knows of its version.
     """
 
     batch: int | None = Field(default=None, ge=1, le=65_536)
@@ -41,7 +40,6 @@ class ScanSettings(_Settings):
     abort_share: float = Field(default=0.5, ge=0.0, le=1.0)
     cache: bool = True
     cache_mb: int = Field(default=4096, ge=1)
-    verify: bool = True
 
 
 class EngineSettings(_Settings):

@@ -6,6 +6,7 @@ import base64
 import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
+from email.message import Message
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
@@ -64,10 +65,15 @@ class HttpSource:
 
     def read(self, uri: str, limit: int | None = None) -> bytes:
         """Read an item; see :meth:`~querist.sources.source.Source.read`."""
+        return self.fetch(uri, limit)[0]
+
+    def fetch(self, uri: str, limit: int | None = None) -> tuple[bytes, str]:
+        """Read an item; see :meth:`~querist.sources.source.SupportsFetch.fetch`."""
         limit = self._access.max_bytes if limit is None else min(limit, self._access.max_bytes)
         answer = self._got("GET", uri, limit).answer
         coding = answer.headers.get("Content-Encoding")
-        return unpacked(uri, answer.body, coding, limit) if coding else answer.body
+        body = unpacked(uri, answer.body, coding, limit) if coding else answer.body
+        return body, _version(answer.headers)
 
     def stat(self, uri: str) -> Entry:
         """By HEAD; where a server does not do that, by GET."""
@@ -77,9 +83,7 @@ class HttpSource:
             answer = self._got("GET", uri, self._access.max_bytes).answer
         length = answer.headers.get("Content-Length", "")
         size = int(length) if length.isascii() and length.isdigit() else None
-        changed = answer.headers.get("Last-Modified")
-        tag = answer.headers.get("ETag") or (f"{changed} {length}" if changed else "")
-        return Entry(uri, size, tag)
+        return Entry(uri, size, _version(answer.headers))
 
     def entries(self, uri: str, after: str = "") -> Iterator[Entry]:
         """The item itself, or what a page that lists a folder links to, page by page."""
@@ -166,6 +170,12 @@ class _HttpFolder(Folder):
     def __init__(self, url: str, urls: dict[bytes, str]) -> None:
         super().__init__(_path(url), urls)
         self.urls = urls
+
+
+def _version(headers: Message[str, str]) -> str:
+    changed = headers.get("Last-Modified")
+    length = headers.get("Content-Length", "")
+    return headers.get("ETag") or (f"{changed} {length}" if changed else "")
 
 
 def _path(uri: str) -> bytes:

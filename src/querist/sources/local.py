@@ -28,6 +28,10 @@ class LocalSource:
 
     def read(self, uri: str, limit: int | None = None) -> bytes:
         """Read a file; see :meth:`~querist.sources.source.Source.read`."""
+        return self.fetch(uri, limit)[0]
+
+    def fetch(self, uri: str, limit: int | None = None) -> tuple[bytes, str]:
+        """Read a file; see :meth:`~querist.sources.source.SupportsFetch.fetch`."""
         path = local_path(uri)
         limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
         file = self._guard.open(path)
@@ -43,7 +47,7 @@ class LocalSource:
             raise as_source_error(error, path) from error
         finally:
             os.close(file)
-        return data
+        return data, _version(status)
 
     def stat(self, uri: str) -> Entry:
         """Size and time of a file."""
@@ -127,7 +131,11 @@ def _name(entry: os.DirEntry[str]) -> bytes:
 
 
 def _entry(path: bytes, status: os.stat_result) -> Entry:
-    return Entry(file_uri(path), status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}")
+    return Entry(file_uri(path), status.st_size, _version(status))
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 def _require_file(status: os.stat_result, path: bytes) -> None:

@@ -58,10 +58,15 @@ class S3Source:
 
     def read(self, uri: str, limit: int | None = None) -> bytes:
         """Read an object; see :meth:`~querist.sources.source.Source.read`."""
+        return self.fetch(uri, limit)[0]
+
+    def fetch(self, uri: str, limit: int | None = None) -> tuple[bytes, str]:
+        """Read an object; see :meth:`~querist.sources.source.SupportsFetch.fetch`."""
         limit = self._access.max_bytes if limit is None else min(limit, self._access.max_bytes)
         bucket, key = _parts(uri)
         _require_key(uri, key)
-        return self._got("GET", uri, (bucket, key), "", limit).body
+        answer = self._got("GET", uri, (bucket, key), "", limit)
+        return answer.body, answer.headers.get("ETag", "").strip('"')
 
     def stat(self, uri: str) -> Entry:
         """Size and ETag, by HEAD."""

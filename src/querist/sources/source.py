@@ -117,3 +117,12 @@ class Source(Protocol):
     def close(self) -> None:
         """Give back connections; reads still under way are cut, and raise. May be called twice."""
         ...
+
+
+@runtime_checkable
+class SupportsFetch(Protocol):
+    """A source that tells with an item's bytes which version they are of."""
+
+    def fetch(self, uri: str, limit: int | None = None) -> tuple[bytes, str]:
+        """As :meth:`Source.read`, with the version as in an :class:`Entry`; "" where unknown."""
+        ...

@@ -96,11 +96,11 @@ class Caches:
     # ---------------------------------------------------------------------------------- outputs
 
     def outputs(
-        self, model: str, names: Iterable[str], rows: NDArray[np.int64], contents: Bytes
+        self, model: str | None, names: Iterable[str], rows: NDArray[np.int64], contents: Bytes
     ) -> tuple[NDArray[np.bool_], Mapping[str, NDArray[Any]]]:
-        """Which rows have all outputs that are named, and these."""
+        """Which rows have all outputs that are named, and these; nothing of an unknown model."""
         found, held = np.zeros(len(rows), np.bool_), dict[str, NDArray[Any]]()
-        if not self.uses("outputs"):
+        if model is None or not self.uses("outputs"):
             return found, held
         found[:] = True
         for name in names:

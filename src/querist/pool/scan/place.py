@@ -130,11 +130,22 @@ class Place:
             raise RoleFailed(str(error)) from error
 
     @cached_property
+    def _print(self) -> str | None:
+        return None if self._given is not None else fingerprint(self._model_settings)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this pool has never seen the model, so that no output of it can be kept."""
+        return self._print is not None and self._print not in _known(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return self.pool.folder / FOLDER / _KNOWN
+
+    @cached_property
     def about(self) -> About:
         """What is known of the model; it is opened only where it is not known already."""
-        print_ = None if self._given is not None else fingerprint(self._model_settings)
-        path = self.pool.folder / FOLDER / _KNOWN
-        known = _known(path).get(print_) if print_ else None
+        known = _known(self._path).get(self._print) if self._print else None
         if known is not None:
             self._check(frozenset(known["provides"]))
             return About(known["digest"], frozenset(known["provides"]), tuple(known["classes"]))
@@ -142,8 +153,8 @@ class Place:
             self._check(self._given.provides)
         made = self.model
         found = About(made.digest, made.provides, made.classes)
-        if print_ and self.settings.scan.cache:
-            _note(path, print_, found)
+        if self._print and self.settings.scan.cache:
+            _note(self._path, self._print, found)
         return found
 
     def close(self) -> None:

@@ -51,7 +51,6 @@ class Stages:
         scan = place.settings.scan
         self._place = place
         self.held = Held(scan.memory_mb << 20)
-        self._verify = scan.verify
         self._wanted = place.needs.scanned
         self._feed: SimpleQueue[tuple[Chunk, int | None] | None] = SimpleQueue()
         self._reads: SimpleQueue[tuple[Block, int] | None] = SimpleQueue()
@@ -116,9 +115,9 @@ class Stages:
         began = time.perf_counter()
         place, wanted = self._place, self._wanted[chunk.rows.part]
         chunk.contents = place.pool.contents_of(chunk.numbers)
-        found, outputs = place.caches.outputs(
-            place.about.digest, wanted, chunk.numbers, chunk.contents
-        )
+        # Where the pool never saw the model, that opens while the first items are read.
+        digest = None if place.is_new else place.about.digest
+        found, outputs = place.caches.outputs(digest, wanted, chunk.numbers, chunk.contents)
         if found.any():
             at = np.flatnonzero(found)
             chunk.keep(at, {name: values[at] for name, values in outputs.items()}, fresh=False)
@@ -176,6 +175,7 @@ class Stages:
 
     def _read(self, block: Block) -> None:
         far = [at for at, item in block.items.items() if scheme_of(item.uri) not in _NEAR]
+        block.near = block.items.keys() - set(far)
         if far:
             far = self._from_cache(block, far)
         if not far:
@@ -221,15 +221,16 @@ class Stages:
     def _fetch(self, block: Block, at: int) -> None:
         item, began = block.items[at], time.perf_counter()
         try:
-            data = self._place.sources.read(item.uri)
+            data, version = self._place.sources.fetch(item.uri)
         except SourceError as error:
             self._refuse(block, at, error)
             return
         block.raw[at] = data
         block.chunk.add("read", time.perf_counter() - began, read=1, bytes=len(data))
-        if item.size is not None and item.size != len(data):
+        known = item.size is None or item.size == len(data)
+        if not known or (version and item.version and version != item.version):
             block.chunk.add("read", 0.0, changed=1)
-            block.items[at] = item._replace(version="")  # of which version they are is not known
+            block.items[at] = item._replace(version=version)
 
     def _refuse(self, block: Block, at: int, error: SourceError) -> None:
         reason = next((word for kind, word in _REASONS if isinstance(error, kind)), "source")
@@ -272,35 +273,34 @@ class Stages:
 
     def _decode_items(self, block: Block) -> Iterator[tuple[int, bytes]]:
         """Decode what is to be decoded; gives places and digests of contents."""
-        transform = self._place.transform
+        decode, decoded, raw = self._place.transform.decode, block.decoded, block.raw
+        count = total = 0
         for at, item in block.items.items():
-            data = block.raw.get(at)
+            data = raw.get(at)
             if data is None:
-                data = self._near(block, at, item)
-            if data is None:
-                continue
-            digest = bytes.fromhex(content_digest(data))
+                data = item.data if item.inline is not None else self._near(block, at, item)
+                if data is None:
+                    continue
+                if item.inline is None:
+                    count, total = count + 1, total + len(data)
             try:
-                block.decoded[at] = transform.decode(data)
+                decoded[at] = decode(data)
             except BadItem as error:
                 block.chunk.fail(int(block.positions[at]), "broken", str(error))
-            yield at, digest
+            yield at, bytes.fromhex(content_digest(data))
+        block.chunk.add("read", 0.0, read=count, bytes=total)
 
     def _near(self, block: Block, at: int, item: Item) -> bytes | None:
-        """Bytes of an inline item or of a file of this machine."""
-        if item.inline is not None:
-            return item.data
-        if scheme_of(item.uri) not in _NEAR:
+        """Bytes of a file of this machine; None if it cannot be read."""
+        if at not in block.near:
             return None  # it was refused when it was to be read
-        sources = self._place.sources
         try:
-            if self._verify and item.version and sources.stat(item.uri).version != item.version:
-                block.chunk.add("read", 0.0, changed=1)
-            data = sources.read(item.uri)
+            data, version = self._place.sources.fetch(item.uri)
         except SourceError as error:
             self._refuse(block, at, error)
             return None
-        block.chunk.add("read", 0.0, read=1, bytes=len(data))
+        if version != item.version and item.version and version:
+            block.chunk.add("read", 0.0, changed=1)
         return data
 
     def _keep_bytes(self, block: Block, digests: dict[int, bytes], came: set[int]) -> None:

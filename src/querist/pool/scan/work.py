@@ -115,6 +115,7 @@ class Block:
         items: To be read, by place in the block.
         raw: Bytes by place in the block, once they are read.
         kept: Places whose bytes came from a cache.
+        near: Places whose bytes are read where they are decoded.
         decoded: By place in the block; None for those that failed.
         batch: Stacked, once all are decoded.
         size: Bytes that are held for it.
@@ -126,6 +127,7 @@ class Block:
     items: dict[int, Item] = field(default_factory=dict)
     raw: dict[int, bytes] = field(default_factory=dict)
     kept: set[int] = field(default_factory=set)
+    near: set[int] = field(default_factory=set)
     decoded: list[Any] = field(default_factory=list)
     batch: Any = None
     size: int = 0
