@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from querist.core.roles import ModelState as ModelState
     from querist.core.roles import WorkerContext as WorkerContext
     from querist.core.tasks import Factory as Factory
+    from querist.pool.pool import Pool as Pool
     from querist.service.client.client import AsyncClient as AsyncClient
     from querist.service.client.client import Client as Client
     from querist.strategies.contract import Selection as Selection
@@ -60,6 +61,7 @@ _HOMES: dict[str, str] = {
     "FitResult": "querist.core.roles",
     "Label": "querist.core.answers",
     "ModelState": "querist.core.roles",
+    "Pool": "querist.pool.pool",
     "Prediction": "querist.core.prediction",
     "Proposal": "querist.core.prediction",
     "Purpose": "querist.core.answers",
@@ -92,6 +94,7 @@ __all__ = [
     "FitResult",
     "Label",
     "ModelState",
+    "Pool",
     "Prediction",
     "Proposal",
     "Purpose",

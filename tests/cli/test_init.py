@@ -6,11 +6,36 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from querist.cli import main
 from querist.cli.init import TEMPLATES, template
 from querist.pool.file import DataSection, PoolFile, QuerySection, load_pool_file
+from querist.service.settings import (
+    JobSettings,
+    KeySettings,
+    LimitSettings,
+    ListenSettings,
+    LogSettings,
+    ModelSettings,
+    ServiceSettings,
+    TenantSettings,
+    WebhookSettings,
+    load_settings,
+    parse_settings,
+)
+
+SECTIONS = (
+    JobSettings,
+    KeySettings,
+    LimitSettings,
+    ListenSettings,
+    LogSettings,
+    ModelSettings,
+    TenantSettings,
+    WebhookSettings,
+)
 
 
 def call(*arguments: object) -> Result:
@@ -65,3 +90,34 @@ def test_what_is_shown_in_comments_is_sound_too(tmp_path: Path) -> None:
 
 def test_templates_are_found() -> None:
     assert all(len(template(name)) > 1000 for name in TEMPLATES)
+
+
+def test_the_template_of_a_service_is_sound(tmp_path: Path) -> None:
+    path = tmp_path / "service.yaml"
+    assert call("init", "service", path).exit_code == 0
+    settings = load_settings(path)
+    assert (settings.listen.port, settings.on_loopback) == (8600, True)
+    assert settings == load_settings(path)
+
+
+@pytest.mark.parametrize("section", [ServiceSettings, *SECTIONS])
+def test_every_key_of_a_service_is_explained(section) -> None:
+    text = template("service")
+    for name in section.model_fields:
+        assert re.search(rf"^[ #]*{name}:", text, re.MULTILINE), name
+
+
+def test_what_is_said_of_a_service_in_comments_is_what_holds() -> None:
+    """The whole file without its # is the default settings, but for what is only an example."""
+    shown = r"^( *)# ( *[a-z_]+:( |$))"
+    text = re.sub(shown, r"\1\2", template("service"), flags=re.MULTILINE)
+    text = re.sub(r"^#.*", "", text, flags=re.MULTILINE)
+    said = parse_settings(yaml.safe_load(text), "service.yaml")
+    default = ServiceSettings()
+    for name in ("limits", "quota"):
+        assert getattr(said, name) == getattr(default, name)
+    examples = {"jobs": {"memory_mb", "keep_days"}, "log": {"file"}, "webhooks": {"hosts"}}
+    for name, left_out in examples.items():
+        shown, held = getattr(said, name).model_dump(), getattr(default, name).model_dump()
+        for key in set(held) - left_out:
+            assert shown[key] == held[key], f"{name}.{key}"

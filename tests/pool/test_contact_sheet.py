@@ -20,7 +20,7 @@ def red_pool(tmp_path: Path) -> Pool:
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(4):
-        Image.new("RGB", (20, 10), (250, 0, 0)).save(photos / f"{number}.png")
+        Image.new("RGB", (20 + number, 10), (250 - 9 * number, 0, 0)).save(photos / f"{number}.png")
     (photos / "z.png").write_bytes(b"\x89no image\xff")
     pool = Pool.create(tmp_path / "pool")
     pool.add(photos)
@@ -59,3 +59,11 @@ def test_what_cannot_be_shown_is_a_sentence(red_pool: Pool, tmp_path: Path) -> N
         contact_sheet(red_pool, [], tmp_path / "a.png")
     with pytest.raises(UnknownItem):
         contact_sheet(red_pool, ["nobody"], tmp_path / "a.png")
+
+
+def test_a_result_draws_itself_and_prints_briefly(red_pool: Pool, tmp_path: Path) -> None:
+    result = red_pool.query(3, strategy="random")
+    assert reddish(result.contact_sheet(tmp_path / "picks.png")) > 0.2
+    assert str(result).startswith("3 of 5 items picked by random\n   0  ")
+    assert len(str(result).splitlines()) == 4
+    assert all(uri.endswith(".png") for uri in result.uris)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from querist.core.errors import ConfigError
-from querist.pool.file import PoolFile, is_pool_file, load_pool_file
+from querist.pool.file import PoolFile, load_pool_file
 
 SMALL = "data:\n  from: photos\nbudget: 20\n"
 
@@ -147,10 +147,3 @@ def test_all_that_is_wrong_is_said_at_once(load) -> None:
 @pytest.mark.parametrize("text", ["", "just words", "- a\n- b\n"])
 def test_a_file_of_something_else_names_the_template(load, text: str) -> None:
     assert "querist init pool" in problems(load, text)[0]
-
-
-def test_files_of_pools_are_told_from_campaigns(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    for text, expected in ((SMALL, True), ("generators: x\n", False), ("a: [", False)):
-        path.write_text(text)
-        assert is_pool_file(path) is expected

@@ -42,7 +42,7 @@ def model(function: str = "two_classes") -> dict:
 
 
 def asked(**more) -> dict:
-    return {"model": model(), "budget": 20, **more}
+    return {"model": model(), "strategy": "least-confidence", "budget": 20, **more}
 
 
 def test_picks_what_the_strategy_picks_of_the_model_s_outputs(texts: Pool) -> None:
@@ -232,7 +232,7 @@ def test_a_stopped_query_goes_on_where_it_was(texts: Pool) -> None:
     calls = []
     result = run_query(folder, lambda status: calls.append(status.done))
     assert min(calls[1:]) >= stopped.done
-    again = texts.query(20, model=model("slowly"), scan=scan)
+    again = texts.query(20, strategy="least-confidence", model=model("slowly"), scan=scan)
     assert result.picks == again.picks
     assert result.digest == again.digest
 

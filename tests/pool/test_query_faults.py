@@ -155,7 +155,9 @@ def test_an_item_that_changed_is_noticed(images) -> None:
 def test_the_caches_may_vanish_at_any_moment(images) -> None:
     pool, _ = images
     wanted = pool.query(10, model=Colours()).digest
-    folder = start_query(pool, {"budget": 10, "scan": {"chunk": 10, "batch": 5}})
+    folder = start_query(
+        pool, {"strategy": "margin", "budget": 10, "scan": {"chunk": 10, "batch": 5}}
+    )
 
     class Vanishing(Colours):
         def infer(self, batch, wanted):

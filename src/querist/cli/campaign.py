@@ -53,10 +53,17 @@ WALLTIME = click.option(
 def run(
     campaign: Path, folder: Path | None, engine: str | None, walltime: float | None, progress: str
 ) -> None:
-    """Run the campaign of a YAML file."""
+    """Run the campaign of a YAML file, or pick from the pool of a pool.yaml."""
     from querist.campaign import ranks
 
-    ranks.enlist(campaign, engine, ranks.described)
+    ranks.enlist(campaign, engine, _described)
+    from querist.cli.kinds import kind_of
+
+    if kind_of(campaign) == "pool":
+        from querist.cli import pool_file
+
+        pool_file.run(campaign, {"progress": progress})
+        return
     from querist.campaign.campaign import Campaign
 
     made = Campaign.load(campaign, engine=engine)
@@ -70,10 +77,15 @@ def run(
 @PROGRESS
 @sentences
 def resume(run: Path, engine: str | None, walltime: float | None, progress: str) -> None:
-    """Continue a run after a stop or a crash."""
+    """Continue a run, or a query (POOL/queries/ID), after a stop or a crash."""
     from querist.campaign import ranks
 
     ranks.enlist(run, engine, ranks.kept)
+    if run.absolute().parent.name == "queries":
+        from querist.cli.query import finish
+
+        finish(str(run), {"progress": progress, "server": "", "insecure": False, "as_json": False})
+        return
     from querist.campaign.campaign import Campaign
 
     found = Campaign.of_run(run, engine=engine)
@@ -116,6 +128,14 @@ def pal(settings: Path, engine: str | None, walltime: float | None, **how: Any) 
         _end(result)
 
 
+def _described(path: Path) -> Any:
+    """Where the engine of a campaign, or of the query of a pool, is said."""
+    from querist.campaign import ranks
+
+    found = ranks.described(path)
+    return {"engine": "inline", **found.get("query", {})} if "data" in found else found
+
+
 def _progress(choice: str) -> bool | str:
     return {"auto": True, "none": False}.get(choice, choice)
 
@@ -135,8 +155,20 @@ def _end(result: RunResult) -> None:
 @click.argument("campaign", type=click.Path(path_type=Path))
 @sentences
 def check(campaign: Path) -> None:
-    """Validate a campaign's YAML file without running it."""
-    from querist.campaign.campaign import Campaign
+    """Validate the YAML file of a campaign, a pool or a service; nothing is run."""
+    from querist.cli.kinds import kind_of
 
-    Campaign.load(campaign)
-    click.echo(f"{campaign} is sound.")
+    kind = kind_of(campaign)
+    if kind == "pool":
+        from querist.cli import pool_file
+
+        pool_file.check(campaign)
+    elif kind == "service":
+        from querist.cli import service
+
+        service.check(campaign)
+    else:
+        from querist.campaign.campaign import Campaign
+
+        Campaign.load(campaign)
+        click.echo(f"{campaign} is sound.")

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from querist.cli.output import Record, Tell
+from querist.cli.query_here import status_record
+from querist.core.errors import ConfigError
 from querist.pool.items import Added, Item
 from querist.pool.pool import Pool
+from querist.pool.query import FOLDER, queries, settings_of, start_query
+from querist.store.run_folder import RunFolder
 
 PAGE = 1000
 
@@ -59,6 +63,30 @@ class PoolHere:
         """Record labels."""
         with Pool.open(self.folder) as pool:
             return pool.label(values, by)
+
+    def start(self, asked: Mapping[str, Any]) -> str:
+        """Make the folder of a query; nothing runs yet."""
+        said = dict(asked)
+        engine, workers = said.pop("engine", {}), said.pop("workers", None)
+        options = {"kind": engine} if isinstance(engine, str) else dict(engine)
+        if workers:
+            options["workers"] = workers
+        if isinstance(said.get("model"), str):
+            raise ConfigError(
+                f"--model {said['model']}: a model of this machine is a file of settings "
+                "(model.yaml), an ONNX or skops file, or use=... settings."
+            )
+        return str(start_query(self.folder, {**said, "engine": options} if options else said))
+
+    def queries(self) -> Iterator[Record]:
+        """Queries of this pool, the newest first."""
+        with Pool.open(self.folder) as pool:
+            found = queries(pool)
+            folder = pool.folder / FOLDER
+        for status in reversed(found):
+            asked = settings_of(RunFolder(folder / status.id))
+            said = {"strategy": asked.strategy, "budget": asked.budget}
+            yield {"query": str(folder / status.id), **status_record(status), **said}
 
 
 def listed(added: Added) -> Listed:

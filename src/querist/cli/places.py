@@ -43,6 +43,46 @@ class PoolPlace(Protocol):
         """Record labels; how many."""
         ...
 
+    def start(self, asked: Mapping[str, Any]) -> str:
+        """Begin a query; its id, or its folder."""
+        ...
+
+    def queries(self) -> Iterator[Record]:
+        """Queries of this pool, the newest first."""
+        ...
+
+
+class QueryPlace(Protocol):
+    """A query, wherever it is."""
+
+    def wait(self, tell: Tell) -> None:
+        """Run it, or wait for its end."""
+        ...
+
+    def status(self) -> Record:
+        """How far it is."""
+        ...
+
+    def result(self) -> list[Record]:
+        """Items to label, the most useful first."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What a person should know of the result."""
+        ...
+
+    def sheet(self, path: Path) -> Path:
+        """Draw the picks side by side."""
+        ...
+
+    def failures(self, limit: int) -> Iterator[Record]:
+        """Items that could not be used."""
+        ...
+
+    def cancel(self) -> Record:
+        """End it for good; how it stands."""
+        ...
+
 
 def pool_at(pool: str, server: str, insecure: bool = False) -> PoolPlace:
     """The pool of a folder, of a ``pool.yaml``, or of a name at a service."""
@@ -61,6 +101,17 @@ def pool_at(pool: str, server: str, insecure: bool = False) -> PoolPlace:
     from querist.cli.here import PoolHere
 
     return PoolHere(Path(pool))
+
+
+def query_at(query: str, server: str, insecure: bool = False) -> QueryPlace:
+    """The query of a folder, or of an id at a service."""
+    if server:
+        from querist.cli.there import QueryThere
+
+        return QueryThere(client_of(server, insecure), query)
+    from querist.cli.query_here import QueryHere
+
+    return QueryHere(Path(query))
 
 
 def client_of(server: str, insecure: bool) -> Client:

@@ -89,7 +89,12 @@ def _added(pool: str, uris: tuple[str, ...], how: Record) -> None:
         record = place.add(uris, watcher.show)
     if how["as_json"]:
         show(record, True)
-        return
+    else:
+        tell_added(pool, record)
+
+
+def tell_added(pool: str, record: Record) -> None:
+    """Say what an addition did: the counts, and the first reasons of what was broken."""
     counts = ("new", "changed", "duplicates", "unchanged", "labelled", "forgotten", "broken")
     said = [f"{record[name]:,} {name}" for name in counts if record.get(name)]
     click.echo(f"{pool}: {', '.join(said) or 'nothing there'}")

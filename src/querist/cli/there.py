@@ -9,7 +9,10 @@ from typing import Any
 
 from querist.cli.output import Record, Tell, path_or_uri
 from querist.core.errors import ConfigError
+from querist.pool.file import PoolFile
 from querist.service.client.client import Client
+
+UPLOADS = {".onnx": "onnx", ".skops": "skops", ".safetensors": "safetensors"}
 
 
 class PoolThere:
@@ -50,11 +53,101 @@ class PoolThere:
         """Have an item erased."""
         self.client.forget(self.pool, item)
 
+    def start(self, asked: Mapping[str, Any]) -> str:
+        """Begin a query; files of its model are sent first."""
+        return self.client.start_query(self.pool, **self._asked(asked)).id
+
+    def queries(self) -> Iterator[Record]:
+        """Queries of this pool."""
+        return (query_record(found) for found in self.client.queries(self.pool))
+
+    def estimate(self, asked: Mapping[str, Any]) -> Record:
+        """What a query will cost."""
+        return self.client.estimate(self.pool, **self._asked(asked)).model_dump(mode="json")
+
+    def _asked(self, asked: Mapping[str, Any]) -> Any:
+        """In the service's words; it chooses the engine itself, but for the number of workers."""
+        said = {name: value for name, value in asked.items() if name != "engine"}
+        engine = asked.get("engine")
+        if isinstance(engine, Mapping) and engine.get("workers"):
+            said["workers"] = engine["workers"]
+        if isinstance(said.get("model"), Mapping):
+            said["model"] = uploaded(self.client, said["model"])
+        return said
+
+
+class QueryThere:
+    """A query at a service."""
+
+    def __init__(self, client: Client, query: str) -> None:
+        self.client, self.query = client, query
+
+    def wait(self, tell: Tell) -> None:
+        """Follow its job."""
+        self.client.wait(self.query, lambda told: tell(told.progress))
+
+    def status(self) -> Record:
+        """How far it is."""
+        return query_record(self.client.query_status(self.query))
+
+    def result(self) -> list[Record]:
+        """All picks."""
+        return [pick.model_dump(mode="json") for pick in self.client.picks(self.query)]
+
+    def notes(self) -> list[str]:
+        """What a person should know of the result: the service tells none."""
+        return []
+
+    def sheet(self, path: Path) -> Path:
+        """Only where the items are."""
+        raise ConfigError("A contact sheet is drawn where the pool is; a service draws none.")
+
+    def failures(self, limit: int) -> Iterator[Record]:
+        """Items that could not be used."""
+        found = islice(self.client.failures(self.query), limit)
+        return (failure.model_dump(mode="json") for failure in found)
+
+    def cancel(self) -> Record:
+        """End its job."""
+        return job_record(self.client.cancel(self.query))
+
 
 def job_record(job: Any) -> Record:
     """A job as a flat record; what does not hold of it is left out."""
     found: Record = job.model_dump(mode="json", exclude_none=True)
     return {**found, **found.pop("progress", {}), **(found.pop("added", None) or {})}
+
+
+def query_record(query: Any) -> Record:
+    """A query as a flat record."""
+    found = job_record(query)
+    asked = found.pop("asked", {})
+    said = {name: asked.get(name) for name in ("strategy", "budget")}
+    return {"query": found["id"], **found, **found.pop("counts", {}), **said}
+
+
+def set_up(client: Client, found: PoolFile) -> str:
+    """The id of the pool that a file describes: made where there is none of its name."""
+    for pool in client.pools(found.name):
+        if pool.name == found.name:
+            return pool.id
+    settings = found.settings()
+    said = settings.model_dump(mode="json", include={"task", "transform", "sources"})
+    made = client.create_pool(found.name, **said, classes=list(settings.classes or ()))
+    return made.id
+
+
+def uploaded(client: Client, model: Mapping[str, Any]) -> Record:
+    """A model's settings, in which files of this machine are sent and named by their uploads."""
+    return {name: _sent(client, value) for name, value in model.items()}
+
+
+def _sent(client: Client, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_sent(client, one) for one in value]
+    if not isinstance(value, str) or Path(value).suffix not in UPLOADS or not Path(value).is_file():
+        return value
+    return f"upload:{client.upload(value, UPLOADS[Path(value).suffix]).id}"
 
 
 def suffix_of(path: Path) -> str:

@@ -199,15 +199,6 @@ def load_pool_file(path: Path | str) -> PoolFile:
     return _beside(found, path.absolute().parent)
 
 
-def is_pool_file(path: Path | str) -> bool:
-    """Whether a YAML file looks like one of a pool, and not of a campaign or a service."""
-    try:
-        value = read_yaml(Path(path)).value
-    except ConfigError:
-        return False
-    return isinstance(value, Mapping) and "data" in value and "generators" not in value
-
-
 _SECTIONS: Mapping[str, type[Section]] = {
     "data": DataSection,
     "strategy": StrategySection,

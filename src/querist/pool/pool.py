@@ -301,7 +301,7 @@ class Pool:
         budget: float,
         *,
         model: Any = None,
-        strategy: str = "least-confidence",
+        strategy: str | None = None,
         progress: Any = None,
         **settings: Any,
     ) -> Any:
@@ -310,7 +310,7 @@ class Pool:
         Args:
             budget: How many, or which share of the candidates.
             model: Settings of a model, or an opened one; None for built-in features.
-            strategy: Its name.
+            strategy: Its name; None for ``typiclust`` of features, ``margin`` of a classifier.
             progress: Called several times a second with how far it is.
             settings: Others of :class:`querist.pool.query_settings.QuerySettings`.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.batch import Array
+from querist.pool.contact_sheet import MOST, contact_sheet
 from querist.pool.items import Item
 from querist.pool.pool import Pool
 from querist.pool.query_listing import part_rows
@@ -18,6 +19,7 @@ from querist.pool.query_state import CHUNK, PICKED
 from querist.store.run_folder import RunFolder
 
 _PAGE = 5000
+_PRINTED = 20
 
 
 class Pick(NamedTuple):
@@ -87,6 +89,28 @@ class QueryResult(NamedTuple):
     def ids(self) -> list[str]:
         """Of the picks, in their order."""
         return [pick.id for pick in self.picks]
+
+    @property
+    def uris(self) -> list[str]:
+        """Of the picks, in their order; "" of inline items."""
+        return [pick.uri for pick in self.picks]
+
+    def contact_sheet(self, path: Path | str, columns: int = 0) -> Path:
+        """Draw the picks side by side, at most the first 400; see :mod:`.contact_sheet`."""
+        captions = {pick.id: f"{pick.rank}: {pick.score:.3g}" for pick in self.picks}
+        with Pool.open(self.folder.parent.parent) as pool:
+            return contact_sheet(pool, self.ids[:MOST], path, captions, columns)
+
+    def __str__(self) -> str:
+        counts = self.counts
+        lines = [
+            f"{len(self.picks):,} of {counts.get('candidates', 0):,} items picked by "
+            f"{self.strategy}" + (f", {counts['failed']:,} failed" if counts.get("failed") else "")
+        ]
+        lines += [f"{pick.rank:>4}  {pick.id}  {pick.uri}" for pick in self.picks[:_PRINTED]]
+        more = len(self.picks) - _PRINTED
+        lines += [f"      and {more:,} more"] if more > 0 else []
+        return "\n".join([*lines, *self.notes])
 
 
 def picks_of(pool: Pool, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Iterator[Pick]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from querist.core.errors import ConfigError
+from querist.pool.choosing import choose_strategy
 from querist.sources.nearest import nearest
 
 
@@ -75,7 +76,8 @@ class QuerySettings(_Settings):
     Attributes:
         model: As for :func:`querist.models.inference.open_inference`; None for built-in features,
             which need no weights and give embeddings.
-        strategy: Its name, or a text such as ``"cost-aware(margin)"``.
+        strategy: Its name, or a text such as ``"cost-aware(margin)"``; left out, the one that fits
+            the model (see :func:`querist.pool.choosing.choose_strategy`).
         options: Of the strategy.
         budget: Items to pick: a whole number, or a share of the candidates below 1.
         seed: Two queries of one seed pick the same.
@@ -86,7 +88,7 @@ class QuerySettings(_Settings):
     """
 
     model: dict[str, Any] | None = None
-    strategy: str = Field(default="least-confidence", min_length=1, max_length=500)
+    strategy: str = Field(min_length=1, max_length=500)
     options: dict[str, Any] = Field(default_factory=dict)
     budget: Annotated[Items | Share, BeforeValidator(_no_truth)]
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
@@ -94,6 +96,15 @@ class QuerySettings(_Settings):
     engine: EngineSettings = EngineSettings()
     scan: ScanSettings = ScanSettings()
     note: str = Field(default="", max_length=10_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chosen(cls, said: Any) -> Any:
+        if isinstance(said, dict) and said.get("strategy") is None:
+            model = said.get("model")
+            chosen = choose_strategy(model if isinstance(model, Mapping) else None)
+            return {**said, "strategy": chosen}
+        return said
 
 
 def parse_query(found: Any, where: str = "The query") -> QuerySettings:

@@ -14,6 +14,8 @@ from querist import __version__
 from querist.core.errors import ConfigError, QueristError, RoleFailed
 from querist.core.roles import WorkerContext
 from querist.models.inference import Inference, open_inference
+from querist.pool.choosing import choose_model
+from querist.pool.guessing import guess_transform
 from querist.pool.pool import Pool
 from querist.pool.query_listing import needs_in
 from querist.pool.query_needs import Needs, check_provided
@@ -69,7 +71,7 @@ class Place:
     @cached_property
     def transform(self) -> Transform:
         """How items are decoded."""
-        return open_transform(self.pool.settings.transform or guessed(self.pool))
+        return open_transform(guess_transform(self.pool))
 
     @cached_property
     def caches(self) -> Caches:
@@ -121,7 +123,7 @@ class Place:
 
     @property
     def _model_settings(self) -> Mapping[str, Any]:
-        return self.settings.model or {"use": "features"}
+        return choose_model(self.settings.model, self.transform.modality)
 
     def _check(self, provides: frozenset[str]) -> None:
         try:
@@ -164,28 +166,6 @@ class Place:
         if self._opened is not None and self._given is None:
             self._opened.close()
         self.pool.close()
-
-
-def guessed(pool: Pool) -> dict[str, Any]:
-    """A transform for a pool that names none, by its first item.
-
-    Raises:
-        ConfigError: If nothing can be guessed.
-    """
-    first = next(iter(pool.items(limit=1)), None)
-    if first is not None and isinstance(first.inline, str):
-        return {"modality": "text"}
-    suffix = "" if first is None else Path(first.uri).suffix.lower()
-    if suffix in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"):
-        return {"modality": "image"}
-    if suffix in (".txt", ".md", ".html"):
-        return {"modality": "text"}
-    if suffix in (".wav", ".flac", ".ogg", ".mp3"):
-        return {"modality": "audio"}
-    raise ConfigError(
-        f"the pool {pool.name!r} does not say how its items are decoded. Give it a transform, such "
-        'as {"modality": "image", "size": 224}, in pool.json.'
-    )
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,34 @@
+"""What a YAML file describes: a campaign, a pool or a service, told by its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from querist.core.errors import ConfigError
+
+
+def kind_of(path: Path) -> str:
+    """``campaign``, ``pool`` or ``service``: whose keys most of the file's are.
+
+    A file that cannot be read counts as a campaign, whose loader says what is wrong.
+    """
+    from querist.campaign.settings import CampaignSettings
+    from querist.pool.file import PoolFile
+    from querist.pool.yaml_lines import read_yaml
+    from querist.service.settings import ServiceSettings
+
+    try:
+        value = read_yaml(path).value
+    except ConfigError:
+        return "campaign"
+    if not isinstance(value, Mapping):
+        return "campaign"
+    if "data" in value:  # a mapping of what is to be labelled, or the folder of a service
+        return "pool" if not isinstance(value["data"], str) else "service"
+    known = {
+        "campaign": set(CampaignSettings.model_fields),
+        "pool": set(PoolFile.model_fields),
+        "service": set(ServiceSettings.model_fields),
+    }
+    return max(known, key=lambda kind: len(known[kind] & set(value)))

@@ -1,0 +1,101 @@
+"""The command that records labels: named on the command line, or asked for one after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from querist.cli.output import Record, text_of
+from querist.cli.places import INSECURE, SERVER, PoolPlace, pool_at
+from querist.cli.shared import sentences
+from querist.core.errors import ConfigError
+
+SKIP, QUIT, EMPTY = "s", "q", "e"
+
+
+@click.command()
+@click.argument("pool")
+@click.argument("labels", nargs=-1, metavar="[ID=LABEL]...")
+@click.option("--by", default="", help="Who says so; annotators are kept apart.")
+@click.option("--ask", is_flag=True, help="Show items and ask for the label of each.")
+@click.option("--query", default="", help="With --ask: those that this query picked, in order.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, help="With --ask: at most.")
+@SERVER
+@INSECURE
+@sentences
+def label(pool: str, labels: tuple[str, ...], **how: Any) -> None:
+    """Record labels: some by id, or one after the other with --ask.
+
+    A label of a pool whose task is classification is a class's name. Others are JSON: 3.5, ["cat",
+    "dog"], [{"class": "cat", "box": [1, 2, 30, 40]}]; [] says "looked at, and there is nothing".
+    """
+    if bool(labels) == how["ask"]:
+        raise click.UsageError("give ID=LABEL, or --ask.")
+    place = pool_at(pool, how["server"], how["insecure"])
+    if labels:
+        task = place.show()["task"]
+        recorded = place.label(dict(_labelled(labels, task)), how["by"])
+    else:
+        recorded = _asked(place, how)
+    click.echo(f"{recorded:,} labels recorded")
+
+
+def _labelled(texts: Iterable[str], task: str) -> Iterator[tuple[str, Any]]:
+    for text in texts:
+        item, equals, value = text.rpartition("=")
+        if not equals:
+            raise ConfigError(f"A label is ID=LABEL, got {text!r}.")
+        yield item, value_of(value, task)
+
+
+def value_of(text: str, task: str) -> Any:
+    """A label from its text: the name of a class, or JSON where the task has other labels."""
+    if task == "classification" and text.strip() != "[]":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _asked(place: PoolPlace, how: Mapping[str, Any]) -> int:
+    about = place.show()
+    items = list(_items(place, how))
+    classes: Sequence[str] = about["classes"]
+    click.echo(f"{len(items)} items. {SKIP}: skip, {EMPTY}: nothing there, {QUIT}: quit.", err=True)
+    if classes:
+        click.echo("  ".join(f"{n}: {name}" for n, name in enumerate(classes, 1)), err=True)
+    recorded = 0
+    for number, item in enumerate(items, 1):
+        shown = item.get("inline") or item.get("uri")
+        click.echo(
+            f"[{number}/{len(items)}] {text_of(shown)}  {text_of(item.get('why'))}", err=True
+        )
+        said = click.prompt("label", err=True, default=SKIP, show_default=False).strip()
+        if said == QUIT:
+            break
+        if said != SKIP:
+            value = _chosen(said, classes, about["task"])
+            recorded += place.label({item["id"]: value}, how["by"])
+    return recorded
+
+
+def _items(place: PoolPlace, how: Mapping[str, Any]) -> Iterator[Record]:
+    if not how["query"]:
+        return place.items("unlabelled", how["limit"])
+    from querist.cli.places import query_at
+
+    picks = query_at(how["query"], how["server"], how["insecure"]).result()
+    return iter(picks[: how["limit"]])
+
+
+def _chosen(said: str, classes: Sequence[str], task: str) -> Any:
+    """A class by its number, or what was typed."""
+    if said == EMPTY:
+        return []
+    if said.isdigit() and said not in classes and 1 <= int(said) <= len(classes):
+        return classes[int(said) - 1]
+    return value_of(said, task)

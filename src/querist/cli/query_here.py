@@ -1,0 +1,67 @@
+"""Queries in folders of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from querist.cli.output import Record, Tell
+from querist.cli.shared import EXIT_INTERRUPTED, leave
+from querist.pool.query import (
+    cancel_query,
+    query_failures,
+    query_picks,
+    query_result,
+    query_status,
+    run_query,
+)
+from querist.pool.query_errors import QueryStopped
+from querist.pool.query_status import QueryStatus
+
+
+class QueryHere:
+    """A query in the folder ``POOL/queries/ID``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def wait(self, tell: Tell) -> None:
+        """Run it to its end, or go on with it; a signal stops it in order."""
+        try:
+            run_query(self.folder, tell, handle_signals=True)
+        except QueryStopped as stopped:
+            click.echo(str(stopped), err=True)
+            click.echo(f"continue with: querist resume {self.folder}", err=True)
+            leave(EXIT_INTERRUPTED)
+
+    def status(self) -> Record:
+        """How far it is."""
+        return {"query": str(self.folder), **status_record(query_status(self.folder))}
+
+    def result(self) -> list[Record]:
+        """All picks."""
+        return [pick._asdict() for pick in query_picks(self.folder)]
+
+    def notes(self) -> list[str]:
+        """What a person should know of the result."""
+        return list(query_result(self.folder).notes)
+
+    def sheet(self, path: Path) -> Path:
+        """Draw the picks."""
+        return query_result(self.folder).contact_sheet(path)
+
+    def failures(self, limit: int) -> Iterator[Record]:
+        """Items that could not be used."""
+        return (failure._asdict() for failure in query_failures(self.folder, limit=limit))
+
+    def cancel(self) -> Record:
+        """End it for good."""
+        return {"query": str(self.folder), **status_record(cancel_query(self.folder))}
+
+
+def status_record(status: QueryStatus) -> Record:
+    """A status as a flat record."""
+    found = status._asdict()
+    return {name: value for name, value in found.items() if name not in ("id", "counts")}
