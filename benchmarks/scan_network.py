@@ -1,4 +1,4 @@
-"""ResNet-18 (He et al. 2016, table 1) for the benchmark of the scan, and its training on CIFAR-10."""
+"""ResNet-18 (He et al. 2016, table 1) for the scan's benchmark, and its training on CIFAR-10."""
 
 from __future__ import annotations
 

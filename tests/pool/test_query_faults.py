@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 
 from querist.pool.pool import Pool
-from querist.pool.query import query_status, run_query, start_query
+from querist.pool.query import query_result, query_status, run_query, start_query
 from querist.pool.query_errors import QueryFailed
 from querist.pool.query_state import CHUNK
 from querist.pool.scan import outputs as outputs_module
 from querist.store import pages as pages_module
 from querist.store.run_folder import RunFolder
+from querist.testing.jobs import mpiexec
 
 HERE = Path(__file__).resolve().parent
 RUN = "import sys; from querist.pool.query import run_query; run_query(sys.argv[1])"
@@ -206,3 +207,20 @@ def test_what_lies_between_the_stages_is_bounded(images) -> None:
         pool.query(10, model=Colours(), scan=scan, progress=seen.append)
     assert 0 < seen[-1].held_mb <= 1.0
     assert seen[-1].memory_mb > seen[-1].held_mb
+
+
+@pytest.mark.mpi
+@pytest.mark.slow
+def test_ranks_share_one_query(tmp_path: Path) -> None:
+    with Pool.create(tmp_path / "pool", {"transform": {"modality": "text"}}) as pool:
+        pool.add_items([{"text": f"text {number}"} for number in range(240)])
+        asked = {"budget": 40, "model": {"use": "python", "function": "query_models:slowly"}}
+        scan = {"chunk": 20, "cache": False}
+        folder = start_query(pool, {**asked, "scan": scan, "engine": {"kind": "mpi"}})
+        alone = run_query(start_query(pool, {**asked, "scan": scan}))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    command = [*mpiexec(3), sys.executable, "-c", RUN, str(folder)]
+    subprocess.run(command, env=environment, check=True, timeout=100)
+    assert query_result(folder).picks == alone.picks
+    records = RunFolder(folder).journal_reader()
+    assert len({r.data["worker"] for r in records if r.kind == CHUNK}) == 2
