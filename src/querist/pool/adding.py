@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from querist.pool.database import Database
 from querist.pool.items import Added, Broken
+from querist.pool.label_import import LabelImporter
+from querist.pool.manifests.file import Manifest, Options, is_relative
 from querist.pool.manifests.record import Record
+from querist.pool.manifests.registry import detect, format_named
 from querist.pool.merging import Merger
 from querist.pool.roots import Roots, as_folder, canonical
 from querist.pool.settings import PoolSettings
 from querist.pool.tally import Tally
 from querist.sources.globs import is_pattern, literal_folder
 from querist.sources.opening import Sources
-from querist.sources.source import Entry
+from querist.sources.source import Entry, SourceError
 from querist.sources.uris import scheme_of, shown
 
 BATCH = 5000
 
 Progress = Callable[[Added], None]
 T = TypeVar("T")
+
+
+class Merges(Protocol):
+    """What brings a batch of records into the index, within a transaction."""
+
+    def merge(
+        self, connection: sqlite3.Connection, roots: Roots, records: Sequence[Record], where: str
+    ) -> None:
+        """Bring records in."""
+        ...
 
 
 class Adder:
@@ -43,10 +57,14 @@ class Adder:
         limit: float,
         progress: Progress | None,
     ) -> None:
-        self._database, self._sources = database, sources
         self._tally = Tally(limit)
-        self._merger = Merger(settings, self._tally, _next_number(database))
+        self._merger: Merges = Merger(settings, self._tally, _next_number(database))
+        self._database, self._sources, self._settings = database, sources, settings
         self._progress = progress
+
+    def only_labels(self) -> None:
+        """From now on take labels for items that there are, and add none."""
+        self._merger = LabelImporter(self._settings, self._tally)
 
     @property
     def added(self) -> Added:
@@ -65,8 +83,7 @@ class Adder:
         first = next(entries, None)
         if first is not None and first.uri != uri:
             folder = literal_folder(uri) if _is_pattern(uri, first) else uri
-            with self._database.writing() as connection:
-                Roots().cover(connection, as_folder(folder))
+            self._cover(folder)
         rest: Iterable[Entry] = () if first is None else _again(first, entries)
         for batch in _batches(rest, BATCH):
             records = [
@@ -75,6 +92,40 @@ class Adder:
             self._write(records, shown(uri), Checkpoint(uri, batch[-1].uri))
         with self._database.writing() as connection:
             connection.execute("UPDATE listings SET finished = 1 WHERE uri = ?", (uri,))
+
+    def manifest(self, uri: str, format: str, options: Options) -> None:
+        """Add the items and labels of a manifest."""
+        manifest = Manifest(canonical(uri), self._sources, self._settings.task, options)
+        self.records(self._located(manifest, format), shown(manifest.uri))
+
+    def detect(self, uri: str) -> str:
+        """The format of the manifest at a URI; "" where it is none."""
+        return detect(Manifest(canonical(uri), self._sources, self._settings.task))
+
+    def _located(self, manifest: Manifest, format: str) -> Iterator[Record | Broken]:
+        """A manifest's records, with canonical URIs, looked at where they are local."""
+        covered = False
+        for record in format_named(format).read(manifest):
+            if isinstance(record, Broken):
+                yield record._replace(where=shown(record.where))
+                continue
+            if not covered and record.uri and is_relative(record.uri):
+                self._cover(manifest.folder)
+                covered = True
+            try:
+                yield self._looked_at(manifest.located(record), manifest.options.look)
+            except SourceError as error:
+                yield Broken(shown(manifest.uri), record.line, str(error))
+
+    def _looked_at(self, record: Record, look: bool) -> Record:
+        if not look or scheme_of(record.uri) != "file":
+            return record
+        entry = self._sources.stat(record.uri)
+        return record._replace(size=entry.size, version=entry.version)
+
+    def _cover(self, folder: str) -> None:
+        with self._database.writing() as connection:
+            Roots().cover(connection, as_folder(folder))
 
     def records(self, records: Iterable[Record | Broken], where: str) -> None:
         """Add records."""

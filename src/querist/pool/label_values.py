@@ -92,7 +92,14 @@ def _box(part: Any) -> Any:
         raise BadLabel(f"{part!r:.200}: a polygon is [x1, y1, x2, y2, ...]; {wanted}.")
     if box is None and polygon is None:
         raise BadLabel(f"{part!r:.200} has neither box nor polygon; {wanted}.")
-    return {name: value for name, value in part.items() if (name, value) != ("unit", "pixel")}
+    whole = {name: _whole(part[name]) for name in ("box", "polygon") if part.get(name) is not None}
+    kept = {name: value for name, value in part.items() if (name, value) != ("unit", "pixel")}
+    return {name: value for name, value in (kept | whole).items() if value is not None}
+
+
+def _whole(numbers: Any) -> Any:
+    """Whole numbers as such, so that 10.0 and 10 are the same label."""
+    return [int(number) if number == int(number) else number for number in numbers]
 
 
 def _numbers(value: Any, count: int | None = None) -> bool:

@@ -35,10 +35,10 @@ def record(connection: sqlite3.Connection, statements: Sequence[Statement], agre
     """
     if not statements:
         return 0
-    standing = _standing(connection, {statement.row for statement in statements})
+    known = standing(connection, {statement.row for statement in statements})
     kept, at = [], time.time()
     for statement in statements:
-        by = standing.setdefault(statement.row, {})
+        by = known.setdefault(statement.row, {})
         said = (statement.kind, statement.value)
         if by.get(statement.annotator, (WITHDRAW, None)) == said:
             continue
@@ -49,34 +49,32 @@ def record(connection: sqlite3.Connection, statements: Sequence[Statement], agre
         "INSERT INTO events (row, at, annotator, kind, value) VALUES (?, ?, ?, ?, ?)", kept
     )
     rows = {values[0] for values in kept}
-    refresh(connection, {row: standing[row] for row in rows}, agreement)
+    refresh(connection, {row: known[row] for row in rows}, agreement)
     return len(kept)
 
 
-_Standing = dict[str, tuple[int, str | None]]
+Standing = dict[str, tuple[int, str | None]]
 
 
-def _standing(connection: sqlite3.Connection, rows: Iterable[int]) -> dict[int, _Standing]:
-    """Row -> annotator -> what he said last, the latest last."""
+def standing(connection: sqlite3.Connection, rows: Iterable[int]) -> dict[int, Standing]:
+    """By row and annotator, what he said last (kind and JSON), the latest last."""
     found = connection.execute(
         "SELECT row, annotator, kind, value FROM events "
         "WHERE row IN (SELECT value FROM json_each(?)) ORDER BY event",
         (json.dumps(list(rows)),),
     )
-    standing: dict[int, _Standing] = {}
+    known: dict[int, Standing] = {}
     for row, annotator, kind, value in found:
-        by = standing.setdefault(row, {})
+        by = known.setdefault(row, {})
         by.pop(annotator, None)
         by[annotator] = (kind, value)
-    return standing
+    return known
 
 
-def refresh(
-    connection: sqlite3.Connection, standing: Mapping[int, _Standing], agreement: str
-) -> None:
+def refresh(connection: sqlite3.Connection, known: Mapping[int, Standing], agreement: str) -> None:
     """Write state and label of items from what stands of them."""
     values = []
-    for row, by in standing.items():
+    for row, by in known.items():
         state, label = settled([said for said in by.values() if said[0] != WITHDRAW], agreement)
         values.append((state, label, row))
     connection.executemany(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from querist.pool.digests import KEY_BYTES
 from querist.pool.errors import Forgotten, UnknownItem
@@ -19,11 +19,16 @@ def rows_of(connection: sqlite3.Connection, pool: str, ids: Iterable[str]) -> di
         UnknownItem: For the first id that there is not; Forgotten if there was.
     """
     wanted = list(ids)
-    found = _by_key(connection, wanted) | _by_own_id(connection, wanted)
+    found = known_rows(connection, wanted)
     for id in wanted:
         if id not in found:
             raise unknown(connection, pool, id)
     return {id: found[id] for id in wanted}
+
+
+def known_rows(connection: sqlite3.Connection, wanted: list[str]) -> dict[str, int]:
+    """The rows of those ids that there are."""
+    return _by_key(connection, wanted) | _by_own_id(connection, wanted)
 
 
 def _by_own_id(connection: sqlite3.Connection, wanted: list[str]) -> dict[str, int]:
@@ -34,12 +39,21 @@ def _by_own_id(connection: sqlite3.Connection, wanted: list[str]) -> dict[str, i
 def _by_key(connection: sqlite3.Connection, wanted: list[str]) -> dict[str, int]:
     """Items without an id of their own are called by their key."""
     keys = [key for id in wanted if (key := _key(id)) is not None]
-    found: dict[str, int] = {}
-    for start in range(0, len(keys), _PART):
-        part = keys[start : start + _PART]
-        query = f"SELECT key, row FROM items WHERE id IS NULL AND key IN ({marks(len(part))})"
-        found |= {key.hex(): row for key, row in connection.execute(query, part)}
-    return found
+    query = "SELECT key, row FROM items WHERE id IS NULL AND key IN ({})"
+    return {key.hex(): row for key, row in _in_parts(connection, query, keys)}
+
+
+def rows_of_keys(connection: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, int]:
+    """The rows of items by their keys, of those that there are."""
+    return dict(_in_parts(connection, "SELECT key, row FROM items WHERE key IN ({})", keys))
+
+
+def _in_parts(
+    connection: sqlite3.Connection, query: str, values: list[bytes]
+) -> Iterator[tuple[bytes, int]]:
+    for start in range(0, len(values), _PART):
+        part = values[start : start + _PART]
+        yield from connection.execute(query.format(marks(len(part))), part)
 
 
 def _key(id: str) -> bytes | None:

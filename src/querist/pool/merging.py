@@ -8,14 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from querist.pool import contents
-from querist.pool.errors import BadLabel
 from querist.pool.fitting import Fit, Unfit, fitted
 from querist.pool.items import URI, Broken, encoded
-from querist.pool.label_values import checked, class_names, require_known
-from querist.pool.labelling import LABEL, SKIP, Statement, learn, record, statement
 from querist.pool.manifests.record import Record
 from querist.pool.roots import Roots
 from querist.pool.settings import PoolSettings
+from querist.pool.speaking import Statements
 from querist.pool.tally import Tally
 
 _COLUMNS = "row, key, id, root, path, size, version, seen, kind, grp, metadata, inline"
@@ -71,8 +69,7 @@ class Merger:
             except Unfit as reason:
                 self._tally.break_on(Broken(where, one.line, str(reason)))
         batch = _Batch(connection, self._number, fits)
-        statements: list[Statement] = []
-        names: dict[str, None] = {}
+        statements = Statements(self._settings, self._tally, where)
         for fit in fits:
             try:
                 row = self._take(batch, fit)
@@ -80,12 +77,10 @@ class Merger:
                 self._tally.break_on(Broken(where, fit.record.line, str(reason)))
                 continue
             if row is not None:
-                statements += self._statements(row, fit.record, names, where)
+                statements.take(row, fit.record)
         batch.write()
-        learn(connection, names)
-        self._tally.count("labelled", record(connection, statements, self._settings.agreement))
-        copies = contents.note(connection, batch.contents).duplicates
-        copies = min(copies, batch.new)
+        statements.record(connection)
+        copies = min(contents.note(connection, batch.contents).duplicates, batch.new)
         self._tally.count("new", batch.new - copies)
         self._tally.count("duplicates", copies)
 
@@ -98,31 +93,14 @@ class Merger:
             return batch.insert(fit)
         after = _updated(held, fit)
         if held.seen == self._number:
+            if held.inline != fit.inline:
+                raise Unfit(f"the id {fit.id!r} stands here twice, with different data")
             self._tally.count("duplicates")
         else:
             self._tally.count("unchanged" if after == held else "changed")
         if after != held:
             batch.update(after, fit)
         return held.row
-
-    def _statements(
-        self, row: int, one: Record, names: dict[str, None], where: str
-    ) -> Iterable[Statement]:
-        for said in one.said:
-            try:
-                value = said.value if said.skip else self._checked(said.value, names)
-                yield statement(row, said.by, SKIP if said.skip else LABEL, value)
-            except (BadLabel, TypeError, ValueError) as error:
-                self._tally.break_on(Broken(where, one.line, str(error)))
-
-    def _checked(self, value: Any, names: dict[str, None]) -> Any:
-        value = checked(self._settings.task, value)
-        found = list(class_names(self._settings.task, value))
-        if self._settings.classes is not None:
-            require_known(iter(found), self._settings.classes)
-        else:
-            names.update(dict.fromkeys(found))
-        return value
 
 
 def _updated(held: Held, fit: Fit) -> Held:

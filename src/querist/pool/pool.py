@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,15 +15,19 @@ from querist.pool import contents, labelling, lookup
 from querist.pool.adding import Adder, Progress
 from querist.pool.database import FILE, Database
 from querist.pool.errors import PoolExists
-from querist.pool.items import COLUMNS, TABLES, Added, Event, Item, Labelled, in_order, item_of
+from querist.pool.exporting import Exported, records_of, write
+from querist.pool.image_sizes import Sizer
+from querist.pool.index import PAGE, Index
+from querist.pool.items import Added, Event, Item, Labelled
 from querist.pool.label_values import checked, class_names, require_known
+from querist.pool.manifests.file import options_of
+from querist.pool.manifests.registry import Target, format_of_path
 from querist.pool.records import record_of
-from querist.pool.schema import STATES
 from querist.pool.settings import PoolSettings, parse_settings, read_settings, write_settings
-from querist.pool.where import Where, condition
+from querist.pool.where import Where
 from querist.sources.opening import Sources
 
-PAGE = 65_536
+LISTING = "listing"
 
 
 class Pool:
@@ -39,6 +42,7 @@ class Pool:
 
     def __init__(self, folder: Path, settings: PoolSettings, database: Database) -> None:
         self.folder, self.settings, self._database = folder, settings, database
+        self._index = Index(database, settings.name or folder.name)
         self._sources: Sources | None = None
 
     @classmethod
@@ -93,13 +97,14 @@ class Pool:
         """The class names: fixed by the settings, or as learned from labels so far."""
         if self.settings.classes is not None:
             return self.settings.classes
-        with self._database.reading() as connection:
-            return labelling.class_list(connection)
+        return self._index.classes()
 
     def add(
         self,
         *uris: str | Path,
         progress: Progress | None = None,
+        format: str = "",
+        manifest: Mapping[str, Any] | None = None,
         only_new: bool = False,
         broken_share: float = 0.5,
     ) -> Added:
@@ -111,6 +116,9 @@ class Pool:
         Args:
             uris: What to add.
             progress: Told the counts after each batch.
+            format: Of manifests; "" tells it from names and contents, "listing" takes all as
+                folders and items.
+            manifest: How manifests are read; see :class:`~querist.pool.manifests.file.Options`.
             only_new: List only what comes after the last item of the last listing: cheap where
                 names of new items are later ones, as those of dates are; changes are not seen.
             broken_share: The share of broken entries above which it stops.
@@ -118,11 +126,68 @@ class Pool:
         Raises:
             TooManyBroken: If more is broken; what was added stays.
             SourceError: If something cannot be listed.
+            ConfigError: If a manifest is not of its format.
         """
-        adder = self._adder(broken_share, progress)
-        for uri in uris:
-            adder.listing(str(uri), only_new)
+        adder, options = self._adder(broken_share, progress), options_of(manifest)
+        for uri in map(str, uris):
+            kind = format or adder.detect(uri) or LISTING
+            if kind == LISTING:
+                adder.listing(uri, only_new)
+            else:
+                adder.manifest(uri, kind, options)
         return adder.added
+
+    def import_labels(
+        self,
+        uri: str | Path,
+        format: str = "",
+        manifest: Mapping[str, Any] | None = None,
+        broken_share: float = 0.5,
+    ) -> Added:
+        """Take labels from a manifest for items that the pool has, by id, URI or inline data.
+
+        Args:
+            uri: The manifest.
+            format: Its format; "" tells it from its name and content.
+            manifest: How it is read; see :class:`~querist.pool.manifests.file.Options`.
+            broken_share: The share of broken entries above which it stops.
+
+        Returns:
+            Counts; records of items that the pool does not have are broken.
+
+        Raises:
+            TooManyBroken: If more is broken; what was taken stays.
+            ConfigError: If it is not of its format.
+        """
+        adder = self._adder(broken_share, None)
+        adder.only_labels()
+        adder.manifest(str(uri), format or adder.detect(str(uri)), options_of(manifest))
+        return adder.added
+
+    def export(self, path: str | Path, format: str = "", where: Where = "all") -> Exported:
+        """Write items and labels as a manifest: whole, or not at all.
+
+        Args:
+            path: Where; what is there is replaced.
+            format: Its name; "" tells it from the path's.
+            where: Which items.
+
+        Raises:
+            ConfigError: For a format that is unknown or cannot hold such labels.
+            StoreFull, StoreFailed: If it cannot be written.
+        """
+        path = Path(path).absolute()
+        name = format or format_of_path(path)
+        sized = Sizer(name if self.settings.task == "detection" else "", self.sources)
+        modality = str(self.settings.transform.get("modality", "image"))
+        target = Target(
+            path,
+            lambda: records_of(self._index, where, sized),
+            self.settings.task,
+            self.classes,
+            modality,
+        )
+        return write(target, name)
 
     def add_items(
         self,
@@ -144,22 +209,15 @@ class Pool:
         return Adder(self._database, self.settings, self.sources, broken_share, progress)
 
     def __len__(self) -> int:
-        return self.count("all")
+        return self._index.count("all")
 
     def count(self, where: Where = "all") -> int:
         """How many items there are."""
-        test = condition(where)
-        with self._database.reading() as connection:
-            found = connection.execute(
-                f"SELECT count(*) FROM items WHERE {test.sql}", test.values
-            ).fetchone()
-        return int(found[0])
+        return self._index.count(where)
 
     def counts(self) -> dict[str, int]:
         """How many items are in each state."""
-        with self._database.reading() as connection:
-            found = dict(connection.execute("SELECT state, count(*) FROM items GROUP BY state"))
-        return {name: found.get(number, 0) for number, name in enumerate(STATES)}
+        return self._index.counts()
 
     def item(self, id: str) -> Item:
         """One item.
@@ -167,14 +225,7 @@ class Pool:
         Raises:
             UnknownItem: If there is none of this id; Forgotten if there was.
         """
-        with self._database.reading() as connection:
-            row = lookup.rows_of(connection, self.name, [id])[id]
-            found = connection.execute(
-                f"SELECT {COLUMNS} FROM {TABLES} WHERE items.row = ?", (row,)
-            ).fetchone()
-            if found is None:  # forgotten in between
-                raise lookup.unknown(connection, self.name, id)
-        return item_of(found)
+        return self._index.item(id)
 
     def items(self, where: Where = "all", after: int = 0, limit: int = 1000) -> list[Item]:
         """A page of items, by row.
@@ -184,46 +235,18 @@ class Pool:
             after: The row of the last item of the page before.
             limit: At most so many.
         """
-        test = condition(where)
-        with self._database.reading() as connection:
-            found = connection.execute(
-                f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "
-                "ORDER BY items.row LIMIT ?",
-                (*test.values, after, limit),
-            ).fetchall()
-        return [item_of(values) for values in found]
+        return self._index.items(where, after, limit)
 
     def rows(self, where: Where = "all", page: int = PAGE) -> Iterator[NDArray[np.int64]]:
         """The rows of items, in order, as arrays of at most ``page``; never all in memory.
 
         No lock is held between pages: items that are added meanwhile come too.
         """
-        test = condition(where)
-        after = 0
-        while True:
-            with self._database.reading() as connection:
-                found = connection.execute(
-                    f"SELECT items.row FROM items WHERE {test.sql} AND items.row > ? "
-                    "ORDER BY items.row LIMIT ?",
-                    (*test.values, after, page),
-                )
-                rows = np.fromiter((row for (row,) in found), np.int64)
-            if len(rows):
-                yield rows
-                after = int(rows[-1])
-            if len(rows) < page:
-                return
+        return self._index.rows(where, page)
 
     def fetch(self, rows: Iterable[int] | NDArray[np.int64]) -> list[Item]:
         """Items by row, in that order; rows that are no longer there are left out."""
-        wanted = [int(row) for row in rows]
-        with self._database.reading() as connection:
-            found = connection.execute(
-                f"SELECT {COLUMNS} FROM {TABLES} WHERE items.row IN "
-                "(SELECT value FROM json_each(?))",
-                (json.dumps(wanted),),
-            ).fetchall()
-        return in_order(found, wanted)
+        return self._index.fetch(rows)
 
     def contents_of(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """``(n, 16)`` digests of contents by row, ascending; zeros where none is known.
@@ -278,14 +301,12 @@ class Pool:
                     yield Labelled(item.row, item.id, item.label)
 
     def history(self, id: str) -> list[Event]:
-        """All that was ever said of an item."""
-        with self._database.reading() as connection:
-            row = lookup.rows_of(connection, self.name, [id])[id]
-            found = connection.execute(
-                "SELECT event, at, annotator, kind, value FROM events WHERE row = ? ORDER BY event",
-                (row,),
-            ).fetchall()
-        return [labelling.event_of(values) for values in found]
+        """All that was ever said of an item.
+
+        Raises:
+            UnknownItem: If there is none of this id.
+        """
+        return self._index.history(id)
 
     def note_contents(self, digests: Mapping[int, str]) -> contents.Noted:
         """Record digests of contents by row, as a scan finds them (hexadecimal).

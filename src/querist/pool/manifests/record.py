@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
     Attributes:
         line: Where it stands, from 1: a line, or the record's number in formats without lines.
-        uri: Absolute, or relative to the manifest's folder; "" for an inline item.
+        uri: Absolute, or a path relative to the manifest's folder; "" for an inline item.
         id: The manifest's own name for it, or "".
         inline: A text or the row of a table, or None.
         metadata: What else the manifest says.
@@ -36,6 +36,8 @@ class Record(NamedTuple):
         said: What annotators said; nothing where the item is unlabelled.
         size: In bytes, where known.
         version: As of a source's entry, where known.
+        label: When writing: the label that holds; None without one.
+        state: When writing: the item's state.
     """
 
     line: int
@@ -47,3 +49,9 @@ class Record(NamedTuple):
     said: tuple[Said, ...] = ()
     size: int | None = None
     version: str = ""
+    label: Any = None
+    state: str = ""
+
+
+class Unwritable(Exception):
+    """A record that a format cannot hold; its text is the reason."""

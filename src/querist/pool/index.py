@@ -1,0 +1,114 @@
+"""Reading a pool's items: one, some, a page, all in pages; never all in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.pool import labelling, lookup
+from querist.pool.database import Database
+from querist.pool.items import COLUMNS, TABLES, Event, Item, in_order, item_of
+from querist.pool.schema import STATES
+from querist.pool.where import Where, condition
+
+PAGE = 65_536
+
+
+class Index:
+    """What is asked of a pool's items.
+
+    Args:
+        database: The pool's.
+        name: The pool's, for errors.
+    """
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database, self._name = database, name
+
+    def count(self, where: Where) -> int:
+        """How many items there are."""
+        test = condition(where)
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT count(*) FROM items WHERE {test.sql}", test.values
+            ).fetchone()
+        return int(found[0])
+
+    def counts(self) -> dict[str, int]:
+        """How many items are in each state."""
+        with self._database.reading() as connection:
+            found = dict(connection.execute("SELECT state, count(*) FROM items GROUP BY state"))
+        return {name: found.get(number, 0) for number, name in enumerate(STATES)}
+
+    def item(self, id: str) -> Item:
+        """One item; raises UnknownItem."""
+        with self._database.reading() as connection:
+            row = lookup.rows_of(connection, self._name, [id])[id]
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM {TABLES} WHERE items.row = ?", (row,)
+            ).fetchone()
+            if found is None:  # forgotten in between
+                raise lookup.unknown(connection, self._name, id)
+        return item_of(found)
+
+    def items(self, where: Where, after: int, limit: int) -> list[Item]:
+        """A page of items, by row."""
+        test = condition(where)
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "
+                "ORDER BY items.row LIMIT ?",
+                (*test.values, after, limit),
+            ).fetchall()
+        return [item_of(values) for values in found]
+
+    def rows(self, where: Where, page: int) -> Iterator[NDArray[np.int64]]:
+        """Rows in order, as arrays of at most ``page``; no lock is held between them."""
+        test = condition(where)
+        after, full = 0, True
+        while full:
+            with self._database.reading() as connection:
+                found = connection.execute(
+                    f"SELECT items.row FROM items WHERE {test.sql} AND items.row > ? "
+                    "ORDER BY items.row LIMIT ?",
+                    (*test.values, after, page),
+                )
+                rows = np.fromiter((row for (row,) in found), np.int64)
+            full = len(rows) == page
+            if len(rows):
+                yield rows
+                after = int(rows[-1])
+
+    def fetch(self, rows: Iterable[int] | NDArray[np.int64]) -> list[Item]:
+        """Items by row, in that order; rows that are no longer there are left out."""
+        wanted = [int(row) for row in rows]
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM {TABLES} WHERE items.row IN "
+                "(SELECT value FROM json_each(?))",
+                (json.dumps(wanted),),
+            ).fetchall()
+        return in_order(found, wanted)
+
+    def history(self, id: str) -> list[Event]:
+        """All that was ever said of an item."""
+        with self._database.reading() as connection:
+            row = lookup.rows_of(connection, self._name, [id])[id]
+            found = connection.execute(
+                "SELECT event, at, annotator, kind, value FROM events WHERE row = ? ORDER BY event",
+                (row,),
+            ).fetchall()
+        return [labelling.event_of(values) for values in found]
+
+    def standing(self, rows: Iterable[int]) -> dict[int, labelling.Standing]:
+        """What each annotator said last, by row."""
+        with self._database.reading() as connection:
+            return labelling.standing(connection, rows)
+
+    def classes(self) -> tuple[str, ...]:
+        """The classes learned so far."""
+        with self._database.reading() as connection:
+            return labelling.class_list(connection)

@@ -1,0 +1,101 @@
+"""CSV as people write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from querist.core.errors import ConfigError
+from querist.pool.errors import TooManyBroken
+
+
+def test_paths_labels_and_metadata(make, images: Path) -> None:
+    (images / "list.csv").write_bytes(
+        b"\xef\xbb\xbfpath,label,city,year,code\r\n"
+        b"images/a.jpg,cat,Rome,2020,007\r\nimages/b.jpg,,,,\r\nimages/c d.jpg,[],Oslo,2021,1\r\n"
+    )
+    pool = make()
+    added = pool.add(images / "list.csv")
+    assert (added.new, added.labelled, added.broken) == (3, 2, [])
+    a, b, c = pool.items()
+    assert (a.label, a.size, a.metadata) == (
+        "cat",
+        5,
+        {"city": "Rome", "year": 2020, "code": "007"},
+    )
+    assert (b.state, b.metadata, c.state) == ("unlabelled", {}, "empty")
+    assert c.uri.endswith("/data/images/c%20d.jpg")
+    assert [item.id for item in pool.items({"metadata": {"year": {">": 2020}}})] == [c.id]
+
+
+def test_ids_stay_when_manifest_and_images_move(make, images: Path, tmp_path: Path) -> None:
+    (images / "list.csv").write_text("path\nimages/a.jpg\nimages/b.jpg\n")
+    pool = make()
+    pool.add(images / "list.csv")
+    before = [item.id for item in pool.items()]
+    (tmp_path / "moved").mkdir()
+    images.rename(tmp_path / "moved" / "data")
+    assert pool.add(tmp_path / "moved" / "data" / "list.csv").unchanged == 2
+    assert [item.id for item in pool.items()] == before
+
+
+def test_broken_lines_are_listed_with_their_numbers(make, images: Path) -> None:
+    (images / "list.csv").write_bytes(
+        b"path,label\nimages/a.jpg,cat\nimages/none.jpg,cat\nimages/b.jpg\n"
+        b"images/\xff.jpg,cat\n\nimages/b.jpg,dog\n"
+    )
+    pool = make()
+    added = pool.add(images / "list.csv")
+    assert (added.new, added.labelled, added.broken_total) == (2, 2, 3)
+    assert [broken.line for broken in added.broken] == [3, 4, 5]
+    assert "There is no file" in added.broken[0].reason
+    assert "1 values, and the header 2 names" in added.broken[1].reason
+
+
+def test_too_many_broken_lines_stop_it(make, images: Path) -> None:
+    (images / "list.csv").write_text("path\n" + "".join(f"no/{n}.jpg\n" for n in range(200)))
+    with pytest.raises(TooManyBroken, match="200 of the first 200 entries are broken"):
+        make().add(images / "list.csv")
+
+
+def test_rows_of_a_table(make, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,height,colour,label\n1,1.80,red,yes\n2,1.5,,\n")
+    pool = make()
+    pool.add(tmp_path / "t.csv")
+    assert [item.inline for item in pool.items()] == [
+        {"height": 1.8, "colour": "red"},
+        {"height": 1.5},
+    ]
+    assert [item.id for item in pool.items("labelled")] == ["1"]
+
+
+def test_columns_can_be_named(make, images: Path) -> None:
+    (images / "list.csv").write_text("img,kind\nimages/a.jpg,cat\n")
+    pool = make()
+    pool.add(images / "list.csv", manifest={"columns": {"uri": "img", "label": "kind"}})
+    assert pool.items()[0].label == "cat"
+    with pytest.raises(ConfigError, match="Did you mean 'kind'"):
+        pool.add(images / "list.csv", manifest={"columns": {"label": "kin"}})
+    with pytest.raises(ConfigError, match="Did you mean 'columns'"):
+        pool.add(images / "list.csv", manifest={"colums": {}})
+
+
+def test_an_id_that_stands_twice_is_broken(make, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,text\nx,one\nx,two\nx,one\n")
+    added = make().add(tmp_path / "t.csv")
+    assert (added.new, added.duplicates, added.broken_total) == (1, 1, 1)
+    assert (added.broken[0].line, "stands here twice" in added.broken[0].reason) == (3, True)
+
+
+def test_labels_of_other_programs_are_taken_for_known_items(make, images: Path) -> None:
+    pool = make()
+    pool.add(images / "images")
+    ids = [item.id for item in pool.items()]
+    (images / "labels.csv").write_text(
+        f"id,path,label\n{ids[0]},,cat\n,images/b.jpg,dog\nnobody,,cat\n"
+    )
+    added = pool.import_labels(images / "labels.csv", manifest={"look": False})
+    assert (added.new, added.labelled, added.broken_total, len(pool)) == (0, 2, 1, 3)
+    assert [item.label for item in pool.items()] == ["cat", "dog", None]
+    assert "does not have 'nobody'" in added.broken[0].reason
