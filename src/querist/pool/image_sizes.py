@@ -14,7 +14,7 @@ from querist.sources.opening import Sources
 from querist.sources.source import SourceError
 
 UNITS: Mapping[str, str] = MappingProxyType(
-    {"yolo": "fraction", "label-studio": "fraction", "coco": "pixel", "ground-truth": "pixel"}
+    {"yolo": "fraction", "label_studio": "fraction", "coco": "pixel", "ground_truth": "pixel"}
 )
 
 

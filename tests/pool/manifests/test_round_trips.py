@@ -143,7 +143,7 @@ def test_a_pool_comes_back(format: str, task: str) -> None:
     check()
 
 
-ATTRIBUTED = [f for f in FORMATS if f not in ("coco", "yolo", "conll", "ground-truth")]
+ATTRIBUTED = [f for f in FORMATS if f not in ("coco", "yolo", "conll", "ground_truth")]
 
 
 @pytest.mark.parametrize("format", ATTRIBUTED)

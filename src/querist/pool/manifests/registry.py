@@ -124,12 +124,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "tsv": Format(csv_rows.read_tabs, _write_csv("\t"), (".tsv",)),
         "jsonl": Format(jsonl.read, _write_jsonl, (".jsonl", ".ndjson")),
         "parquet": Format(arrow.read_parquet, _write_parquet, (".parquet", ".pq")),
-        "label-studio": Format(label_studio.read, _write_label_studio),
+        "label_studio": Format(label_studio.read, _write_label_studio),
         "coco": Format(coco.read, _write_coco, tasks=("detection",)),
         "yolo": Format(yolo.read, _write_yolo, tasks=("detection",), folder=True),
         "conll": Format(conll.read, _write_conll, (".conll", ".iob", ".bio"), ("tokens",)),
         "huggingface": Format(arrow.read_dataset, _write_dataset, folder=True),
-        "ground-truth": Format(ground_truth.read, _write_ground_truth, (".manifest",)),
+        "ground_truth": Format(ground_truth.read, _write_ground_truth, (".manifest",)),
     }
 )
 
@@ -172,7 +172,7 @@ def _json_format(manifest: Manifest) -> str:
     with manifest.open() as file:
         start = file.read(4096).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if start.startswith("["):
-        return "label-studio"
+        return "label_studio"
     if start.startswith("{"):
         return "coco"
     raise ConfigError(
