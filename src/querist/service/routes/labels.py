@@ -62,8 +62,7 @@ def label_history(call: Call, pool: PathId, item: ItemPath) -> Page[Statement]:
 def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Recorded:
     """Record the labels of a manifest, which is the body of the request."""
     with call.service.pool(call.who, pool) as found:
-        number = found.import_labels(call.upload.path, format)  # type: ignore[attr-defined,unused-ignore]
-    return Recorded(labels=getattr(number, "labelled", number))
+        return Recorded(labels=found.import_labels(call.upload.path, format).labelled)
 
 
 def export_pool(
@@ -72,6 +71,6 @@ def export_pool(
     """The pool as a manifest: one file, or a zip archive where the format has several."""
     path = call.service.workspace.temporary()
     with call.service.pool(call.who, pool) as found:
-        found.export(path, format, where_of(which))  # type: ignore[attr-defined,unused-ignore]
+        found.export(path, format, where_of(which))
         name = found.name
     return Download(path, "application/octet-stream", f"{name}.{format}")
