@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "bench": "bench:bench",
     "init": "init:init",
     "check": "campaign:check",
+    "plan": "plan:plan",
     "report": "run:report",
     "summary": "run:summary",
     "status": "run:status",

@@ -220,6 +220,7 @@ class Exploring:
             "slot": slot.index,
             "worker": worker,
             **{name: result[name] for name in names},
+            "candidates": len(result["candidates"]),
             "version": result["version"],
             "limit": None if limits is None else limits.ask,
             "queued": view.queued,

@@ -52,8 +52,9 @@ class CandidateQueue:
 
     def __iter__(self) -> Iterator[tuple[float, Candidate]]:
         """Priority and candidate, best first."""
-        entries = sorted(self._held.values(), key=lambda entry: (-entry[0], entry[1]))
-        return iter([(priority, candidate) for priority, _, candidate in entries])
+        # No two have the same order, so that candidates are never compared.
+        entries = sorted([(-priority, order, c) for priority, order, c in self._held.values()])
+        return iter([(-negative, candidate) for negative, _, candidate in entries])
 
     def push(self, candidate: Candidate, priority: float) -> Candidate | None:
         """Add or re-prioritise; returns the candidate that had to go, if any."""

@@ -104,6 +104,7 @@ class _Pool:
     idle: deque[_Worker] = field(default_factory=deque)
     workers: int = 0  # alive or coming back
     story: str = ""
+    busy: float = 0.0  # seconds of tasks that ended
 
 
 @dataclass(slots=True, eq=False)
@@ -158,6 +159,10 @@ class Simulated:
         start_at: Seconds of campaign time at which :meth:`now` begins.
         run: The run's folder, for real handlers.
         scratch: Folder for the folders of real handlers; None for a temporary one.
+
+    Attributes:
+        joining: Seconds until the next worker of a pool joins; None, as long as nobody sets it, for
+            all at once.
     """
 
     def __init__(
@@ -175,6 +180,7 @@ class Simulated:
             for number, name in enumerate(sorted(kinds))
         }
         self._losses = losses
+        self.joining: Callable[[str], float] | None = None
         self._rng = np.random.default_rng([seed, 0])
         self._site = Site(run, scratch, seed)
         self._now = start_at
@@ -190,14 +196,18 @@ class Simulated:
         self._closed = False
 
     def start(self, pools: Sequence[PoolSpec]) -> None:
-        """Add workers; all join at once."""
+        """Add workers; all join at once, unless ``joining`` says otherwise."""
         check_pools(pools, self._pools)
         self._refuse_closed()
         for spec in pools:
             pool = self._pools[spec.name] = _Pool(spec, FairQueue(self._weights))
             pool.workers = spec.count
             for index in range(spec.count):
-                self._join(_Worker(pool, worker_name(spec.name, index), index))
+                worker = _Worker(pool, worker_name(spec.name, index), index)
+                if self.joining is None:
+                    self._join(worker)
+                else:
+                    self._plan(self._now + self.joining(spec.name), _RETURN, worker)
         self._plan_loss()
 
     def share(self, owner: str, weight: float) -> None:
@@ -267,6 +277,10 @@ class Simulated:
     def now(self) -> float:
         """Virtual seconds of campaign time."""
         return self._now
+
+    def busy(self) -> dict[str, float]:
+        """Seconds that each pool's workers spent on tasks that ended."""
+        return {name: pool.busy for name, pool in self._pools.items()}
 
     def close(self, grace: float = 0.0) -> None:
         """Forget all that was to come."""
@@ -382,6 +396,7 @@ class Simulated:
 
     def _spans(self, job: _Job) -> Spans:
         now = self._now
+        job.pool.busy += now - job.started
         return Spans(job.submitted, job.started, now, now, now - job.started)
 
     def _join(self, worker: _Worker) -> None:

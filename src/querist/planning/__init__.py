@@ -1,0 +1,1 @@
+"""Forecasts by simulated time, and the search of allocations."""
