@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import scan_peers as peers
+from scan_caches import caches
 from scan_data import Bench
 from scan_servers import served
 
@@ -259,6 +260,7 @@ def cases(bench: Bench) -> dict[str, Callable[[], Iterator[Line]]]:
         "s3": lambda: slow(bench, "s3", 3000 // share, latency, rate),
         "ftp": lambda: slow(bench, "ftp", 3000 // share, latency, rate),
         "again": lambda: again(bench, 50_000 // share),
+        "caches": lambda: caches(bench.cache / "caches", 100_000 // share),
         "million": lambda: million(bench),
         "batch-size": lambda: curve(bench, 4000 // share, latency, rate),
     }

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -211,22 +212,26 @@ class Pages:
 
 
 def sums(packed: Bytes) -> Bytes:
-    """``(n, 8)`` a sum over each row of bytes, in which every place counts differently."""
+    """``(n, 8)`` a sum over each row of bytes, in which every place counts differently.
+
+    Of words times odd numbers, so that a change in one word always shows.
+    """
     count, width = packed.shape
-    words = width // 4
-    wide = packed[:, : words * 4]
-    if wide.strides[1] != 1 or wide.strides[0] % 4:
-        wide = np.ascontiguousarray(wide)
+    words = width // 8
     total = np.full(count, width + 1, np.uint64)
-    # Sums of 32-bit words by a weight for each place, as wide as fits into a cache.
-    numbers = wide.view(np.uint32)
-    for start in range(0, words, 4096):
-        block = numbers[:, start : start + 4096].astype(np.uint64)
-        weights = np.arange(start + 1, start + 1 + block.shape[1], dtype=np.uint64)
-        total += (block * (weights * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1))).sum(axis=1)
-    for place in range(words * 4, width):
+    if words:
+        numbers = np.ascontiguousarray(packed[:, : words * 8]).view(np.uint64)
+        total += np.einsum("ij,j->i", numbers, _weights(words))
+    for place in range(words * 8, width):
         total += packed[:, place].astype(np.uint64) * np.uint64(2 * place + 1)
     return total.view(np.uint8).reshape(count, 8)
+
+
+@lru_cache(maxsize=16)
+def _weights(words: int) -> NDArray[np.uint64]:
+    places = np.arange(1, words + 1, dtype=np.uint64)
+    made: NDArray[np.uint64] = places * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1)
+    return made
 
 
 def _same(one: Bytes, other: Bytes) -> NDArray[np.bool_]:
