@@ -174,8 +174,9 @@ class FtpPool:
 class FtpConnection(ftplib.FTP):
     """One logged-in connection, in binary mode; every wait keeps the deadline.
 
-    The port of the next transfer is asked for while the last one is given back, which saves one of
-    three round trips a file. Names are bytes, written as latin-1 strings.
+    The port of the next transfer is asked for when the last one is given back, which saves one of
+    three round trips where the connection rests in between. Names are bytes, written as latin-1
+    strings.
     """
 
     sock: Any

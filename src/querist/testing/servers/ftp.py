@@ -12,6 +12,7 @@ from querist.core.errors import require
 from querist.testing.servers.link import Link
 
 _WHAT = "An FTP server"
+_TURN = 0.02
 
 
 class FtpServer:
@@ -37,7 +38,10 @@ class FtpServer:
         self.logins = 0
 
     def __enter__(self) -> FtpServer:
-        logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
+        log = logging.getLogger("pyftpdlib")
+        log.setLevel(logging.ERROR)
+        if not log.handlers:  # else it makes one that prints every session
+            log.addHandler(logging.NullHandler())
         servers = require("pyftpdlib.servers", "test", _WHAT)
         loops = require("pyftpdlib.ioloop", "test", _WHAT)
         self._loop = loops.IOLoop()
@@ -70,8 +74,10 @@ class FtpServer:
         return kind
 
     def _serve(self) -> None:
+        wait = _TURN
         while self._going:
-            self._loop.loop(timeout=0.02, blocking=False)
+            soonest = self._loop.loop(timeout=wait, blocking=False)
+            wait = _TURN if soonest is None else min(_TURN, soonest)
 
     def __exit__(self, *_: object) -> None:
         self._going = False

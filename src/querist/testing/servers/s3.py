@@ -9,22 +9,32 @@ from typing import Any
 
 from querist.core.errors import require
 from querist.sources.s3_signing import S3Options
+from querist.testing.servers.link import Link
+from querist.testing.servers.slow_link import SlowLink
 
 
 class S3Server:
     """moto's server with one bucket, in a thread.
 
+    It closes each connection after an answer (werkzeug does), so that a read takes two round trips
+    where S3 itself, which keeps them, takes one.
+
     Args:
         files: Key -> bytes.
         bucket: Its name.
+        link: Latency and bandwidth; None for no slow line in between.
 
     Attributes:
         url: ``s3://bucket/``.
         options: What a source needs to read from it.
     """
 
-    def __init__(self, files: Mapping[str, bytes], bucket: str = "pool") -> None:
+    def __init__(
+        self, files: Mapping[str, bytes], bucket: str = "pool", link: Link | None = None
+    ) -> None:
         self.files, self.bucket = files, bucket
+        self._line: SlowLink | None = None
+        self._link = link or Link()
         self.endpoint = ""
 
     def __enter__(self) -> S3Server:
@@ -36,7 +46,11 @@ class S3Server:
         self._server = serving.make_server(
             "127.0.0.1", 0, app, threaded=True, request_handler=moto.MotoRequestHandler
         )
-        self.endpoint = f"http://127.0.0.1:{self._server.port}"
+        port = self._server.port
+        if self._link.latency or self._link.rate:
+            self._line = SlowLink(port, self._link)
+            port = self._line.__enter__().port
+        self.endpoint = f"http://127.0.0.1:{port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -63,6 +77,8 @@ class S3Server:
         return {name: value for name, value in vars(made).items() if value not in ("", False)}
 
     def __exit__(self, *_: object) -> None:
+        if self._line is not None:
+            self._line.__exit__()
         self._server.shutdown()
         self._thread.join(timeout=30)
         self._server.server_close()
