@@ -11,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.tasks import resolve
-from querist.pool import contents, labelling, lookup
+from querist.pool import contents, labelling, lookup, rounds_seen
 from querist.pool.adding import Adder, Progress
 from querist.pool.database import FILE, Database
+from querist.pool.drift import Drift, measure
 from querist.pool.errors import PoolExists
+from querist.pool.estimate import Estimate, estimate
+from querist.pool.exported import remember
 from querist.pool.exporting import Exported, records_of, write
+from querist.pool.forgetting import Erased, Eraser
 from querist.pool.image_sizes import Sizer
 from querist.pool.index import PAGE, Index
 from querist.pool.items import Added, Event, Item, Labelled
+from querist.pool.label_issues import LabelIssue, find_issues
 from querist.pool.label_values import checked, class_names, require_known
 from querist.pool.manifests.file import options_of
 from querist.pool.manifests.registry import Target, format_of_path
@@ -187,7 +192,78 @@ class Pool:
             self.classes,
             modality,
         )
-        return write(target, name)
+        exported = write(target, name)
+        remember(self._database, path, name, target)
+        return exported
+
+    def forget(self, *ids: str, copies: bool = False) -> Erased:
+        """Erase items and all that was made of them; only their ids stay, and keep them out.
+
+        Erased are metadata, labels, inline data, caches, features and our own exports; the item's
+        own file is not ours. It takes a second or two a million items.
+
+        Args:
+            ids: The items.
+            copies: Whether other items of the same content go too.
+
+        Raises:
+            UnknownItem: For an id that there never was; nothing is erased then.
+        """
+        eraser = Eraser(self.folder, self._database, self.name, self.settings.task)
+        return eraser.forget(ids, copies)
+
+    def estimate(self, settings: Any) -> Estimate:
+        """What a query would cost: requests, bytes, seconds, labels; a few items are read.
+
+        Args:
+            settings: As of :class:`~querist.pool.query_settings.QuerySettings`, or a mapping.
+        """
+        return estimate(self._database, self._index, self.sources, settings)
+
+    def remember_round(
+        self, name: str, rows: NDArray[np.int64], values: NDArray[Any], seed: int = 0
+    ) -> None:
+        """Keep a sample of what a round saw, for :meth:`drift`.
+
+        Args:
+            name: Of the round; an earlier sample of this name is replaced.
+            rows: ``(n,)``, of the items.
+            values: ``(n, d)`` embeddings, or ``(n,)`` scores.
+            seed: Of the sample.
+        """
+        rounds_seen.remember(self.folder, name, rows, values, seed)
+
+    def drift(self, before: str = "", after: str = "", seed: int = 0) -> Drift:
+        """Test whether what one round saw differs from what an earlier one did.
+
+        Args:
+            before: The earlier round; "" for the first that was remembered.
+            after: The later; "" for the last.
+            seed: Of the permutations.
+
+        Raises:
+            PoolError: If no such rounds were remembered.
+            ShapeError: If their values are of different widths.
+        """
+        names = [*rounds_seen.names(self.folder), "", ""]
+        pair = (before or names[0], after or names[-3 if len(names) > 2 else 0])
+        one, two = (rounds_seen.load(self.folder, name).values for name in pair)
+        return measure(one, two, np.random.default_rng(seed))
+
+    def label_issues(
+        self, rows: NDArray[np.int64], probabilities: NDArray[Any]
+    ) -> list[LabelIssue]:
+        """Labels that are probably wrong, the worst first; see :func:`.label_issues.find_issues`.
+
+        Args:
+            rows: ``(n,)``, of items.
+            probabilities: ``(n, C)`` for the pool's classes, by a model that has not learned from
+                the labels that it judges.
+        """
+        items = {item.row: item for item in self.fetch(rows)}
+        ids = [items[int(row)].id if int(row) in items else "" for row in rows]
+        labels = {item.id: item.label for item in items.values() if isinstance(item.label, str)}
+        return find_issues(labels, ids, probabilities, self.classes)
 
     def add_items(
         self,

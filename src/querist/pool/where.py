@@ -166,6 +166,8 @@ def _compared(name: str, by: str, value: Any) -> Condition:
         )
     if not isinstance(value, (str, int, float, bool, type(None))):
         raise BadFilter(f"metadata {name!r} is compared with a text or number, got {value!r}.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise BadFilter(f"metadata {name!r}: {value} has more than 64 bits.")
     if (value is None or isinstance(value, bool)) and by not in ("=", "!="):
         raise BadFilter(f"metadata {name!r}: nothing is {by} {value!r}; use = or !=.")
     test, values = _test(by, value)

@@ -1,0 +1,94 @@
+"""Versions, damage and locks of the index."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from querist.pool import schema
+from querist.pool.database import FILE, Database
+from querist.pool.errors import NewerPool, NotAPool, PoolBusy, PoolDamaged, PoolError
+from querist.pool.pool import Pool
+
+
+def test_a_newer_pool_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    Pool.create(tmp_path / "p").close()
+    connection = sqlite3.connect(tmp_path / "p" / FILE)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(NewerPool, match=r"format 99, and this Querist knows formats up to 1"):
+        Pool.open(tmp_path / "p")
+
+
+def test_an_older_pool_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pool.create(tmp_path / "p") as pool:
+        pool.add_items(["kept"])
+    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", {1: "ALTER TABLE items ADD COLUMN extra TEXT"})
+    for _ in range(2):
+        with Pool.open(tmp_path / "p") as pool:
+            assert pool.items()[0].inline == "kept"
+    connection = sqlite3.connect(tmp_path / "p" / FILE)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("SELECT extra FROM items").fetchone() == (None,)
+    connection.close()
+
+
+def test_a_migration_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Pool.create(tmp_path / "p").close()
+    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", {1: "ALTER TABLE items ADD COLUMN e TEXT; NONSENSE"})
+    with pytest.raises(PoolError, match="refuses"):
+        Pool.open(tmp_path / "p")
+    monkeypatch.undo()
+    Pool.open(tmp_path / "p").close()
+
+
+def test_other_files_are_no_pools(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "other.sqlite").execute("CREATE TABLE a (b)").connection.close()
+    with pytest.raises(NotAPool, match="not the index of a pool"):
+        Database(tmp_path / "other.sqlite")
+    (tmp_path / "text").write_text("no database at all" * 100)
+    with pytest.raises(PoolDamaged, match="damaged"):
+        Database(tmp_path / "text")
+
+
+def test_a_writer_that_waits_too_long_says_so(tmp_path: Path) -> None:
+    Pool.create(tmp_path / "p").close()
+    one, two = Database(tmp_path / "p" / FILE), Database(tmp_path / "p" / FILE, wait=0.05)
+    with one.writing(), pytest.raises(PoolBusy, match="keeps"), two.writing():
+        pass
+    with two.writing():
+        pass
+    one.close()
+    two.close()
+    with pytest.raises(PoolError, match="is closed"), one.reading():
+        pass
+
+
+def test_threads_share_a_pool(pool: Pool) -> None:
+    pool.add_items({"text": str(n), "id": str(n)} for n in range(40))
+    errors: list[BaseException] = []
+
+    def work(start: int) -> None:
+        try:
+            for n in range(start, 40, 4):
+                pool.label({str(n): "cat"}, by=str(start))
+                pool.item(str(n))
+        except BaseException as error:  # noqa: BLE001, shown by the assertion
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert pool.counts()["labelled"] == 40
