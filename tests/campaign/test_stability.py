@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from querist.campaign.handlers.stability import kappa, shift, signals
+from querist.campaign.handlers.stability import is_class, kappa, shift, signals
 from querist.core.batch import Batch
 from querist.core.prediction import Prediction
 
@@ -62,3 +62,9 @@ def test_the_same_certain_predictions_have_not_shifted() -> None:
     same, none = np.array([1.0, -2.0]), np.zeros(2)
     assert shift(same, same, none, none) == 0.0
     assert shift(same, same + 1e-3, none, none) == 1.0
+
+
+def test_classes_that_are_numbered_are_classes() -> None:
+    codes = Batch.stack(**{"digit": np.array([1, 9]), "digit.proba": np.eye(2)})
+    assert is_class(Prediction(codes, Batch({})), "digit")
+    assert not is_class(Prediction(Batch.stack(digit=np.array([1, 9])), Batch({})), "digit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from querist.control.gate import LimitRule
-from querist.control.plan import OraclePlan, Plan, RetryRule
+from querist.control.plan import OraclePlan, OrderRule, Plan, RetryRule
 from querist.control.policy import StandardPolicy
 from querist.control.retrain import EveryLabels, GrowingBy, OnErrorGrowth, WhenIdle
 from querist.control.rules import Never, Rule
@@ -118,6 +118,18 @@ stopping: st.SearchStrategy[Rule] = st.sampled_from(
 )
 
 
+ordering = st.one_of(
+    st.none(),
+    st.builds(
+        OrderRule,
+        batch=st.sampled_from([1, 6]),
+        least=st.sampled_from([1, 50]),
+        wait=st.sampled_from([None, 0.0, 1.0]),
+        rounds=st.booleans(),
+    ),
+)
+
+
 @st.composite
 def plans(draw) -> Plan:
     """Campaigns that end: their labels, cost and time are bounded."""
@@ -143,6 +155,7 @@ def plans(draw) -> Plan:
         labels=draw(st.sampled_from([5, 30])),
         cost=draw(st.sampled_from([float("inf"), 2.0, 20.0])),
         seconds=draw(st.sampled_from([10.0, 40.0])),
+        ordering=draw(ordering),
     )
 
 

@@ -12,6 +12,7 @@ from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
 from querist.campaign.rules import RETRAIN, STOP, WANT_HOLDOUT, named, read_rule
 from querist.campaign.settings import CampaignSettings, Role
+from querist.campaign.strategy import strategy_problems
 from querist.core.errors import ConfigError, QueristError
 from querist.core.tasks import Factory, resolve
 
@@ -39,6 +40,7 @@ def problems(settings: CampaignSettings) -> list[str]:
             read_rule(config, known, where)
         except ValueError as error:
             found.append(_sentence(error))
+    found.extend(_strategy(settings))
     found.extend(_sense(settings))
     found.extend(_unseen_gpus(settings))
     found.extend(_misplaced(settings))
@@ -93,6 +95,17 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
         yield from _missing_methods(kind, target)
     yield from _missing_files(factory.options)
     yield from _missing_targets(factory.options)
+
+
+def _strategy(settings: CampaignSettings) -> Iterator[str]:
+    """What strategies may need is known where the model can be made; else it told why not."""
+    if settings.strategy is None:
+        return
+    try:
+        model = settings.model.factory("model").create()
+    except Exception:  # noqa: BLE001 - a user's model may raise anything; it is told elsewhere
+        model = None
+    yield from strategy_problems(settings, model)
 
 
 def _missing_methods(kind: str, thing: Any) -> Iterator[str]:

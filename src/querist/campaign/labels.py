@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from querist.core.answers import Dataset
 from querist.core.batch import Array, Batch
@@ -33,6 +36,7 @@ class LabelReader:
         self._outputs: list[Batch] = []
         self._purposes: list[str] = []
         self._levels: list[str] = []
+        self._costs: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._purposes)
@@ -74,6 +78,16 @@ class LabelReader:
             version,
         )
 
+    def costs(self, samples: Sequence[str]) -> NDArray[np.float64]:
+        """``(n,)`` what the answers to these samples cost; of imported ones the mean of the rest.
+
+        None is below a millionth of the dearest, since ratios of costs are what counts.
+        """
+        known = np.array([self._costs.get(sample, np.nan) for sample in samples], np.float64)
+        typical = np.nanmean(known) if np.isfinite(known).any() else 1.0
+        filled = np.where(np.isfinite(known), known, typical)
+        return np.maximum(filled, max(1e-6 * float(filled.max(initial=0.0)), 1e-12))
+
     def all(self) -> Dataset:
         """The newest version."""
         return self.at(self.read())
@@ -98,6 +112,7 @@ class LabelReader:
         self._outputs.append(Batch.of([outputs]))
         self._purposes.append(record.data["purpose"])
         self._levels.append(record.data["level"])
+        self._costs[record.data["sample"]] = float(record.data.get("cost") or 0.0)
 
     def _imported(self, record: Any) -> None:
         inputs, outputs = unpack_batch(record.arrays, "in/"), unpack_batch(record.arrays, "out/")

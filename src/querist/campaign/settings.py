@@ -70,6 +70,42 @@ def _role(value: Any) -> Any:
 AnyRole = Annotated[Role, BeforeValidator(_role)]
 
 
+class StrategySettings(Settings):
+    """What puts the candidates that wait in order: a query strategy, or a choice between several.
+
+    ``use`` is a name or text as :func:`querist.select` takes, an import path, ``auto`` or ``albl``.
+    ``batch`` are picked at a time; it waits for ``least`` candidates (ten batches by default) as
+    long as explorers find more, and a free worker waits ``wait`` seconds for an order (null: for
+    ever). ``among`` are the strategies of a choice, and ``rules`` those of ``auto``.
+    """
+
+    use: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+    live: Any = Field(default=None, exclude=True, repr=False)
+    batch: int = Field(default=20, ge=1)
+    least: int | None = Field(default=None, ge=1)
+    wait: float | None = Field(default=10.0, ge=0, allow_inf_nan=False)
+    embeddings: str = ""
+    costs: str = ""
+    among: tuple[str, ...] = ()
+    rules: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _named(self) -> StrategySettings:
+        if bool(self.use) == (self.live is not None):
+            raise ValueError("a strategy needs 'use': a name, a text or 'package.module:Name'")
+        return self
+
+
+def _strategy(value: Any) -> Any:
+    """A bare text is a name; from Python a strategy or a function is taken as it is."""
+    if isinstance(value, str):
+        return {"use": value}
+    if value is None or isinstance(value, (dict, Settings)):
+        return value
+    return {"live": value}
+
+
 class Share(Settings):
     """Workers in proportion: of what fixed counts leave, pools get theirs by their shares."""
 
@@ -267,6 +303,7 @@ class CampaignSettings(Settings):
     gate: GateSettings
     routes: dict[str, float] = Field(default_factory=dict)
     policy: AnyRole | None = None
+    strategy: Annotated[StrategySettings | None, BeforeValidator(_strategy)] = None
     initial: int = Field(default=20, ge=0)
     holdout: float = Field(default=0.1, ge=0, lt=1)
     calibration: float = Field(default=0.0, ge=0, lt=1)
@@ -308,4 +345,6 @@ class CampaignSettings(Settings):
         roles |= {f"generators.{i}": role for i, role in enumerate(self.generators)}
         roles |= {f"oracles.{name}": role for name, role in self.oracles.items()}
         roles |= {f"gate.filters.{i}": role for i, role in enumerate(self.gate.filters)}
-        return [name for name, role in roles.items() if role is not None and role.is_live]
+        live = [name for name, role in roles.items() if role is not None and role.is_live]
+        own = self.strategy is not None and self.strategy.live is not None
+        return [*live, "strategy"] if own else live

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from querist.campaign.handlers.split import Split
+from querist.campaign.handlers.supply import innermost
 from querist.campaign.placing import runs_programs
 from querist.campaign.rules import RETRAIN, STOP, read_rule
 from querist.campaign.settings import CampaignSettings, OracleSettings, Role, number
+from querist.campaign.strategy import CHOICES
 from querist.control.gate import BandGate, LimitRule
-from querist.control.plan import OraclePlan, Plan, RetryRule
+from querist.control.plan import OraclePlan, OrderRule, Plan, RetryRule
 from querist.control.policy import Policy, StandardPolicy
 from querist.core.errors import ConfigError
 from querist.core.tasks import Factory, PoolSpec, Resources
@@ -60,7 +62,7 @@ def plan(settings: CampaignSettings) -> Plan:
     return Plan(
         oracles=tuple(_oracle_plan(name, o) for name, o in settings.oracles.items()),
         policy=policy(settings),
-        limits=LimitRule(settings.gate.ask, settings.gate.quantile, settings.gate.reject),
+        limits=_limits(settings),
         explorers=explorers_of(settings),
         trainers=trainers,
         members=members_of(settings) if trainers > 1 else 1,
@@ -76,9 +78,37 @@ def plan(settings: CampaignSettings) -> Plan:
         labels=math.inf if budget.labels is None else budget.labels,
         cost=math.inf if budget.cost is None else budget.cost,
         seconds=budget.seconds,
-        error_metric=settings.error_metric or f"{settings.gate.output}.mae",
+        error_metric=settings.error_metric or _error_metric(settings),
         seed=settings.seed,
+        ordering=ordering(settings),
     )
+
+
+def _error_metric(settings: CampaignSettings) -> str:
+    """The share of wrong classes, or the mean absolute error."""
+    try:
+        model = innermost(model_factory(settings).create())
+        classifies = bool(getattr(model, "classifies", False))
+    except Exception:  # noqa: BLE001 - a user's model may raise anything; workers tell it better
+        classifies = False
+    return f"{settings.gate.output}.{'error' if classifies else 'mae'}"
+
+
+def _limits(settings: CampaignSettings) -> LimitRule:
+    """With a strategy and no threshold everything that makes sense may be asked."""
+    gate = settings.gate
+    everything = settings.strategy is not None and not gate.ask and gate.quantile is None
+    return LimitRule(-1.0 if everything else gate.ask, gate.quantile, gate.reject)
+
+
+def ordering(settings: CampaignSettings) -> OrderRule | None:
+    """How the strategy orders what waits. On ``inline`` nobody else works meanwhile."""
+    chosen = settings.strategy
+    if chosen is None:
+        return None
+    wait = None if settings.engine.kind == "inline" else chosen.wait
+    least = 10 * chosen.batch if chosen.least is None else chosen.least
+    return OrderRule(chosen.batch, min(least, settings.queue.limit), wait, chosen.use in CHOICES)
 
 
 def _oracle_plan(name: str, oracle: OracleSettings) -> OraclePlan:
@@ -86,6 +116,16 @@ def _oracle_plan(name: str, oracle: OracleSettings) -> OraclePlan:
     if timeout is None and oracle.resources is not None and not runs_programs(oracle):
         timeout = oracle.resources.wall_seconds
     return OraclePlan(name, oracle.batch, timeout, oracle.cost, oracle.outside)
+
+
+def strategy_told(settings: CampaignSettings) -> dict[str, Any]:
+    """What the trainer is told of the strategy."""
+    chosen = settings.strategy
+    assert chosen is not None
+    names = ("use", "options", "live", "batch", "embeddings", "costs", "rules")
+    told = {name: getattr(chosen, name) for name in names}
+    told |= {"among": list(chosen.among), "output": settings.gate.output}
+    return {**told, "holdout": settings.holdout, "calibration": settings.calibration}
 
 
 def members_of(settings: CampaignSettings) -> int:
@@ -103,7 +143,8 @@ def pools(settings: CampaignSettings) -> list[PoolSpec]:
         if not oracle.outside:
             found.append(_oracle_pool(name, oracle))
     if settings.trainers:
-        trainer = _handler("trainer:Trainer", model=model, gate=made_gate)
+        told = {"strategy": strategy_told(settings)} if settings.strategy else {}
+        trainer = _handler("trainer:Trainer", model=model, gate=made_gate, **told)
         resources = Resources(gpus=settings.gpus.trainers)
         found.append(PoolSpec("trainer", trainer, number(settings.trainers), resources))
     return found

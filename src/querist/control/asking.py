@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from querist.control.desk import Desk, prefixed, spans_json
+from querist.control.ordering import Ordering
 from querist.control.plan import OraclePlan
 from querist.control.queue import Candidate, CandidateQueue
 from querist.control.rules import View
@@ -54,6 +55,8 @@ class Asking:
         plan = state.plan
         self.oracles = {oracle.name: oracle for oracle in plan.oracles}
         self.queues = {name: CandidateQueue(plan.max_queue) for name in self.oracles}
+        rule = plan.ordering
+        self.ordering = None if rule is None else Ordering(state, desk, rule, self.queues)
         self.tasks: dict[str, tuple[OraclePlan, list[OpenQuestion]]] = {}
         self.dropped: list[Candidate] = []
         self._probes: dict[str, Candidate] = {}
@@ -119,6 +122,18 @@ class Asking:
         """Whether this sample waits to be asked or to be answered."""
         asked = any(question_id(sample, name) in self.state.open for name in self.oracles)
         return asked or any(sample in queue for queue in self.queues.values())
+
+    def unordered(self, *, exhausted: bool) -> str | None:
+        """An oracle whose candidates a strategy should look at now, if there is one."""
+        if self.ordering is None or not self.may_run_ahead:
+            return None
+        if not any(self.state.ledger.allows(self.state.costs.estimate(o)) for o in self.oracles):
+            return None
+        for name, oracle in self.oracles.items():
+            low = 1 if oracle.outside else max(1, self.workers.count(oracle.pool))
+            if self.ordering.due(name, low, exhausted=exhausted):
+                return name
+        return None
 
     def waiting(self) -> list[Candidate]:
         """All candidates that wait, best first within each oracle."""
@@ -212,6 +227,9 @@ class Asking:
             "estimate": estimate,
             "version": candidate.version,
         }
+        pick = state.picks(oracle).get(sample.id)
+        if pick is not None and why == pick.strategy:
+            data["strategy_score"], data["selection"] = pick.score, pick.selection
         fact = self.desk.record("question.asked", data, prefixed("in/", sample.arrays))[1]
         state.fold(fact)
         return state.open[key]
@@ -228,16 +246,20 @@ class Asking:
             probe = self._take(oracle) if initial else self._take_probe(oracle)
             if probe is not None:
                 return probe, wanted, "initial" if initial else wanted.value
-        if not initial and plan.max_fresh is not None:
-            ahead = state.fresh + state.open_by_purpose[Purpose.TRAIN]
-            if ahead >= plan.max_fresh:
-                return None
+        if not initial and not self.may_run_ahead:
+            return None
         if not initial and self.failed_in_a_row >= FAILED_IN_A_ROW:
             probe = self._take_probe(oracle)
             if probe is not None:
                 return probe, Purpose.TRAIN, "random after failures"
-        candidate = self._take(oracle)
+        candidate = self._take(oracle) if initial else self._take_next(oracle)
         return None if candidate is None else (candidate, Purpose.TRAIN, candidate.why)
+
+    @property
+    def may_run_ahead(self) -> bool:
+        """Whether more training questions may be asked beyond the last fit."""
+        state, limit = self.state, self.state.plan.max_fresh
+        return limit is None or state.fresh + state.open_by_purpose[Purpose.TRAIN] < limit
 
     def may_bridge(self, oracle: str) -> bool:
         """Whether an oracle goes on at random while the first model is still being made.
@@ -286,10 +308,17 @@ class Asking:
             if not self.state.knows(question_id(probe.sample.id, oracle)):
                 self.queues[oracle].remove(probe.sample.id)
                 return probe
-        return None
+        # A finite set is soon explored; what is drawn at random then comes from what waits.
+        return None if self.ordering is None else self.queues[oracle].draw(self.state.plan.seed)
 
     def _take(self, oracle: str) -> Candidate | None:
-        candidate = self.queues[oracle].pop()
+        return self._taken(self.queues[oracle].pop())
+
+    def _take_next(self, oracle: str) -> Candidate | None:
+        """The next one in the strategy's order, or, where there is no strategy, by priority."""
+        return self._taken(self.ordering.next(oracle)) if self.ordering else self._take(oracle)
+
+    def _taken(self, candidate: Candidate | None) -> Candidate | None:
         if candidate is not None:
             self._probes.pop(candidate.sample.id, None)
         return candidate

@@ -302,7 +302,8 @@ class CampaignController:
         self.asking.fill(now)
         view = self.view()
         idle = view.version == 0 and not view.queued and not view.outstanding
-        self.training.consider(view, last=idle and self.exploring.exhausted)
+        exhausted = self.exploring.exhausted
+        self.training.consider(view, last=idle and exhausted, exhausted=exhausted)
         self.exploring.fill(now)
         self._consider_stop(view)
 

@@ -53,6 +53,23 @@ class RetryRule:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderRule:
+    """How a strategy orders what waits.
+
+    Attributes:
+        batch: How many it picks at a time.
+        least: Candidates to wait for before it picks, as long as explorers find more.
+        wait: Seconds that a free worker waits for an order; None for ever.
+        rounds: Whether all picks of an order must be answered before the next is made.
+    """
+
+    batch: int = 20
+    least: int = 200
+    wait: float | None = 10.0
+    rounds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that a campaign's controller is told once.
 
@@ -74,6 +91,7 @@ class Plan:
         seconds: Longest campaign time; downtime between resumes does not count.
         error_metric: Hold-out metric that stands for "the error", such as "forces.mae".
         seed: Of fits and choices.
+        ordering: How a query strategy orders what waits; None: by the policy's priority.
     """
 
     oracles: tuple[OraclePlan, ...]
@@ -96,3 +114,4 @@ class Plan:
     seconds: float | None = None
     error_metric: str = ""
     seed: int = 0
+    ordering: OrderRule | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import zlib
 from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
@@ -35,6 +36,9 @@ class CandidateQueue:
 
     Args:
         limit: Most candidates held; beyond it the lowest priority is evicted.
+
+    Attributes:
+        pushed: How often something was added or got another priority.
     """
 
     def __init__(self, limit: int) -> None:
@@ -43,6 +47,7 @@ class CandidateQueue:
         self._best: list[tuple[float, int, str]] = []
         self._worst: list[tuple[float, int, str]] = []  # made when the limit is first exceeded
         self._order = count()
+        self.pushed = 0
 
     def __len__(self) -> int:
         return len(self._held)
@@ -59,6 +64,7 @@ class CandidateQueue:
     def push(self, candidate: Candidate, priority: float) -> Candidate | None:
         """Add or re-prioritise; returns the candidate that had to go, if any."""
         key, order, held = candidate.sample.id, next(self._order), self._held
+        self.pushed += 1
         held[key] = (priority, order, candidate)
         heapq.heappush(self._best, (-priority, order, key))
         if self._worst:
@@ -78,6 +84,12 @@ class CandidateQueue:
                 del held[key]
                 return entry[2]
         return None
+
+    def draw(self, seed: int) -> Candidate | None:
+        """Take one at random, whatever its priority; by its id, so that a seed repeats it; O(n)."""
+        if not self._held:
+            return None
+        return self.remove(min(self._held, key=lambda key: zlib.crc32(f"{seed}/{key}".encode())))
 
     def remove(self, sample: str) -> Candidate | None:
         """Take a candidate out by its sample's id."""

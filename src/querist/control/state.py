@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from querist.control.desk import without_prefix
 from querist.control.ledger import Ledger, RunningCost
 from querist.control.plan import Plan
 from querist.control.rules import View
 from querist.control.sketch import QuantileSketch
-from querist.core.answers import Purpose, Question
+from querist.core.answers import Purpose, Question, question_id
 from querist.core.batch import Array, Sample
 from querist.core.events import Fact
 from querist.core.roles import Limits
@@ -39,6 +39,29 @@ class OpenQuestion:
     not_before: float = 0.0
     task: str | None = None
     recording: bool = False
+
+
+class Pick(NamedTuple):
+    """What a strategy said of a sample that it picked."""
+
+    score: float | None
+    strategy: str
+    selection: int
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """The newest order of a strategy for one oracle.
+
+    Attributes:
+        version: Of the model behind it.
+        picks: By sample, in order; those that were not asked yet.
+        asked: The samples that were asked.
+    """
+
+    version: int
+    picks: dict[str, Pick]
+    asked: list[str] = field(default_factory=list)
 
 
 class CampaignState:
@@ -73,6 +96,9 @@ class CampaignState:
         self.epoch = -1
         self.explorers: int | None = None  # when questions were asked
         self.paused = False
+        self.orders: dict[str, Order] = {}
+        self.selections = 0
+        self.choice: Mapping[str, Any] | None = None  # between strategies, as their task left it
         self.now = 0.0
         self._set: dict[str, float | None] = {}  # by a user, instead of what the plan says
 
@@ -116,6 +142,11 @@ class CampaignState:
     def knows(self, question: str) -> bool:
         """Whether this question was ever asked."""
         return question in self.open or question in self.closed
+
+    def picks(self, oracle: str) -> Mapping[str, Pick]:
+        """What is left of the newest order for an oracle."""
+        order = self.orders.get(oracle)
+        return {} if order is None else order.picks
 
     def view(self, now: float, queued: int, idle: bool, scores: QuantileSketch) -> View:
         """What a policy may see."""
@@ -164,6 +195,9 @@ class CampaignState:
         )
         self._count(item, 1)
         self.ledger.force(key, estimate)
+        order = self.orders.get(data["oracle"])
+        if order is not None and order.picks.pop(sample, None) is not None:
+            order.asked.append(sample)
 
     def _labelled(self, fact: Fact) -> None:
         data = fact.data
@@ -205,6 +239,19 @@ class CampaignState:
     def _count(self, item: OpenQuestion, change: int) -> None:
         self.open_by_purpose[item.purpose] += change
         self.open_by_oracle[item.question.oracle] += change
+
+    def _selected(self, fact: Fact) -> None:
+        data = fact.data
+        if data["selection"] <= self.selections:
+            return
+        self.selections = data["selection"]
+        told = zip(data["picked"], data["scores"], data["strategies"], strict=True)
+        picks = {sample: Pick(score, name, self.selections) for sample, score, name in told}
+        known = [sample for sample in picks if self.knows(question_id(sample, data["oracle"]))]
+        for sample in known:
+            del picks[sample]
+        self.orders[data["oracle"]] = Order(data["version"], picks, known)
+        self.choice = data.get("choice")
 
     def _imported(self, fact: Fact) -> None:
         self.imported[Purpose(fact.data["purpose"])] += fact.data["count"]
@@ -292,6 +339,9 @@ class CampaignState:
             if self.limits is None
             else [self.limits.ask, _finite(self.limits.reject)],
             "paused": self.paused,
+            "orders": {name: _order_json(order) for name, order in self.orders.items()},
+            "selections": self.selections,
+            "choice": self.choice,
         }
         return data, arrays
 
@@ -323,6 +373,8 @@ class CampaignState:
         limits = data["limits"]
         self.limits = None if limits is None else Limits(limits[0], _limit(limits[1]))
         self.paused = data["paused"]
+        self.orders = {name: _order_from(told) for name, told in data.get("orders", {}).items()}
+        self.selections, self.choice = data.get("selections", 0), data.get("choice")
 
 
 def _finite(value: float) -> float | None:
@@ -335,6 +387,16 @@ def _number(value: float | None) -> float:
 
 def _limit(value: float | None) -> float:
     return math.inf if value is None else value
+
+
+def _order_json(order: Order) -> list[Any]:
+    picks = [[sample, *pick] for sample, pick in order.picks.items()]
+    return [order.version, picks, list(order.asked)]
+
+
+def _order_from(told: list[Any]) -> Order:
+    version, picks, asked = told
+    return Order(version, {sample: Pick(*rest) for sample, *rest in picks}, list(asked))
 
 
 def _open_json(item: OpenQuestion) -> dict[str, Any]:
@@ -370,6 +432,7 @@ def _open_from(item: Mapping[str, Any], arrays: Mapping[str, Array]) -> OpenQues
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
 _FOLDS: dict[str, Callable[[CampaignState, Fact], None]] = {
     "question.asked": CampaignState._asked,
+    "selection.made": CampaignState._selected,
     "answer.label": CampaignState._labelled,
     "answer.failure": CampaignState._failed,
     "answer.abstention": CampaignState._abstained,

@@ -39,7 +39,7 @@ class Fit:
 
 
 class Training:
-    """Starts fits, publishes versions, evaluates them and re-scores the queue.
+    """Starts fits, publishes versions, evaluates them, and re-scores or orders the queue.
 
     Args:
         state: The campaign's state.
@@ -64,7 +64,8 @@ class Training:
         self.chores: dict[str, str] = {}
         self.failure: str | None = None
         self.rescores = True
-        self._abandoned = False
+        self.exhausted = False  # nothing more will come to be looked at by a strategy
+        self._abandoned = self._let_pass = False
         self._evaluated_at = self._evaluated_version = 0
         self._wants_recent = _wants_recent(state.plan.policy)
 
@@ -80,11 +81,23 @@ class Training:
 
     # ---------------------------------------------------------------------------------- fits
 
-    def consider(self, view: View, *, last: bool) -> None:
-        """Begin a fit when it is time; ``last`` says that nothing more will come to be asked."""
+    def consider(self, view: View, *, last: bool, exhausted: bool = False) -> None:
+        """Let the strategy select, or begin a fit, when it is time.
+
+        Args:
+            view: What policies see.
+            last: Nothing more will come to be asked.
+            exhausted: Nothing more will come to be looked at.
+        """
         if not self.idle or self.failure is not None:
             return
+        self.exhausted = exhausted
         why = self._first(view, last) if view.version == 0 else self._again(view)
+        # Workers shall have something to do during a fit that is due: one selection goes before it,
+        # but not where nothing is asked ahead of a round, which the newest model had better choose.
+        if (why is None or not (self._in_rounds or self._let_pass)) and self.select():
+            self._let_pass = why is not None
+            return
         if why is not None:
             self.begin(why)
         elif view.version and self._evaluated_version != view.version:
@@ -116,6 +129,7 @@ class Training:
             state.model.version + 1, state.labels, state.train_labels, why, self._groups()
         )
         state.begun_train = state.train_labels
+        self._let_pass = False
         for group in range(len(self.fit.groups)):
             self._send(self.fit, group)
 
@@ -168,6 +182,8 @@ class Training:
             self._scored(result, view)
         elif kind == "evaluate":
             self._evaluated(result)
+        elif kind == "select":
+            self._selected(result, ended, view)
 
     def _fitted(
         self, fit: Fit, task: str, result: Mapping[str, Any], worker: str, spans: Spans
@@ -200,6 +216,10 @@ class Training:
         self.publishing = False
         if self.state.model.version != fact.data["version"] or self._abandoned:
             return
+        if self.asking.ordering is not None:
+            self.select()  # before the evaluation, which workers need not wait for
+            self.evaluate_newest()
+            return
         self.evaluate_newest()
         waiting = self.asking.waiting() if self.rescores else []
         for start in range(0, len(waiting), SCORE_CHUNK):
@@ -228,6 +248,54 @@ class Training:
         task = self.desk.submit(kind, POOL, payload)
         self.workers.take(POOL)
         self.chores[task.id] = kind
+
+    # --------------------------------------------------------------------------- selecting
+
+    @property
+    def _in_rounds(self) -> bool:
+        return self.asking.ordering is not None and self.asking.ordering.rule.rounds
+
+    def select(self) -> bool:
+        """Let the strategy look at what waits, where that is due; whether it does now."""
+        asking, state = self.asking, self.state
+        if "select" in self.chores.values() or not self.rescores or self._abandoned:
+            return False
+        oracle = asking.unordered(exhausted=self.exhausted)
+        if oracle is None or asking.ordering is None:
+            return False
+        pending = (q.sample for q in state.open.values() if q.purpose is Purpose.TRAIN)
+        payload = {
+            "oracle": oracle,
+            "model": state.model,
+            "dataset": DatasetRef(state.labels),
+            "samples": tuple(candidate.sample for _, candidate in asking.queues[oracle]),
+            "pending": tuple(pending),
+            "budget": asking.ordering.rule.batch,
+            "seed": state.plan.seed,
+            "selection": state.selections + 1,
+            "labels_left": state.ledger.label_limit - state.ledger.labels - len(state.open),
+            "choice": state.choice,
+        }
+        self._chore("select", payload)
+        return True
+
+    def _selected(self, result: Mapping[str, Any], ended: Mapping[str, Any], view: View) -> None:
+        """Follow an order, unless there is a newer model; a round of a choice counts anyway."""
+        ordering, oracle = self.asking.ordering, result["oracle"]
+        is_current = result["version"] == self.state.model.version
+        if ordering is None or not (is_current or self._in_rounds):
+            return
+        if is_current:
+            self._scored(result, view)
+        data = {
+            **{name: result[name] for name in ("oracle", "version", "selection")},
+            **result["order"],
+            "candidates": len(result["samples"]),
+            "spans": ended["spans"],
+            "worker": ended["worker"],
+        }
+        self.state.fold(self.desk.record("selection.made", data)[1])
+        ordering.made(oracle)
 
     def _scored(self, result: Mapping[str, Any], view: View) -> None:
         if result["version"] != self.state.model.version:
@@ -259,6 +327,8 @@ class Training:
         self.desk.record("task.failed", {**ended, **why, "traceback": failure.traceback})
         if fit is None or task not in fit.tasks:
             self.desk.say("warning", f"a task of kind {kind!r} failed: {failure.message}")
+            if kind == "select" and self.asking.ordering is not None:
+                self.failure = self.asking.ordering.failed(failure.message) or self.failure
             return
         group = fit.tasks.pop(task)
         if self._abandoned:

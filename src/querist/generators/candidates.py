@@ -22,8 +22,8 @@ ORDERS = ("random", "given")
 class Candidates(Seeded):
     """Proposes every candidate once, or again and again.
 
-    A row of a chunk is a walker. When all were proposed and ``cyclic`` is false, it proposes
-    nothing more.
+    Every candidate is a walker of its own, so that each of them may be asked. When all were
+    proposed and ``cyclic`` is false, it proposes nothing more.
 
     Attributes:
         samples: What :func:`~querist.generators.starts.load_batch` takes: a batch, arrays, a path.
@@ -57,7 +57,12 @@ class Candidates(Seeded):
             order = self._ordered()
         chosen = order[self._next : self._next + self.chunk]
         self._next += len(chosen)
-        return Proposal(self._batch.take(chosen), np.arange(len(chosen), dtype=np.int64))
+        return Proposal(self._batch.take(chosen), np.array(chosen, np.int64))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it will never propose anything more."""
+        return not self.cyclic and self._next >= len(self._batch)
 
     def observe(self, feedback: Feedback) -> None:
         """Candidates do not depend on what is thought of them."""

@@ -128,6 +128,11 @@ class Committee:
         said = tags().estimator_type if tags else None
         return said == "classifier" or (said is None and hasattr(estimator, "predict_proba"))
 
+    @property
+    def classifies(self) -> bool:
+        """Whether it predicts classes."""
+        return self._classifies(self._make(member_rng(0, 0)))
+
     def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
         """Fit to the rows of purpose "train", from scratch.
 

@@ -166,6 +166,14 @@ class GaussianProcess:
         split = held.outputs.split
         return Prediction(split(held.y.undo(mean)), split(std * held.y.std))
 
+    def embed(self, batch: Batch) -> Matrix:
+        """``(n, d)`` inputs in units of their length scales, of the first output."""
+        if self._loaded is None:
+            raise not_loaded("GaussianProcess")
+        held = self._loaded
+        X = held.x.apply(held.inputs.matrix(batch, "GaussianProcess"))
+        return np.asarray(X / np.exp(held.theta[0, 1:-1]))
+
     def _posterior(self, held: _Loaded, X: Matrix, output: int) -> tuple[Matrix, Matrix]:
         from scipy.linalg import solve_triangular
 

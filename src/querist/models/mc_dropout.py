@@ -145,11 +145,25 @@ class MCDropout:
             ShapeError: If a field is missing or has another shape than in training.
             UnsupportedSample: If a value is not finite.
         """
-        if self._loaded is None:
-            raise not_loaded(WHO)
-        held = self._loaded
+        held = self._held
         X = held.inputs.matrix(batch, WHO)
         return combine(held.y.undo(backend.predict(held.stack, held.x.apply(X))), held.outputs)
+
+    @property
+    def _held(self) -> _Loaded:
+        if self._loaded is None:
+            raise not_loaded(WHO)
+        return self._loaded
+
+    def embed(self, batch: Batch) -> Array:
+        """``(n, h)`` what the last linear layer of the first mask is given.
+
+        Raises:
+            RunError: Before :meth:`load`, or if the network has no linear layer.
+        """
+        held = self._held
+        X = held.x.apply(held.inputs.matrix(batch, WHO))
+        return backend.penultimate(held.stack, X)
 
 
 def _weights(state: ModelState) -> dict[str, Array]:

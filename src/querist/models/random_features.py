@@ -207,6 +207,13 @@ class RandomFeatures:
         # Opposite draws leave their mean free of sampling noise, so nothing is to be corrected.
         return combine(self._values(batch), self._held.outputs, ddof=0)
 
+    def embed(self, batch: Batch) -> Matrix:
+        """``(n, 2D)`` random features of the first output, in which it is linear."""
+        held = self._held
+        x = held.x.take([0])
+        phases = x.apply(held.inputs.matrix(batch, "RandomFeatures")[None])[0]
+        return fourier(phases @ held.frequencies[0] / held.lengths[0, 0])
+
     @property
     def loaded_members(self) -> int:
         """How many members predict."""

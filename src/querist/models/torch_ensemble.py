@@ -177,6 +177,16 @@ class TorchEnsemble:
         """
         return combine(self._values(batch), self._held.outputs)
 
+    def embed(self, batch: Batch) -> Array:
+        """``(n, h)`` what the last linear layer of the first member is given.
+
+        Raises:
+            RunError: Before :meth:`load`, or if the network has no linear layer.
+        """
+        held = self._held
+        X = held.x.take([0]).apply(held.inputs.matrix(batch, WHO)[None])[0]
+        return backend.penultimate(held.stack, X)
+
     @property
     def loaded_members(self) -> int:
         """How many members predict."""

@@ -110,7 +110,7 @@ class Work:
     def result(self, task: Task) -> dict[str, Any]:
         """What a task returns that ends well."""
         kinds = {"label": self._label, "explore": self._explore, "fit": self._fit}
-        kinds |= {"score": self._score, "evaluate": self._evaluate}
+        kinds |= {"score": self._score, "evaluate": self._evaluate, "select": self._select}
         return kinds[task.kind](task)
 
     # ---------------------------------------------------------------------------------- labels
@@ -213,6 +213,19 @@ class Work:
         version, samples = task.payload["model"].version, task.payload["samples"]
         scores = (self.rng.random(len(samples)) / (1 + version)).tolist()
         return {"version": version, "samples": [s.id for s in samples], "scores": scores}
+
+    def _select(self, task: Task) -> dict[str, Any]:
+        payload, samples = task.payload, task.payload["samples"]
+        chosen = self.rng.permutation(len(samples))[: payload["budget"]]
+        order = {
+            "strategy": "made-up",
+            "picked": [samples[index].id for index in chosen],
+            "scores": self.rng.random(len(chosen)).tolist(),
+            "strategies": ["made-up"] * len(chosen),
+            "choice": {"round": payload["selection"]},
+        }
+        named = {"oracle": payload["oracle"], "selection": payload["selection"]}
+        return {**self._score(task), **named, "order": order}
 
     def _evaluate(self, task: Task) -> dict[str, Any]:
         version = task.payload["model"].version

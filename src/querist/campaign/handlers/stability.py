@@ -29,10 +29,16 @@ def signals(now: Prediction, before: Prediction | None, output: str) -> dict[str
         found[f"{output}.uncertainty"] = float(now.uncertainty(output).mean())
     if before is not None and len(before) and output in now.mean and output in before.mean:
         some = now.part(0, len(before))
-        classes = now.mean.columns[output].data.dtype.kind not in "fiu"
-        pair = _classes(some, before, output) if classes else _numbers(some, before, output)
+        compare = _classes if is_class(now, output) else _numbers
+        pair = compare(some, before, output)
         found.update({f"{output}.{name}": value for name, value in pair.items()})
     return {k: v if v is not None and np.isfinite(v) else None for k, v in found.items()}
+
+
+def is_class(prediction: Prediction, output: str) -> bool:
+    """Whether an output is a class, and its numbers, if it has any, are names only."""
+    named = prediction.mean.columns[output].data.dtype.kind not in "fiu"
+    return named or f"{output}.proba" in prediction.mean
 
 
 def _classes(now: Prediction, before: Prediction, output: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Fits, evaluates and re-scores, in the trainer's worker."""
+"""Fits, evaluates, re-scores and selects, in the trainer's worker."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from querist.campaign.handlers.choosing import chooser
 from querist.campaign.handlers.parts import (
     LoadedModel,
     close_role,
@@ -15,7 +16,8 @@ from querist.campaign.handlers.parts import (
     open_role,
     run_folder,
 )
-from querist.campaign.handlers.stability import signals
+from querist.campaign.handlers.selecting import Selector
+from querist.campaign.handlers.stability import is_class, signals
 from querist.campaign.labels import LabelReader
 from querist.control.gate import BandGate
 from querist.core.answers import Dataset, Purpose
@@ -28,29 +30,39 @@ from querist.store.versions import Versions
 
 
 class Trainer:
-    """Runs "fit", "evaluate" and "score" tasks.
+    """Runs "fit", "evaluate", "score" and "select" tasks.
 
     Args:
         model: Makes the model.
         gate: The campaign's gate; its output's error is what evaluations report.
+        strategy: What the campaign says of its query strategy, where it has one.
     """
 
-    def __init__(self, model: Factory, gate: BandGate) -> None:
-        self._factory, self._gate = model, gate
+    def __init__(
+        self, model: Factory, gate: BandGate, strategy: Mapping[str, Any] | None = None
+    ) -> None:
+        self._factory, self._gate, self._strategy = model, gate, strategy
 
     def open(self, context: WorkerContext) -> None:
         """Make the model, once to fit and once to judge."""
-        self._run = run_folder(context)
+        self._run, self._context = run_folder(context), context
+        self._branch: LoadedModel | None = None
         self._fitted = open_role(self._factory, context)
         self._judged = LoadedModel(self._factory, context)
         self._labels = LabelReader(self._run / "journal")
         self._weights = Versions(self._run / "weights")
         self._before: dict[int, Prediction] = {}  # of the hold-out, by version
+        if self._strategy is not None:
+            spec = self._strategy
+            self._selector = Selector(self._gate, spec["embeddings"], spec["costs"], self._labels)
+            self._chooser = chooser(spec, self._branches)
 
     def close(self) -> None:
         """Close both."""
         close_role(self._fitted)
         close_role(self._judged.model)
+        if self._branch is not None:
+            close_role(self._branch.model)
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
         """Do one task."""
@@ -113,6 +125,27 @@ class Trainer:
             "scores": scores.tolist(),
         }
 
+    def _select(self, payload: Mapping[str, Any], context: TaskContext) -> Mapping[str, Any]:
+        samples, ref = payload["samples"], payload["model"]
+        model = self._judged.use(ref)
+        dataset = self._labels.at(payload["dataset"].version)
+        scores, sight = self._selector.look(model, samples, dataset, payload)
+        told = {**payload, "dataset": dataset, "should_stop": context.should_stop}
+        return {
+            **{name: payload[name] for name in ("oracle", "selection")},
+            "version": ref.version,
+            "samples": [sample.id for sample in samples],
+            "scores": scores.tolist(),
+            "order": self._chooser.order(self._selector, model, sight, told),
+        }
+
+    def _branches(self, dataset: Dataset, request: FitRequest) -> Any:
+        """A model of other rows than the campaign's, to compare strategies by."""
+        if self._branch is None:
+            self._branch = LoadedModel(self._factory, self._context)
+        self._branch.model.load(self._fitted.fit(without_files(dataset), request).state)
+        return self._branch.model
+
 
 def without_files(dataset: Dataset) -> Dataset:
     """The dataset without outputs that are URIs of files: where something lies is not learned."""
@@ -146,11 +179,13 @@ def judge(prediction: Prediction, truth: Dataset, output: str) -> dict[str, Any]
         if name not in prediction.mean:
             continue
         mean = prediction.mean.columns[name].data
-        if column.data.dtype.kind in "fiu" and mean.shape == column.data.shape:
+        if mean.shape != column.data.shape:
+            continue
+        if column.data.dtype.kind in "fiu" and not is_class(prediction, name):
             difference = np.asarray(mean, np.float64) - np.asarray(column.data, np.float64)
             metrics[f"{name}.mae"] = float(np.abs(difference).mean())
             metrics[f"{name}.rmse"] = float(np.sqrt((difference**2).mean()))
-        elif mean.shape == column.data.shape:
+        else:
             metrics[f"{name}.accuracy"] = float((mean == column.data).mean())
             metrics[f"{name}.error"] = 1.0 - metrics[f"{name}.accuracy"]
     score = prediction.uncertainty(output)
@@ -167,7 +202,7 @@ def true_error(prediction: Prediction, truth: Dataset, output: str) -> np.ndarra
         return np.full(len(truth), np.nan)
     said, known = prediction.mean.columns[output], truth.outputs.columns[output]
     pairs = list(zip(said.items(), known.items(), strict=True))
-    if known.data.dtype.kind not in "fiu":
+    if known.data.dtype.kind not in "fiu" or is_class(prediction, output):
         return np.array([float((a != b).any()) for a, b in pairs])
     away = [np.asarray(a, np.float64) - np.asarray(b, np.float64) for a, b in pairs]
     return largest(Batch.of([{output: difference} for difference in away]), output)
@@ -177,4 +212,9 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if np.isfinite(value) else None for name, value in metrics.items()}
 
 
-_KINDS = {"fit": Trainer._fit, "evaluate": Trainer._evaluate, "score": Trainer._score}
+_KINDS = {
+    "fit": Trainer._fit,
+    "evaluate": Trainer._evaluate,
+    "score": Trainer._score,
+    "select": Trainer._select,
+}

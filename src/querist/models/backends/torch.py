@@ -183,6 +183,29 @@ def predict(stack: Stack, X: Matrix) -> Matrix:
         return np.asarray(stack(stack.tensor(X)).cpu().numpy(), np.float64)
 
 
+def penultimate(stack: Stack, X: Matrix) -> Matrix:
+    """``(n, h)`` what the last linear layer of the first network is given for ``(n, d)`` inputs.
+
+    Raises:
+        RunError: If it has no linear layer.
+    """
+    pt, module = torch(), stack.modules[0]
+    linear = [part for part in module.modules() if isinstance(part, pt.nn.Linear)]
+    if not linear:
+        raise RunError(f"{type(module).__name__} has no linear layer whose inputs could be taken.")
+    seen: list[Any] = []
+    hook = linear[-1].register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    was = module.training
+    try:
+        module.eval()
+        with pt.no_grad():
+            module(stack.tensor(X))
+    finally:
+        hook.remove()
+        module.train(was)
+    return np.asarray(seen[-1].flatten(1).cpu().numpy(), np.float64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """A trained member: its state, validation error (standardised) and number of epochs."""

@@ -1,0 +1,20 @@
+"""A pool of handwritten digits, an oracle that knows them, and a strategy; for workers too."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+ORDER = np.random.default_rng(0).permutation(1797)
+PIXELS, DIGITS = (values[ORDER] for values in load_digits(return_X_y=True))
+PIXELS = PIXELS / 16
+BY_PIXELS = {row.tobytes(): int(digit) for row, digit in zip(PIXELS, DIGITS, strict=True)}
+
+
+def digit(x):
+    return BY_PIXELS[x.tobytes()]
+
+
+def one_minus_largest(probabilities):
+    """The doubt."""
+    return 1.0 - probabilities.max(axis=1)
