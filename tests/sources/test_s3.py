@@ -263,6 +263,18 @@ def test_a_bomb_of_entities_is_not_unfolded() -> None:
         source.close()
 
 
+def test_strange_numbers_are_sentences_or_nothing() -> None:
+    with HttpServer() as server:
+        source = S3Source(options={"endpoint": server.url, "anonymous": True})
+        server.replies["/pool/x"] = Reply(headers={"Content-Length": "9" * 30})
+        assert source.stat("s3://pool/x").size is None
+        page = b"<L><Contents><Key>k</Key><Size>many</Size></Contents></L>"
+        server.replies["/pool/?encoding-type=url&list-type=2&prefix="] = Reply(page)
+        with pytest.raises(Unreachable, match="cannot be understood"):
+            next(source.entries("s3://pool"))
+        source.close()
+
+
 def test_patterns_over_keys(server: S3Server) -> None:
     with Sources(options={"s3": server.options}) as sources:
         found = [entry.uri for entry in sources.entries("s3://pool/many/120?")]

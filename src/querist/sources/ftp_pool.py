@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from querist.sources.network import Deadline, Network
 from querist.sources.source import Forbidden, MissingItem, SourceError, Unreachable
 from querist.sources.timed_socket import TimedSocket
-from querist.sources.uris import shown
+from querist.sources.uris import printable, shown
 
 T = TypeVar("T")
 _IDLE = 30.0
@@ -157,7 +157,7 @@ class FtpPool:
             return Unreachable(f"{name} is too slow: {error}.")
         if isinstance(error, UnicodeError | ValueError):
             return SourceError(f"{name} cannot be asked for by FTP: {error}.")
-        why = str(error) or "it was closed"
+        why = printable(str(error)) or "it was closed"
         return Unreachable(f"{name}: the connection failed: {why}.")
 
     def close(self) -> None:

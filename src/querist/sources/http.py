@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 from querist.core.errors import ConfigError
 from querist.sources.access import OPEN, Access
-from querist.sources.http_answers import status_error, unpacked
+from querist.sources.http_answers import status_error, told_size, unpacked
 from querist.sources.http_index import links
 from querist.sources.http_pool import AGENT, HttpPool, Request, Response
 from querist.sources.nearest import refuse_unknown
@@ -81,9 +81,7 @@ class HttpSource:
             answer = self._got("HEAD", uri, 0).answer
         except _Unsupported:
             answer = self._got("GET", uri, self._access.max_bytes).answer
-        length = answer.headers.get("Content-Length", "")
-        size = int(length) if length.isascii() and length.isdigit() else None
-        return Entry(uri, size, _version(answer.headers))
+        return Entry(uri, told_size(answer.headers), _version(answer.headers))
 
     def entries(self, uri: str, after: str = "") -> Iterator[Entry]:
         """The item itself, or what a page that lists a folder links to, page by page."""

@@ -28,11 +28,17 @@ def status_error(uri: str, status: int, headers: Message[str, str], said: str = 
     return SourceError(f"{shown(uri)} cannot be read: {why}.")
 
 
+def told_size(headers: Message[str, str]) -> int | None:
+    """What Content-Length tells; None without it, or where it is no sensible number."""
+    text = headers.get("Content-Length") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 def retry_after(headers: Message[str, str]) -> float:
     """Seconds that a Retry-After header asks to wait: a number or a date; 0 without one."""
     text = (headers.get("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return float(text[:19])
     parsed = parsedate_tz(text)
     return max(0.0, mktime_tz(parsed) - time.time()) if parsed else 0.0
 

@@ -22,7 +22,7 @@ from querist.sources.local import too_large
 from querist.sources.network import Deadline, Network, plain_host
 from querist.sources.source import SourceError, Unreachable
 from querist.sources.timed_socket import TimedSocket
-from querist.sources.uris import shown
+from querist.sources.uris import printable, shown
 
 _IDLE = 15.0
 _KEPT = 128
@@ -95,7 +95,7 @@ class HttpPool:
                 # The server had closed a kept connection: it says nothing of the request.
                 if not used or self._network.closed:
                     raise self._problem(url, error) from error
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 connection.close()
                 raise self._problem(url, error) from error
             except BaseException:
@@ -166,14 +166,12 @@ class HttpPool:
             why = error.verify_message
             return SourceError(f"{shown(url)}: the certificate is not trusted: {why}.")
         if isinstance(error, http.client.IncompleteRead):
-            return Unreachable(
-                f"{shown(url)} was cut short: {error.expected} bytes more were told."
-            )
+            missing = f": {error.expected} bytes are missing" if error.expected else ""
+            return Unreachable(f"{shown(url)} was cut short{missing}.")
         if isinstance(error, TimeoutError):
             return Unreachable(f"{shown(url)} is too slow: {error}.")
-        return Unreachable(
-            f"{shown(url)}: the connection failed: {str(error) or type(error).__name__}."
-        )
+        why = printable(str(error) or type(error).__name__)
+        return Unreachable(f"{shown(url)}: the connection failed: {why}.")
 
     def close(self) -> None:
         """Cut what is under way and close what is idle."""
@@ -211,8 +209,20 @@ def _long_body(answer: http.client.HTTPResponse, request: Request) -> bytes:
     return b"".join(parts)
 
 
+class _Answer(http.client.HTTPResponse):
+    """Refuses a chunk of negative size, which ``http.client`` takes for "to the end, at once"."""
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("a chunk of negative size")
+        return size
+
+
 class _Connection(http.client.HTTPConnection):
     """A connection through :class:`Network`, whose every wait keeps a deadline."""
+
+    response_class = _Answer
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 from xml.etree import ElementTree
 
 from querist.sources.access import OPEN, Access
-from querist.sources.http_answers import status_error
+from querist.sources.http_answers import status_error, told_size
 from querist.sources.http_pool import HttpPool, Request, Response
 from querist.sources.network import Deadline, Network
 from querist.sources.s3_signing import S3Options, Signer
@@ -73,7 +73,7 @@ class S3Source:
         bucket, key = _parts(uri)
         _require_key(uri, key)
         headers = self._got("HEAD", uri, (bucket, key), "", 0).headers
-        return Entry(uri, int(headers["Content-Length"]), headers.get("ETag", "").strip('"'))
+        return Entry(uri, told_size(headers), headers.get("ETag", "").strip('"'))
 
     def entries(self, uri: str, after: str = "") -> Iterator[Entry]:
         """List the objects below a bucket or folder, or one object."""
@@ -108,7 +108,12 @@ class S3Source:
             query |= {"start-after": start} if start and not token else {}
             text = urlencode(sorted(query.items()), quote_via=quote, safe="-_.~")
             page = _page(uri, self._got("GET", uri, (bucket, ""), text, _PAGE_BYTES).body)
-            yield from page.entries(bucket)
+            try:
+                listed = list(page.entries(bucket))
+            except ValueError as error:
+                why = f"The listing of {shown(uri)} cannot be understood: {error}."
+                raise Unreachable(why) from error
+            yield from listed
             token = page.token
             if not token:
                 return

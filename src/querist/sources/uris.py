@@ -76,9 +76,14 @@ def shown(uri: str) -> str:
         uri = uri[:32] + "..." if len(uri) > 32 else uri
     elif "://" in uri and not uri.startswith("file:"):
         uri = _without_secrets(uri)
-    text = uri.encode("utf-8", "backslashreplace").decode()
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    text = printable(uri)
     return text if len(text) <= 300 else f"{text[:140]}...{text[-140:]}"
+
+
+def printable(text: str) -> str:
+    """A text of others for a sentence of one line."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _without_secrets(uri: str) -> str:

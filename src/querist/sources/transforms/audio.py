@@ -21,6 +21,16 @@ _CHANNELS = 64
 _RATES = (1, 768_000)
 
 
+class _Bytes(io.BytesIO):
+    """A seek to before the beginning stays where it is; libsndfile then finds the file damaged."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()
+
+
 @dataclass(frozen=True)
 class Audio:
     """Decode a sound: WAV, FLAC, Ogg, MP3, AIFF and what else libsndfile reads.
@@ -69,7 +79,7 @@ class Audio:
         """
         soundfile = require("soundfile", "audio", "Reading sounds")
         try:
-            with soundfile.SoundFile(io.BytesIO(data)) as file:
+            with soundfile.SoundFile(_Bytes(data)) as file:
                 stored, rate = self._stored(file)
         except BadItem:
             raise
