@@ -115,7 +115,9 @@ def query_at(query: str, server: str, insecure: bool = False) -> QueryPlace:
 
 
 def client_of(server: str, insecure: bool) -> Client:
-    """A client of the service at a URL."""
+    """A client of the service at a URL; it is closed with the command."""
     from querist.service.client.client import Client
 
-    return Client(server, insecure=insecure)
+    client = Client(server, insecure=insecure)
+    click.get_current_context().call_on_close(client.close)
+    return client

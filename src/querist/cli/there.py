@@ -133,7 +133,9 @@ def set_up(client: Client, found: PoolFile) -> str:
             return pool.id
     settings = found.settings()
     said = settings.model_dump(mode="json", include={"task", "transform", "sources"})
-    made = client.create_pool(found.name, **said, classes=list(settings.classes or ()))
+    if settings.classes is not None:
+        said["classes"] = list(settings.classes)
+    made = client.create_pool(found.name, **said)
     return made.id
 
 

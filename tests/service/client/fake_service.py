@@ -44,8 +44,7 @@ def page(*items: Any, next: str | None = None) -> httpx.Response:
 
 
 def event(number: int, kind: str = "progress", **changes: Any) -> bytes:
-    data = json.dumps({"id": str(number), "event": kind, "job": job(**changes)})
-    return f"id: {number}\nevent: {kind}\ndata: {data}\n\n".encode()
+    return f"id: {number}\nevent: {kind}\ndata: {json.dumps(job(**changes))}\n\n".encode()
 
 
 class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):

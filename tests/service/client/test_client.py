@@ -230,6 +230,13 @@ def test_a_stream_that_says_nothing_is_given_up(kind: str) -> None:
     assert len(service.requests) == 4
 
 
+def test_a_stream_that_ends_without_a_word_is_given_up(kind: str) -> None:
+    service = Service(*[stream(b"data: {}\n\n") for _ in range(9)])
+    with pytest.raises(errors.Unavailable, match="without a word"):
+        Asked(kind, service).wait(JOB)
+    assert len(service.requests) == 5
+
+
 def test_a_job_that_fails_says_why(kind: str) -> None:
     gone = job(state="failed", error="31 % of the items are broken.")
     service = Service(stream(event(1, "end", state="failed")), ok(gone))

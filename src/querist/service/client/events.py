@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from querist.service.client.attempts import PASSING, Retries, asked_to_wait
 from querist.service.client.call import Reply, problem_of, strange
 from querist.service.client.errors import Unavailable, error_of, out_of_time, unreachable
-from querist.service.wire.jobs import JobEvent
+from querist.service.wire.jobs import Job, JobEvent
 
 SILENCE = 45.0
 """Seconds without a byte, comments included, after which a stream counts as broken."""
@@ -115,12 +115,24 @@ class Stream:
             raise out_of_time(self.url, "The job goes on; ask for it later.")
         for message in self.parser.feed(piece):
             try:
-                event = JobEvent.model_validate_json(message["data"])
+                told = Job.model_validate_json(message["data"])
+                said = {"event": "progress", "id": "", **message, "job": told}
+                event = JobEvent.model_validate(said)
             except ValidationError:
                 continue  # of a newer server: something that this client does not know
-            self.broken, self.last = 0, message.get("id") or event.id
-            self.ended = "end" in (event.event, message.get("event"))
+            self.broken, self.last = 0, event.id or self.last
+            self.ended = event.event == "end"
             yield event
+
+    def closed(self) -> None:
+        """Note that the service ended the connection; where it said nothing, that counts.
+
+        Raises:
+            Unavailable: If it did so too often without an event in between.
+        """
+        self.broken += 1
+        if self.broken > self.retries.tries:
+            raise unreachable(self.url, "it ends the stream of events without a word")
 
     def broke(self, error: Exception) -> None:
         """Note that the connection broke.

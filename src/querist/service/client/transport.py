@@ -177,6 +177,7 @@ class Transport:
                         stream.opened(reply)
                         for piece in response.iter_bytes():
                             yield from stream.feed(piece, time.monotonic())
+                        stream.closed()
             except load_httpx().HTTPError as error:
                 stream.broke(error)
             if not stream.ended:
@@ -262,6 +263,7 @@ class AsyncTransport:
                         async for piece in response.aiter_bytes():
                             for event in stream.feed(piece, time.monotonic()):
                                 yield event
+                        stream.closed()
             except load_httpx().HTTPError as error:
                 stream.broke(error)
             if not stream.ended:

@@ -47,7 +47,7 @@ class QueryCreate(Ask):
 
     Attributes:
         model: The id of a registered model; None for strategies that need none.
-        strategy: Its name, see ``/v1/strategies``.
+        strategy: Its name, see ``/v1/strategies``; None for the one that fits the model.
         options: Of the strategy.
         budget: Items to pick: a whole number, or a share of the candidates below 1.
         seed: Two queries with one seed pick the same.
@@ -59,7 +59,7 @@ class QueryCreate(Ask):
     """
 
     model: Id | None = None
-    strategy: Name = "least_confidence"
+    strategy: Name | None = None
     options: Options = Field(default_factory=dict)
     budget: Budget
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
