@@ -26,7 +26,7 @@ def main() -> None:
 
     names = [Path(uri).name for uri in result.uris]
     with Pool.open("digits-pool") as pool:
-        pool.label({id: truth[name] for id, name in zip(result.ids, names, strict=True)}, by="truth")
+        pool.label(dict(zip(result.ids, map(truth.get, names), strict=True)), by="truth")
         counts = pool.counts()
     found = {truth[name] for name in names}
     picked, random = accuracy(truth, names), np.mean([drawn(truth, seed) for seed in range(20)])

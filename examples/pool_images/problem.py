@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 
 def write_digits(folder: Path) -> dict[str, str]:
-    """Write 1,797 images of 8 x 8 pixels; returns file name -> digit, which nobody shall peek at."""
+    """Write 1,797 images of 8 x 8 pixels; returns file name -> digit."""
     folder.mkdir(parents=True, exist_ok=True)
     digits = load_digits()
     truth = {}
