@@ -237,3 +237,29 @@ def test_an_interrupted_query_says_how_to_go_on(photos: Path, tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stderr
     assert len([line for line in done.stdout.splitlines() if ".png" in line]) == 3
+
+
+def test_a_dry_run_says_the_cost_and_runs_nothing(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pool"
+    call("pool", "create", folder, photos)
+    for command in (["run", folder, "--dry-run"], ["estimate", folder]):
+        said = json.loads(call("query", *command, "-n", 4, "--json").stdout)
+        assert (said["items"], said["requests"], said["labels"]) == (31, 31, 4)
+    assert not list((folder / "queries").glob("*"))
+
+
+def test_labels_go_out_and_come_in_and_items_are_forgotten(photos: Path, tmp_path: Path) -> None:
+    folder, other = tmp_path / "pool", tmp_path / "other"
+    call("pool", "create", folder, photos)
+    call("pool", "create", other, photos)
+    first, second = (item.id for item in Pool.open(folder).items(limit=2))
+    call("label", folder, f"{first}=owl", f"{second}=robin")
+    labels = tmp_path / "labels.csv"
+    assert "2 items as csv" in call("pool", "export", folder, labels, "--which", "labelled").stdout
+    assert call("pool", "import", other, labels).stdout == "2 labels recorded\n"
+    assert call("label", other, "--from", labels).stdout == "0 labels recorded\n"
+    assert call("pool", "forget", other, first, input="n\n").exit_code == 1
+    assert call("pool", "forget", other, first, "--yes").stdout == "1 items forgotten\n"
+    again = call("pool", "forget", other, "nobody", "--yes")
+    assert (again.exit_code, "nobody" in again.stderr) == (1, True)
+    assert json.loads(call("pool", "show", other, "--json").stdout)["items"] == 30

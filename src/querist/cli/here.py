@@ -64,19 +64,36 @@ class PoolHere:
         with Pool.open(self.folder) as pool:
             return pool.label(values, by)
 
+    def export(self, path: Path, format: str, which: str) -> str:
+        """Write a manifest."""
+        with Pool.open(self.folder) as pool:
+            written = pool.export(path, format, which)
+        left = f", {written.left_out_total:,} left out" if written.left_out_total else ""
+        return f"{written.path}: {written.items:,} items as {written.format}{left}"
+
+    def import_labels(self, path: Path, format: str) -> int:
+        """Take labels from a manifest."""
+        with Pool.open(self.folder) as pool:
+            return pool.import_labels(path, format).labelled
+
+    def forget(self, item: str) -> None:
+        """Erase an item."""
+        with Pool.open(self.folder) as pool:
+            pool.forget(item)
+
+    def drift(self) -> Record:
+        """Whether what the last query saw differs from what the first one did."""
+        with Pool.open(self.folder) as pool:
+            return pool.drift()._asdict()
+
+    def estimate(self, asked: Mapping[str, Any]) -> Record:
+        """What a query will cost."""
+        with Pool.open(self.folder) as pool:
+            return pool.estimate(settings_from(asked))._asdict()
+
     def start(self, asked: Mapping[str, Any]) -> str:
         """Make the folder of a query; nothing runs yet."""
-        said = dict(asked)
-        engine, workers = said.pop("engine", {}), said.pop("workers", None)
-        options = {"kind": engine} if isinstance(engine, str) else dict(engine)
-        if workers:
-            options["workers"] = workers
-        if isinstance(said.get("model"), str):
-            raise ConfigError(
-                f"--model {said['model']}: a model of this machine is a file of settings "
-                "(model.yaml), an ONNX or skops file, or use=... settings."
-            )
-        return str(start_query(self.folder, {**said, "engine": options} if options else said))
+        return str(start_query(self.folder, settings_from(asked)))
 
     def queries(self) -> Iterator[Record]:
         """Queries of this pool, the newest first."""
@@ -87,6 +104,25 @@ class PoolHere:
             asked = settings_of(RunFolder(folder / status.id))
             said = {"strategy": asked.strategy, "budget": asked.budget}
             yield {"query": str(folder / status.id), **status_record(status), **said}
+
+
+def settings_from(asked: Mapping[str, Any]) -> Record:
+    """A query's settings, in which the engine has its options.
+
+    Raises:
+        ConfigError: If the model is a name, which only a service knows.
+    """
+    said = dict(asked)
+    engine, workers = said.pop("engine", {}), said.pop("workers", None)
+    options = {"kind": engine} if isinstance(engine, str) else dict(engine)
+    if workers:
+        options["workers"] = workers
+    if isinstance(said.get("model"), str):
+        raise ConfigError(
+            f"--model {said['model']}: a model of this machine is a file of settings "
+            "(model.yaml), an ONNX or skops file, or use=... settings."
+        )
+    return {**said, "engine": options} if options else said
 
 
 def listed(added: Added) -> Listed:

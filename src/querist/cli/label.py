@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +21,10 @@ SKIP, QUIT, EMPTY = "s", "q", "e"
 @click.argument("pool")
 @click.argument("labels", nargs=-1, metavar="[ID=LABEL]...")
 @click.option("--by", default="", help="Who says so; annotators are kept apart.")
+@click.option(
+    "--from", "file", type=click.Path(path_type=Path), help="A manifest that holds labels."
+)
+@click.option("--format", default="", help="Of that manifest, where its name does not tell.")
 @click.option("--ask", is_flag=True, help="Show items and ask for the label of each.")
 @click.option("--query", default="", help="With --ask: those that this query picked, in order.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, help="With --ask: at most.")
@@ -27,15 +32,17 @@ SKIP, QUIT, EMPTY = "s", "q", "e"
 @INSECURE
 @sentences
 def label(pool: str, labels: tuple[str, ...], **how: Any) -> None:
-    """Record labels: some by id, or one after the other with --ask.
+    """Record labels: some by id, those of a file, or one after the other with --ask.
 
     A label of a pool whose task is classification is a class's name. Others are JSON: 3.5, ["cat",
     "dog"], [{"class": "cat", "box": [1, 2, 30, 40]}]; [] says "looked at, and there is nothing".
     """
-    if bool(labels) == how["ask"]:
-        raise click.UsageError("give ID=LABEL, or --ask.")
+    if sum((bool(labels), how["file"] is not None, how["ask"])) != 1:
+        raise click.UsageError("give ID=LABEL, or --from FILE, or --ask.")
     place = pool_at(pool, how["server"], how["insecure"])
-    if labels:
+    if how["file"] is not None:
+        recorded = place.import_labels(how["file"], how["format"])
+    elif labels:
         task = place.show()["task"]
         recorded = place.label(dict(_labelled(labels, task)), how["by"])
     else:

@@ -43,12 +43,32 @@ class PoolPlace(Protocol):
         """Record labels; how many."""
         ...
 
+    def export(self, path: Path, format: str, which: str) -> str:
+        """Write a manifest; a sentence."""
+        ...
+
+    def import_labels(self, path: Path, format: str) -> int:
+        """Take labels from a manifest; how many."""
+        ...
+
+    def forget(self, item: str) -> None:
+        """Erase an item."""
+        ...
+
     def start(self, asked: Mapping[str, Any]) -> str:
         """Begin a query; its id, or its folder."""
         ...
 
     def queries(self) -> Iterator[Record]:
         """Queries of this pool, the newest first."""
+        ...
+
+    def drift(self) -> Record:
+        """Whether what later queries saw differs from what earlier ones did."""
+        ...
+
+    def estimate(self, asked: Mapping[str, Any]) -> Record:
+        """What a query will cost."""
         ...
 
 

@@ -9,7 +9,7 @@ import click
 
 from querist.cli.output import JSON, Record, show, table
 from querist.cli.places import INSECURE, SERVER, client_of, pool_at
-from querist.cli.shared import PROGRESS, sentences
+from querist.cli.shared import PROGRESS, need_parent, sentences
 from querist.cli.values import pairs
 from querist.core.errors import QueristError
 
@@ -145,6 +145,64 @@ def items(pool: str, where: str, limit: int, server: str, insecure: bool, as_jso
     found = pool_at(pool, server, insecure).items(where, limit)
     records = ({**one, "what": one.get("inline") or one.get("uri")} for one in found)
     table(records, ("id", "state", "label", "what"), as_json, "no such items")
+
+
+@pool.command()
+@POOL
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--format", default="", help="csv, jsonl, parquet, coco, yolo ...; by the suffix.")
+@click.option("--which", default="all", help="all, labelled, unlabelled ...")
+@SERVER
+@INSECURE
+@sentences
+def export(pool: str, output: Path, format: str, which: str, server: str, insecure: bool) -> None:
+    """Write items and labels as a manifest: CSV, JSON Lines, Parquet, Label Studio, COCO ..."""
+    need_parent(output)
+    click.echo(pool_at(pool, server, insecure).export(output, format, which))
+
+
+@pool.command(name="import")
+@POOL
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", default="", help="Of the file, where its name does not tell.")
+@SERVER
+@INSECURE
+@sentences
+def import_(pool: str, file: Path, format: str, server: str, insecure: bool) -> None:
+    """Take labels from a manifest for items that the pool has."""
+    count = pool_at(pool, server, insecure).import_labels(file, format)
+    click.echo(f"{count:,} labels recorded")
+
+
+@pool.command()
+@POOL
+@click.argument("ids", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@SERVER
+@INSECURE
+@sentences
+def forget(pool: str, ids: tuple[str, ...], yes: bool, server: str, insecure: bool) -> None:
+    """Erase items: labels, caches, features, exports made here; only their ids stay.
+
+    Your own files are not touched.
+    """
+    if not yes:
+        click.confirm(f"Erase {len(ids)} items of {pool} for good?", abort=True, err=True)
+    place = pool_at(pool, server, insecure)
+    for item in ids:
+        place.forget(item)
+    click.echo(f"{len(ids):,} items forgotten")
+
+
+@pool.command()
+@POOL
+@SERVER
+@INSECURE
+@JSON
+@sentences
+def drift(pool: str, server: str, insecure: bool, as_json: bool) -> None:
+    """Test whether what the last round saw differs from what the first one did."""
+    show(pool_at(pool, server, insecure).drift(), as_json)
 
 
 def sources_of(texts: tuple[str, ...]) -> dict[str, dict[str, Any]]:

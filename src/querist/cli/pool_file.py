@@ -51,6 +51,8 @@ def _there(found: PoolFile, how: Record) -> str:
     place = pool_at(set_up(client, found), how["server"], how["insecure"])
     with watching(how["progress"], "adding") as watcher:
         tell_added(found.name, place.add(found.data.from_, watcher.show))
+    for path in found.data.labels:
+        place.import_labels(Path(path), "")
     return place.start(found.asked())
 
 

@@ -96,6 +96,7 @@ def query() -> None:
 @asking
 @OUTPUT
 @SHEET
+@click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
 @SERVER
 @INSECURE
 @PROGRESS
@@ -112,6 +113,9 @@ def run(pool: str, **how: Any) -> None:
 
         ranks.enlist(Path(pool), asked_of(how).get("engine", "inline"), ranks.described)
     place = pool_at(pool, how["server"], how["insecure"])
+    if how["dry_run"]:
+        show(place.estimate(asked_of(how)), how["as_json"])
+        return
     for path in (how["output"], how["sheet"]):
         need_parent(path)
     finish(place.start(asked_of(how)), how)
@@ -220,3 +224,15 @@ def failures(query: str, limit: int, server: str, insecure: bool, as_json: bool)
 def cancel(query: str, server: str, insecure: bool, as_json: bool) -> None:
     """End a query for good; to stop it for a while, press Ctrl-C instead."""
     show(query_at(query, server, insecure).cancel(), as_json)
+
+
+@query.command()
+@POOL
+@asking
+@SERVER
+@INSECURE
+@JSON
+@sentences
+def estimate(pool: str, **how: Any) -> None:
+    """Say what a query would cost: requests, bytes, seconds, labels. As run --dry-run."""
+    show(pool_at(pool, how["server"], how["insecure"]).estimate(asked_of(how)), how["as_json"])

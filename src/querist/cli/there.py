@@ -53,6 +53,10 @@ class PoolThere:
         """Have an item erased."""
         self.client.forget(self.pool, item)
 
+    def drift(self) -> Record:
+        """Only where the pool's folder is."""
+        raise ConfigError("Drift is measured where the pool's folder is; a service tells none.")
+
     def start(self, asked: Mapping[str, Any]) -> str:
         """Begin a query; files of its model are sent first."""
         return self.client.start_query(self.pool, **self._asked(asked)).id

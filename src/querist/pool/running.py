@@ -38,7 +38,10 @@ def pool_of(found: PoolFile) -> Pool:
 
 def bring_up(pool: Pool, found: PoolFile, progress: Adding | None = None) -> Added:
     """Add what the file names and the pool does not have, labels included; the counts."""
-    return pool.add(*found.data.from_, *found.data.labels, progress=progress)
+    added = pool.add(*found.data.from_, progress=progress)
+    for path in found.data.labels:
+        added = added._replace(labelled=added.labelled + pool.import_labels(path).labelled)
+    return added
 
 
 def run_file(
