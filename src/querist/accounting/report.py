@@ -24,6 +24,7 @@ from querist.accounting.report_html import (
     tag,
     tile,
 )
+from querist.accounting.selections import selection_html
 from querist.accounting.series import tidy
 from querist.accounting.summary import Summary
 from querist.accounting.units import count, duration, percent, plural, quantity
@@ -75,6 +76,9 @@ class Report:
             ("Models", "models", self.models),
             ("Run", "run", self.run),
         ]
+        if self.data.get("selection", {}).get("made"):
+            told = ("Strategy", "strategy", lambda: selection_html(self.data["selection"]))
+            parts.insert(3, told)
         links = tag("nav", *[tag("a", n, href=f"#{a}") for n, a, _ in parts], aria_label="Sections")
         body = [section(name, anchor, make()) for name, anchor, make in parts]
         style = files("querist.accounting").joinpath("report_style.css").read_text("utf-8")

@@ -25,6 +25,7 @@ from querist.accounting.folds import (
     RunFold,
 )
 from querist.accounting.learning import LearningFold, Ledger
+from querist.accounting.selections import SelectionFold
 from querist.accounting.series import tidy
 from querist.accounting.workers import WorkerFold
 from querist.core.errors import RunError
@@ -118,6 +119,7 @@ class SummaryBuilder:
         self._learning, self._workers, self._costs = LearningFold(ledger), WorkerFold(), CostFold()
         self._effective = EffectiveFold(simulation)
         self._explore, self._failures, self._commands = ExploreFold(), FailureFold(), CommandFold()
+        self._selections = SelectionFold()
         self._handlers = self._table()
 
     def _table(self) -> dict[str, tuple[Handler, ...]]:
@@ -128,7 +130,8 @@ class SummaryBuilder:
             "run.ended": (self._run.ended, workers.gone),
             "worker.joined": (workers.joined,),
             "worker.lost": (workers.lost,),
-            "question.asked": (questions.asked, costs.asked),
+            "question.asked": (questions.asked, costs.asked, self._selections.asked),
+            "selection.made": (self._selections.selected,),
             "answer.label": (
                 costs.label,
                 questions.label,
@@ -205,6 +208,7 @@ class SummaryBuilder:
             "journal": journal,
             **self._labels.build(now, self._costs.spent),
             "questions": self._questions.build(),
+            "selection": self._selections.build(),
             **learning,
             **self._explore.build(),
             "costs": self._costs.build(),
