@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from querist.core.errors import ConfigError
-from querist.pool.errors import BadLabel, NotAPool, PoolExists, UnknownItem
+from querist.pool.errors import BadLabel, NotAPool, PoolError, PoolExists, UnknownItem
 from querist.pool.pool import Pool
 
 
@@ -46,6 +46,16 @@ def test_ids_stay_when_the_folder_moves(pool: Pool, files, tmp_path: Path) -> No
     assert (added.new, added.unchanged) == (0, 2)
     assert {item.id for item in pool.items()} == before
     assert all("/disk/photos/cat/" in item.uri for item in pool.items())
+
+
+def test_a_bucket_that_is_renamed_keeps_its_ids(pool: Pool, files, tmp_path: Path) -> None:
+    folder = files({"1.txt": "a"})
+    pool.add(folder)
+    before = pool.items()[0].id
+    pool.relocate(folder, "s3://bucket/photos")
+    assert (pool.items()[0].id, pool.items()[0].uri) == (before, "s3://bucket/photos/1.txt")
+    with pytest.raises(PoolError, match="Added were: s3://bucket/photos/"):
+        pool.relocate(folder, "s3://other")
 
 
 def test_folders_of_the_same_name_are_kept_apart(pool: Pool, files) -> None:

@@ -28,6 +28,7 @@ from querist.pool.label_values import checked, class_names, require_known
 from querist.pool.manifests.file import options_of
 from querist.pool.manifests.registry import Target, format_of_path
 from querist.pool.records import record_of
+from querist.pool.roots import as_folder, relocate
 from querist.pool.settings import PoolSettings, parse_settings, read_settings, write_settings
 from querist.pool.where import Where
 from querist.sources.opening import Sources
@@ -141,6 +142,17 @@ class Pool:
             else:
                 adder.manifest(uri, kind, options)
         return adder.added
+
+    def relocate(self, before: str | Path, after: str | Path) -> None:
+        """Tell that a folder or prefix that was added is elsewhere now; ids stay.
+
+        ``add`` notices by itself that a local folder moved, where its files are as they were.
+
+        Raises:
+            PoolError: If nothing was added from ``before``, or something from ``after``.
+        """
+        with self._database.writing() as connection:
+            relocate(connection, as_folder(str(before)), as_folder(str(after)))
 
     def import_labels(
         self,

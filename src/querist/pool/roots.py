@@ -12,6 +12,7 @@ import sqlite3
 from typing import NamedTuple
 
 from querist.pool.digests import key_of
+from querist.pool.errors import PoolError
 from querist.sources.source import SourceError
 from querist.sources.uris import file_uri, local_path, scheme_of
 
@@ -108,6 +109,22 @@ class Roots:
                 if there and 2 * there >= len(sample):
                     return root
         return None
+
+
+def relocate(connection: sqlite3.Connection, before: str, after: str) -> None:
+    """Give the root of one folder another.
+
+    Raises:
+        PoolError: If there is no such root, or one at the new place.
+    """
+    known = [uri for (uri,) in connection.execute("SELECT uri FROM roots WHERE root > 0")]
+    if before not in known or after in known:
+        shown = ", ".join(known) or "none"
+        raise PoolError(
+            f"A folder moves from a place that was added to one that was not, got {before} and "
+            f"{after}. Added were: {shown}."
+        )
+    connection.execute("UPDATE roots SET uri = ? WHERE uri = ?", (after, before))
 
 
 def base_name(folder: str) -> str:
