@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from querist.core.errors import ConfigError
 from querist.sources.access import Access
 from querist.sources.http import HttpSource
 from querist.sources.local import LocalSource
-from querist.sources.source import SourceError, TooLarge, Unreachable
+from querist.sources.source import Forbidden, SourceError, TooLarge, Unreachable
 from querist.sources.uris import file_uri, local_path, plain, scheme_of, shown
 from querist.testing.servers.http import HttpServer, Reply
 
@@ -222,6 +223,15 @@ def test_certificates_are_checked(tmp_path: Path) -> None:
             server.replies["/stall"] = Reply(b"x" * 99, stall=9)
             with pytest.raises(Unreachable, match="nothing came"):
                 source.read(server.url + "stall")
+
+
+def test_authorities_are_read_within_the_policy(tmp_path: Path) -> None:
+    file, empty = certificate(tmp_path, "127.0.0.1"), tmp_path / "empty.pem"
+    empty.write_text("no certificate")
+    with pytest.raises(Forbidden, match="outside of the folders"):
+        HttpSource(Access(roots=(tmp_path / "other",)), {"ca": str(file)})
+    with pytest.raises(ConfigError, match="has no certificates"):
+        HttpSource(Access(roots=(tmp_path,)), {"ca": str(empty)})
 
 
 def test_a_plain_server_is_no_tls_server() -> None:

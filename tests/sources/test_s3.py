@@ -188,6 +188,7 @@ def test_without_credentials_it_says_what_to_give() -> None:
         ({"endpont": "x"}, "Did you mean 'endpoint'"),
         ({"addressing": "host"}, "auto, path or virtual"),
         ({"key": "k"}, "both or not at all"),
+        ({"region": "evil.example/"}, "a name like eu-west-1"),
     ],
 )
 def test_unfitting_options_are_refused(options: dict, words: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from email.message import Message
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from querist.core.errors import ConfigError
 from querist.sources.access import OPEN, Access
 from querist.sources.http_answers import status_error, told_size, unpacked
 from querist.sources.http_index import links
-from querist.sources.http_pool import AGENT, HttpPool, Request, Response
+from querist.sources.http_pool import AGENT, HttpPool, Request, Response, authorities
 from querist.sources.nearest import refuse_unknown
 from querist.sources.network import Deadline, Network
 from querist.sources.source import Entry, Forbidden, SourceError
@@ -60,7 +59,7 @@ class HttpSource:
         refuse_unknown(options, _OPTIONS, "The http source")
         self._access = access
         self._headers = _by_host(options.get("headers", {}))
-        tls = ssl.create_default_context(cafile=options["ca"]) if "ca" in options else None
+        tls = authorities(str(options.get("ca", "")), access)
         self._pool = HttpPool(access, network or Network(access), tls)
 
     def read(self, uri: str, limit: int | None = None) -> bytes:

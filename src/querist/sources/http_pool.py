@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from querist import __version__
+from querist.core.errors import ConfigError
 from querist.sources.access import Access
-from querist.sources.local import too_large
+from querist.sources.local import LocalSource, too_large
 from querist.sources.network import Deadline, Network, plain_host
 from querist.sources.source import SourceError, Unreachable
 from querist.sources.timed_socket import TimedSocket
@@ -181,6 +182,22 @@ class HttpPool:
             self._idle.clear()
         for connection in idle:
             connection.close()
+
+
+def authorities(ca: str, access: Access) -> ssl.SSLContext | None:
+    """Who is trusted, from a file that the policy lets us read; None (the system's) without one.
+
+    Raises:
+        SourceError: If the file cannot be read, or may not be.
+        ConfigError: If there is no certificate in it.
+    """
+    if not ca:
+        return None
+    text = LocalSource(access).read(ca).decode("ascii", "ignore")
+    try:
+        return ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(f"The file {ca} has no certificates of authorities: {error}.") from error
 
 
 def _body(answer: http.client.HTTPResponse, request: Request) -> tuple[bytes, bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -12,9 +11,9 @@ from xml.etree import ElementTree
 
 from querist.sources.access import OPEN, Access
 from querist.sources.http_answers import status_error, told_size
-from querist.sources.http_pool import HttpPool, Request, Response
+from querist.sources.http_pool import HttpPool, Request, Response, authorities
 from querist.sources.network import Deadline, Network
-from querist.sources.s3_signing import S3Options, Signer
+from querist.sources.s3_signing import REGION, S3Options, Signer
 from querist.sources.source import Entry, MissingItem, SourceError, Unreachable
 from querist.sources.uris import shown
 
@@ -52,8 +51,7 @@ class S3Source:
         self._endpoint = self._options.found_endpoint(access).rstrip("/")
         self._signer = Signer(self._options)
         self._regions: dict[str, str] = {}
-        ca = self._options.ca
-        tls = ssl.create_default_context(cafile=ca) if ca else None
+        tls = authorities(self._options.ca, access)
         self._pool = HttpPool(access, network or Network(access), tls)
 
     def read(self, uri: str, limit: int | None = None) -> bytes:
@@ -126,7 +124,8 @@ class S3Source:
         region = self._regions.get(place[0], self._signer.region)
         answer = self._asked(method, (place, query, region), limit, deadline)
         told = answer.headers.get("x-amz-bucket-region")
-        if answer.status in (301, 307, 400) and told and told != region:
+        elsewhere = told is not None and told != region and REGION.fullmatch(told) is not None
+        if answer.status in (301, 307, 400) and told and elsewhere:
             self._regions[place[0]] = told
             answer = self._asked(method, (place, query, told), limit, deadline)
         if answer.status == 200:
@@ -150,7 +149,7 @@ class S3Source:
         bucket, key = place
         path = quote(key, _UNQUOTED)
         tail = ".cn" if region.startswith("cn-") else ""
-        base = self._endpoint or f"https://s3.{quote(region)}.amazonaws.com{tail}"
+        base = self._endpoint or f"https://s3.{region}.amazonaws.com{tail}"
         if self._by_path(bucket):
             return f"{base}/{bucket}/{path}"
         parts = urlsplit(base)

@@ -7,6 +7,7 @@ ours with botocore's signature 150.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from querist.sources.nearest import refuse_unknown
 from querist.sources.source import Forbidden, SourceError
 
 _WHAT = "Reading from S3"
+REGION = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class S3Options:
             raise ConfigError(
                 f"addressing of s3 is auto, path or virtual, got {made.addressing!r}."
             )
+        if made.region and not REGION.fullmatch(made.region):
+            raise ConfigError(f"region of s3 is a name like eu-west-1, got {made.region!r}.")
         if bool(made.key) != bool(made.secret):
             raise ConfigError("key and secret of s3 are given both or not at all.")
         if not access.credentials:
