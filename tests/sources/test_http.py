@@ -256,6 +256,9 @@ def test_a_page_of_links_is_a_folder(server, source) -> None:
     for n, name in enumerate(listed):
         after = [entry.uri.removeprefix(url) for entry in source.entries(url, url + name)]
         assert after == listed[n + 1 :]
+    server.replies["/pages/c/"] = Reply(status=403)
+    last = list(source.entries(url))[-1]
+    assert last == Entry(url + "c", None, "")
     server.replies["/data/"] = Reply(b"x")
     with pytest.raises(SourceError, match="no page that lists"):
         list(source.entries(server.url + "data/"))

@@ -90,12 +90,19 @@ class HttpSource:
             return
         top = self._folder(uri)
         for path, folder in walk(top, self._enter, _path(after) if after else b""):
-            if folder is not None:
+            if folder is None:
+                yield Entry(urljoin(uri, quote(path)), None, "")
+            else:
                 yield Entry(folder.urls[path[len(folder.path) :]], None, "")
 
     def _enter(self, path: bytes, stack: Sequence[_HttpFolder]) -> _HttpFolder | None:
         above = stack[-1]
-        return self._folder(above.urls[path[len(above.path) :]])
+        try:
+            return self._folder(above.urls[path[len(above.path) :]])
+        except SourceError as error:
+            if error.transient:
+                raise
+            return None
 
     def _folder(self, url: str) -> _HttpFolder:
         got = self._got("GET", url, self._access.max_bytes)

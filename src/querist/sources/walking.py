@@ -29,6 +29,7 @@ class Folder:
         """Called when it is left."""
 
 
+DEEPEST = 100
 F = TypeVar("F", bound=Folder)
 
 
@@ -40,7 +41,8 @@ def walk(
     Args:
         top: Where to begin.
         enter: Opens a folder, given its path and the open folders from the top; None where it
-            cannot or should not be entered, which gives its path with None for its folder.
+            cannot or should not be entered, which gives its path with None for its folder. It is
+            not asked below :data:`DEEPEST` folders: a server's may lie in themselves without end.
         start: Only paths after this one; folders that lie wholly before it are not entered.
     """
     stack = [top]
@@ -55,9 +57,9 @@ def walk(
                 continue
             if not path.endswith(b"/"):
                 yield path, stack[-1]
-            elif (folder := enter(path, stack)) is not None:
+            elif len(stack) < DEEPEST and (folder := enter(path, stack)) is not None:
                 stack.append(folder)
-            else:
+            elif path[:-1] > start:
                 yield path[:-1], None
     finally:
         for folder in stack:

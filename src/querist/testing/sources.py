@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import unquote
 
-from querist.sources.source import Entry, MissingItem, Source, SourceError, TooLarge
+from querist.sources.source import Entry, MissingItem, Source, SourceError, SupportsFetch, TooLarge
 
 FILES: Mapping[str, bytes] = MappingProxyType(
     {
@@ -117,6 +117,14 @@ def tells_sizes(source: Source, url: str) -> None:
         assert entry.version in ("", told.version)
 
 
+def fetches_with_the_version(source: Source, url: str) -> None:
+    """Where a read tells the version too, it is that of ``stat``."""
+    if isinstance(source, SupportsFetch):
+        for entry in source.entries(url):
+            told = source.stat(entry.uri).version
+            assert source.fetch(entry.uri) == (FILES[_name(entry, url)], told)
+
+
 def keeps_the_limit(source: Source, url: str) -> None:
     """To the byte."""
     size = len(FILES["large"])
@@ -200,6 +208,7 @@ SOURCE_CHECKS: tuple[Callable[[Source, str], None], ...] = (
     lists_an_item_itself,
     reads_what_is_there,
     tells_sizes,
+    fetches_with_the_version,
     keeps_the_limit,
     says_what_is_missing,
     reads_in_many_threads,
