@@ -32,6 +32,7 @@ def started(pool: Path, work: str, *arguments: object) -> subprocess.Popen:
 
 
 @pytest.mark.kill
+@pytest.mark.slow
 def test_a_killed_add_leaves_a_pool_that_goes_on(tmp_path: Path) -> None:
     (tmp_path / "many.csv").write_text(
         "id,uri\n" + "".join(f"{n},s3://bucket/{n:06d}.jpg\n" for n in range(100_000))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from querist.core.errors import ConfigError
+from querist.core.errors import ConfigError, QueristError
 from querist.pool.errors import BadLabel, NotAPool, PoolError, PoolExists, UnknownItem
 from querist.pool.pool import Pool
 
@@ -175,6 +175,34 @@ def test_settings_are_kept_and_checked(tmp_path: Path) -> None:
         Pool.create(tmp_path / "p")
     with pytest.raises(NotAPool):
         Pool.open(tmp_path)
+
+
+def test_a_pool_in_the_folder_of_its_items_is_no_item(files, tmp_path: Path) -> None:
+    folder = files({"1.txt": "a"})
+    with Pool.create(folder / "pool") as pool:
+        assert pool.add(folder).new == 1
+        with pytest.raises(PoolExists, match="own folder"):
+            pool.export(folder / "pool" / "items.sqlite", "csv")
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda pool: pool.item("\ud800"),
+        lambda pool: pool.items({"uri": "\ud800"}),
+        lambda pool: pool.items(after=2**70),
+        lambda pool: pool.items(limit=-1),
+        lambda pool: pool.label({"x": "cat"}, by="\ud800"),
+        lambda pool: pool.label({"x": "\ud800"}),
+        lambda pool: pool.add("nothing", broken_share=7),
+        lambda pool: Pool.create(pool.folder / "pool.json"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_sentence(pool: Pool, work) -> None:
+    pool.add_items([{"text": "x", "id": "x"}])
+    with pytest.raises(QueristError):
+        work(pool)
+    assert pool.counts()["unlabelled"] == 1
 
 
 def test_broken_items_are_counted_and_listed(pool: Pool) -> None:

@@ -79,7 +79,12 @@ class Adder:
         """
         uri = canonical(uri) if scheme_of(uri) in ("", "file") else uri
         after = self._begin(uri, only_new)
-        entries = self._sources.entries(uri, after)
+        own = as_folder(str(self._database.path.parent))
+        entries = (
+            entry
+            for entry in self._sources.entries(uri, after)
+            if not entry.uri.startswith(own)  # a pool may lie in the folder of its items
+        )
         first = next(entries, None)
         if first is not None and first.uri != uri:
             folder = literal_folder(uri) if _is_pattern(uri, first) else uri

@@ -186,6 +186,10 @@ def told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise _ours(error, path) from error
+    except UnicodeEncodeError as error:
+        raise PoolError(f"{error.object!a:.300} is not valid Unicode; texts are UTF-8.") from error
+    except OverflowError as error:
+        raise PoolError("A whole number has more than 64 bits.") from error
 
 
 def _ours(error: sqlite3.DatabaseError, path: Path) -> QueristError:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from querist.pool import labelling, lookup
 from querist.pool.database import Database
+from querist.pool.errors import BadFilter
 from querist.pool.items import COLUMNS, TABLES, Event, Item, in_order, item_of
 from querist.pool.schema import STATES
 from querist.pool.where import Where, condition
@@ -57,6 +58,8 @@ class Index:
     def items(self, where: Where, after: int, limit: int) -> list[Item]:
         """A page of items, by row."""
         test = condition(where)
+        if limit < 0:
+            raise BadFilter(f"A page has at least 0 items, got a limit of {limit}.")
         with self._database.reading() as connection:
             found = connection.execute(
                 f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "

@@ -63,7 +63,10 @@ class Pool:
         """
         path = Path(folder).absolute()
         chosen = parse_settings({} if settings is None else settings, "The pool's settings")
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise PoolExists(f"{path} is a file. Name a new folder.") from None
         # What a killed create left is finished: pool.json is written last.
         if any(p.name != FILE and not p.name.startswith(f".{FILE}") for p in path.iterdir()):
             raise PoolExists(f"{path} is not empty. Name a new folder, or open the pool there.")
@@ -194,6 +197,8 @@ class Pool:
             StoreFull, StoreFailed: If it cannot be written.
         """
         path = Path(path).absolute()
+        if path.resolve().is_relative_to(self.folder.resolve()):
+            raise PoolExists(f"{path} is in the pool's own folder; export to another.")
         name = format or format_of_path(path)
         sized = Sizer(name if self.settings.task == "detection" else "", self.sources)
         modality = str(self.settings.transform.get("modality", "image"))

@@ -39,6 +39,9 @@ def _record(number: int, item: Mapping[str, Any]) -> Record:
     if not isinstance(metadata, Mapping) or not isinstance(table or {}, Mapping):
         raise TypeError("metadata and a table's row are mappings")
     said = (Said(item["label"], str(item.get("by", ""))),) if item.get("label") is not None else ()
+    for name in ("id", "group", "by"):
+        if not isinstance(item.get(name, ""), (str, int, type(None))):
+            raise TypeError(f"{name} should be a text, got {item[name]!r:.100}")
     uri = item.get("uri")
     return Record(
         number,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from querist.core.errors import ConfigError
 from querist.pool.errors import TooManyBroken
 from querist.pool.items import Added, Broken
 
@@ -20,7 +21,7 @@ class Tally:
 
     def __init__(self, limit: float) -> None:
         if not 0 <= limit <= 1:
-            raise ValueError(f"The share of broken entries lies between 0 and 1, got {limit}.")
+            raise ConfigError(f"The share of broken entries lies between 0 and 1, got {limit}.")
         self._limit = limit
         self.counts: Counter[str] = Counter()
         self.broken: list[Broken] = []

@@ -70,6 +70,23 @@ def test_rows_of_a_table(make, tmp_path: Path) -> None:
     assert [item.id for item in pool.items("labelled")] == ["1"]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("id,text\n".encode("utf-16"), "UTF-8"), (b"id,id,text\n1,2,x\n", "names 'id' twice")],
+)
+def test_headers_that_cannot_be(make, tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        make().add(tmp_path / "t.csv")
+
+
+def test_a_quote_that_is_not_closed_is_a_broken_line(make, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('id,text\n1,fine\n2,"open\n3,inside\n')
+    added = make().add(tmp_path / "t.csv")
+    assert (added.new, added.broken_total) == (1, 1)
+    assert "no CSV" in added.broken[0].reason
+
+
 def test_columns_can_be_named(make, images: Path) -> None:
     (images / "list.csv").write_text("img,kind\nimages/a.jpg,cat\n")
     pool = make()

@@ -120,7 +120,7 @@ def pixels(part: dict[str, Any]) -> list[float]:
 
 @pytest.mark.parametrize(("format", "task"), PAIRS)
 def test_a_pool_comes_back(format: str, task: str) -> None:
-    @settings(max_examples=settings.default.max_examples // 4)
+    @settings(max_examples=settings.default.max_examples // 6)
     @given(found=items(format, task))
     @example(found=[])
     def check(found: list[dict[str, Any]]) -> None:

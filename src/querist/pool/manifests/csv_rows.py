@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TextIO
 
+from querist.core.errors import ConfigError
 from querist.pool.items import Broken
 from querist.pool.manifests.cells import write_cell
 from querist.pool.manifests.file import LONGEST_LINE, Manifest
@@ -41,14 +42,24 @@ def _read(manifest: Manifest, delimiter: str) -> Iterator[Record | Broken]:
     with io.TextIOWrapper(
         manifest.open(), "utf-8-sig", errors="surrogateescape", newline=""
     ) as text:
-        reader = csv.reader(text, delimiter=delimiter)
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
         header = next(_rows(reader), None)
         if not isinstance(header, list):
             return
+        _require_names(manifest.uri, header)
         columns = Columns(tuple(header), manifest.options.columns, True, manifest.task)
         for row in _rows(reader):
             if row:
                 yield _record(manifest, columns, header, row, reader.line_num)
+
+
+def _require_names(uri: str, header: list[str]) -> None:
+    """Raise ConfigError for a header that cannot be one."""
+    if any("\udc80" <= character <= "\udcff" for name in header for character in name):
+        raise ConfigError(f"{uri} is not a text file in UTF-8; save it as such.")
+    twice = [name for number, name in enumerate(header) if name in header[:number]]
+    if twice:
+        raise ConfigError(f"The header of {uri} names {twice[0]!r} twice.")
 
 
 def _rows(reader: Any) -> Iterator[list[str] | csv.Error]:
