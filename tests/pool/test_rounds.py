@@ -1,0 +1,175 @@
+"""Rounds over a pool of real images: scan, select, label, train, and again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from querist.core.errors import ConfigError
+from querist.models.inference import open_inference
+from querist.pool.errors import PoolError
+from querist.pool.pool import Pool
+from querist.pool.rounds import advance_rounds, embeddings_of, rounds_status, start_rounds
+from querist.pool.rounds_oracles import LabelService, LabelsFile
+
+IMAGES, DIGITS = load_digits(return_X_y=True)
+ORDER = np.random.default_rng(0).permutation(len(DIGITS))[:500]
+NAMES = tuple(f"{n}" for n in range(10))
+ASKED = {"rounds": 4, "budget": 25, "trainer": "rounds_models:train", "strategy": "margin"}
+
+
+@pytest.fixture
+def digits(tmp_path: Path):
+    """500 handwritten digits as PNG files; the name of a file does not tell the digit."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for n, at in enumerate(ORDER):
+        pixels = (IMAGES[at].reshape(8, 8) * 15.9).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{n:04d}.png")
+    settings = {"transform": {"modality": "image", "size": 8}, "classes": NAMES}
+    with Pool.create(tmp_path / "pool", settings) as pool:
+        pool.add(str(folder))
+        assert len(pool) == 500
+        yield pool
+
+
+def truth(pool: Pool) -> dict[str, str]:
+    items = pool.items(limit=1000)
+    return {item.id: str(DIGITS[ORDER[int(Path(item.uri).stem)]]) for item in items}
+
+
+def labels_file(pool: Pool, path: Path) -> Path:
+    lines = [f"{id},{label}" for id, label in truth(pool).items()]
+    path.write_text("\n".join(["id,label", *lines]))
+    return path
+
+
+def accuracy(pool: Pool, model) -> float:
+    """Of what has no label."""
+    known = truth(pool)
+    rows = np.concatenate(list(pool.rows("unlabelled")))
+    base = model["options"]["base"]
+    opened = open_inference(model)
+    weights = np.load(model["options"]["file"])
+    features = embeddings_of(pool, rows, base)
+    said = (features @ weights["weights"].T + weights["bias"]).argmax(axis=1)
+    opened.close()
+    ids = [item.id for item in pool.fetch(rows)]
+    return float(np.mean([NAMES[s] == known[i] for s, i in zip(said, ids, strict=True)]))
+
+
+def test_rounds_by_a_file_of_labels_make_a_model_that_gets_better(digits, tmp_path) -> None:
+    path = labels_file(digits, tmp_path / "labels.csv")
+    folder = start_rounds(digits, {**ASKED, "oracle": "file", "labels": str(path)}, "first")
+    status = advance_rounds(digits, folder)
+    assert (status.state, status.number) == ("done", 4)
+    assert digits.count("labelled") == 100
+    assert [one["rows"] for one in status.metrics] == [25, 50, 75, 100]
+    assert status.model is not None
+    best = accuracy(digits, status.model)
+    options = status.model["options"]
+    first = options["file"].replace("round-4", "round-1")
+    began = accuracy(digits, {**status.model, "options": {**options, "file": first}})
+    assert best > 0.95
+    assert best > began + 0.02  # 93.5 % after the first round, 97.5 % after the last
+
+
+def test_a_person_is_waited_for_and_what_is_there_is_kept(digits) -> None:
+    known = truth(digits)
+    folder = start_rounds(digits, {**ASKED, "rounds": 2, "oracle": "person"}, "people")
+    status = advance_rounds(digits, folder)
+    assert (status.state, status.number, len(status.missing)) == ("labelling", 1, 25)
+    some = status.missing[:20]
+    digits.label({id: known[id] for id in some}, by="ada")
+    again = advance_rounds(digits, folder)
+    assert set(again.missing) == set(status.missing) - set(some)
+    digits.skip(again.missing, by="ada", reason="cannot tell")
+    second = advance_rounds(digits, folder)
+    assert (second.state, second.number) == ("labelling", 2)
+    assert second.metrics[0]["rows"] == 20
+    assert not set(second.picked) & set(status.picked)
+    # Another process goes on: everything is in the folder and in the pool.
+    with Pool.open(digits.folder) as other:
+        assert rounds_status(other, folder) == second
+        other.label({id: known[id] for id in second.missing}, by="bob")
+        done = advance_rounds(other, folder)
+    assert done.state == "done"
+    assert advance_rounds(digits, folder) == done
+
+
+def test_rounds_go_on_after_they_were_cut_off_in_training(digits, tmp_path, monkeypatch) -> None:
+    path = labels_file(digits, tmp_path / "labels.csv")
+    asked = {**ASKED, "rounds": 1, "oracle": "file", "labels": str(path)}
+    folder = start_rounds(digits, asked, "cut")
+    with monkeypatch.context() as patch:
+        patch.setattr("rounds_models.LogisticRegression", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            advance_rounds(digits, folder)
+    picked = rounds_status(digits, folder).picked
+    done = advance_rounds(digits, folder)
+    assert done.state == "done"
+    assert done.picked == picked
+    assert digits.count("labelled") == 25
+
+
+class Service(BaseHTTPRequestHandler):
+    """Labels all but one of what it is asked, the rest at the second time."""
+
+    known: dict[str, str]
+    asked: list[int]
+
+    def do_POST(self) -> None:
+        items = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["items"]
+        self.asked.append(len(items))
+        some = items[1:] if len(items) > 1 else items
+        body = json.dumps({"labels": {item["id"]: self.known[item["id"]] for item in some}})
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_another_service_labels(digits) -> None:
+    Service.known, Service.asked = truth(digits), []
+    server = HTTPServer(("127.0.0.1", 0), Service)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/label"
+        asked = {**ASKED, "rounds": 1, "oracle": "service", "labels": address}
+        folder = start_rounds(digits, asked, "remote")
+        assert len(advance_rounds(digits, folder).missing) == 1
+        assert advance_rounds(digits, folder).state == "done"
+        assert Service.asked == [25, 1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    with pytest.raises(PoolError, match="gave no labels"):
+        LabelService(address, 1.0).answer(digits.items(limit=1))
+
+
+def test_what_cannot_be_is_refused(digits, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="budget"):
+        start_rounds(digits, {"rounds": 1, "budget": 0})
+    with pytest.raises(ConfigError, match="labels: is needed by oracle: file"):
+        start_rounds(digits, {**ASKED, "oracle": "file"})
+    with pytest.raises(ConfigError, match=r"http\(s\) address"):
+        start_rounds(digits, {**ASKED, "oracle": "service", "labels": "ftp://there"})
+    with pytest.raises(ConfigError, match="trainer: "):
+        start_rounds(digits, {**ASKED, "trainer": "nowhere:train"})
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("name,label\na,b\n")
+    with pytest.raises(ConfigError, match="columns id and label"):
+        LabelsFile(wrong).answer(digits.items(limit=2))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        LabelsFile(tmp_path / "none.csv").answer([])
