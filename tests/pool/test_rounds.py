@@ -173,3 +173,11 @@ def test_what_cannot_be_is_refused(digits, tmp_path) -> None:
         LabelsFile(wrong).answer(digits.items(limit=2))
     with pytest.raises(ConfigError, match="cannot be read"):
         LabelsFile(tmp_path / "none.csv").answer([])
+
+
+def test_in_one_line(digits, tmp_path) -> None:
+    asked = {**ASKED, "rounds": 1, "oracle": "person"}
+    status = digits.rounds("line", **asked)
+    assert digits.rounds("line") == status == digits.rounds("line", **asked)
+    with pytest.raises(ConfigError, match="begun with other settings"):
+        digits.rounds("line", **{**asked, "budget": 3})

@@ -436,6 +436,18 @@ class Pool:
         asked = {"budget": budget, "strategy": strategy, **settings}
         return ask(self, asked, model, progress)
 
+    def rounds(self, id: str, **settings: Any) -> Any:
+        """Begin rounds, or go on with those of this id, as far as that is possible now.
+
+        Args:
+            id: Of the rounds.
+            settings: Of :class:`querist.pool.rounds.RoundsSettings`; those that exist keep theirs.
+
+        Returns:
+            A :class:`querist.pool.rounds.RoundsStatus`.
+        """
+        return resolve("querist.pool.rounds:play")(self, id, settings)
+
     def close(self) -> None:
         """Close its files and connections; may be called twice."""
         self._database.close()

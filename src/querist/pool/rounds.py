@@ -106,6 +106,20 @@ def start_rounds(
     return folder
 
 
+def play(pool: Pool, id: str, settings: Mapping[str, Any]) -> RoundsStatus:
+    """Begin rounds unless there are some of this id, and advance them.
+
+    Raises:
+        ConfigError: If they are there and other settings are given.
+    """
+    folder = pool.folder / FOLDER / id
+    if not (folder / "manifest.json").is_file():
+        start_rounds(pool, settings, id)
+    elif settings and _parsed(settings) != _parsed(RunFolder(folder).config()["settings"]):
+        raise ConfigError(f"the rounds {id} were begun with other settings; leave them out.")
+    return advance_rounds(pool, folder)
+
+
 def _parsed(settings: RoundsSettings | Mapping[str, Any]) -> RoundsSettings:
     if isinstance(settings, RoundsSettings):
         return settings
