@@ -70,7 +70,7 @@ def made(photos: Path, tmp_path_factory) -> tuple[Path, Path, Result]:
 def test_picks_are_shown_and_failures_are_told(made) -> None:
     _, query, result = made
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["rank", "id", "score", "uri", "why"]
+    assert lines[0].split() == ["rank", "id", "score", "item", "why"]
     assert [line.split()[0] for line in lines[1:]] == list("012345")
     assert f"query: {query}\n" in result.stderr
     assert f"1 items failed; see: querist query failures {query}" in result.stderr
@@ -263,3 +263,12 @@ def test_labels_go_out_and_come_in_and_items_are_forgotten(photos: Path, tmp_pat
     again = call("pool", "forget", other, "nobody", "--yes")
     assert (again.exit_code, "nobody" in again.stderr) == (1, True)
     assert json.loads(call("pool", "show", other, "--json").stdout)["items"] == 30
+
+
+def test_texts_are_shown_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("id,text\n" + "".join(f"t{n},storm number {n} of many\n" for n in range(9)))
+    call("pool", "create", tmp_path / "pool", path)
+    result = call("query", "run", tmp_path / "pool", "-n", 2)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("storm number") == 2

@@ -28,11 +28,24 @@ def test_the_names_of_most_items_tell(tmp_path: Path, names: list[str], transfor
     assert guess_transform(pool) == transform
 
 
-@pytest.mark.parametrize(("item", "modality"), [("a text", "text"), ({"table": {"x": 1}}, "table")])
-def test_inline_items_tell_themselves(tmp_path: Path, item: object, modality: str) -> None:
+def test_texts_tell_themselves(tmp_path: Path) -> None:
     pool = Pool.create(tmp_path / "pool")
-    pool.add_items([item])
-    assert guess_transform(pool) == {"modality": modality}
+    pool.add_items(["a text"])
+    assert guess_transform(pool) == {"modality": "text"}
+
+
+def test_the_columns_of_a_table_are_those_of_its_rows(tmp_path: Path) -> None:
+    pool = Pool.create(tmp_path / "pool")
+    rows = [{"age": 10.0 * n, "job": "cook" if n % 2 else "smith"} for n in range(30)]
+    pool.add_items([{"table": row} for row in rows])
+    transform = guess_transform(pool)
+    assert transform["columns"]["job"] == ["cook", "smith"]
+    assert transform["columns"]["age"]["offset"] == pytest.approx(145)
+    picked = pool.query(4)
+    jobs = [pool.item(id).inline["job"] for id in picked.ids]
+    assert {*jobs} == {"cook", "smith"}
+    said = {"transform": {"modality": "table", "columns": {"age": {}}}}
+    assert guess_transform(Pool.create(tmp_path / "other", said)) == said["transform"]
 
 
 def test_what_was_said_holds(tmp_path: Path) -> None:

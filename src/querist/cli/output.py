@@ -64,7 +64,9 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{text_of(one) or 0} {name}" for name, one in value.items())
+        if all(isinstance(one, int) for one in value.values()):
+            return ", ".join(f"{one:,} {name}" for name, one in value.items())
+        return ", ".join(f"{name} {text_of(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(text_of, value))
     return " ".join(str(value).split())

@@ -136,7 +136,9 @@ def told(query: str, how: Mapping[str, Any]) -> None:
     """Show what a query picked, and write it where that was asked for."""
     place = query_at(query, how["server"], how["insecure"])
     picks = place.result()
-    table(picks, COLUMNS, how["as_json"], "nothing picked")
+    shown = [{**pick, "item": pick["uri"] or pick.get("inline") or ""} for pick in picks]
+    columns = ("rank", "id", "score", "item", "why")
+    table(picks if how["as_json"] else shown, columns, how["as_json"], "nothing picked")
     for note in place.notes():
         click.echo(note, err=True)
     if how.get("output") is not None:

@@ -9,8 +9,10 @@ import click
 
 from querist.cli.output import Record, Tell
 from querist.cli.shared import EXIT_INTERRUPTED, leave
+from querist.pool.pool import Pool
 from querist.pool.query import (
     cancel_query,
+    pool_folder,
     query_failures,
     query_picks,
     query_result,
@@ -41,8 +43,14 @@ class QueryHere:
         return {"query": str(self.folder), **status_record(query_status(self.folder))}
 
     def result(self) -> list[Record]:
-        """All picks."""
-        return [pick._asdict() for pick in query_picks(self.folder)]
+        """All picks; those without a URI with what stands inline."""
+        picks = [pick._asdict() for pick in query_picks(self.folder)]
+        inline = [pick["row"] for pick in picks if not pick["uri"]]
+        if inline:
+            with Pool.open(pool_folder(self.folder)) as pool:
+                texts = {item.id: item.inline for item in pool.fetch(inline)}
+            picks = [{**pick, "inline": texts.get(pick["id"])} for pick in picks]
+        return picks
 
     def notes(self) -> list[str]:
         """What a person should know of the result."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from querist.core.errors import ConfigError
 from querist.pool.items import Item
 from querist.pool.pool import Pool
+from querist.sources.transforms.table import Category, Table
 
 LOOKED_AT = 1000
 
@@ -34,6 +36,7 @@ def modality_of_item(item: Item) -> str:
 def guess_transform(pool: Pool) -> dict[str, Any]:
     """The pool's transform; where it names no modality, with the one of most of the first items.
 
+    The columns of a table that names none are those that its first rows show, numbers scaled.
     Images are then 64 pixels a side unless a size is given: enough for built-in features; a
     network wants the size that it was trained with.
 
@@ -45,6 +48,8 @@ def guess_transform(pool: Pool) -> dict[str, Any]:
         transform["modality"] = _guess(pool)
         if transform["modality"] == "image":
             transform.setdefault("size", 64)
+    if transform["modality"] == "table" and "columns" not in transform:
+        transform["columns"] = _columns(pool)
     return transform
 
 
@@ -61,3 +66,17 @@ def _guess(pool: Pool) -> str:
             'transform={"modality": "image"}, or text, table or audio.'
         )
     return modality
+
+
+def _columns(pool: Pool) -> dict[str, Any]:
+    """Columns as settings, from the first rows that stand inline."""
+    rows = [item.inline for item in pool.items(limit=LOOKED_AT) if isinstance(item.inline, Mapping)]
+    if not rows:
+        raise ConfigError(
+            f"The rows of the pool {pool.name} are files, which do not tell their columns before "
+            'they are read. Name them: transform={"modality": "table", "columns": {"age": {}}}.'
+        )
+    return {
+        name: list(column.values) if isinstance(column, Category) else asdict(column)
+        for name, column in Table.learnt(rows).columns.items()
+    }
