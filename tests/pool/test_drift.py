@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -64,3 +66,22 @@ def test_rounds_of_a_pool(pool: Pool) -> None:
     pool.remember_round("4", rows, sample(2, 2500, 6))
     with pytest.raises(ShapeError, match="one width"):
         pool.drift()
+    pool.remember_round("5", rows, sample(3, 2500, 5), of="another model")
+    assert pool.drift().p_value > 0.01  # nothing else is of that model
+    with pytest.raises(PoolError, match="cannot be compared"):
+        pool.drift("1")
+
+
+def test_queries_remember_what_they_saw(tmp_path: Path) -> None:
+    table = {"modality": "table", "columns": {"x": "number", "y": "number"}}
+    rng = np.random.default_rng(0)
+    with Pool.create(tmp_path / "p", {"transform": table}) as pool:
+        for number, mean in enumerate([0.0, 0.0, 3.0]):
+            points = rng.normal(mean, 1, (60, 2)).tolist()
+            pool.add_items({"table": {"x": x, "y": y}} for x, y in points)
+            rows = np.concatenate(list(pool.rows()))[-60:]
+            where = {"id": [item.id for item in pool.fetch(rows)]}
+            pool.query(5, strategy="k-center", where=where)
+            found = pool.drift()
+            assert (found.p_value < 0.01) == (number == 2)
+            assert found.after == 60

@@ -238,23 +238,24 @@ class Pool:
         return estimate(self._database, self._index, self.sources, settings)
 
     def remember_round(
-        self, name: str, rows: NDArray[np.int64], values: NDArray[Any], seed: int = 0
+        self, name: str, rows: NDArray[np.int64], values: NDArray[Any], of: str = ""
     ) -> None:
-        """Keep a sample of what a round saw, for :meth:`drift`.
+        """Keep a sample of what a round saw, for :meth:`drift`; queries do so by themselves.
 
         Args:
             name: Of the round; an earlier sample of this name is replaced.
             rows: ``(n,)``, of the items.
             values: ``(n, d)`` embeddings, or ``(n,)`` scores.
-            seed: Of the sample.
+            of: What the values are: only rounds of the same are compared.
         """
-        rounds_seen.remember(self.folder, name, rows, values, seed)
+        rounds_seen.remember(self.folder, name, rows, values, of)
 
     def drift(self, before: str = "", after: str = "", seed: int = 0) -> Drift:
         """Test whether what one round saw differs from what an earlier one did.
 
         Args:
-            before: The earlier round; "" for the first that was remembered.
+            before: The earlier round (the id of a query); "" for the first that saw the same kind
+                of values as the later.
             after: The later; "" for the last.
             seed: Of the permutations.
 
@@ -262,10 +263,8 @@ class Pool:
             PoolError: If no such rounds were remembered.
             ShapeError: If their values are of different widths.
         """
-        names = [*rounds_seen.names(self.folder), "", ""]
-        pair = (before or names[0], after or names[-3 if len(names) > 2 else 0])
-        one, two = (rounds_seen.load(self.folder, name).values for name in pair)
-        return measure(one, two, np.random.default_rng(seed))
+        one, two = rounds_seen.pair(self.folder, before, after)
+        return measure(one.values, two.values, np.random.default_rng(seed))
 
     def label_issues(
         self, rows: NDArray[np.int64], probabilities: NDArray[Any]

@@ -26,14 +26,16 @@ class Seen(NamedTuple):
     Attributes:
         rows: ``(n,)``, of the items.
         values: ``(n, d)`` embeddings or ``(n, 1)`` scores.
+        of: What they are, such as the need and digest of a model: only the same are comparable.
     """
 
     rows: NDArray[np.int64]
     values: NDArray[np.float64]
+    of: str = ""
 
 
 def remember(
-    folder: Path, name: str, rows: NDArray[np.int64], values: NDArray[Any], seed: int
+    folder: Path, name: str, rows: NDArray[np.int64], values: NDArray[Any], of: str
 ) -> Seen:
     """Keep a random sample under a round's name, replacing an earlier one.
 
@@ -49,8 +51,8 @@ def remember(
         )
     chosen = np.arange(len(rows))
     if len(rows) > SAMPLE:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(rows), SAMPLE, replace=False))
-    seen = Seen(np.asarray(rows, np.int64)[chosen], values[chosen])
+        chosen = np.sort(np.random.default_rng(0).choice(len(rows), SAMPLE, replace=False))
+    seen = Seen(np.asarray(rows, np.int64)[chosen], values[chosen], of)
     (folder / FOLDER).mkdir(exist_ok=True)
     _write(_path(folder, name), seen)
     return seen
@@ -64,10 +66,30 @@ def load(folder: Path, name: str) -> Seen:
     """
     try:
         with np.load(_path(folder, name), allow_pickle=False) as found:
-            return Seen(found["rows"], found["values"])
+            return Seen(found["rows"], found["values"], str(found["of"]))
     except FileNotFoundError:
         there = ", ".join(names(folder)) or "none"
         raise PoolError(f"No round {name!r} was remembered; there are: {there}.") from None
+
+
+def pair(folder: Path, before: str, after: str) -> tuple[Seen, Seen]:
+    """Two rounds: those named, else the last and the first that can be compared with it.
+
+    Raises:
+        PoolError: If there are none, or what they saw is not comparable.
+    """
+    later = load(folder, after or (names(folder) or [""])[-1])
+    if before:
+        earlier = load(folder, before)
+    else:
+        seen = (load(folder, name) for name in names(folder))
+        earlier = next((one for one in seen if one.of == later.of), later)
+    if earlier.of != later.of:
+        raise PoolError(
+            f"These rounds cannot be compared: one saw {earlier.of or 'unnamed values'}, the "
+            f"other {later.of or 'unnamed values'}. Name two rounds of one model."
+        )
+    return earlier, later
 
 
 def names(folder: Path) -> list[str]:
@@ -80,10 +102,10 @@ def erase(folder: Path, rows: NDArray[np.int64]) -> None:
     """Leave items out of all samples."""
     for path in (folder / FOLDER).glob("*.npz"):
         with np.load(path, allow_pickle=False) as found:
-            seen = Seen(found["rows"], found["values"])
+            seen = Seen(found["rows"], found["values"], str(found["of"]))
         kept = ~np.isin(seen.rows, rows)
         if not kept.all():
-            _write(path, Seen(seen.rows[kept], seen.values[kept]))
+            _write(path, Seen(seen.rows[kept], seen.values[kept], seen.of))
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -92,5 +114,5 @@ def _path(folder: Path, name: str) -> Path:
 
 def _write(path: Path, seen: Seen) -> None:
     held = io.BytesIO()
-    np.savez(held, rows=seen.rows, values=seen.values)
+    np.savez(held, rows=seen.rows, values=seen.values, of=np.array(seen.of))
     atomic_write(path, held.getvalue())

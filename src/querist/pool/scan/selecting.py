@@ -13,6 +13,7 @@ from querist.core.errors import QueristError, RoleFailed
 from querist.pool.query_listing import budget_of, part_rows
 from querist.pool.query_result import result_digest
 from querist.pool.query_state import CANDIDATES, CHUNK
+from querist.pool.rounds_seen import SAMPLE
 from querist.pool.scan.outputs import outputs_path, read_rows, remove_outputs
 from querist.pool.scan.place import Place
 from querist.pool.scan.scoring import fixed_data
@@ -54,6 +55,7 @@ def select(place: Place) -> dict[str, Any]:
         notes.append(f"only {wanted:,} of the {len(rows):,} candidates can be picked.")
     picked, scores, extras = _picked(place, scanned, min(budget, wanted))
     chosen = np.array(rows[picked])
+    _remember(place, rows, scanned)
     remove_outputs(place.run.path)
     return {
         "count": len(picked),
@@ -74,6 +76,25 @@ def select(place: Place) -> dict[str, Any]:
             **{f"extra.{name}": values for name, values in extras.items()},
         },
     }
+
+
+def _remember(place: Place, rows: NDArray[np.int64], scanned: Scanned) -> None:
+    """Keep a sample of what this query saw, embeddings rather than scores, to measure drift by."""
+    positions = np.flatnonzero(scanned.good)
+    if len(positions) > SAMPLE:
+        chosen = np.random.default_rng(0).choice(len(positions), SAMPLE, replace=False)
+        positions = positions[np.sort(chosen)]
+    part, need = place.needs.names.get("embeddings", ("", ""))
+    if part == CANDIDATES:
+        stored = read_rows(outputs_path(place.run.path, part, need))
+        values, of = np.asarray(stored[positions], np.float64), f"{need} of {place.about.digest}"
+    elif "scores" in scanned.arrays:
+        values = scanned.arrays["scores"][positions].astype(np.float64)
+        of = f"scores by {place.settings.strategy} of {place.about.digest}"
+    else:
+        return
+    good = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    place.pool.remember_round(place.run.run_id, rows[positions[good]], values[good], of)
 
 
 def collected(place: Place, count: int) -> Scanned:
