@@ -87,6 +87,10 @@ class Shelf:
                 self._users[folder] -= 1
                 self._trim()
 
+    def holds(self, folder: Path) -> bool:
+        """Whether a pool is open."""
+        return folder in self._open
+
     def drop(self, folder: Path) -> None:
         """Close a pool that is to be removed."""
         with self._lock:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from querist.service.index.index import Row
 from querist.service.problems import Refused
-from querist.service.routes.paging import numbered
 from querist.service.settings import ServiceSettings
 from querist.service.wire.base import Page
 from querist.service.wire.jobs import Failure, JobState
@@ -41,21 +43,25 @@ def failures_of(workspace: Workspace, row: Row, after: int, limit: int) -> Page[
 
 def picks_of(workspace: Workspace, row: Row, after: int, limit: int) -> Page[Pick]:
     """What a query picked, the most useful first."""
-    return numbered(all_picks(workspace, row), after, limit)
+    found = list(islice(picks(workspace, row), after, after + limit + 1))
+    return Page[Pick](items=found[:limit], next=str(after + limit) if len(found) > limit else None)
 
 
-def all_picks(workspace: Workspace, row: Row) -> list[Pick]:
+def picks(workspace: Workspace, row: Row) -> Iterator[Pick]:
     """All that a query picked.
 
     Raises:
         Refused: If it is not done.
     """
-    from querist.pool.query import query_result  # type: ignore[import-not-found,unused-ignore]
+    from querist.pool.query import query_picks
 
     if row["state"] != JobState.DONE:
         raise Refused("conflict", f"The query is {row['state']}; it has a result when it is done.")
-    result = query_result(folder_of(workspace, row))
-    return [Pick.model_construct(**one._asdict()) for one in result.picks]
+    for one in query_picks(folder_of(workspace, row)):
+        score = one.score if isfinite(one.score) else None
+        yield Pick.model_construct(
+            rank=one.rank, id=one.id, uri=one.uri, score=score, why=one.why
+        )
 
 
 def settings_of(asked: QueryCreate, model: Any, settings: ServiceSettings) -> dict[str, Any]:

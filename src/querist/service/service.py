@@ -145,7 +145,10 @@ class Service:
     def pool(self, who: Principal, pool: str) -> Iterator[Pool]:
         """An open pool of the tenant's."""
         row = self.own(who, "pools", "pool", pool)
-        with self.shelf.pool(self.workspace.pool(who.tenant, row["id"])) as found:
+        folder = self.workspace.pool(who.tenant, row["id"])
+        if not self.shelf.holds(folder):
+            self.renew(who.tenant, who.tenant_name, row["id"])
+        with self.shelf.pool(folder) as found:
             yield found
 
     def renew(self, tenant: str, name: str, pool: str) -> Path:

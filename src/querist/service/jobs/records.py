@@ -13,7 +13,7 @@ from querist.service.index.index import Connection, Row, change, insert, now
 from querist.service.index.sql import sa
 from querist.service.index.tables import tables
 from querist.service.webhooks.outbox import enqueue
-from querist.service.wire.jobs import Job, JobState
+from querist.service.wire.jobs import AdditionJob, Job, JobState
 from querist.service.wire.queries import Query
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value, JobState.CANCELLING.value)
@@ -83,9 +83,11 @@ def told(row: Row) -> Job:
         "started": row["started"],
         "finished": row["finished"],
     }
+    result = row["result"]
+    if row["kind"] == "addition":
+        return AdditionJob(**values, added=result.get("added", {}))
     if row["kind"] != "query":
         return Job(**values)
-    result = row["result"]
     return Query(
         **values,
         asked=row["asked"]["query"],

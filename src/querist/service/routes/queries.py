@@ -9,7 +9,7 @@ from querist.service.index.index import Row, find
 from querist.service.jobs.records import new_job, told
 from querist.service.models import opened_by
 from querist.service.problems import Refused, missing
-from querist.service.queries import all_picks, picks_of, settings_of
+from querist.service.queries import picks, picks_of, settings_of
 from querist.service.routes.jobs import jobs_page
 from querist.service.routes.paging import After, Limit, PathId, number_of
 from querist.service.routes.pools import check_jobs
@@ -17,6 +17,7 @@ from querist.service.wire.base import Page
 from querist.service.wire.jobs import Job, JobState
 from querist.service.wire.pools import ManifestFormat
 from querist.service.wire.queries import Estimate, Pick, Query, QueryCreate
+from querist.store.errors import RunExists
 
 
 def create_query(call: Call, pool: PathId, body: QueryCreate) -> Query:
@@ -39,7 +40,10 @@ def begin_query(call: Call, pool: Row, body: QueryCreate) -> Query:
     settings = settings_of(body, _model(call, body), service.settings)
     service.renew(call.who.tenant, call.who.tenant_name, pool["id"])
     with service.pool(call.who, pool["id"]) as opened:
-        folder = start_query(opened, settings)
+        try:
+            folder = start_query(opened, settings, id=job)
+        except RunExists:  # likewise, between the folder and the row
+            folder = opened.folder / "queries" / job
     row = {
         "id": job,
         "tenant": call.who.tenant,
@@ -97,10 +101,10 @@ def query_picks(call: Call, query: PathId, limit: Limit = 1000, after: After = "
 def query_manifest(call: Call, query: PathId, format: ManifestFormat = "jsonl") -> Download:
     """The result as a manifest, in one of the formats of pools."""
     row = _row(call, query)
-    picks = all_picks(call.service.workspace, row)
+    ids = [pick.id for pick in picks(call.service.workspace, row)]
     path = call.service.workspace.temporary()
     with call.service.pool(call.who, row["pool"]) as opened:
-        opened.export(path, format, {"id": [pick.id for pick in picks]})  # type: ignore[attr-defined,unused-ignore]
+        opened.export(path, format, {"id": ids})  # type: ignore[attr-defined,unused-ignore]
     return Download(path, "application/octet-stream", f"{row['id']}.{format}")
 
 
