@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -45,6 +46,7 @@ class Server:
         self.config = folder / "service.yaml"
         self.config.write_text(json.dumps(config), encoding="utf-8")
         self.url = f"http://127.0.0.1:{self.port}"
+        (folder / "slow_model.py").write_text(SLOW_MODEL, encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:
@@ -54,6 +56,7 @@ class Server:
                 stdout=output,
                 stderr=output,
                 cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(self.folder)])},
             )
         for _ in range(600):
             if self.process.poll() is not None:
@@ -69,6 +72,10 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signum)
         return self.process.wait(60)
+
+    def pause(self, seconds: float) -> None:
+        """How long the slow model takes for an item."""
+        (self.folder / "pause").write_text(str(seconds))
 
     def client(self, key: str = "", **more: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -145,23 +152,66 @@ def shared(tmp_path_factory, settings_for: Callable[..., ServiceSettings]) -> It
         yield Local(settings_for(tmp_path_factory.mktemp("shared")), stack)
 
 
+def draw(folder: Path, number: int) -> Path:
+    """That many tiny images in a folder."""
+    import numpy as np
+    from PIL import Image
+
+    folder.mkdir(exist_ok=True)
+    random = np.random.default_rng(7)
+    for n in range(number):
+        pixels = random.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{n:05}.png")
+    return folder
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Callable[[int], Path]:
     """A folder of that many tiny images."""
+    return lambda number: draw(tmp_path / "pictures", number)
 
-    def make(number: int) -> Path:
-        import numpy as np
-        from PIL import Image
 
-        folder = tmp_path / "pictures"
-        folder.mkdir(exist_ok=True)
-        random = np.random.default_rng(7)
-        for n in range(number):
-            pixels = random.integers(0, 255, (8, 8, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / f"{n:05}.png")
-        return folder
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory, settings_for: Callable[..., ServiceSettings]) -> Iterator[Local]:
+    """An application with a pool of twenty images and a broken one: ``pooled.pool``."""
+    folder = draw(tmp_path_factory.mktemp("pooled") / "pictures", 20)
+    (folder / "broken.png").write_bytes(b"no image")
+    config = {
+        "tenants": {"default": {"roots": [str(folder)]}},
+        "models": {"use": ["python", "features", "onnx", "torch", "sklearn"]},
+    }
+    with ExitStack() as stack:
+        app = Local(settings_for(tmp_path_factory.mktemp("data"), **config), stack)
+        body = {
+            "name": "pictures",
+            "classes": ["cat", "dog"],
+            "transform": {"modality": "image", "size": 8},
+            "uris": [str(folder)],
+        }
+        pool = app.http.post("/v1/pools", json=body).json()
+        assert wait_for(app.http, pool["addition"])["state"] == "done"
+        app.pool, app.folder = pool["id"], folder
+        yield app
 
-    return make
+
+SLOW_MODEL = """
+import time
+from pathlib import Path
+import numpy as np
+
+class Slow:
+    # So many seconds an item as the file beside this one says.
+
+    digest, provides, classes = "slow", frozenset({"probabilities"}), ("cat", "dog")
+
+    def infer(self, batch, wanted):
+        time.sleep(len(batch) * float(Path(__file__).with_name("pause").read_text()))
+        share = np.asarray(batch, np.float64).mean(axis=(1, 2, 3)) / 255
+        return {"probabilities": np.stack([share, 1 - share], 1)}
+
+    def close(self):
+        pass
+"""
 
 
 def wait_for(client: httpx.Client, job: str, seconds: float = 60) -> dict[str, Any]:
