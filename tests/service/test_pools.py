@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -50,7 +52,7 @@ def test_items_are_paged_filtered_and_found_by_id(app, finished) -> None:
     one = seen[3]
     assert app.http.get(f"{path}/{one['id']}").json() == one
     assert one["uri"].startswith("file://") or one["uri"].startswith("/")
-    where = {"where": '{"id": ["%s"]}' % one["id"]}
+    where = {"where": json.dumps({"id": [one["id"]]})}
     assert [i["id"] for i in app.http.get(path, params=where).json()["items"]] == [one["id"]]
     for wrong in ("unlabled", "{", '{"sql": "1; drop table items"}', "{" * 5000):
         assert app.http.get(path, params={"where": wrong}).status_code == 422
@@ -74,7 +76,7 @@ def test_labels_are_recorded_all_or_none_and_remembered(app, finished) -> None:
     assert held == {ids[0]: "cat", ids[1]: []}
     post({"id": ids[0], "kind": "withdraw"}, {"id": ids[4], "kind": "skip", "value": "too dark"})
     states = app.http.get(f"/v1/pools/{pool}").json()["states"]
-    assert (states["labelled"], states["empty"], states["skipped"]) == (0, 1, 1)
+    assert (states["labelled"], states["empty"], states["skipped"]) == (1, 1, 1)
     history = app.http.get(f"/v1/pools/{pool}/history/{ids[0]}").json()["items"]
     assert [(one["kind"], one["by"]) for one in history] == [("label", "grace")]
 

@@ -169,3 +169,68 @@ def test_what_is_another_tenants_is_not_there(pooled, finished) -> None:
     for path in ("/v1/pools", "/v1/jobs", "/v1/queries", "/v1/models", "/v1/uploads"):
         assert pooled.http.get(path, headers=other).json()["items"] == []
     assert pooled.http.get(f"/v1/jobs/{job}").json()["state"] == "done"
+
+
+def test_a_result_is_downloaded_as_a_manifest_and_its_labels_come_back(pooled, finished) -> None:
+    job = finished(pooled.http, ask(pooled, strategy="random", seed=4)["id"])["id"]
+    answer = pooled.http.get(f"/v1/queries/{job}/manifest", params={"format": "jsonl"})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"] == f'attachment; filename="{job}.jsonl"'
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(lines) == 5
+    said = [{"id": line["id"], "uri": line["uri"], "label": "dog"} for line in lines]
+    labelled = "\n".join(map(json.dumps, said))
+    sent = pooled.http.post(
+        f"/v1/pools/{pooled.pool}/label-files",
+        params={"format": "jsonl"},
+        content=labelled.encode(),
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    assert sent.json() == {"labels": 5}
+    labels = pooled.http.get(f"/v1/pools/{pooled.pool}/labels").json()["items"]
+    assert [one["value"] for one in labels] == ["dog"] * 5
+    for one in labels:
+        body = {"labels": [{"id": one["id"], "kind": "withdraw"}]}
+        pooled.http.post(f"/v1/pools/{pooled.pool}/labels", json=body)
+    left = [*pooled.settings.data.glob("tmp/*"), *pooled.settings.data.glob("**/manifests/*")]
+    assert left == []
+
+
+def test_a_format_that_is_a_folder_is_downloaded_as_an_archive(pooled) -> None:
+    path = f"/v1/pools/{pooled.pool}/export"
+    answer = pooled.http.get(path, params={"format": "huggingface"})
+    assert answer.status_code == 200, answer.text
+    assert answer.content[:2] == b"PK"
+    assert pooled.http.get(path, params={"format": "pickle"}).status_code == 422
+
+
+def test_a_manifest_is_uploaded_and_added(pooled, finished) -> None:
+    pool = pooled.http.post("/v1/pools", json={"name": "from a manifest"}).json()["id"]
+    body = "".join(f"uri\n{pooled.folder}/0000{n}.png\n"[4 * (n > 0) :] for n in range(3))
+    sent = pooled.http.post(
+        f"/v1/pools/{pool}/manifests",
+        params={"format": "csv"},
+        content=body.encode(),
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    assert sent.status_code == 202, sent.text
+    assert finished(pooled.http, sent.json()["id"])["added"]["new"] == 3
+
+
+def test_an_estimate_costs_nothing(pooled) -> None:
+    body = {"strategy": "random", "budget": 5}
+    answer = pooled.http.post(f"/v1/pools/{pooled.pool}/estimates", json=body)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["items"], answer.json()["labels"]) == (21, 5)
+
+
+def test_a_forgotten_item_is_gone(pooled, finished) -> None:
+    pool = pooled.http.post(
+        "/v1/pools", json={"name": "to forget", "uris": [str(pooled.folder / "00001.png")]}
+    ).json()
+    finished(pooled.http, pool["addition"])
+    path = f"/v1/pools/{pool['id']}/items"
+    item = pooled.http.get(path).json()["items"][0]["id"]
+    assert pooled.http.delete(f"{path}/{item}").json()["id"] == item
+    assert pooled.http.get(f"{path}/{item}").status_code == 404
+    assert pooled.http.get(path).json()["items"] == []

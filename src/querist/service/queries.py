@@ -27,14 +27,14 @@ def folder_of(workspace: Workspace, row: Row) -> Path:
 
 def cancel_folder(workspace: Workspace, row: Row) -> None:
     """Tell a query's folder that it is cancelled, while no process runs it."""
-    from querist.pool.query import cancel_query  # type: ignore[import-not-found,unused-ignore]
+    from querist.pool.query import cancel_query
 
     cancel_query(folder_of(workspace, row))
 
 
 def failures_of(workspace: Workspace, row: Row, after: int, limit: int) -> Page[Failure]:
     """Items of a query that could not be used."""
-    from querist.pool.query import query_failures  # type: ignore[import-not-found,unused-ignore]
+    from querist.pool.query import query_failures
 
     found = query_failures(folder_of(workspace, row), after=after, limit=limit + 1)
     told = [Failure.model_validate(one._asdict()) for one in found[:limit]]
@@ -59,9 +59,7 @@ def picks(workspace: Workspace, row: Row) -> Iterator[Pick]:
         raise Refused("conflict", f"The query is {row['state']}; it has a result when it is done.")
     for one in query_picks(folder_of(workspace, row)):
         score = one.score if isfinite(one.score) else None
-        yield Pick.model_construct(
-            rank=one.rank, id=one.id, uri=one.uri, score=score, why=one.why
-        )
+        yield Pick.model_construct(rank=one.rank, id=one.id, uri=one.uri, score=score, why=one.why)
 
 
 def settings_of(asked: QueryCreate, model: Any, settings: ServiceSettings) -> dict[str, Any]:

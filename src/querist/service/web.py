@@ -228,7 +228,9 @@ def _respond(route: Route, answer: Any) -> Any:
         return _response(answer.content, answer.media_type, route.status, {})
     if route.answer is Nothing:
         return responses.Response(status_code=route.status)
-    return _response(answer.model_dump_json(serialize_as_any=True).encode(), "application/json", route.status, {})
+    return _response(
+        answer.model_dump_json(serialize_as_any=True).encode(), "application/json", route.status, {}
+    )
 
 
 def _response(content: bytes, media_type: str, status: int, headers: dict[str, str]) -> Any:

@@ -42,7 +42,7 @@ def addition(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
     try:
         with Pool.open(told["pool"]) as pool:
             if asked.get("manifest"):
-                found = pool.add(asked["manifest"], progress=progress)
+                found = pool.add(asked["manifest"], progress=progress, format=asked["format"])
             else:
                 found = pool.add(*asked["uris"], progress=progress, only_new=asked["only_new"])
     except Interrupted:
@@ -70,12 +70,12 @@ def _failure(broken: Any) -> dict[str, Any]:
 
 def query(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
     """Run or resume a query in its folder."""
-    from querist.pool.query import cancel_query, query_result, run_query  # type: ignore[import-not-found,unused-ignore]
-    from querist.pool.query_errors import QueryCancelled, QueryStopped  # type: ignore[import-not-found,unused-ignore]
+    from querist.pool.query import cancel_query, query_result, run_query
+    from querist.pool.query_errors import QueryCancelled, QueryStopped
 
-    folder = Path(told["folder"])
+    folder, said = Path(told["folder"]), _Scan(line)
     try:
-        run_query(folder, progress=_scan(line), should_stop=wish.should_stop)
+        run_query(folder, progress=said, should_stop=wish.should_stop)
     except QueryStopped:
         if not wish.cancel:
             return SUSPENDED
@@ -83,18 +83,25 @@ def query(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
         return CANCELLED
     except QueryCancelled:
         return CANCELLED
+    finally:
+        line.progress(said.last, now=True)
     found = query_result(folder)
-    line.end({"counts": dict(found.counts), "digest": found.digest})
+    counts = {**found.counts, "scanned": found.counts.get("scored", 0)}
+    line.end({"counts": counts, "digest": found.digest})
     return DONE
 
 
-def _scan(line: Line) -> Callable[[Any], None]:
-    names = ("stage", "done", "total", "failed", "rate", "seconds_left", "memory_mb")
+class _Scan:
+    """Passes the progress of a query on."""
 
-    def progress(status: Any) -> None:
-        line.progress({name: getattr(status, name) for name in names})
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self.last: dict[str, Any] = {}
 
-    return progress
+    def __call__(self, status: Any) -> None:
+        names = ("stage", "done", "total", "failed", "rate", "seconds_left", "memory_mb")
+        self.last = {name: getattr(status, name) for name in names}
+        self._line.progress(self.last)
 
 
 KINDS: Mapping[str, Kind] = {"addition": addition, "query": query}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from querist.pool.pool import Pool
 from querist.service.call import Call, Download
 from querist.service.routes.paging import After, Limit, PathId, number_of
-from querist.service.routes.pools import ItemPath, WhereText, where_of
+from querist.service.routes.pools import ItemPath, WhereText, keep_manifest, where_of
 from querist.service.webhooks.outbox import enqueue
 from querist.service.wire.base import Page
 from querist.service.wire.labels import Label, LabelSet, LabelsPost, Recorded, Statement
 from querist.service.wire.pools import ManifestFormat
+from querist.service.workspace import erase
 
 
 def list_labels(
@@ -61,16 +65,36 @@ def label_history(call: Call, pool: PathId, item: ItemPath) -> Page[Statement]:
 
 def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Recorded:
     """Record the labels of a manifest, which is the body of the request."""
-    with call.service.pool(call.who, pool) as found:
-        return Recorded(labels=found.import_labels(call.upload.path, format).labelled)
+    call.service.own(call.who, "pools", "pool", pool)
+    kept = keep_manifest(call, format)
+    try:
+        with call.service.pool(call.who, pool) as found:
+            return Recorded(labels=found.import_labels(kept, format).labelled)
+    finally:
+        erase(kept)
 
 
 def export_pool(
     call: Call, pool: PathId, format: ManifestFormat, which: WhereText = "all"
 ) -> Download:
-    """The pool as a manifest: one file, or a zip archive where the format has several."""
-    path = call.service.workspace.temporary()
+    """The pool as a manifest: one file, or a zip archive where the format is a folder."""
     with call.service.pool(call.who, pool) as found:
-        found.export(path, format, where_of(which))
-        name = found.name
-    return Download(path, "application/octet-stream", f"{name}.{format}")
+        return exported(call, found, format, where_of(which), found.name)
+
+
+def exported(call: Call, pool: Pool, format: str, where: Any, name: str) -> Download:
+    """Write a manifest, to be sent and removed."""
+    folder = call.service.workspace.temporary_folder()
+    written = folder / "manifest"
+    try:
+        pool.export(written, format, where)
+        if not written.is_dir():
+            sent = call.service.workspace.temporary()
+            written.replace(sent)
+            return Download(sent, "application/octet-stream", f"{name}.{format}")
+        packed = shutil.make_archive(str(folder / "packed"), "zip", written)
+        sent = call.service.workspace.temporary()
+        Path(packed).replace(sent)
+        return Download(sent, "application/zip", f"{name}.{format}.zip")
+    finally:
+        erase(folder)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
 from querist.pool.items import Item as PoolItem
+from querist.pool.manifests.registry import FORMATS
 from querist.pool.settings import PoolSettings, parse_settings
 from querist.service.call import Call, Nothing
 from querist.service.index.index import Row, Taken, find, insert, newest_first, now, remove
@@ -24,7 +26,6 @@ from querist.sources.transforms.opening import open_transform
 
 WhereText = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 ItemPath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-_SUFFIX = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
 
 
 def list_pools(
@@ -105,13 +106,18 @@ def add_to_pool(call: Call, pool: PathId, body: Addition) -> Job:
 def add_manifest(call: Call, pool: PathId, format: ManifestFormat) -> Job:
     """Add the items of a manifest, which is the body of the request: a job."""
     call.service.own(call.who, "pools", "pool", pool)
-    if format not in _SUFFIX:
-        raise Refused("invalid", f"A body may be {', '.join(_SUFFIX)}; {format} has several files.")
-    job = call.new_id("job")
-    kept = call.service.workspace.manifests(call.who.tenant) / f"{job}{_SUFFIX[format]}"
-    room_for(call.service.workspace, call.upload.size)
-    call.upload.path.replace(kept)
+    kept = keep_manifest(call, format)
     return start_addition(call, pool, {"manifest": str(kept), "format": format})
+
+
+def keep_manifest(call: Call, format: str) -> Path:
+    """Put the body of the request where the tenant's pools may read it."""
+    if FORMATS[format].folder:
+        raise Refused("invalid", f"{format} is a folder of files; put it where the server reads.")
+    kept = call.service.workspace.manifests(call.who.tenant) / f"{call.new_id('job')}.manifest"
+    room_for(call.service.workspace, 0)
+    call.upload.path.replace(kept)
+    return kept
 
 
 def start_addition(call: Call, pool: str, asked: dict[str, Any]) -> Job:
@@ -154,7 +160,7 @@ def get_item(call: Call, pool: PathId, item: ItemPath) -> Item:
 def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
     """Erase an item and all that was made of it. Its id stays, so that it does not come again."""
     with call.service.pool(call.who, pool) as found:
-        found.forget(item)  # type: ignore[attr-defined,unused-ignore]
+        found.forget(item)
     call.service.count_items(call.who.tenant, pool)
     return Forgotten(id=item, at=datetime.now(UTC))
 

@@ -11,6 +11,7 @@ from querist.service.models import opened_by
 from querist.service.problems import Refused, missing
 from querist.service.queries import picks, picks_of, settings_of
 from querist.service.routes.jobs import jobs_page
+from querist.service.routes.labels import exported
 from querist.service.routes.paging import After, Limit, PathId, number_of
 from querist.service.routes.pools import check_jobs
 from querist.service.wire.base import Page
@@ -29,7 +30,7 @@ def create_query(call: Call, pool: PathId, body: QueryCreate) -> Query:
 
 def begin_query(call: Call, pool: Row, body: QueryCreate) -> Query:
     """Write a query's folder, then record its job: what has a row has a folder."""
-    from querist.pool.query import start_query  # type: ignore[import-not-found,unused-ignore]
+    from querist.pool.query import start_query
 
     service = call.service
     job = call.new_id("job")
@@ -72,7 +73,7 @@ def estimate_query(call: Call, pool: PathId, body: QueryCreate) -> Estimate:
     """What a query will cost, without running it."""
     settings = settings_of(body, _model(call, body), call.service.settings)
     with call.service.pool(call.who, pool) as opened:
-        return Estimate.model_validate(opened.estimate(settings)._asdict())  # type: ignore[attr-defined,unused-ignore]
+        return Estimate.model_validate(opened.estimate(settings)._asdict())
 
 
 def list_queries(
@@ -102,10 +103,8 @@ def query_manifest(call: Call, query: PathId, format: ManifestFormat = "jsonl") 
     """The result as a manifest, in one of the formats of pools."""
     row = _row(call, query)
     ids = [pick.id for pick in picks(call.service.workspace, row)]
-    path = call.service.workspace.temporary()
     with call.service.pool(call.who, row["pool"]) as opened:
-        opened.export(path, format, {"id": ids})  # type: ignore[attr-defined,unused-ignore]
-    return Download(path, "application/octet-stream", f"{row['id']}.{format}")
+        return exported(call, opened, format, {"id": ids}, row["id"])
 
 
 def _row(call: Call, query: str) -> Row:
