@@ -165,6 +165,19 @@ def test_a_pool_is_labelled_in_the_order_of_the_strategy_and_resumed(tmp_path) -
     assert "margin" in report
 
 
+def test_a_pool_is_whole_after_its_process_was_killed(tmp_path) -> None:
+    strategy = {"use": "margin", "batch": 10, "least": 800}
+    campaign(strategy, tmp_path, budget={"labels": 30}).run(tmp_path / "run", progress=False)
+    for snapshot in (tmp_path / "run" / "snapshots").glob("*"):  # a kill may come before any
+        snapshot.unlink()
+    made = campaign(strategy, tmp_path, budget={"labels": 50})
+    assert made.resume(tmp_path / "run", progress=False).status == "finished"
+    reader = RunFolder(tmp_path / "run").journal_reader()
+    orders = [record.data for record in reader.read_new() if record.kind == "selection.made"]
+    assert orders[-1]["candidates"] >= 850
+    assert len({record.data["sample"] for record in asked(tmp_path / "run")}) == 50
+
+
 def accuracy(made: Campaign, folder) -> float:
     said = made.model(folder).predict(Batch.stack(x=PIXELS[TEST])).mean["digit"]
     return float((said == DIGITS[TEST]).mean())

@@ -59,6 +59,11 @@ class Candidates(Seeded):
         self._next += len(chosen)
         return Proposal(self._batch.take(chosen), np.array(chosen, np.int64))
 
+    def again(self) -> None:
+        """Propose everything once more, in the same order; of no consequence when cyclic."""
+        if not self.cyclic:
+            self._next = 0
+
     @property
     def exhausted(self) -> bool:
         """Whether it will never propose anything more."""
