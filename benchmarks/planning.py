@@ -1,17 +1,31 @@
 """Simulated time, and plans checked against real campaigns: one JSON line a case.
 
-    python benchmarks/planning.py [--quick] [--case simulated-10k]
+    python benchmarks/planning.py [--quick] [--case simulated-10k|verified] [--engine mpi]
 
 - ``simulated-10k``: a campaign with 10,000 oracle workers and 1,000,000 label tasks, with failures
   and lost workers, by the controller that also runs real campaigns. ``ours`` is seconds (wall),
   ``cpu`` those of this process, ``limit`` what it may take.
+- ``forecast``: real campaigns of 7 workers with oracles that sleep, of several distributions, on
+  ``processes`` and ``mpi``. One run of 5 workers is measured for each distribution, from which the
+  campaign time of three other allocations is forecast, which then are run. ``ours`` is the worst
+  relative error, ``limit`` 0.1. A line ``forecast-one`` for each.
+- ``choice``: ``ours`` is the measured time of the allocation that the plan recommends over the
+  best of those that were measured, the worst of all distributions; ``limit`` 1.05.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
+
+import planning_roles
 
 from querist.control.plan import OraclePlan, Plan
 from querist.control.policy import StandardPolicy
@@ -65,14 +79,98 @@ def simulated(workers: int, tasks: int) -> dict[str, object]:
     }
 
 
+SOURCE = (1, 3, 1)
+ALLOCATIONS = ((1, 5, 1), (2, 4, 1), (1, 4, 2))
+SEEDS = 3
+
+
+def one(engine: str, numbers: list[str], kind: str, folder: str) -> None:
+    """A real campaign; collective on MPI."""
+    from querist import Campaign
+
+    campaign = Campaign(**planning_roles.settings(kind, *map(int, numbers)), engine=engine)
+    campaign.run(folder, progress=False)
+
+
+def measured_seconds(
+    engine: str, kind: str, shape: tuple[int, ...], labels: int, to: Path
+) -> float:
+    """Campaign time of a real run, in processes of its own."""
+    from querist.campaign.campaign import summary_of
+
+    numbers = [*map(str, shape), str(labels)]
+    command = [sys.executable, __file__, "--one", engine, *numbers, kind, str(to)]
+    if engine == "mpi":
+        ranks = str(sum(shape) + 1)
+        command = ["mpiexec", "--allow-run-as-root", "--oversubscribe", "-n", ranks, *command]
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env={**os.environ, **threads}, stdin=subprocess.DEVNULL)
+    return float(summary_of(to)["run"]["campaign_seconds"])
+
+
+def verify(engine: str, kind: str, labels: int, folder: Path) -> tuple[float, float]:
+    """Worst error of the forecasts, and the recommended allocation's time over the best one."""
+    from querist.campaign.loading import parse_settings
+    from querist.campaign.planned import Wanted, behaviour_of, forecast_of, planned
+    from querist.planning.forecast import Allocation
+
+    named = planning_roles.settings(kind, *SOURCE, labels)
+    settings = parse_settings(named, "benchmark")
+    measured_seconds(engine, kind, SOURCE, labels, folder / "source")
+    behaviour = behaviour_of(folder / "source", settings)
+    best = planned(settings, behaviour, Wanted(sum(ALLOCATIONS[0])))[0].allocation
+    chosen = (best.explorers, dict(best.oracles)["f"], best.trainers)
+    errors, took = [], {}
+    for shape in dict.fromkeys([*ALLOCATIONS, chosen]):
+        at = Allocation(shape[0], (("f", shape[1]),), shape[2])
+        told = [forecast_of(settings, at, behaviour, seed).seconds for seed in range(SEEDS)]
+        expected = sum(told) / SEEDS
+        took[shape] = measured_seconds(
+            engine, kind, shape, labels, folder / "-".join(map(str, shape))
+        )
+        errors.append(abs(expected / took[shape] - 1))
+        line = {"engine": engine, "kind": kind, "allocation": shape, "error": round(errors[-1], 4)}
+        line |= {"expected": round(expected, 2), "measured": round(took[shape], 2)}
+        print(json.dumps({"case": "forecast-one", **line}), flush=True)
+    return max(errors), took[chosen] / min(took.values())
+
+
+def verified(engines: list[str], labels: int) -> None:
+    """All distributions on all engines."""
+    os.environ["PYTHONPATH"] = (
+        f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    )
+    for engine in engines:
+        found = []
+        for kind in planning_roles.KINDS:
+            with tempfile.TemporaryDirectory() as scratch:
+                found.append(verify(engine, kind, labels, Path(scratch)))
+        worst = [round(max(values), 4) for values in zip(*found, strict=True)]
+        for case, ours, limit in (("forecast", worst[0], 0.1), ("choice", worst[1], 1.05)):
+            line = {"case": case, "engine": engine, "ours": ours, "limit": limit}
+            print(json.dumps({**line, "allocations": 3 * len(found)}), flush=True)
+
+
 def main() -> None:
     """Print one line a case."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer tasks")
-    parser.add_argument("--case", choices=["simulated-10k"], help="only this one")
+    parser.add_argument("--quick", action="store_true", help="fewer tasks and labels")
+    parser.add_argument("--case", choices=["simulated-10k", "verified"], help="only this one")
+    parser.add_argument("--engine", choices=["processes", "mpi"], help="only this one")
+    parser.add_argument("--one", nargs=7, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    tasks = 50_000 if given.quick else 1_000_000
-    print(json.dumps({"case": "simulated-10k", **simulated(10_000, tasks)}), flush=True)
+    if given.one:
+        engine, *numbers, kind, folder = given.one
+        one(engine, numbers, kind, folder)
+        return
+    if given.case != "verified":
+        tasks = 50_000 if given.quick else 1_000_000
+        print(json.dumps({"case": "simulated-10k", **simulated(10_000, tasks)}), flush=True)
+    if given.case != "simulated-10k":
+        beside = Path(sys.executable).with_name("mpiexec")
+        os.environ["PATH"] = f"{beside.parent}{os.pathsep}{os.environ['PATH']}"
+        engines = ["processes", *(["mpi"] if shutil.which("mpiexec") else [])]
+        verified([given.engine] if given.engine else engines, 100 if given.quick else 300)
 
 
 if __name__ == "__main__":
