@@ -91,7 +91,7 @@ def test_time_that_ends_before_the_campaign_leaves_it_unfinished() -> None:
 def test_members_are_shared_out_and_nothing_is_negative() -> None:
     fits = Fits(4.0, 0.1, members=4)
     assert fits.seconds(100, None) == 14.0
-    assert fits.seconds(100, 1) == 3.5
+    assert fits.seconds(100, 1) == 6.5
     with pytest.raises(ConfigError, match="none negative"):
         Fits(-1.0)
     with pytest.raises(ConfigError, match="known are: f"):

@@ -16,10 +16,10 @@ class Fits:
     """How long training takes.
 
     Attributes:
-        fixed: Seconds whatever there is to learn from.
-        each: Seconds for each label of the data set.
+        fixed: Seconds of a task, whatever there is to learn from.
+        each: Seconds for each label of the data set, for all members together.
         noise: Factor by which fits vary around that.
-        members: Members that the measured fits trained; a task with fewer takes as much less.
+        members: Of the committee; a task for some of them takes their share of ``each``.
     """
 
     fixed: float = 0.0
@@ -36,7 +36,7 @@ class Fits:
     def seconds(self, labels: int, members: int | None) -> float:
         """Of one task, without the noise."""
         share = 1.0 if members is None else min(1.0, members / self.members)
-        return (self.fixed + self.each * labels) * share
+        return self.fixed + self.each * labels * share
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from querist.control.plan import Plan
+from querist.engines.durations import Distribution, Seconds
 from querist.planning.behaviour import Behaviour
 from querist.planning.virtual import Ended, Virtual
 
+FINE = 0.05  # of an answer's seconds: how long a simulated slice of exploring is at least
 BUSY = 0.9  # share from which on a role is taken to be what everything waits for
 
 
@@ -84,6 +88,43 @@ class Forecast:
         return sum(self.busy[role] * n for role, n in counts.items()) / self.allocation.workers
 
 
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """Another distribution times a factor, and no more than a limit.
+
+    Attributes:
+        of: What is drawn from.
+        factor: Of each draw.
+        most: Largest value.
+    """
+
+    of: Distribution
+    factor: float = 1.0
+    most: float = float("inf")
+
+    def draw(self, rng: np.random.Generator, size: int) -> Seconds:
+        """``(size,)`` values."""
+        scaled: Seconds = np.minimum(self.of.draw(rng, size) * self.factor, self.most)
+        return scaled
+
+
+def coarse(behaviour: Behaviour, allocation: Allocation) -> Behaviour:
+    """Several slices of exploring as one, where answers take much longer than a slice.
+
+    They then bring as many candidates together, but no more than three times what oracles can take
+    meanwhile: more would only be queued and dropped again.
+    """
+    rng = np.random.default_rng(0)
+    oracles = allocation.oracles
+    answers = {name: behaviour.of_label(name).draw(rng, 256).mean() for name, _ in oracles}
+    slices = max(1e-6, float(behaviour.slices.draw(rng, 256).mean()))
+    factor = max(1.0, FINE * min(answers.values()) / slices)
+    rate = sum(count / max(1e-6, answers[name]) for name, count in oracles)
+    most = 8 + 3 * rate * slices * factor / allocation.explorers
+    found = Scaled(behaviour.found, factor, most)
+    return replace(behaviour, slices=Scaled(behaviour.slices, factor), found=found)
+
+
 def forecast(
     plan: Plan,
     allocation: Allocation,
@@ -103,7 +144,8 @@ def forecast(
         seed: Of all draws.
         limit: Campaign seconds after which it is not followed any more.
     """
-    virtual = Virtual(allocation.plan(plan, members), allocation.counts(), behaviour, seed)
+    world = coarse(behaviour, allocation)
+    virtual = Virtual(allocation.plan(plan, members), allocation.counts(), world, seed)
     ended = virtual.run(limit)
     busy = _busy(virtual.engine.busy(), allocation, ended.seconds)
     told = _bottleneck(busy, allocation, ended)

@@ -106,7 +106,8 @@ class Measured:
     def _published(self, data: Mapping[str, Any]) -> None:
         found = [one for one in map(span, several(data, "spans")) if one is not None]
         for start, stop in found:
-            self._fits.append((number(data, "dataset"), (stop - start) * len(found)))
+            # Each of several tasks trained its part of the members on all labels.
+            self._fits.append((number(data, "dataset") / len(found), stop - start))
 
     def _task(self, data: Mapping[str, Any]) -> None:
         interval = span(data.get("spans"))
@@ -192,8 +193,8 @@ def fits(measured: Sequence[tuple[float, float]], members: int = 1) -> Fits:
     """Seconds as a line in the number of labels, by least squares, none of its parts negative.
 
     Args:
-        measured: Labels and seconds of whole fits.
-        members: That one fit trained.
+        measured: Labels, times the share of the members, and seconds of tasks.
+        members: Of the committee.
     """
     if not measured:
         return Fits(0.0, members=members)
