@@ -29,7 +29,7 @@ def test_a_race_is_run_by_rounds_resumed_and_decided(tmp_path) -> None:
     made = campaign(strategy, tmp_path, budget={"labels": 50}, **more)
     assert made.run(tmp_path / "run", progress=False).status == "finished"
     rounds = len(selections(tmp_path / "run"))
-    campaign(strategy, tmp_path, budget={"labels": 130}, **more).resume(
+    campaign(strategy, tmp_path, budget={"labels": 100}, **more).resume(
         tmp_path / "run", progress=False
     )
     told = selections(tmp_path / "run")

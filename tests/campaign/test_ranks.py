@@ -245,3 +245,15 @@ def test_a_script_runs_on_all_ranks_and_goes_on_once_and_ends_before_the_walltim
     assert "after: stopped stopped before the walltime of 6 s" in done.stdout
     assert done.stdout.count("after:") == 1
     assert "again: True" in done.stdout
+
+
+def test_a_strategy_orders_the_candidates_on_one_engine_and_the_next(jobs: Jobs) -> None:
+    jobs.configure(strategy={"use": "lcmd", "batch": 6, "least": 10}, budget={"labels": 24})
+    assert jobs.start(5, *RUN).returncode == 0
+    made = summary_of(jobs.run)["selection"]
+    assert made["by_strategy"]["lcmd"] > 5
+    jobs.start(0, *CLI, "set", "run", "--labels", "36")
+    done = jobs.start(0, *RESUME, "--engine", "processes")
+    assert done.returncode == 0, done.stderr
+    assert jobs.labels() == 36
+    assert summary_of(jobs.run)["selection"]["by_strategy"]["lcmd"] > made["by_strategy"]["lcmd"]
