@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from querist.core.errors import ConfigError, require
 
 _FOR = "the service's index"
 MIGRATIONS = Path(__file__).with_name("migrations")
+_ONE = threading.Lock()
 _MIGRATION_LOCK = 7_301_517_204  # any number; PostgreSQL's advisory lock for migrating
 
 
@@ -87,7 +89,8 @@ def _sqlite(url: Any) -> Any:
 
 def migrate(engine: Any) -> None:
     """Bring the tables up to date; several servers may do it at once."""
-    with _migrating(engine) as environment:
+    # Alembic keeps the context of a migration in the module: one at a time in a process.
+    with _ONE, _migrating(engine) as environment:
         environment.run_migrations()
 
 

@@ -1,0 +1,150 @@
+"""The index, the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from querist.core.errors import ConfigError
+from querist.service.idempotency import Once
+from querist.service.index import index as records
+from querist.service.index.index import Index, Taken, find, insert, newest_first, now
+from querist.service.index.sql import newest, open_engine, require, version_of
+from querist.service.index.tables import tables
+from querist.service.jobs.records import active, by_ids, events_after, move, new_job, served
+from querist.service.people import Door, make_key, tenant_named
+from querist.service.problems import Refused
+from querist.service.webhooks.outbox import claim, enqueue, settle
+from querist.service.wire.access import Scope
+from querist.service.wire.jobs import JobState
+
+
+@pytest.fixture
+def tenant(index: Index) -> str:
+    with index.write() as connection:
+        row = tenant_named(connection, "acme")
+        pool = {"id": "pol_1", "tenant": row["id"], "name": "p", "asked": {}, "items": 3}
+        insert(connection, "pools", {**pool, "addition": "", "created": now()})
+    return row["id"]
+
+
+def job(index: Index, tenant: str, id: str = "job_1") -> dict:
+    row = {"id": id, "tenant": tenant, "pool": "pol_1", "kind": "addition", "folder": ""}
+    with index.write() as connection:
+        return new_job(connection, {**row, "asked": {}})
+
+
+def test_migrations_lead_to_the_tables_of_the_code(index: Index) -> None:
+    compare = require("alembic.autogenerate", "service", "tests").compare_metadata
+    context = require("alembic.runtime.migration", "service", "tests").MigrationContext
+    with index.read() as connection:
+        assert compare(context.configure(connection), tables().metadata) == []
+    assert version_of(index.engine) == newest()
+
+
+def test_several_servers_may_start_at_once(url: str) -> None:
+    failed: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            Index(url).close()
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_a_broken_uniqueness_is_taken_and_changes_nothing(index: Index) -> None:
+    with index.write() as connection:
+        row = tenant_named(connection, "acme")
+    user = {"id": "u", "tenant": row["id"], "name": "a", "created": 0.0}
+
+    def both() -> None:
+        with index.write() as connection:
+            insert(connection, "users", user)
+            insert(connection, "tenants", {**row, "id": "other"})
+
+    with pytest.raises(Taken):
+        both()
+    with index.read() as connection:
+        assert find(connection, "users", id="u") is None
+
+
+def test_pages_go_from_new_to_old(index: Index) -> None:
+    with index.write() as connection:
+        for n in range(5):
+            tenant = {"id": f"ten_{n}", "name": str(n), "quota": {}, "created": 0.0}
+            insert(connection, "tenants", tenant)
+    with index.read() as connection:
+        ids = [row["id"] for row in newest_first(connection, "tenants", {}, "ten_3", 2)]
+        assert ids == ["ten_2", "ten_1"]
+        assert records.count(connection, "tenants") == 5
+        assert records.total(connection, "pools", "items") == 0
+
+
+def test_of_two_who_claim_a_job_one_gets_it(index: Index, tenant: str) -> None:
+    first = job(index, tenant)
+    second = dict(first)
+    with index.write() as connection:
+        assert move(connection, first, JobState.RUNNING, attempts=1, started=now(), runner="a")
+    with index.write() as connection:
+        assert not move(connection, second, JobState.RUNNING, attempts=1, runner="b")
+    with index.read() as connection:
+        assert [row["runner"] for row in active(connection)] == ["a"]
+        assert [one["state"] for one in events_after(connection, ["job_1"], 0)] == [
+            "queued",
+            "running",
+        ]
+        assert by_ids(connection, ["job_1"])["job_1"]["state"] == "running"
+        assert served(connection, 0.0) == {tenant: 0.0}
+
+
+def test_messages_are_claimed_once_and_settled(index: Index, tenant: str) -> None:
+    hook = {"id": "whk_1", "tenant": tenant, "url": "https://example.org/", "events": ["job.done"]}
+    with index.write() as connection:
+        insert(connection, "webhooks", {**hook, "secret": "s", "created": now()})
+        assert enqueue(connection, tenant, "job.done", {"a": 1}) == 1
+        assert enqueue(connection, tenant, "job.failed", {}) == 0
+    with index.write() as connection:
+        (row,) = claim(connection)
+    with index.write() as connection:
+        assert claim(connection) == []
+        row["pause"] = 0.0
+        assert settle(connection, row, 500, "no", attempts=3) == "waiting"
+    with index.write() as connection:
+        (row,) = claim(connection)
+        row["pause"] = 0.0
+        assert settle(connection, row, 204, "", attempts=3) == "delivered"
+        assert claim(connection) == []
+
+
+def test_an_idempotency_key_is_used_once(index: Index) -> None:
+    once = Once(index, "t", "k", "d" * 64)
+    assert once.begin() is None
+    with pytest.raises(Refused, match="being done"):
+        Once(index, "t", "k", "d" * 64).begin()
+    once.finish(201, '{"secret":"abc","id":1}')
+    assert Once(index, "t", "k", "d" * 64).begin() == (201, '{"secret":"","id":1}')
+    with pytest.raises(Refused, match="new Idempotency-Key"):
+        Once(index, "t", "k", "e" * 64).begin()
+    assert Once(index, "other", "k", "e" * 64).begin() is None
+
+
+def test_keys_open_the_door(index: Index, tenant: str) -> None:
+    with index.write() as connection:
+        made = make_key(connection, tenant, "ada", [Scope.READ])
+    who = Door(index, without_key=False).let_in(f"Bearer {made.secret}", local=False)
+    assert (who.tenant, who.user, who.scopes) == (tenant, "ada", frozenset({Scope.READ}))
+
+
+@pytest.mark.parametrize("wrong", ["mysql://a:secret@b/c", "no url", "postgres"])
+def test_another_database_is_refused_without_its_password(wrong: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_engine(wrong)
+    assert "secret" not in str(caught.value)
