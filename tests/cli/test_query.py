@@ -272,3 +272,16 @@ def test_texts_are_shown_as_they_are(tmp_path: Path) -> None:
     result = call("query", "run", tmp_path / "pool", "-n", 2)
     assert result.exit_code == 0, result.output
     assert result.stdout.count("storm number") == 2
+
+
+def test_a_query_that_fails_says_where_the_reasons_are(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(8):
+        (tmp_path / "photos" / f"{number}.png").write_text(f"no image {number}")
+    call("pool", "create", tmp_path / "pool", tmp_path / "photos")
+    result = call("query", "run", tmp_path / "pool", "-n", 2)
+    (query,) = (tmp_path / "pool" / "queries").iterdir()
+    assert result.exit_code == 1
+    assert f"see: querist query failures {query}\n" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "0.png" in call("query", "failures", query).stdout

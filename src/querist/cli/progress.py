@@ -71,7 +71,8 @@ def line_of(told: Any) -> str:
     from querist.accounting.units import duration
 
     of = f" of {told.total:,}" if told.total else ""
-    said = [f"{told.stage or 'waiting'} {told.done:,}{of}"]
+    doing = told.stage or getattr(told, "state", "") or "waiting"
+    said = [f"{doing} {told.done:,}{of}"]
     if getattr(told, "failed", 0):
         said.append(f"{told.failed:,} failed")
     if rate := getattr(told, "rate", None):

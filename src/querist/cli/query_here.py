@@ -19,7 +19,7 @@ from querist.pool.query import (
     query_status,
     run_query,
 )
-from querist.pool.query_errors import QueryStopped
+from querist.pool.query_errors import QueryFailed, QueryStopped
 from querist.pool.query_status import QueryStatus
 
 
@@ -37,6 +37,10 @@ class QueryHere:
             click.echo(str(stopped), err=True)
             click.echo(f"continue with: querist resume {self.folder}", err=True)
             leave(EXIT_INTERRUPTED)
+        except QueryFailed:
+            if query_status(self.folder).failed:
+                click.echo(f"see: querist query failures {self.folder}", err=True)
+            raise
 
     def status(self) -> Record:
         """How far it is."""
