@@ -121,3 +121,21 @@ def test_what_is_said_of_a_service_in_comments_is_what_holds() -> None:
         shown, held = getattr(said, name).model_dump(), getattr(default, name).model_dump()
         for key in set(held) - left_out:
             assert shown[key] == held[key], f"{name}.{key}"
+
+
+def test_a_configuration_of_alaas_is_put_into_our_words(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = {"name": "resnet18", "hub": "pytorch/vision:v0.10.0", "batch_size": 4}
+    strategy = {"type": "MarginConfidence", "model": model}
+    worker = {"protocol": "http", "host": "0.0.0.0", "port": 8081, "replicas": 1}
+    learning = {"strategy": strategy, "al_worker": worker}
+    theirs = {"name": "images", "version": 0.1, "active_learning": learning}
+    Path("theirs.yml").write_text(yaml.safe_dump(theirs))
+    assert call("init", "pool", "--alaas", "theirs.yml").exit_code == 0
+    assert call("init", "service", "--alaas", "theirs.yml").exit_code == 0
+    found = load_pool_file("pool.yaml")
+    assert found.strategy is not None
+    assert (found.name, found.strategy.use, found.query.scan) == ("images", "margin", {"batch": 4})
+    assert "trust: true" in Path("pool.yaml").read_text()
+    assert load_settings("service.yaml").models.hub == ("pytorch/vision:v0.10.0",)
+    assert call("init", "pool", "b.yaml", "--alaas", "nothing.yml").exit_code == 2

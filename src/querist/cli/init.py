@@ -16,14 +16,21 @@ TEMPLATES = {"pool": ("querist.pool", "pool.yaml"), "service": ("querist.service
 @click.argument("what", type=click.Choice(sorted(TEMPLATES)))
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option(
+    "--alaas",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A configuration of ALaaS to put into our words instead.",
+)
 @sentences
-def init(what: str, file: Path | None, force: bool) -> None:
+def init(what: str, file: Path | None, force: bool, alaas: Path | None) -> None:
     """Write a commented pool.yaml or service.yaml to fill in."""
     path = file or Path(f"{what}.yaml")
     need_parent(path)
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already; name another file, or say --force.")
-    path.write_text(template(what), encoding="utf-8")
+    text = template(what) if alaas is None else translated(what, alaas)
+    path.write_text(text, encoding="utf-8")
     command = {"pool": "run", "service": "serve"}[what]
     click.echo(f"wrote {path}; edit it, then: querist check {path}; querist {command} {path}")
 
@@ -34,3 +41,21 @@ def template(what: str) -> str:
 
     package, name = TEMPLATES[what]
     return (files(package) / "templates" / name).read_text(encoding="utf-8")
+
+
+def translated(what: str, alaas: Path) -> str:
+    """The text of a file made of ALaaS's; what a person should know stands above it."""
+    import textwrap
+
+    import yaml
+
+    from querist.compat.alaas import read
+
+    made = read(alaas)
+    notes = (
+        textwrap.fill(note, 96, initial_indent="# ", subsequent_indent="# ") for note in made.notes
+    )
+    body = yaml.safe_dump(made.pool if what == "pool" else made.service, sort_keys=False)
+    return "\n".join(
+        (f"# Made of {alaas.name}. See `querist init {what}` for all keys.", *notes, body)
+    )
