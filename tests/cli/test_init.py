@@ -136,6 +136,6 @@ def test_a_configuration_of_alaas_is_put_into_our_words(tmp_path: Path, monkeypa
     found = load_pool_file("pool.yaml")
     assert found.strategy is not None
     assert (found.name, found.strategy.use, found.query.scan) == ("images", "margin", {"batch": 4})
-    assert "trust: true" in Path("pool.yaml").read_text()
+    assert "# Loading from torch.hub runs the code" in Path("pool.yaml").read_text()
     assert load_settings("service.yaml").models.hub == ("pytorch/vision:v0.10.0",)
     assert call("init", "pool", "b.yaml", "--alaas", "nothing.yml").exit_code == 2

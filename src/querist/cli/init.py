@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -52,10 +53,8 @@ def translated(what: str, alaas: Path) -> str:
     from querist.compat.alaas import read
 
     made = read(alaas)
-    notes = (
-        textwrap.fill(note, 96, initial_indent="# ", subsequent_indent="# ") for note in made.notes
-    )
+    prefix: dict[str, Any] = {"initial_indent": "# ", "subsequent_indent": "# "}
+    notes = (textwrap.fill(note, 96, **prefix) for note in made.notes)
+    head = f"# Made of {alaas.name}. See `querist init {what}` for all keys."
     body = yaml.safe_dump(made.pool if what == "pool" else made.service, sort_keys=False)
-    return "\n".join(
-        (f"# Made of {alaas.name}. See `querist init {what}` for all keys.", *notes, body)
-    )
+    return "\n".join((head, *notes, body))
