@@ -18,3 +18,7 @@ def digit(x):
 def one_minus_largest(probabilities):
     """The doubt."""
     return 1.0 - probabilities.max(axis=1)
+
+
+def product(x):
+    return float(x[0] * x[1])

@@ -178,6 +178,21 @@ def test_a_pool_is_whole_after_its_process_was_killed(tmp_path) -> None:
     assert len({record.data["sample"] for record in asked(tmp_path / "run")}) == 50
 
 
+def test_costs_are_learned_while_a_campaign_runs(tmp_path) -> None:
+    """Walkers, numbers, and answers with costs of their own, which the strategy learns."""
+    made = Campaign(
+        generator={"use": "uniform", "options": {"low": [0, 0], "high": [1, 1], "seed": 1}},
+        model="random_features", oracle={"use": "function", "options": {
+            "function": "pool_roles:product", "outputs": "y"}},
+        output="y", strategy={"use": "learned-cost(qbc-variance)", "embeddings": "inputs",
+                              "batch": 5, "least": 10},
+        initial=8, budget={"labels": 24}, engine="inline", retrain={"every_labels": 5},
+    )  # fmt: skip
+    assert made.run(tmp_path / "run", progress=False).status == "finished"
+    told = summary_of(tmp_path / "run")["selection"]["by_strategy"]
+    assert told["learned-cost(qbc-variance)"] >= 8
+
+
 def accuracy(made: Campaign, folder) -> float:
     said = made.model(folder).predict(Batch.stack(x=PIXELS[TEST])).mean["digit"]
     return float((said == DIGITS[TEST]).mean())
