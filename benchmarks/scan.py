@@ -255,14 +255,14 @@ def cases(bench: Bench) -> dict[str, Callable[[], Iterator[Line]]]:
     return {
         "local-32-fp32": lambda: local(bench, "fp32", 20_000 // share, 32),
         "local-32-bf16": lambda: local(bench, "bf16", 20_000 // share, 32),
-        "local-224": lambda: local(bench, "bf16", 2000 // share, 224),
+        "local-224": lambda: local(bench, "bf16", 600 // share, 224),
         "http": lambda: slow(bench, "http", 10_000 // share, latency, rate),
         "s3": lambda: slow(bench, "s3", 3000 // share, latency, rate),
         "ftp": lambda: slow(bench, "ftp", 3000 // share, latency, rate),
         "again": lambda: again(bench, 50_000 // share),
         "caches": lambda: caches(bench.cache / "caches", 100_000 // share),
         "million": lambda: million(bench),
-        "batch-size": lambda: curve(bench, 4000 // share, latency, rate),
+        "batch-size": lambda: curve(bench, 2000 // share, latency, rate),
     }
 
 

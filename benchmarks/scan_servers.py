@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import time
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def served(kind: str, folder: Path, latency: float, rate: float) -> Iterator[tup
 
 
 def _serve(kind: str, folder: Path, latency: float, rate: float, pipe: Any) -> None:
+    logging.disable(logging.INFO)  # pyftpdlib tells of every file
     link = Link(latency, rate)
     if kind == "http":
         with HttpServer(folder, link) as server:
@@ -84,8 +86,9 @@ class SlowProxy:
         writer.close()
 
     async def _pass_late(self, reader: Any, writer: Any) -> None:
-        loop = asyncio.get_running_loop()
+        loop, last = asyncio.get_running_loop(), 0.0
         while data := await reader.read(1 << 16):
             through = self._link.through(time.monotonic() + self._link.latency, len(data))
-            loop.call_later(through - time.monotonic(), writer.write, data)
-        loop.call_later(self._link.latency, writer.close)
+            last = max(through, last + 1e-6)  # of equal times the loop keeps no order
+            loop.call_at(last, writer.write, data)
+        loop.call_at(last + 1e-6, writer.close)
