@@ -21,6 +21,7 @@ from querist.pool.query import query_result, query_status, run_query, start_quer
 from querist.pool.query_errors import QueryFailed
 from querist.pool.query_state import CHUNK
 from querist.pool.scan import outputs as outputs_module
+from querist.pool.scan.caching import forget
 from querist.store import pages as pages_module
 from querist.store.run_folder import RunFolder
 from querist.testing.jobs import mpiexec
@@ -224,3 +225,13 @@ def test_ranks_share_one_query(tmp_path: Path) -> None:
     assert query_result(folder).picks == alone.picks
     records = RunFolder(folder).journal_reader()
     assert len({r.data["worker"] for r in records if r.kind == CHUNK}) == 2
+
+
+def test_the_caches_forget_an_item(images) -> None:
+    pool, _ = images
+    first = pool.query(10, model=Colours())
+    row = first.picks[0].row
+    forget(pool.folder / "cache", np.array([row]), [])
+    again = Colours()
+    assert pool.query(10, model=again).digest == first.digest
+    assert again.seen == 1
