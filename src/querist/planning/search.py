@@ -9,6 +9,7 @@ from querist.core.errors import ConfigError
 from querist.planning.forecast import Allocation, Forecast
 
 ROUNDS = 20  # of looking at the neighbours of the best one
+WORSE = 1.05  # than the best so far: a row of the coarse grid is followed no longer
 
 Evaluate = Callable[[Allocation], Forecast]
 
@@ -54,14 +55,12 @@ class Space:
             return None
         return Allocation(explorers, _shared(self.oracles, left), trainers, batch)
 
-    def first(self) -> Iterator[Allocation]:
-        """A coarse grid: powers of two of explorers and of trainers."""
+    def rows(self) -> Iterator[list[Allocation]]:
+        """A coarse grid: a row for each number of trainers, more explorers along it."""
         batch = self.batches[0] if self.batches else None
-        for explorers in _powers(self.workers):
-            for trainers in dict.fromkeys([*_powers(self.trainers), self.trainers]):
-                found = self.allocation(explorers, trainers, batch)
-                if found is not None:
-                    yield found
+        for trainers in dict.fromkeys([*_powers(self.trainers), self.trainers]):
+            row = (self.allocation(n, trainers, batch) for n in _powers(self.workers))
+            yield [one for one in row if one is not None]
 
     def near(self, at: Allocation) -> Iterator[Allocation]:
         """What differs by one step."""
@@ -84,7 +83,9 @@ def search(space: Space, evaluate: Evaluate) -> list[Forecast]:
         space: What may be chosen.
         evaluate: Gives a forecast.
     """
-    tried = {one: evaluate(one) for one in space.first()}
+    tried: dict[Allocation, Forecast] = {}
+    for row in space.rows():
+        tried |= _along(row, evaluate)
     if not tried:
         raise ConfigError(
             f"no allocation of {space.workers} workers has the GPUs that its roles need "
@@ -97,6 +98,17 @@ def search(space: Space, evaluate: Evaluate) -> list[Forecast]:
         if min(tried.values(), key=_order) is best:
             break
     return sorted(tried.values(), key=_order)
+
+
+def _along(row: list[Allocation], evaluate: Evaluate) -> dict[Allocation, Forecast]:
+    """Forecasts along a row, until more explorers only take workers from the oracles."""
+    tried: dict[Allocation, Forecast] = {}
+    for one in row:
+        found = tried[one] = evaluate(one)
+        best = min(tried.values(), key=_order)
+        if found is not best and found.seconds > WORSE * best.seconds:
+            break
+    return tried
 
 
 def _order(found: Forecast) -> tuple[bool, float, int]:
