@@ -172,7 +172,8 @@ def _bottleneck(busy: Mapping[str, float], allocation: Allocation, ended: Ended)
     if share >= BUSY:
         return f"the oracle {name!r}, busy {share:.0%}: more of its workers would shorten the run"
     trained = busy["trainers"]
-    if trained >= BUSY * (1 - share) and trained > 0.5:
+    takes_turns = share + trained <= 1.1  # oracles wait while it trains, and the other way round
+    if trained >= BUSY or (trained > 0.5 and takes_turns):
         return f"training, busy {trained:.0%}, while {name!r} is busy {share:.0%} only"
     if ended.controller.asking.queued == 0 and busy["explorers"] >= BUSY:
         return (
