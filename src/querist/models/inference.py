@@ -8,10 +8,10 @@ from typing import Any
 from querist.core.errors import ConfigError
 
 from .backends.triton import Connect
-from .inference_settings import RemoteSettings, parse
+from .inference_settings import HeadSettings, RemoteSettings, parse
 from .inferring import Inference as Inference
 from .inferring import InferenceInfo as InferenceInfo
-from .loaders import features, hub, huggingface, module, onnx, python, remote, sklearn
+from .loaders import features, head, hub, huggingface, module, onnx, python, remote, sklearn
 
 Loader = Callable[..., Inference]
 _LOADERS: dict[str, Loader] = {
@@ -51,4 +51,6 @@ def open_inference(
     checked = parse(settings)
     if isinstance(checked, RemoteSettings):
         return remote.load(checked, connect)
+    if isinstance(checked, HeadSettings):
+        return head.load(checked, lambda base: open_inference(base, device, threads, connect))
     return _LOADERS[settings["use"]](checked, device, threads)

@@ -59,7 +59,11 @@ class Dropout(_Base):
     seed: int = 0
 
 
-class ModelSettings(_Base):
+class Settings(_Base):
+    """Settings of any model; their ``use`` says which."""
+
+
+class ModelSettings(Settings):
     """What all models have.
 
     Attributes:
@@ -145,13 +149,14 @@ class TorchSettings(NetworkSettings):
     Attributes:
         builder: Import path of what makes the module.
         options: Its arguments.
-        weights: Its state as a safetensors file; several are a committee.
+        weights: Its state as a safetensors file; several are a committee. Without, the network is
+            as the builder makes it.
     """
 
     use: Literal["torch"] = "torch"
     builder: Any
     options: dict[str, Any] = {}
-    weights: Files
+    weights: Files | None = None
 
 
 class SklearnSettings(ModelSettings):
@@ -265,8 +270,26 @@ class RemoteSettings(ModelSettings):
     backend: Literal["triton"] = "triton"
 
 
-KINDS: dict[str, type[ModelSettings]] = {
+class HeadSettings(Settings):
+    """A linear head on another model, as :mod:`querist.models.trainers.linear_head` makes it.
+
+    Attributes:
+        base: Settings of the model that gives embeddings.
+        weights: The head's file.
+        classes: Names, in the order of the scores.
+        task: Only "classification".
+    """
+
+    use: Literal["head"] = "head"
+    base: dict[str, Any]
+    weights: Path
+    classes: Names = ()
+    task: Literal["classification"] = "classification"
+
+
+KINDS: dict[str, type[Settings]] = {
     "features": FeaturesSettings,
+    "head": HeadSettings,
     "python": PythonSettings,
     "torch": TorchSettings,
     "sklearn": SklearnSettings,
@@ -284,7 +307,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(listed) or 'none'}."
 
 
-def parse(settings: Mapping[str, Any]) -> ModelSettings:
+def parse(settings: Mapping[str, Any]) -> Settings:
     """Settings of the kind that ``use`` names.
 
     Raises:

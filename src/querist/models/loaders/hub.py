@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from ..backends import torch as backend
 from ..inference_settings import HubSettings, suggest
 from ..inferring import Inference
 from ..networks import network_of
-from .module import Place, network_digest, opened, read_weights
+from .module import Place, network_digest, opened, read_weights, state_digest
 
 
 def load(settings: HubSettings, device: str, threads: int) -> Inference:
@@ -80,13 +79,3 @@ def _entries(settings: HubSettings, local: bool) -> str:
     tree = ast.parse((Path(settings.repo) / "hubconf.py").read_text(encoding="utf-8"))
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     return suggest(settings.model, [name for name in names if not name.startswith("_")])
-
-
-def state_digest(module: Any) -> str:
-    """Of the names, types, shapes and numbers of a module's state."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        flat = tensor.detach().cpu().contiguous()
-        total.update(f"{name} {flat.dtype} {tuple(flat.shape)};".encode())
-        total.update(flat.reshape(-1).view(backend.torch().uint8).numpy().tobytes())
-    return total.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,14 +48,19 @@ def load(settings: TorchSettings, device: str, threads: int) -> Inference:
         ConfigError: If a file is missing or of another format, or a layer has another name.
         RunError: If the builder fails or the weights are of another architecture.
     """
-    build = _builder(settings)
-    modules = [read_weights(build(), path) for path in settings.weights]
+    modules = modules_of(settings)
     network = network_of(modules, settings)
-    digest = network_digest(
-        settings,
-        {"builder": source_digest(settings.builder), "weights": digests(settings.weights)},
-    )
+    state = digests(settings.weights) if settings.weights else [state_digest(modules[0])]
+    told = {"builder": source_digest(settings.builder), "weights": state}
+    digest = network_digest(settings, told)
     return opened(network, settings, digest, Place(device, threads))
+
+
+def modules_of(settings: TorchSettings) -> list[Any]:
+    """A module for each file of weights; without any, one as its builder makes it."""
+    build = _builder(settings)
+    files = settings.weights or ()
+    return [read_weights(build(), path) for path in files] or [build()]
 
 
 def opened(
@@ -75,6 +81,16 @@ def opened(
 def digests(files: Sequence[Path]) -> list[str]:
     """Of the bytes of each file."""
     return [content_digest(file) for file in files]
+
+
+def state_digest(module: Any) -> str:
+    """Of the names, types, shapes and numbers of a module's state."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        flat = tensor.detach().cpu().contiguous()
+        total.update(f"{name} {flat.dtype} {tuple(flat.shape)};".encode())
+        total.update(flat.reshape(-1).view(backend.torch().uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def network_digest(

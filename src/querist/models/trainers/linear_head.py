@@ -1,0 +1,246 @@
+"""A linear head on frozen features: multinomial logistic regression (Bishop 2006, section 4.3.4).
+
+Seconds instead of hours, and often as good while labels are few. The features are the embeddings
+of another model, which a scan has in its cache, so a new round runs no network again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+
+from querist.core.errors import ConfigError, ShapeError
+
+from ..heads import softmax
+from .trained import (
+    Trained,
+    class_codes,
+    class_weights,
+    judged,
+    read_state,
+    set_aside,
+    write_state,
+)
+
+Matrix = NDArray[np.float64]
+Codes = NDArray[np.int64]
+GRID = tuple(float(10.0**power) for power in range(-2, 5))
+
+
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """How a head is trained.
+
+    Attributes:
+        l2: Strength of the penalty ``l2 / 2 |W|^2`` beside the summed loss, of standardised
+            features; "auto" takes the best of seven by cross-validated log loss.
+        class_weight: None, "balanced", or a weight for each class.
+        calibrate: Whether a temperature (Guo et al. 2017) is fitted on the rows set aside.
+        validation: Share of the rows set aside at random, to calibrate and to judge; the head is
+            fitted to all rows in the end.
+        members: Heads; more than one are a committee of bootstraps (Efron 1979).
+        iterations: Of L-BFGS at most.
+        seed: Of all draws.
+        previous: File of an earlier head of the same classes and features, to start from.
+    """
+
+    l2: float | str = "auto"
+    class_weight: Any = None
+    calibrate: bool = False
+    validation: float = 0.2
+    members: int = 1
+    iterations: int = 500
+    seed: int = 0
+    previous: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.l2 != "auto" and (isinstance(self.l2, str) or self.l2 < 0.0):
+            raise ConfigError(f"l2 is a number from 0, or 'auto', but got {self.l2!r}.")
+        if not 0.0 <= self.validation < 1.0 or self.members < 1 or self.iterations < 1:
+            raise ConfigError(
+                "a linear head wants a validation share from 0 to below 1, at least 1 member and "
+                f"1 iteration, but got {self}."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What one head is fitted to: standardised ``(n, d)`` features, codes, weights by row."""
+
+    X: Matrix
+    codes: Codes
+    weights: NDArray[np.float64]
+    count: int
+
+    def part(self, rows: Codes) -> Problem:
+        """Of some rows."""
+        return Problem(self.X[rows], self.codes[rows], self.weights[rows], self.count)
+
+
+def train_linear_head(
+    embeddings: NDArray[Any],
+    labels: Sequence[Any] | NDArray[Any],
+    classes: Sequence[str],
+    base: Mapping[str, Any],
+    file: Path | str,
+    how: LinearHead | None = None,
+) -> Trained:
+    """Fit a head and write it.
+
+    Args:
+        embeddings: ``(n, d)``, of the model ``base``.
+        labels: ``(n,)`` names of classes, or their numbers.
+        classes: Names, in the order of the probabilities.
+        base: Settings of the model that gave the embeddings.
+        file: Where the head is written, as safetensors.
+        how: How it is trained.
+
+    Raises:
+        ShapeError: If shapes do not fit, labels are unknown, or embeddings are not finite.
+        ConfigError: If the earlier head is another's.
+    """
+    how = how or LinearHead()
+    H = np.asarray(embeddings, np.float64)
+    codes = class_codes(labels, classes)
+    if H.ndim != 2 or len(H) != len(codes) or not np.isfinite(H).all():
+        raise ShapeError(
+            f"a linear head wants finite embeddings (n, d) for {len(codes)} labels, but got the "
+            f"shape {H.shape}{'' if np.isfinite(H).all() else ' with values not finite'}."
+        )
+    mean, std = H.mean(axis=0), H.std(axis=0)
+    std = np.where(std > 1e-12 * (1.0 + abs(mean)), std, 1.0)
+    weights = class_weights(codes, len(classes), how.class_weight)[codes]
+    problem = Problem((H - mean) / std, codes, weights, len(classes))
+    start = _earlier(how.previous, mean, std, problem) if how.previous else None
+    heads, metrics = _fitted(problem, how, start)
+    # Standardisation becomes part of the weights, so that the head takes embeddings as they are.
+    W = np.stack([head[:-1] / std[:, None] for head in heads])
+    b = np.stack([head[-1] - mean @ (head[:-1] / std[:, None]) for head in heads])
+    write_state(Path(file), {"weight": W.astype(np.float32), "bias": b.astype(np.float32)})
+    settings = {
+        "use": "head",
+        "base": dict(base),
+        "weights": str(file),
+        "classes": [str(name) for name in classes],
+    }
+    return Trained(settings, {"train.rows": float(len(codes)), **metrics})
+
+
+def _fitted(
+    problem: Problem, how: LinearHead, start: Matrix | None
+) -> tuple[list[Matrix], dict[str, float]]:
+    """``(d + 1, C)`` of each member, biases last, and metrics."""
+    rng = np.random.default_rng([how.seed, 0])
+    learn, judge = set_aside(len(problem.codes), how.validation, rng)
+    l2 = _chosen_l2(problem.part(learn), how, rng) if how.l2 == "auto" else float(how.l2)
+    metrics, temperature = {"train.l2": l2}, 1.0
+    if len(judge):
+        held = problem.part(judge)
+        trial, _ = fit(problem.part(learn), l2, how.iterations, start)
+        temperature = _temperature(scores(trial, held.X), held) if how.calibrate else 1.0
+        found = softmax(scores(trial, held.X) / temperature)
+        metrics |= judged(found, held.codes, "validation")
+        metrics |= {"train.temperature": temperature} if how.calibrate else {}
+    whole, steps = fit(problem, l2, how.iterations, start)
+    metrics |= {"train.iterations": float(steps)}
+    metrics |= judged(softmax(scores(whole, problem.X)), problem.codes, "train")
+    heads = [whole]
+    if how.members > 1:
+        heads = [_bootstrapped(problem, l2, how, member, whole) for member in range(how.members)]
+    return [head / temperature for head in heads], metrics
+
+
+def _bootstrapped(
+    problem: Problem, l2: float, how: LinearHead, member: int, start: Matrix
+) -> Matrix:
+    """One member, fitted to rows drawn with replacement and one row of each class."""
+    rng = np.random.default_rng([how.seed, 1, member])
+    rows = rng.integers(0, len(problem.codes), len(problem.codes))
+    first = np.unique(problem.codes, return_index=True)[1]
+    missing = first[~np.isin(problem.codes[first], problem.codes[rows])]
+    return fit(problem.part(np.concatenate([rows, missing])), l2, how.iterations, start)[0]
+
+
+def scores(head: Matrix, X: Matrix) -> Matrix:
+    """``(n, C)`` of ``(d + 1, C)``."""
+    made: Matrix = X @ head[:-1] + head[-1]
+    return made
+
+
+def fit(
+    problem: Problem, l2: float, iterations: int, start: Matrix | None = None
+) -> tuple[Matrix, int]:
+    """``(d + 1, C)`` weights of the least penalised loss, and the steps that it took.
+
+    The loss is convex, so where it starts matters for time only.
+    """
+    n, d, count = *problem.X.shape, problem.count
+    target = np.zeros((n, count))
+    target[np.arange(n), problem.codes] = 1.0
+    # Without a penalty the weights of separable classes would grow for ever.
+    l2 = max(l2, 1e-6)
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        head = flat.reshape(d + 1, count)
+        z = scores(head, problem.X)
+        z -= z.max(axis=1, keepdims=True)
+        log_total = np.log(np.exp(z).sum(axis=1))
+        value = float((problem.weights * (log_total - z[np.arange(n), problem.codes])).sum())
+        error = problem.weights[:, None] * (np.exp(z - log_total[:, None]) - target)
+        slope = np.vstack([problem.X.T @ error + l2 * head[:-1], error.sum(axis=0)])
+        return (value + 0.5 * l2 * float((head[:-1] ** 2).sum())) / n, slope.reshape(-1) / n
+
+    first = np.zeros((d + 1, count)) if start is None else start
+    options: Any = {"maxiter": iterations, "ftol": 1e-12, "gtol": 1e-6}
+    found = minimize(loss, first.reshape(-1), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x).reshape(d + 1, count), int(found.nit)
+
+
+def _chosen_l2(problem: Problem, how: LinearHead, rng: np.random.Generator) -> float:
+    """The penalty of the least log loss over up to five folds; the largest among equals."""
+    folds = min(5, len(problem.codes) // 2)
+    if folds < 2:
+        return 1.0
+    fold = rng.permutation(len(problem.codes)) % folds
+    losses = dict.fromkeys(sorted(GRID, reverse=True), 0.0)
+    for at in range(folds):
+        learn, judge = (problem.part(np.flatnonzero(mask)) for mask in (fold != at, fold == at))
+        head: Matrix | None = None
+        for l2 in losses:  # each starts from the one before
+            head, _ = fit(learn, l2, how.iterations, head)
+            own = softmax(scores(head, judge.X))[np.arange(len(judge.codes)), judge.codes]
+            losses[l2] -= float((judge.weights * np.log(np.maximum(own, 1e-300))).sum())
+    return min(losses, key=lambda l2: losses[l2])
+
+
+def _temperature(z: Matrix, held: Problem) -> float:
+    """What scores are divided by so that the log loss of rows set aside is least."""
+
+    def loss(log_temperature: float) -> float:
+        p = softmax(z / np.exp(log_temperature))[np.arange(len(z)), held.codes]
+        return float(-np.log(np.maximum(p, 1e-300)).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _earlier(
+    previous: Path | str, mean: NDArray[np.float64], std: NDArray[np.float64], problem: Problem
+) -> Matrix:
+    """An earlier head in today's standardised features; of a committee its mean."""
+    held = read_state(Path(previous))
+    d, count = problem.X.shape[1], problem.count
+    if "weight" not in held or held["weight"].shape[1:] != (d, count):
+        shape = held["weight"].shape if "weight" in held else "none"
+        raise ConfigError(
+            f"the earlier head {previous} should have weights (members, {d}, {count}), but it has "
+            f"{shape}; leave 'previous' out when features or classes have changed."
+        )
+    W, b = (held[name].mean(axis=0).astype(np.float64) for name in ("weight", "bias"))
+    return np.vstack([W * std[:, None], b + mean @ W])
