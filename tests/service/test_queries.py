@@ -234,3 +234,25 @@ def test_a_forgotten_item_is_gone(pooled, finished) -> None:
     assert pooled.http.delete(f"{path}/{item}").json()["id"] == item
     assert pooled.http.get(f"{path}/{item}").status_code == 404
     assert pooled.http.get(path).json()["items"] == []
+
+
+def test_old_jobs_are_removed_and_young_ones_kept(pooled, finished) -> None:
+    from querist.service.index.index import change, now
+    from querist.service.jobs.removal import erase_old
+
+    service = pooled.service
+    old, young = (finished(pooled.http, ask(pooled, strategy="random")["id"])["id"] for _ in "ab")
+    with service.index.write() as connection:
+        change(connection, "jobs", {"id": old}, finished=now() - 3 * 86_400)
+    assert erase_old(service.index, service.workspace, 2.0) == 1
+    assert pooled.http.get(f"/v1/jobs/{old}").status_code == 404
+    assert pooled.http.get(f"/v1/jobs/{young}").status_code == 200
+
+
+def test_a_tenant_has_so_many_streams(pooled, finished, monkeypatch) -> None:
+    job = finished(pooled.http, ask(pooled, strategy="random")["id"])["id"]
+    tenant = pooled.http.get("/v1/usage").json()["tenant"]
+    monkeypatch.setitem(pooled.service._streams, tenant, pooled.settings.limits.streams)
+    answer = pooled.http.get(f"/v1/jobs/{job}/events")
+    assert answer.status_code == 429
+    assert answer.json()["type"] == "/problems/quota-exceeded"

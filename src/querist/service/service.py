@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from querist.service.idempotency import forget_old
 from querist.service.index.index import Index, Row, change, count, find, grouped, total
 from querist.service.jobs.hub import Hub, InThread
 from querist.service.jobs.records import UNFINISHED
+from querist.service.jobs.removal import erase_old
 from querist.service.jobs.runner import Runner
 from querist.service.limits import Limiter
 from querist.service.metrics import Metrics
@@ -63,6 +65,7 @@ class Service:
         self.runner = Runner(self.index, self.workspace, settings, self._tell, self._after)
         self._lock = threading.Lock()
         self._rates, self._wrong = Limiter(), Limiter()
+        self._streams: Counter[str] = Counter()
         self.stopping = False
         self._hub: Hub
 
@@ -71,18 +74,30 @@ class Service:
         self._hub = Hub(self.index, in_thread)
 
     async def follow(self, who: Principal, job: str, last_event: str) -> AsyncIterator[bytes]:
-        """Events of a job.
+        """Events of a job."""
+        self._streams[who.tenant] += 1
+        try:
+            async for part in self._hub.follow(job, last_event):
+                yield part
+        finally:
+            self._streams[who.tenant] -= 1
+
+    def check_streams(self, who: Principal) -> None:
+        """Refuse a stream to a tenant that has many.
 
         Raises:
-            Refused: If the tenant has too many streams.
+            Refused: If it has.
         """
-        async for part in self._hub.follow(job, last_event):
-            yield part
+        most = self.settings.limits.streams
+        if self._streams[who.tenant] >= most:
+            raise Refused("quota-exceeded", f"{most} event streams are open.", retry_after=5.0)
 
     def start(self) -> None:
         """Begin to run jobs and to send messages."""
         self.workspace.sweep()
         forget_old(self.index)
+        if self.settings.jobs.keep_days is not None:
+            erase_old(self.index, self.workspace, self.settings.jobs.keep_days)
         if self.settings.jobs.here:
             self.runner.start()
             self.sender.start()

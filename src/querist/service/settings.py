@@ -69,7 +69,7 @@ class JobSettings(Section):
         attempts: Starts of one job that end in a crash of its process, before it has failed.
         seconds: A job that runs longer has failed.
         memory_mb: Address space of a job's processes, each; None for no limit.
-        keep_days: Finished jobs are removed after so many days; None keeps them.
+        keep_days: Jobs finished so many days ago are removed at a start of the server; None: never.
     """
 
     here: bool = True

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from querist.service.call import Call, Nothing, Stream
-from querist.service.index.index import Row, change, find, newest_first, remove
+from querist.service.index.index import Row, change, find, newest_first
 from querist.service.jobs.records import UNFINISHED, move, told
+from querist.service.jobs.removal import erase_job
 from querist.service.problems import Refused
 from querist.service.queries import cancel_folder, failures_of
 from querist.service.routes.paging import After, Limit, PathId, number_of, numbered, page_of
 from querist.service.wire.base import Page
 from querist.service.wire.jobs import Failure, Job, JobKind, JobState
-from querist.service.workspace import erase
 
 
 def list_jobs(
@@ -62,13 +62,7 @@ def remove_job(call: Call, job: PathId) -> Nothing:
     row = service.own(call.who, "jobs", "job", job)
     if row["state"] in UNFINISHED:
         raise Refused("conflict", "The job is not finished; cancel it first.")
-    with service.index.write() as connection:
-        remove(connection, "rounds", job=job)
-        remove(connection, "events", job=job)
-        remove(connection, "jobs", id=job)
-    erase(service.workspace.job(call.who.tenant, job))
-    if row["folder"]:
-        erase(service.workspace.data / row["folder"])
+    erase_job(service.index, service.workspace, row)
     return Nothing()
 
 
@@ -78,6 +72,7 @@ def job_events(call: Call, job: PathId) -> Stream:
     With the header Last-Event-ID it goes on after that event; no state change is missed.
     """
     row = call.service.own(call.who, "jobs", "job", job)
+    call.service.check_streams(call.who)
     return Stream(call.service.follow(call.who, row["id"], call.last_event))
 
 

@@ -1,0 +1,30 @@
+"""Removing finished jobs, with what they left on the disk."""
+
+from __future__ import annotations
+
+from querist.service.index.index import Index, Row, now, remove
+from querist.service.index.sql import sa
+from querist.service.index.tables import tables
+from querist.service.workspace import Workspace, erase
+
+
+def erase_job(index: Index, workspace: Workspace, row: Row) -> None:
+    """Remove a finished job, its events and rounds, its folder and that of its query."""
+    with index.write() as connection:
+        remove(connection, "rounds", job=row["id"])
+        remove(connection, "events", job=row["id"])
+        remove(connection, "jobs", id=row["id"])
+    erase(workspace.job(row["tenant"], row["id"]))
+    if row["folder"]:
+        erase(workspace.data / row["folder"])
+
+
+def erase_old(index: Index, workspace: Workspace, days: float) -> int:
+    """Remove jobs that were finished more than so many days ago; how many."""
+    jobs = tables().jobs
+    old = sa().select(jobs).where(jobs.c.finished < now() - 86_400 * days)
+    with index.read() as connection:
+        rows = [dict(row) for row in connection.execute(old).mappings()]
+    for row in rows:
+        erase_job(index, workspace, row)
+    return len(rows)
