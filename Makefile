@@ -23,7 +23,7 @@ STAMP_ALL := $(VENV)/.querist-all
 INPUTS := pyproject.toml $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-mpi setup test quick lint format types law tests slow docs examples lock clean
+.PHONY: help venv demo demo-mpi setup test quick lint format types law tests slow triton docs examples lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -84,6 +84,10 @@ tests: $(STAMP_ALL)  ## The default suite: all tests but those that take long
 
 slow: $(STAMP_ALL)  ## The tests that take long: parallel simulations, queues, lost ranks, kills
 	@$(PY) -m pytest $(PYTEST_ARGS) -m slow
+
+triton: $(STAMP_ALL)  ## Tests against a real Triton server, which it installs (Debian's Python 3.11)
+	@python=$$(sh tools/triton.sh build/triton) && \
+	    QUERIST_TRITON_PYTHON=$$python $(PY) -m pytest -m triton tests/models/loaders/test_triton.py
 
 docs: $(STAMP_ALL)  ## The documentation in build/docs; a broken link is an error
 	@$(PY) -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet \

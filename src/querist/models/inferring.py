@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,6 +131,21 @@ def content_digest(file: Path | str | bytes) -> str:
             return hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(f"the model's file {file} cannot be read: {error.strerror}.") from error
+
+
+def source_of(target: Any) -> list[Path | bytes]:
+    """The file that something is written in; of what was typed in, its compiled code."""
+    try:
+        file = inspect.getsourcefile(target if callable(target) else type(target))
+    except TypeError:  # built in
+        file = None
+    if file and Path(file).is_file():
+        return [Path(file)]
+    code = getattr(target, "__code__", None)
+    if code is None:
+        return []
+    plain = [each for each in code.co_consts if not hasattr(each, "co_code")]
+    return [code.co_code, repr((plain, code.co_names)).encode()]
 
 
 def check_wanted(wanted: Iterable[str], provides: frozenset[str], who: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..backends.onnxruntime import OnnxRuntimeRunner
 from ..backends.openvino import OpenVinoRunner
 from ..heads import Head
 from ..inference_settings import NetworkSettings, TorchSettings, named
-from ..inferring import Inference, NetworkInference, content_digest, digest_of
+from ..inferring import Inference, NetworkInference, content_digest, digest_of, source_of
 from ..networks import Network, network_of
 from ..running import NetworkRunner
 
@@ -104,8 +103,7 @@ def network_digest(
 def source_digest(target: Any) -> list[str]:
     """The name of a builder, and a digest of the file that it is written in."""
     found = resolve(target) if isinstance(target, str) else target
-    file = inspect.getsourcefile(inspect.getmodule(found) or type(found))
-    return [named(target), content_digest(file) if file else ""]
+    return [named(target), *map(content_digest, source_of(found))]
 
 
 def _builder(settings: TorchSettings) -> Callable[[], Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from querist.core.errors import ConfigError, ContractError, RunError
 from querist.core.tasks import resolve
 
 from ..inference_settings import PythonSettings, named
-from ..inferring import Inference, InferenceInfo, check_rows, check_wanted, digest_of
+from ..inferring import Inference, InferenceInfo, check_rows, check_wanted, digest_of, source_of
 
 USUAL = {
     "classification": "probabilities",
@@ -145,14 +144,5 @@ def _digest(model: Any, settings: PythonSettings, who: str) -> str:
     own = getattr(model, "digest", None)
     if own:
         return digest_of({**told, "digest": str(own)})
-    target = settings.object or settings.function
-    module = target.partition(":")[0] if isinstance(target, str) else target.__module__
-    source = inspect.getsourcefile(resolve_module(module))
-    return digest_of(told, [Path(source)] if source else [])
-
-
-def resolve_module(name: str) -> Any:
-    """An imported module."""
-    import importlib
-
-    return importlib.import_module(name)
+    target = _found(settings.object or settings.function)
+    return digest_of(told, source_of(target))
