@@ -59,6 +59,8 @@ def readable(found: dict) -> str:
     return "\n\n".join(f"{module}\n{why.get('traceback', why)}" for module, why in found.items())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # a process for each of some 600 modules, twice
 def test_every_module_imports_first_and_alone(modules: list[str]) -> None:
     """The library needs no test tools; only what it ships for tests may."""
     shipped = [name for name in modules if name.startswith("querist.testing")]
@@ -67,6 +69,8 @@ def test_every_module_imports_first_and_alone(modules: list[str]) -> None:
     assert not found, readable(found)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # a process for each of some 600 modules, twice
 def test_without_the_optional_packages_only_their_own_files_refuse(
     library, modules: list[str], optional: list[str]
 ) -> None:
