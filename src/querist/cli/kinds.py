@@ -26,6 +26,8 @@ def kind_of(path: Path) -> str:
         return "campaign"
     if "data" in value:  # a mapping of what is to be labelled, or the folder of a service
         return "pool" if not isinstance(value["data"], str) else "service"
+    if isinstance(value.get("budget"), int | float):  # a campaign's has parts, a service has none
+        return "pool"
     known = {
         "campaign": set(CampaignSettings.model_fields),
         "pool": set(PoolFile.model_fields),
