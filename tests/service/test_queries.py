@@ -218,7 +218,7 @@ def test_a_manifest_is_uploaded_and_added(pooled, finished) -> None:
 
 
 def test_an_estimate_costs_nothing(pooled) -> None:
-    body = {"strategy": "random", "budget": 5}
+    body = {"strategy": "random", "budget": 5, "where": "all"}
     answer = pooled.http.post(f"/v1/pools/{pooled.pool}/estimates", json=body)
     assert answer.status_code == 200, answer.text
     assert (answer.json()["items"], answer.json()["labels"]) == (21, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -47,7 +48,8 @@ def table(
         return 0
     heads = [name.replace("_", " ") for name in columns]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    most = shutil.get_terminal_size((0, 0)).columns
+    # Only where a person looks: a program that reads the rows needs all of them.
+    most = shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() else 0
     for row in (heads, *rows):
         line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         line = line.rstrip()

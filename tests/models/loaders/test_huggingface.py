@@ -18,7 +18,7 @@ transformers = pytest.importorskip("transformers")
 from networks_for_tests import images  # noqa: E402
 from pretrained_for_tests import bert, texts, vit  # noqa: E402
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 OWN = frozenset({"probabilities", "embeddings", "gradients"})
 
 

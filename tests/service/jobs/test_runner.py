@@ -23,7 +23,7 @@ def ready(serve, pictures, finished, number=60, **more):
         models={"use": ["python"], "python": ["slow_model:Slow"]},
         **more,
     )
-    server.pause(0.05)
+    server.pause(0.5)
     with server.client() as client:
         body = {
             "name": "p",
@@ -75,6 +75,7 @@ def gone(pids: set[int]) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_query_goes_on_after_kill_9_of_the_server(serve, pictures, finished) -> None:
     server = ready(serve, pictures, finished)
     with server.client() as client:
@@ -113,7 +114,7 @@ def test_a_query_is_suspended_by_a_stop_and_goes_on_at_the_next_start(
 @pytest.mark.slow
 def test_a_running_and_a_waiting_query_are_cancelled(serve, pictures, finished) -> None:
     server = ready(serve, pictures, finished, jobs={"slots": 1})
-    server.pause(0.25)
+    server.pause(1.5)
     with server.client() as client:
         running = ask(server, client)
         waits = ask(server, client)

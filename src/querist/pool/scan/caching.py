@@ -136,6 +136,8 @@ class Caches:
             return
         try:
             pages.write(rows, keys, data)
+        except FileNotFoundError:
+            return  # deleted in this very moment; the next write makes it anew
         except (StoreError, OSError) as error:
             self._give_up(cache, error)
             return
