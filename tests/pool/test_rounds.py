@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
 from querist.core.errors import ConfigError
@@ -18,6 +19,7 @@ from querist.pool.errors import PoolError
 from querist.pool.pool import Pool
 from querist.pool.rounds import advance_rounds, embeddings_of, rounds_status, start_rounds
 from querist.pool.rounds_oracles import LabelService, LabelsFile
+from querist.store.run_folder import RunFolder
 
 IMAGES, DIGITS = load_digits(return_X_y=True)
 ORDER = np.random.default_rng(0).permutation(len(DIGITS))[:500]
@@ -181,3 +183,30 @@ def test_in_one_line(digits, tmp_path) -> None:
     assert digits.rounds("line") == status == digits.rounds("line", **asked)
     with pytest.raises(ConfigError, match="begun with other settings"):
         digits.rounds("line", **{**asked, "budget": 3})
+
+
+def default_accuracy(pool: Pool, model) -> float:
+    """Of what has no label, by a model that the default trainer wrote."""
+    known = truth(pool)
+    rows = np.concatenate(list(pool.rows("unlabelled")))
+    features = embeddings_of(pool, rows, model["base"])
+    head = load_file(model["weights"])
+    said = (features @ head["weight"][0] + head["bias"][0]).argmax(axis=1)
+    names = {item.row: known[item.id] for item in pool.fetch(rows)}
+    right = [NAMES[s] == names[row] for s, row in zip(said, rows.tolist(), strict=True)]
+    return float(np.mean(right))
+
+
+def test_the_default_trainer_learns_and_its_model_asks_the_next_round(digits, tmp_path) -> None:
+    path = labels_file(digits, tmp_path / "labels.csv")
+    asked = {"rounds": 3, "budget": 40, "oracle": "file", "labels": str(path)}
+    status = digits.rounds("default", **asked)
+    assert status.state == "done"
+    assert [one["train.rows"] for one in status.metrics] == [40, 80, 120]
+    assert status.model["base"] == {"use": "features", "modality": "image"}
+    asked_by = RunFolder(digits.folder / "queries" / "default-3").config()
+    assert "round-2.safetensors" in json.dumps(asked_by)  # the head of a round asks the next one
+    assert default_accuracy(digits, status.model) > 0.95  # 99.2 %
+    first = status.model["weights"].replace("round-3", "round-1")
+    began = default_accuracy(digits, {**status.model, "weights": first})
+    assert default_accuracy(digits, status.model) > began
