@@ -32,8 +32,13 @@ from querist.pool.query_state import (
     Range,
 )
 
+PROBE = 16
+"""Rows of the first unit of work, which tells whether the model is a slow one."""
+
 PILOT = 1008
-"""Rows of the first unit of work, in which sizes of batches are tried."""
+"""Most rows of the second one, in which sizes of batches are tried."""
+
+_PILOT_UNITS = 5  # units of work that the pilot may be as long as
 
 _JUDGED = 50  # candidates before a share of broken ones means anything
 _AT_ONCE = 2  # tasks of a worker, so that it never waits for its next one
@@ -46,7 +51,7 @@ class QueryPlan:
     Attributes:
         parts: What is scanned, in order: name and number of rows.
         workers: Names of the engine's pools, each of one worker.
-        chunk: Rows of a unit of work; None for what the first one finds.
+        chunk: Rows of a unit of work; None for what the first two find.
         batch: Items in a call of the model; None likewise.
         abort_share: Of broken candidates, above which the query fails.
         attempts: Tries of a unit of work that fails as a whole.
@@ -147,11 +152,19 @@ class QueryController:
         told = dict(event.result)
         arrays = told.pop("arrays", {})
         data = {**task.rows._asdict(), **told, "worker": event.worker, "cpu": event.spans.cpu}
-        # The first sizes hold, so that a resumed query is cut as one that was never stopped.
-        data["chunk"] = self.plan.chunk or self.state.chunk or told.get("chunk") or PILOT
-        data["batch"] = self.plan.batch or self.state.batch or told.get("batch")
-        self._record(CHUNK, data, arrays)
+        self._record(CHUNK, {**data, **self._sizes(told.get("chunk"), told.get("batch"))}, arrays)
         self._judge()
+
+    def _sizes(self, chunk: int | None, batch: int | None) -> dict[str, int | None]:
+        """The sizes to come. The first hold: a resumed query is cut as one never stopped."""
+        plan, state = self.plan, self.state
+        if not (plan.chunk or state.pilot):  # this was the probe
+            pilot = PILOT if chunk is None else min(PILOT, _PILOT_UNITS * chunk)
+            return {"pilot": pilot, "chunk": None, "batch": plan.batch}
+        return {
+            "chunk": plan.chunk or state.chunk or chunk or PILOT,
+            "batch": plan.batch or state.batch or batch,
+        }
 
     def _picked(self, result: Mapping[str, Any]) -> None:
         told = dict(result)
@@ -247,8 +260,9 @@ class QueryController:
             self._todo.extend(self.state.gaps(*self.plan.parts[self._part]))
 
     def _fill(self) -> None:
-        if self.state.chunk is None:  # the first unit tells how large the others are to be
-            if not self._open and (rows := self._take(self.plan.chunk or PILOT)):
+        if self.state.chunk is None:  # the first units tell how large the others are to be
+            size = self.plan.chunk or self.state.pilot or PROBE
+            if not self._open and (rows := self._take(size)):
                 self._submit(next(iter(self._workers)), rows)
             return
         for _ in range(_AT_ONCE):

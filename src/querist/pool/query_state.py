@@ -41,6 +41,7 @@ class QueryState:
         failed: Failed ones among them.
         seconds: By stage, summed over workers.
         batch: Items in a call of the model, once it is known.
+        pilot: Items in the second unit of work, once it is known.
         chunk: Items in a unit of work, once it is known.
         outputs: By part and need, the shape of a row and its type.
         picked: How many were picked; None before the end.
@@ -56,6 +57,7 @@ class QueryState:
     failed: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     batch: int | None = None
+    pilot: int | None = None
     chunk: int | None = None
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     picked: int | None = None
@@ -91,6 +93,7 @@ class QueryState:
             self.failed += int(data["counts"]["failed"])
             self.judged += int(data["stop"]) - int(data["start"])
         self.batch = data.get("batch") or self.batch
+        self.pilot = data.get("pilot") or self.pilot
         self.chunk = data.get("chunk") or self.chunk
         if data.get("outputs"):
             self.outputs.setdefault(data["part"], {}).update(data["outputs"])

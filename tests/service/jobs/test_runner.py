@@ -23,7 +23,7 @@ def ready(serve, pictures, finished, number=60, **more):
         models={"use": ["python"], "python": ["slow_model:Slow"]},
         **more,
     )
-    server.pause(0.5)
+    server.pause(0.15)
     with server.client() as client:
         body = {
             "name": "p",
@@ -67,6 +67,15 @@ def children(pid: int) -> set[int]:
     return found
 
 
+def workers_of(server) -> set[int]:
+    """The processes of its jobs, which come a moment after a job is said to run."""
+    for _ in range(400):
+        if found := children(server.process.pid):
+            return found
+        time.sleep(0.05)
+    raise AssertionError("no job has a process")
+
+
 def gone(pids: set[int]) -> bool:
     for _ in range(100):
         if not any(Path(f"/proc/{pid}").exists() for pid in pids):
@@ -81,8 +90,7 @@ def test_a_query_goes_on_after_kill_9_of_the_server(serve, pictures, finished) -
     with server.client() as client:
         job = ask(server, client)
         until(client, job, lambda found: found["progress"].get("done", 0) >= 4)
-        workers = children(server.process.pid)
-        assert workers
+        workers = workers_of(server)
         server.end(signal.SIGKILL)
         assert gone(workers), "the job's process outlived its server"
         server.pause(0.0)
@@ -114,7 +122,7 @@ def test_a_query_is_suspended_by_a_stop_and_goes_on_at_the_next_start(
 @pytest.mark.slow
 def test_a_running_and_a_waiting_query_are_cancelled(serve, pictures, finished) -> None:
     server = ready(serve, pictures, finished, jobs={"slots": 1})
-    server.pause(1.5)
+    server.pause(0.3)
     with server.client() as client:
         running = ask(server, client)
         waits = ask(server, client)
@@ -139,7 +147,7 @@ def test_a_job_whose_process_is_killed_is_tried_again_and_then_has_failed(
                 job,
                 lambda found, n=attempt: found["attempts"] == n and found["state"] == "running",
             )
-            (worker,) = children(server.process.pid)
+            (worker,) = workers_of(server)
             os.kill(worker, signal.SIGKILL)
             until(client, job, lambda found, n=attempt: found["attempts"] > n or found["error"])
         found = finished(client, job)

@@ -22,7 +22,7 @@ from querist.pool.scan.stages import Stages, best_batch
 from querist.pool.scan.work import Chunk
 
 _SECONDS = 2.0  # that a unit of work should take
-_LARGEST, _SMALLEST = 4096, 64
+_LARGEST, _SMALLEST, _ROUND = 4096, 4, 4
 _LOOK = 0.1  # seconds between two looks whether to stop
 
 
@@ -138,10 +138,10 @@ class Scanner:
 
 def _next_size(chunk: Chunk) -> int:
     """Rows of the units of work to come, by the rate of this one's last calls of the model."""
-    calls = chunk.timings[1:]
+    calls = chunk.timings[1:] or chunk.timings  # the first call may have compiled
     seconds = sum(spent for _, spent in calls)
     if not seconds:
         return _LARGEST
     rate = sum(count for count, _ in calls) / seconds
     wanted = int(_SECONDS * rate)
-    return min(_LARGEST, max(_SMALLEST, wanted // _SMALLEST * _SMALLEST))
+    return min(_LARGEST, max(_SMALLEST, wanted // _ROUND * _ROUND))
