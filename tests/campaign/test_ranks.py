@@ -103,6 +103,7 @@ def test_a_campaign_runs_and_a_crashing_oracle_costs_one_task(jobs: Jobs) -> Non
     assert ", 0 of them final" in failures.stdout
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_processes_and_back_on_other_ranks(jobs: Jobs) -> None:
     jobs.configure(budget={"labels": 16})
     assert jobs.start(4 + 1, *RUN).returncode == 0
@@ -116,6 +117,7 @@ def test_a_run_goes_on_with_processes_and_back_on_other_ranks(jobs: Jobs) -> Non
     assert jobs.labels() == 40
 
 
+@pytest.mark.slow
 def test_auto_counts_follow_the_ranks_and_a_resume_has_others(jobs: Jobs) -> None:
     oracle = {**CAMPAIGN["oracles"], "workers": {"share": 3}}
     jobs.configure(budget={"labels": 16}, explorers="auto", trainers="auto", oracles=oracle)
@@ -213,6 +215,7 @@ def test_several_processes_without_the_engine_are_refused(jobs: Jobs) -> None:
     assert not jobs.run.exists()
 
 
+@pytest.mark.slow
 def test_a_lost_rank_is_survived_with_fault_tolerance(jobs: Jobs) -> None:
     options = {"function": "mpi_roles:simulate_and_lose_its_rank", "outputs": "y"}
     jobs.configure(oracles={"use": "function", "options": options, "workers": 2})
@@ -225,6 +228,7 @@ def test_a_lost_rank_is_survived_with_fault_tolerance(jobs: Jobs) -> None:
     assert not (jobs.folder / "rank.once").exists()
 
 
+@pytest.mark.slow
 def test_a_script_runs_on_all_ranks_and_goes_on_once_and_ends_before_the_walltime(
     jobs: Jobs,
 ) -> None:
@@ -247,6 +251,7 @@ def test_a_script_runs_on_all_ranks_and_goes_on_once_and_ends_before_the_walltim
     assert "again: True" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_strategy_orders_the_candidates_on_one_engine_and_the_next(jobs: Jobs) -> None:
     jobs.configure(strategy={"use": "lcmd", "batch": 6, "least": 10}, budget={"labels": 24})
     assert jobs.start(5, *RUN).returncode == 0

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = Path(__file__).with_name("page.py")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FIRST = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs/first-query.md"]
+PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in FIRST]
 
 
 def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -28,7 +29,11 @@ def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [*FIRST, *(pytest.param(page, marks=pytest.mark.slow) for page in PAGES)],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_every_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     if (ROOT / "examples").is_dir():
         leave_out = shutil.ignore_patterns("runs", "__pycache__")

@@ -60,6 +60,7 @@ def begun(site: Site) -> Counter[str]:
     return Counter(call[1] for call in site.calls())
 
 
+@pytest.mark.slow
 class TestQueue:
     """Jobs of a queue outlive the campaign, on purpose."""
 
@@ -123,6 +124,7 @@ class TestQueue:
         assert set(begun(site).values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_command_goes_on_from_its_checkpoint_after_the_campaign_was_killed(site: Site) -> None:
     simulate(site, "command", checkpoint="*.chk")
     (site.folder / "hold").touch()

@@ -96,6 +96,7 @@ def test_contract_after_export(check: Any, case: InferenceCase) -> None:
     check(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, PASSES], ids=["plain", "dropout"])
 def test_openvino_gives_what_torch_gives(more: Any) -> None:
     provides = MEMBERS if more else OWN

@@ -189,6 +189,7 @@ class FtpConnection(ftplib.FTP):
         self.features: frozenset[str] | None = None
         made = network.connect(account.host, account.port, deadline)
         self.host, self.port, self.af = account.host, account.port, made.family
+        self._peer = made.getpeername()
         self.sock = TimedSocket(made, network, deadline)
         try:
             self.file = self.sock.makefile("r", encoding=self.encoding)
@@ -239,13 +240,12 @@ class FtpConnection(ftplib.FTP):
 
     def _place(self, reply: str) -> tuple[str, int]:
         """Host and port of a passive reply; the host is the one we know, whatever it says."""
-        peer = self.sock.made.getpeername()
         if reply.startswith("229"):
-            return peer[0], ftplib.parse229(reply, peer)[1]
-        return peer[0], ftplib.parse227(reply)[1]
+            return self._peer[0], ftplib.parse229(reply, self._peer)[1]
+        return self._peer[0], ftplib.parse227(reply)[1]
 
     def _ask(self) -> None:
-        self.putcmd("EPSV" if ":" in self.sock.made.getpeername()[0] else "PASV")
+        self.putcmd("EPSV" if ":" in self._peer[0] else "PASV")
 
     def fetch(self, command: str, limit: int) -> bytes | None:
         """The bytes that a command (RETR, MLSD, LIST) sends; None if more than the limit."""

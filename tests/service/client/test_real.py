@@ -104,6 +104,7 @@ def call(*arguments: object) -> Result:
     return result
 
 
+@pytest.mark.slow
 def test_the_command_line_says_the_same_of_a_service(serve, photos: Path, tmp_path: Path) -> None:
     server = serve(tenants={"default": {"roots": [str(photos)]}})
     at = ("--server", server.url)
@@ -126,6 +127,7 @@ def test_the_command_line_says_the_same_of_a_service(serve, photos: Path, tmp_pa
     assert (wrong.exit_code, "no pool named 'brids'" in wrong.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_pool_file_with_a_server(serve, photos: Path, tmp_path: Path) -> None:
     server = serve(tenants={"default": {"roots": [str(photos)]}})
     path = tmp_path / "pool.yaml"
