@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rounds_models import Counting
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
@@ -17,8 +19,11 @@ from querist.core.errors import ConfigError
 from querist.models.inference import open_inference
 from querist.pool.errors import PoolError
 from querist.pool.pool import Pool
+from querist.pool.query import query_result
 from querist.pool.rounds import advance_rounds, embeddings_of, rounds_status, start_rounds
 from querist.pool.rounds_oracles import LabelService, LabelsFile
+from querist.pool.rounds_state import RoundsTold, picked_rows
+from querist.sources.source import SourceError
 from querist.store.run_folder import RunFolder
 
 IMAGES, DIGITS = load_digits(return_X_y=True)
@@ -157,7 +162,7 @@ def test_another_service_labels(digits) -> None:
         server.server_close()
         thread.join()
     with pytest.raises(PoolError, match="gave no labels"):
-        LabelService(address, 1.0).answer(digits.items(limit=1))
+        LabelService(address, 1.0).answer(digits, digits.items(limit=1))
 
 
 def test_what_cannot_be_is_refused(digits, tmp_path) -> None:
@@ -167,14 +172,27 @@ def test_what_cannot_be_is_refused(digits, tmp_path) -> None:
         start_rounds(digits, {**ASKED, "oracle": "file"})
     with pytest.raises(ConfigError, match=r"http\(s\) address"):
         start_rounds(digits, {**ASKED, "oracle": "service", "labels": "ftp://there"})
-    with pytest.raises(ConfigError, match="trainer: "):
-        start_rounds(digits, {**ASKED, "trainer": "nowhere:train"})
+    for trainer, sentence in (
+        ("nowhere:train", "trainer: "),
+        ("linear_haed", "Did you mean 'linear_head'"),
+        ({"use": "linear_head", "l3": 1}, "has no option 'l3'. Did you mean 'l2'"),
+        ({"use": "linear_head", "l2": -1}, "l2 is a number from 0"),
+        ("fine_tune", "needs one as model"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            start_rounds(digits, {**ASKED, "trainer": trainer})
+    with pytest.raises(ConfigError, match=r"rouns: unknown key\. Did you mean 'rounds'"):
+        start_rounds(digits, {**ASKED, "rouns": 3})
+    with pytest.raises(ConfigError, match=r"Did you mean 'margin'"):
+        start_rounds(digits, {**ASKED, "strategy": "margn"})
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("name,label\na,b\n")
-    with pytest.raises(ConfigError, match="columns id and label"):
-        LabelsFile(wrong).answer(digits.items(limit=2))
-    with pytest.raises(ConfigError, match="cannot be read"):
-        LabelsFile(tmp_path / "none.csv").answer([])
+    asked = {**ASKED, "oracle": "file", "labels": str(wrong)}
+    waiting = digits.rounds("wrong", **asked)
+    assert (waiting.state, len(waiting.missing)) == ("labelling", 25)
+    assert "has no label of 25 picked items yet. Items are found by the columns" in waiting.note
+    with pytest.raises(SourceError, match=r"none\.csv"):
+        LabelsFile(tmp_path / "none.csv").answer(digits, [])
 
 
 def test_in_one_line(digits, tmp_path) -> None:
@@ -183,6 +201,119 @@ def test_in_one_line(digits, tmp_path) -> None:
     assert digits.rounds("line") == status == digits.rounds("line", **asked)
     with pytest.raises(ConfigError, match="begun with other settings"):
         digits.rounds("line", **{**asked, "budget": 3})
+
+
+def test_a_hold_out_judges_every_model_and_teaches_none(digits, tmp_path) -> None:
+    path = labels_file(digits, tmp_path / "labels.csv")
+    asked = {"rounds": 3, "budget": 30, "holdout": 100, "oracle": "file", "labels": str(path)}
+    status = digits.rounds("judged", **asked)
+    assert status.state == "done"
+    assert digits.count("labelled") == 190
+    assert [one["labels"] for one in status.metrics] == [30, 60, 90]
+    assert [one["holdout.rows"] for one in status.metrics] == [100, 100, 100]
+    accuracies = [one["holdout.accuracy"] for one in status.metrics]
+    assert accuracies[-1] > accuracies[0]
+    told = RoundsTold(RunFolder(digits.folder / "rounds" / "judged"))
+    aside = set(picked_rows(digits, told.queries[0]).tolist())
+    assert len(aside) == 100
+    for number in (1, 2, 3):
+        assert not aside & set(picked_rows(digits, told.queries[number]).tolist())
+    # What the status says of the unlabelled items is near what the hold-out says.
+    assert accuracies[-1] == pytest.approx(default_accuracy(digits, status.model), abs=0.05)
+
+
+def test_labels_that_are_there_already_choose_the_first_round(digits) -> None:
+    known = truth(digits)
+    some = [item.id for item in digits.items(limit=40)]
+    digits.label({id: known[id] for id in some}, by="ada")
+    status = digits.rounds("later", rounds=1, budget=5)
+    assert [one["labels"] for one in status.metrics] == [40]
+    first = digits.folder / "queries" / "later-1"
+    assert query_result(first).strategy == "margin"
+
+
+def test_rounds_end_when_nothing_is_left(tmp_path) -> None:
+    settings = {"transform": {"modality": "text"}, "classes": ("a", "b")}
+    with Pool.create(tmp_path / "small", settings) as pool:
+        texts = [f"{word} number {n}" for n in range(6) for word in ("cat", "dog")]
+        pool.add_items([{"text": text, "id": text} for text in texts])
+        path = tmp_path / "labels.csv"
+        path.write_text("id,label\n" + "".join(f"{t},{'ab'[t[0] == 'd']}\n" for t in texts))
+        asked = {"rounds": 9, "budget": 5, "oracle": "file", "labels": str(path)}
+        status = pool.rounds("all", **asked)
+        assert (status.state, status.number) == ("done", 3)
+        assert "nothing is left to label" in status.note
+        assert [one["labels"] for one in status.metrics] == [5, 10, 12]
+
+
+def test_one_class_teaches_nothing_yet(digits) -> None:
+    status = digits.rounds("same", rounds=3, budget=4)
+    for _ in range(2):
+        digits.label(dict.fromkeys(status.missing, "7"), by="ada")
+        status = digits.rounds("same")
+    assert status.model is None
+    assert (status.number, status.state) == (3, "labelling")
+
+
+def test_features_are_computed_once_for_all_rounds(digits, tmp_path) -> None:
+    Counting.seen = 0
+    path = labels_file(digits, tmp_path / "labels.csv")
+    model = {"use": "python", "object": "rounds_models:Counting"}
+    asked = {"rounds": 3, "budget": 20, "model": model, "holdout": 30, "start": "k-center"}
+    status = digits.rounds("once", **asked, oracle="file", labels=str(path))
+    assert status.state == "done"
+    # Every picture once: a head is scanned as its base, whose features are kept.
+    assert Counting.seen == 500
+
+
+def test_a_picture_that_is_gone_is_left_out_of_training(digits, tmp_path) -> None:
+    status = digits.rounds("gone", rounds=2, budget=20)
+    known = truth(digits)
+    digits.label({id: known[id] for id in status.missing}, by="ada")
+    shutil.rmtree(digits.folder / "cache")
+    for id in status.picked[:3]:
+        Path(digits.item(id).uri.removeprefix("file://")).unlink()
+    status = digits.rounds("gone")
+    assert status.metrics[0]["train.rows"] == 17
+    assert (status.number, status.state) == (2, "labelling")
+
+
+NETWORK = {"use": "torch", "builder": "rounds_models:network"}
+TUNED = {"use": "fine_tune", "epochs": 12, "batch_size": 16, "learning_rate": 0.01}
+
+
+@pytest.mark.slow
+def test_a_network_is_fine_tuned_in_every_round(digits, tmp_path) -> None:
+    path = labels_file(digits, tmp_path / "labels.csv")
+    asked = {"rounds": 2, "budget": 60, "model": NETWORK, "trainer": TUNED, "holdout": 60}
+    status = digits.rounds("tuned", **asked, oracle="file", labels=str(path))
+    assert status.state == "done"
+    assert status.model["use"] == "torch"
+    assert [one["labels"] for one in status.metrics] == [60, 120]
+    accuracies = [one["holdout.accuracy"] for one in status.metrics]
+    assert accuracies[-1] > 0.75
+    first = RunFolder(digits.folder / "queries" / "tuned-1").config()["settings"]
+    assert first["model"] is None  # an untrained network's opinion is noise
+    second = RunFolder(digits.folder / "queries" / "tuned-2").config()["settings"]
+    assert "round-1" in second["model"]["weights"]
+
+
+@pytest.mark.slow
+def test_fine_tuning_that_is_stopped_goes_on_from_its_checkpoint(digits, tmp_path) -> None:
+    path = labels_file(digits, tmp_path / "labels.csv")
+    asked = {"rounds": 1, "budget": 60, "model": NETWORK, "trainer": TUNED}
+    folder = start_rounds(digits, {**asked, "oracle": "file", "labels": str(path)}, "cut")
+    epochs: list[int] = []
+
+    def tell(told) -> None:
+        if told.stage.startswith("training"):
+            epochs.append(told.done)
+
+    stopped = advance_rounds(digits, folder, lambda: len(epochs) >= 3, tell)
+    assert (stopped.state, stopped.metrics) == ("ready", ())
+    done = advance_rounds(digits, folder, progress=tell)
+    assert done.state == "done"
+    assert epochs == list(range(1, int(done.metrics[0]["train.epochs"]) + 1))
 
 
 def default_accuracy(pool: Pool, model) -> float:

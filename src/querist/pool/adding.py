@@ -62,9 +62,9 @@ class Adder:
         self._database, self._sources, self._settings = database, sources, settings
         self._progress = progress
 
-    def only_labels(self) -> None:
-        """From now on take labels for items that there are, and add none."""
-        self._merger = LabelImporter(self._settings, self._tally)
+    def only_labels(self, only: frozenset[int] | None = None) -> None:
+        """From now on take labels for items that there are (of some rows), and add none."""
+        self._merger = LabelImporter(self._settings, self._tally, only)
 
     @property
     def added(self) -> Added:

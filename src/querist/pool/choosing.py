@@ -57,17 +57,27 @@ def check_choice(model: Mapping[str, Any] | None, strategy: Named | None) -> Non
         parse(model)
     if strategy is None:
         return
-    try:
-        found = registry.get(strategy.use)
-    except UnknownStrategy as error:
-        raise ConfigError(str(error)) from error
-    _check_options(found, strategy.options)
+    found = strategy_named(strategy.use, strategy.options)
     missing = set(found.needs) - FEATURES_GIVE - OF_THE_POOL
     if missing and (model is None or model.get("use") == "features"):
         raise ConfigError(
             f"{strategy.use} needs {', '.join(sorted(missing))}, which built-in features do not "
             f"give. Name a model under 'model', or use {WITHOUT_LABELS}, k-center or random."
         )
+
+
+def strategy_named(name: str, options: Mapping[str, Any]) -> Strategy:
+    """A strategy that has these options.
+
+    Raises:
+        ConfigError: If there is none of this name, or it has no such option.
+    """
+    try:
+        found = registry.get(name)
+    except UnknownStrategy as error:
+        raise ConfigError(str(error)) from error
+    _check_options(found, options)
+    return found
 
 
 def _check_options(strategy: Strategy, options: Mapping[str, Any]) -> None:

@@ -21,10 +21,13 @@ class LabelImporter:
     Args:
         settings: The pool's.
         tally: What counts; records of items that there are not are broken.
+        only: Rows of the items that are asked about; records of others are passed over. None: all.
     """
 
-    def __init__(self, settings: PoolSettings, tally: Tally) -> None:
-        self._settings, self._tally = settings, tally
+    def __init__(
+        self, settings: PoolSettings, tally: Tally, only: frozenset[int] | None = None
+    ) -> None:
+        self._settings, self._tally, self._only = settings, tally, only
 
     def merge(
         self, connection: sqlite3.Connection, roots: Roots, records: Sequence[Record], where: str
@@ -38,6 +41,8 @@ class LabelImporter:
             row = named.get(one.id) if one.id else None
             if row is None:
                 row = placed.get(keys[number] or b"")
+            if self._only is not None and row not in self._only:
+                continue
             if row is None:
                 name = one.id or one.uri or "this item"
                 self._tally.break_on(

@@ -163,6 +163,7 @@ class Pool:
         format: str = "",
         manifest: Mapping[str, Any] | None = None,
         broken_share: float = 0.5,
+        only: Iterable[str] | None = None,
     ) -> Added:
         """Take labels from a manifest for items that the pool has, by id, URI or inline data.
 
@@ -171,6 +172,7 @@ class Pool:
             format: Its format; "" tells it from its name and content.
             manifest: How it is read; see :class:`~querist.pool.manifests.file.Options`.
             broken_share: The share of broken entries above which it stops.
+            only: Ids of the items that labels are taken for; records of all others are passed over.
 
         Returns:
             Counts; records of items that the pool does not have are broken.
@@ -180,9 +182,13 @@ class Pool:
             ConfigError: If it is not of its format.
         """
         adder = self._adder(broken_share, None)
-        adder.only_labels()
+        adder.only_labels(None if only is None else self._rows_of(only))
         adder.manifest(str(uri), format or adder.detect(str(uri)), options_of(manifest))
         return adder.added
+
+    def _rows_of(self, ids: Iterable[str]) -> frozenset[int]:
+        with self._database.reading() as connection:
+            return frozenset(lookup.rows_of(connection, self.name, ids).values())
 
     def export(self, path: str | Path, format: str = "", where: Where = "all") -> Exported:
         """Write items and labels as a manifest: whole, or not at all.

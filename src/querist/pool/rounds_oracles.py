@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from querist.core.errors import ConfigError
 from querist.pool.errors import PoolError
 from querist.pool.items import Item
+from querist.pool.pool import Pool
+from querist.pool.rounds_settings import RoundsSettings
 
 LARGEST = 64 << 20  # bytes of a service's answer
 TIMEOUT = 60.0
@@ -21,20 +22,28 @@ TIMEOUT = 60.0
 class RoundOracle(Protocol):
     """Labels items, as many as it can now."""
 
-    def answer(self, items: Sequence[Item]) -> Mapping[str, Any]:
-        """Labels by id; what is left out is asked again later."""
+    def answer(self, pool: Pool, items: Sequence[Item]) -> None:
+        """Record labels in the pool; what is left out is asked again later."""
+        ...
+
+    def wait(self, missing: int) -> str:
+        """A sentence for people: what is waited for."""
+        ...
 
 
 class Person:
     """Labels come to the pool from elsewhere: its page, the command line, ``Pool.label``."""
 
-    def answer(self, items: Sequence[Item]) -> Mapping[str, Any]:
+    def answer(self, pool: Pool, items: Sequence[Item]) -> None:
         """Nothing: what people said is in the pool already."""
-        return {}
+
+    def wait(self, missing: int) -> str:
+        """How to give labels."""
+        return f"{missing:,} items wait for a label (or a skip)."
 
 
 class LabelsFile:
-    """A CSV file with the columns id and label, or lines of JSON with these keys.
+    """A manifest of labels: CSV, JSON Lines, COCO ...; items are found by id, URI or text.
 
     Args:
         path: Of the file; read again for each round, so that it may grow.
@@ -43,32 +52,29 @@ class LabelsFile:
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
 
-    def answer(self, items: Sequence[Item]) -> Mapping[str, Any]:
-        """The labels that the file has of these items.
+    def answer(self, pool: Pool, items: Sequence[Item]) -> None:
+        """Take the labels that the file has of these items, and no others.
 
         Raises:
-            ConfigError: If it cannot be read, or has no such columns.
+            ConfigError: If it is no manifest.
+            SourceError: If it cannot be read.
         """
-        wanted = {item.id for item in items}
-        try:
-            with self._path.open(encoding="utf-8", newline="") as file:
-                lines = self._path.suffix.lower() in (".jsonl", ".ndjson")
-                rows = map(json.loads, filter(str.strip, file)) if lines else csv.DictReader(file)
-                return {row["id"]: row["label"] for row in rows if row["id"] in wanted}
-        except OSError as error:
-            raise ConfigError(f"{self._path} cannot be read: {error.strerror}.") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{self._path} should be CSV with the columns id and label, or lines of JSON with "
-                f"these keys: {error}."
-            ) from error
+        pool.import_labels(self._path, only=[item.id for item in items])
+
+    def wait(self, missing: int) -> str:
+        """What the file lacks."""
+        return (
+            f"{self._path} has no label of {missing:,} picked items yet. Items are found by the "
+            "columns id, or file (path, uri ...; relative to the folder of the file of labels)."
+        )
 
 
 class LabelService:
     """Another service: items are posted as JSON, labels come back.
 
-    Posted is ``{"items": [{"id": ..., "uri": ..., "metadata": {...}}]}``; wanted is
-    ``{"labels": {id: label}}``, in which items may be missing that are not labelled yet.
+    Posted is ``{"items": [{"id": ..., "uri": ..., "metadata": {...}}]}``, with ``"inline"`` where a
+    text or row is no file; wanted is ``{"labels": {id: label}}``, in which items may be missing
+    that are not labelled yet.
 
     Args:
         url: ``http://`` or ``https://``.
@@ -80,14 +86,13 @@ class LabelService:
             raise ConfigError(f"a labelling service has an http(s) address, but got {url!r}.")
         self._url, self._timeout = url, timeout
 
-    def answer(self, items: Sequence[Item]) -> Mapping[str, Any]:
-        """What the service says of these items.
+    def answer(self, pool: Pool, items: Sequence[Item]) -> None:
+        """Record what the service says of these items.
 
         Raises:
             PoolError: If it cannot be reached, or answers something else.
         """
-        told = [{"id": i.id, "uri": i.uri, "metadata": dict(i.metadata or {})} for i in items]
-        body = json.dumps({"items": told}).encode()
+        body = json.dumps({"items": [_told(item) for item in items]}).encode()
         head = {"Content-Type": "application/json", "Accept": "application/json"}
         request = urllib.request.Request(self._url, body, head)
         try:
@@ -102,4 +107,28 @@ class LabelService:
         known = {item.id for item in items}
         if not isinstance(labels, dict) or not set(labels) <= known:
             raise PoolError(f"the service {self._url} labelled items that it was not asked about.")
-        return labels
+        pool.label(labels, by="service")
+
+    def wait(self, missing: int) -> str:
+        """What the service did not say."""
+        return f"The service {self._url} has not labelled {missing:,} picked items yet."
+
+
+def _told(item: Item) -> dict[str, Any]:
+    told = {"id": item.id, "uri": item.uri, "metadata": dict(item.metadata or {})}
+    return told if item.inline is None else {**told, "inline": item.inline}
+
+
+def oracle_of(settings: RoundsSettings) -> RoundOracle:
+    """Who labels.
+
+    Raises:
+        ConfigError: If the file or the address is missing.
+    """
+    if settings.oracle == "person":
+        return Person()
+    if not settings.labels:
+        raise ConfigError(f"labels: is needed by oracle: {settings.oracle}.")
+    return (
+        LabelsFile(settings.labels) if settings.oracle == "file" else LabelService(settings.labels)
+    )

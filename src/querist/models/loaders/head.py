@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from querist.core.errors import ConfigError, RunError
 
 from ..heads import Head
-from ..inference_settings import HeadSettings
+from ..inference_settings import HeadSettings, parse
 from ..inferring import (
     Inference,
     InferenceInfo,
@@ -27,7 +27,9 @@ from ..trainers.trained import read_state
 EMBEDDINGS = frozenset({"embeddings"})
 
 
-def load(settings: HeadSettings, open_base: Callable[[Mapping[str, Any]], Inference]) -> Inference:
+def load(
+    settings: HeadSettings, open_base: Callable[[Mapping[str, Any]], Inference]
+) -> HeadInference:
     """The head on its base.
 
     Raises:
@@ -47,6 +49,28 @@ def load(settings: HeadSettings, open_base: Callable[[Mapping[str, Any]], Infere
             f"{', '.join(sorted(base.provides))}."
         )
     return HeadInference(base, held["weight"], held["bias"], settings)
+
+
+def open_head(settings: Mapping[str, Any]) -> HeadInference:
+    """The head alone, for who has embeddings already: only :meth:`HeadInference.of_embeddings`.
+
+    Its digest is that of the head, whatever the base.
+
+    Raises:
+        ConfigError: If the settings cannot be used, or the file is no head.
+    """
+    checked = parse(settings)
+    assert isinstance(checked, HeadSettings)
+    return load(checked, lambda _: cast("Inference", _Absent()))
+
+
+class _Absent:
+    """In place of a base that is not opened."""
+
+    provides, digest = EMBEDDINGS, ""
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 class HeadInference:

@@ -119,7 +119,7 @@ def judged(probabilities: Vector, codes: NDArray[np.int64], prefix: str) -> dict
     """Accuracy, log loss and expected calibration error (15 bins, Guo et al. 2017)."""
     if not len(codes):
         return {}
-    own = probabilities[np.arange(len(codes)), codes]
+    own = probabilities[np.arange(len(codes)), codes].astype(float)
     right = probabilities.argmax(axis=1) == codes
     sure = probabilities.max(axis=1)
     bins = np.minimum((sure * 15).astype(int), 14)

@@ -10,10 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
 from querist import __version__
 from querist.core.errors import ConfigError, QueristError, RoleFailed
 from querist.core.roles import WorkerContext
 from querist.models.inference import Inference, open_inference
+from querist.models.loaders.head import HeadInference, open_head
 from querist.pool.choosing import choose_model
 from querist.pool.guessing import guess_transform
 from querist.pool.pool import Pool
@@ -32,6 +35,7 @@ from querist.store.run_folder import RunFolder
 from querist.strategies.contract import Strategy
 from querist.strategies.registry import get
 
+EMBEDDINGS = frozenset({"embeddings"})
 _KNOWN = "models.json"
 _LASTING = ("torch", "onnx", "sklearn")  # files and source tell what they are
 
@@ -107,6 +111,44 @@ class Place:
                 self._opened = self._open()
             return self._opened
 
+    @cached_property
+    def head(self) -> HeadInference | None:
+        """The linear head, where the model is one: what is scanned and cached is its base.
+
+        Raises:
+            RoleFailed: If it cannot be read, or does not give what is needed.
+        """
+        if self._given is not None or self._settings.get("use") != "head":
+            return None
+        try:
+            made = open_head(self._settings)
+            check_provided(self.needs, made.provides, self.settings.strategy)
+        except QueristError as error:
+            raise RoleFailed(f"The model cannot be opened: {error}") from error
+        return made
+
+    def wanted(self, part: str) -> frozenset[str]:
+        """What the scanned model is to give of a part of the scan."""
+        return self.needs.scanned[part] if self.head is None else EMBEDDINGS
+
+    def finished(self, part: str, outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """What the strategy needs, of what the scanned model gave."""
+        if self.head is None or not outputs:
+            return dict(outputs)
+        wanted = self.needs.scanned[part]
+        return dict(self.head.of_embeddings(outputs["embeddings"], wanted))
+
+    def digest_of(self, need: str) -> str:
+        """Of the model that gives something: embeddings are those of a head's base."""
+        if self.head is None or need == "embeddings":
+            return self.about.digest
+        return by_digest(self.about.digest, self.head.digest)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the model's probabilities, as far as it knows them."""
+        return self.about.classes if self.head is None else self.head.classes
+
     def _open(self) -> Inference:
         if self._model_settings.get("use") == "live":
             raise RoleFailed(
@@ -122,10 +164,19 @@ class Place:
         return made
 
     @property
-    def _model_settings(self) -> Mapping[str, Any]:
+    def _settings(self) -> Mapping[str, Any]:
         return choose_model(self.settings.model, self.transform.modality)
 
+    @property
+    def _model_settings(self) -> Mapping[str, Any]:
+        """Of the model that is scanned: of a head its base, whose outputs outlive the head."""
+        return self._settings if self.head is None else self._settings["base"]
+
     def _check(self, provides: frozenset[str]) -> None:
+        if self.head is not None:
+            if not provides >= EMBEDDINGS:
+                raise RoleFailed("The base of a linear head should give embeddings; this does not.")
+            return
         try:
             check_provided(self.needs, provides, self.settings.strategy)
         except ConfigError as error:
@@ -166,6 +217,15 @@ class Place:
         if self._opened is not None and self._given is None:
             self._opened.close()
         self.pool.close()
+
+
+def known_about(folder: Path, settings: Mapping[str, Any]) -> About | None:
+    """What the caches in ``POOL/cache`` know of a model, so that it need not be opened."""
+    mark = fingerprint(settings)
+    known = _known(folder / _KNOWN).get(mark) if mark else None
+    if known is None:
+        return None
+    return About(known["digest"], frozenset(known["provides"]), tuple(known["classes"]))
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str | None:

@@ -95,6 +95,7 @@ class Scanner:
         began = time.perf_counter()
         self._note_contents(chunk)
         self._keep(chunk)
+        chunk.outputs = self._place.finished(chunk.rows.part, chunk.outputs)
         arrays = self._scorer.arrays(chunk)
         chunk.seconds.update({"wait": waited, "tell": time.perf_counter() - began})
         start = chunk.rows.start

@@ -66,7 +66,7 @@ def select(place: Place) -> dict[str, Any]:
             "picked": len(picked),
         },
         "strategy": place.settings.strategy,
-        "classes": list(place.about.classes or place.pool.classes) if scanned.arrays else [],
+        "classes": list(place.classes or place.pool.classes) if scanned.arrays else [],
         "digest": result_digest(chosen, scores),
         "notes": notes,
         "arrays": {
@@ -87,10 +87,10 @@ def _remember(place: Place, rows: NDArray[np.int64], scanned: Scanned) -> None:
     part, need = place.needs.names.get("embeddings", ("", ""))
     if part == CANDIDATES:
         stored = read_rows(outputs_path(place.run.path, part, need))
-        values, of = np.asarray(stored[positions], np.float64), f"{need} of {place.about.digest}"
+        values, of = np.asarray(stored[positions], np.float64), f"{need} of {place.digest_of(need)}"
     elif "scores" in scanned.arrays:
         values = scanned.arrays["scores"][positions].astype(np.float64)
-        of = f"scores by {place.settings.strategy} of {place.about.digest}"
+        of = f"scores by {place.settings.strategy} of {place.digest_of('scores')}"
     else:
         return
     good = np.isfinite(values.reshape(len(values), -1)).all(axis=1)

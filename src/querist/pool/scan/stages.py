@@ -51,7 +51,7 @@ class Stages:
         scan = place.settings.scan
         self._place = place
         self.held = Held(scan.memory_mb << 20)
-        self._wanted = place.needs.scanned
+        self._wanted = {part: place.wanted(part) for part in place.needs.scanned}
         self._feed: SimpleQueue[tuple[Chunk, int | None] | None] = SimpleQueue()
         self._reads: SimpleQueue[tuple[Block, int] | None] = SimpleQueue()
         self._decodes: SimpleQueue[Block | None] = SimpleQueue()
