@@ -11,6 +11,7 @@ from querist.service import people
 from querist.service.ids import key_text, new_id, new_secret
 from querist.service.index.index import Index
 from querist.service.problems import Refused
+from querist.service.wire.access import Scope
 
 
 def refused(http, key: str, path: str = "/v1") -> str:
@@ -164,3 +165,35 @@ def test_only_one_tenant_has_a_name(shared) -> None:
     body = {"name": "twice"}
     assert shared.http.post("/v1/tenants", json=body).status_code == 201
     assert shared.http.post("/v1/tenants", json=body).status_code == 409
+
+
+def test_who_asked_a_moment_ago_is_known_until_something_changes(local, monkeypatch) -> None:
+    app = local()
+    door, key = app.service.door, app.key("acme", "ada", "read")
+    asked = (f"Bearer {key}", False)
+    assert door.known(*asked) is None
+    who = door.let_in(*asked)
+    assert door.known(*asked) == who
+    assert door.known(f"Bearer {key}x", False) is None
+    assert door.known(None, False) is None
+    assert key.rpartition("_")[2] not in repr(door._known)
+    later = people.now() + people._KNOWN_S + 0.1
+    monkeypatch.setattr(people, "now", lambda: later)
+    assert door.known(*asked) is None
+    monkeypatch.undo()
+    door.let_in(*asked)
+    (made,) = app.http.get("/v1/keys").json()["items"]
+    app.http.delete(f"/v1/keys/{made['id']}")
+    assert door.known(*asked) is None
+
+
+def test_nobody_is_known_longer_than_his_key_may_be_used(local) -> None:
+    app = local()
+    soon = people.now() + 0.3
+    with app.service.index.write() as connection:
+        tenant = people.tenant_named(connection, "acme")["id"]
+        expires = datetime.fromtimestamp(soon, UTC)
+        made = people.make_key(connection, tenant, "ada", [Scope.READ], expires)
+    asked = (f"Bearer {made.secret}", False)
+    app.service.door.let_in(*asked)
+    assert app.service.door._known[people._mark(*asked)][0] == pytest.approx(soon)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -134,6 +135,35 @@ def test_jobs_beyond_the_quota_are_refused(app, finished) -> None:
     answer = app.http.post(f"/v1/pools/{pool}/additions", json={"uris": [str(app.folder)]})
     assert answer.status_code == 429
     assert answer.json()["type"] == "/problems/quota-exceeded"
+
+
+def test_submits_at_once_do_not_exceed_the_quota(app, finished) -> None:
+    pool, _ = made(app, finished)
+    app.service.runner.stop()
+    tenant = app.http.get("/v1/tenants", params={"name": "default"}).json()["items"][0]["id"]
+    app.http.patch(f"/v1/tenants/{tenant}", json={"quota": {"jobs": 3}})
+    body = {"strategy": "random", "budget": 1}
+
+    def submit(_: int) -> int:
+        return app.http.post(f"/v1/pools/{pool}/queries", json=body).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(submit, range(16)))
+    assert sorted(statuses) == [202] * 3 + [429] * 13
+    queries = app.service.workspace.pool(tenant, pool) / "queries"
+    assert len(list(queries.iterdir())) == 3
+    refused = app.http.post("/v1/pools", json={"name": "more", "uris": [str(app.folder)]})
+    assert refused.status_code == 429
+    assert app.http.get("/v1/pools", params={"name": "more"}).json()["items"] == []
+
+
+def test_pools_beyond_the_quota_are_refused(app) -> None:
+    tenant = app.http.get("/v1/tenants", params={"name": "default"}).json()["items"][0]["id"]
+    app.http.patch(f"/v1/tenants/{tenant}", json={"quota": {"pools": 1}})
+    statuses = [app.http.post("/v1/pools", json={"name": n}).status_code for n in "ab"]
+    assert statuses == [201, 429]
+    folder = app.service.workspace.pool(tenant, "pol_aaaaaaaaaaaaaaaaaaaa").parent
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_a_request_that_is_sent_again_does_nothing_again(app) -> None:

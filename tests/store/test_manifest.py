@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from querist.store import manifest as manifest_module
 from querist.store.errors import DamagedFile, IncompatibleFormat
 from querist.store.manifest import Manifest, describe, git_state, installed
 
@@ -18,6 +19,11 @@ def test_a_manifest_round_trips(tmp_path) -> None:
     assert "pytest" in manifest.packages
     assert manifest.python == ".".join(map(str, sys.version_info[:3]))
     assert manifest.seeds == {"walkers": 7}
+
+
+def test_a_known_state_of_git_is_not_asked_for(monkeypatch) -> None:
+    monkeypatch.setattr(manifest_module, "_git", None)
+    assert describe("r1", {}, git={"commit": "abc"}).git == {"commit": "abc"}
 
 
 def test_only_installed_packages_are_listed() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 
 import numpy as np
@@ -90,11 +91,11 @@ def test_of_two_creators_at_once_one_wins(tmp_path, monkeypatch) -> None:
 
 def test_a_failed_creation_leaves_nothing(tmp_path, monkeypatch) -> None:
     def full(*_: object, **__: object) -> None:
-        raise StoreFull("full")
+        raise OSError(errno.ENOSPC, "full")
 
     with pytest.raises(NotStorable):
         RunFolder.create(tmp_path / "run", {"x": {1}})
-    monkeypatch.setattr(run_folder, "atomic_write", full)
+    monkeypatch.setattr(run_folder, "write_new", full)
     with pytest.raises(StoreFull):
         RunFolder.create(tmp_path / "run", {})
     assert os.listdir(tmp_path) == []

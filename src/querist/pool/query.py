@@ -42,7 +42,10 @@ _SHOWN = 1000  # failures in a result; query_failures pages through all
 
 
 def start_query(
-    pool: Pool | Path | str, settings: QuerySettings | Mapping[str, Any], id: str | None = None
+    pool: Pool | Path | str,
+    settings: QuerySettings | Mapping[str, Any],
+    id: str | None = None,
+    git: Mapping[str, Any] | None = None,
 ) -> Path:
     """Make the folder of a new query; nothing runs yet.
 
@@ -50,6 +53,7 @@ def start_query(
         pool: The pool, or its folder.
         settings: What is asked.
         id: Of the query; by default the time and a random part.
+        git: The state of the code, for the manifest, where it is known already.
 
     Returns:
         The query's folder, ``POOL/queries/ID``.
@@ -65,7 +69,7 @@ def start_query(
         folder = found.folder / FOLDER / (id or new_run_id())
         folder.parent.mkdir(exist_ok=True)
         told = {"kind": "query", "settings": checked.model_dump(mode="json")}
-        RunFolder.create(folder, told, seeds={"seed": checked.seed}, run_id=folder.name)
+        RunFolder.create(folder, told, seeds={"seed": checked.seed}, run_id=folder.name, git=git)
     return folder
 
 

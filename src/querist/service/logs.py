@@ -6,6 +6,10 @@ import json
 import logging
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import QueueHandler, QueueListener
+from queue import SimpleQueue
 from typing import Any
 
 from querist.service.settings import LogSettings
@@ -38,16 +42,37 @@ class JsonLines(logging.Formatter):
         return json.dumps(said, default=str)
 
 
-def set_up(settings: LogSettings) -> None:
-    """Send the service's log where it belongs; called by ``serve``, not by the application."""
+class _Later(QueueHandler):
+    """Leaves the record to the thread that writes, as it is."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record; the inherited one would put the text of an exception into the message."""
+        return record
+
+
+@contextmanager
+def logging_to(settings: LogSettings) -> Iterator[None]:
+    """Send the service's log where it belongs; for ``serve``, not for the application.
+
+    A thread of its own writes: the event loop, which would wait for the disk at every request and
+    hand the interpreter to all other threads meanwhile, only puts records into a queue.
+    """
     handler: logging.Handler = logging.StreamHandler()
     if settings.file is not None:
         settings.file.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(settings.file, encoding="utf-8")
     handler.setFormatter(JsonLines())
+    waiting: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    writer = QueueListener(waiting, handler)
     for name in (ROOT, "uvicorn.error"):
         logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
+        logger.handlers[:] = [_Later(waiting)]
         logger.setLevel(settings.level.upper())
         logger.propagate = False
     logging.getLogger("uvicorn.access").disabled = True  # ours has no query strings
+    writer.start()
+    try:
+        yield
+    finally:
+        writer.stop()  # after the last record
+        handler.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -16,7 +17,7 @@ from querist.pool.pool import Pool
 from querist.pool.settings import AccessSettings
 from querist.service.guard import Scope as AsgiScope
 from querist.service.idempotency import forget_old
-from querist.service.index.index import Index, Row, change, count, find, grouped, total
+from querist.service.index.index import Connection, Index, Row, change, count, find, grouped, total
 from querist.service.jobs.hub import Hub, InThread
 from querist.service.jobs.records import UNFINISHED
 from querist.service.jobs.removal import erase_old
@@ -30,8 +31,10 @@ from querist.service.settings import ServiceSettings
 from querist.service.webhooks.sender import Sender
 from querist.service.wire.access import Quota
 from querist.service.workspace import Workspace
+from querist.store.manifest import git_state
 
 _LOG = logging.getLogger("querist.service.requests")
+_AT_ONCE = 8  # of the forty threads: so many requests of one tenant that may take long
 
 
 class Service:
@@ -60,18 +63,25 @@ class Service:
         self.door = Door(self.index, without)
         self.nobody = Principal("", "", "", frozenset(), Quota())
         self.shelf = Shelf()
+        self.code = git_state()  # once: what is imported does not change, and asking takes long
         self.metrics = Metrics(self._gauges)
         self.sender = Sender(self.index, settings.webhooks)
         self.runner = Runner(self.index, self.workspace, settings, self._tell, self._after)
         self._lock = threading.Lock()
         self._rates, self._wrong = Limiter(), Limiter()
         self._streams: Counter[str] = Counter()
+        self._turns: dict[str, asyncio.Semaphore] = {}
         self.stopping = False
         self._hub: Hub
 
     def open_streams(self, in_thread: InThread) -> None:
         """Make event streams possible; on the thread of the event loop."""
         self._hub = Hub(self.index, in_thread)
+        self._turns = {}
+
+    def turn(self, who: Principal) -> asyncio.Semaphore:
+        """Held while something of a tenant's is done that may take long; on the event loop."""
+        return self._turns.setdefault(who.tenant, asyncio.Semaphore(_AT_ONCE))
 
     async def follow(self, who: Principal, job: str, last_event: str) -> AsyncIterator[bytes]:
         """Events of a job."""
@@ -142,6 +152,20 @@ class Service:
         """What the tenant may use."""
         return self.settings.quota_of(who.tenant_name, who.quota)
 
+    def check_jobs(self, connection: Connection, who: Principal) -> None:
+        """Refuse one more job beyond the quota; exact in the transaction that records the job.
+
+        Raises:
+            Refused: If the tenant has as many as it may.
+        """
+        most = self.quota(who).jobs or 0
+        if count(connection, "jobs", tenant=who.tenant, state=list(UNFINISHED)) >= most:
+            raise Refused(
+                "quota-exceeded",
+                f"The tenant may have {most} unfinished jobs; wait until some are finished.",
+                retry_after=10.0,
+            )
+
     # -- things of a tenant -------------------------------------------------------------------
 
     def own(self, who: Principal, table: str, what: str, id: str) -> Row:
@@ -151,7 +175,11 @@ class Service:
             Refused: If there is none, or it is another tenant's.
         """
         with self.index.read() as connection:
-            row = find(connection, table, id=id, tenant=who.tenant)
+            return self.owned(connection, who, table, what, id)
+
+    def owned(self, connection: Connection, who: Principal, table: str, what: str, id: str) -> Row:
+        """The same, within a transaction."""
+        row = find(connection, table, id=id, tenant=who.tenant)
         if row is None:
             raise missing(what, id)
         return row
@@ -159,10 +187,15 @@ class Service:
     @contextmanager
     def pool(self, who: Principal, pool: str) -> Iterator[Pool]:
         """An open pool of the tenant's."""
-        row = self.own(who, "pools", "pool", pool)
-        folder = self.workspace.pool(who.tenant, row["id"])
+        with self.opened(who, self.own(who, "pools", "pool", pool)["id"]) as found:
+            yield found
+
+    @contextmanager
+    def opened(self, who: Principal, pool: str) -> Iterator[Pool]:
+        """The same, for who has asked already whether it is the tenant's."""
+        folder = self.workspace.pool(who.tenant, pool)
         if not self.shelf.holds(folder):
-            self.renew(who.tenant, who.tenant_name, row["id"])
+            self.renew(who.tenant, who.tenant_name, pool)
         with self.shelf.pool(folder) as found:
             yield found
 
@@ -242,8 +275,3 @@ class Service:
             "querist_items": [((), items)],
             "querist_disk_free_bytes": [((), self.workspace.free_bytes())],
         }
-
-    def unfinished(self, who: Principal) -> int:
-        """How many jobs of the tenant are not finished."""
-        with self.index.read() as connection:
-            return count(connection, "jobs", tenant=who.tenant, state=list(UNFINISHED))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from querist.core.errors import ConfigError, require
 from querist.service.app import create_app
-from querist.service.logs import set_up
+from querist.service.logs import logging_to
 from querist.service.settings import ServiceSettings
 
 _PATIENCE_S = 10  # for requests that are being answered when it stops
@@ -18,13 +23,29 @@ def serve(settings: ServiceSettings) -> None:
     Raises:
         ConfigError: If the settings cannot be used, or another process listens there.
     """
-    server_of(settings).run()
+    with logging_to(settings.log), _ending():
+        server_of(settings).run()
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM ends with status 0 and the last lines of the log.
+
+    Uvicorn sends it to the process once more when it has stopped, for whoever wants to know.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def server_of(settings: ServiceSettings) -> Any:
     """Uvicorn's server for these settings, not yet running."""
     uvicorn = require("uvicorn", "service", "`querist serve`")
-    set_up(settings.log)
     listen = settings.listen
     if (listen.certificate is None) != (listen.certificate_key is None):
         raise ConfigError("listen.certificate and listen.certificate_key belong together.")

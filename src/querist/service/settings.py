@@ -179,7 +179,12 @@ class LogSettings(Section):
 
 
 DEFAULT_QUOTA = Quota(
-    items=10_000_000, bytes=10_240 * MIB, jobs=100, running=1024, requests_per_minute=3000
+    items=10_000_000,
+    pools=1000,
+    bytes=10_240 * MIB,
+    jobs=100,
+    running=1024,
+    requests_per_minute=3000,
 )
 
 

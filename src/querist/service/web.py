@@ -7,6 +7,7 @@ import inspect
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, get_type_hints
 
 from querist.campaign.nearest import suggest
@@ -110,7 +111,8 @@ class _Binder:
             if route.body == "file":
                 call.file = await _receive(service, request)
             try:
-                answer = await in_thread(lambda: route.handler(call, **values))
+                async with _turn(service, route, call.who):
+                    answer = await in_thread(lambda: route.handler(call, **values))
             finally:
                 if call.file is not None:
                     await in_thread(erase, call.file.path)
@@ -128,15 +130,21 @@ class _Binder:
         return endpoint
 
 
+def _turn(service: Service, route: Route, who: Principal) -> AbstractAsyncContextManager[Any]:
+    """What may take long waits for a turn of its tenant, so that threads are left for the rest."""
+    quick = route.method == "GET" and route.answer is not Download
+    return nullcontext() if quick or route.scope is None else service.turn(who)
+
+
 async def _admit(service: Service, route: Route, request: Any) -> None:
     """Find out who asks; refuse who may not, or asks too often."""
     state = request.scope["state"]
     if route.scope is None:
         return
+    asks = request.headers.get("authorization"), state["local"]
+    principal = service.door.known(*asks)
     try:
-        principal: Principal = await in_thread(
-            service.door.let_in, request.headers.get("authorization"), state["local"]
-        )
+        principal = principal or await in_thread(service.door.let_in, *asks)
     except Refused as refused:
         if refused.kind == "wrong-key":
             service.note_wrong_key(request.client.host if request.client else "")

@@ -66,7 +66,7 @@ def atomic_write(path: Path, content: bytes | Iterable[bytes], *, sync: bool = T
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{_TEMPORARY}")
     try:
-        _write_new(temporary, content, sync)
+        write_new(temporary, content, sync)
         temporary.replace(path)
         if sync:
             sync_folder(path.parent)
@@ -77,7 +77,12 @@ def atomic_write(path: Path, content: bytes | Iterable[bytes], *, sync: bool = T
             temporary.unlink(missing_ok=True)
 
 
-def _write_new(path: Path, content: bytes | Iterable[bytes], sync: bool) -> None:
+def write_new(path: Path, content: bytes | Iterable[bytes], sync: bool = True) -> None:
+    """Write a file that is not there yet; its name is not synced.
+
+    Raises:
+        OSError: It could not be written.
+    """
     pieces = (content,) if isinstance(content, bytes) else content
     with path.open("xb") as file:
         for piece in pieces:

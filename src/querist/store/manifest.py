@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def describe(
     run_id: str,
     seeds: Mapping[str, Any],
     packages: Iterable[str] = (),
-    code: Path | None = None,
+    git: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Collect what can be known here and now.
 
@@ -108,7 +109,8 @@ def describe(
         run_id: Of the new run.
         seeds: Named seeds.
         packages: Further packages whose versions matter.
-        code: A folder of the user's code, for the state of git; the working folder by default.
+        git: What :func:`git_state` said, where it is known; by default it is asked about the
+            working folder, which starts two processes.
     """
     versions = installed([*RELEVANT_PACKAGES, *packages])
     return Manifest(
@@ -120,21 +122,24 @@ def describe(
         platform=platform.platform(),
         packages=versions,
         seeds=dict(seeds),
-        git=git_state(code),
+        git=dict(git_state() if git is None else git),
     )
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
     """The versions of those packages that are installed; nothing is imported."""
+    found = {name: _version(name) for name in names}
+    return {name: version for name, version in found.items() if version}
+
+
+@cache  # reading them takes milliseconds, and what a process has imported does not change
+def _version(name: str) -> str:
     from importlib import metadata  # slow to import, and only needed here
 
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def git_state(folder: Path | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from querist.store.codec import encode_json
 from querist.store.errors import DamagedFile, NotARun, RunExists, StoreError, storage_error
-from querist.store.files import atomic_write, sync_folder
+from querist.store.files import sync_folder, write_new
 from querist.store.inbox import Inbox
 from querist.store.journal import JournalWriter
 from querist.store.lock import WriterLock
@@ -62,6 +62,7 @@ class RunFolder:
         seeds: Mapping[str, Any] | None = None,
         run_id: str | None = None,
         packages: Iterable[str] = (),
+        git: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Make the folder of a new run; it appears complete or not at all.
 
@@ -71,6 +72,7 @@ class RunFolder:
             seeds: Named seeds, for the manifest.
             run_id: At most 64 bytes; by default the time and a random part.
             packages: Further packages whose versions belong into the manifest.
+            git: The state of the code, where it is known already.
 
         Raises:
             RunExists: Something is there already.
@@ -79,14 +81,16 @@ class RunFolder:
         """
         path = Path(path).resolve()
         _require_free(path)
-        manifest = describe(run_id or new_run_id(), seeds or {}, packages)
+        manifest = describe(run_id or new_run_id(), seeds or {}, packages, git)
         pretty = json.dumps(json.loads(encode_json(dict(config))), indent=2) + "\n"
         building = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.creating")
         try:
             for name in _FOLDERS:
                 (building / name).mkdir(parents=True)
-            atomic_write(building / "config.json", pretty.encode())
-            atomic_write(building / "manifest.json", manifest.to_json().encode())
+            # The folder has another name until it is complete, so one sync of its names is enough.
+            write_new(building / "config.json", pretty.encode())
+            write_new(building / "manifest.json", manifest.to_json().encode())
+            sync_folder(building)
             _move_into_place(building, path)
         except OSError as error:
             raise storage_error(error, path, "creating the run") from error

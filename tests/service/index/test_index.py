@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from querist.core.errors import ConfigError
 from querist.service.idempotency import Once
 from querist.service.index import index as records
-from querist.service.index.index import Index, Taken, find, insert, newest_first, now
+from querist.service.index.index import Index, Taken, change, find, insert, newest_first, now
 from querist.service.index.sql import newest, open_engine, require, version_of
 from querist.service.index.tables import tables
-from querist.service.jobs.records import active, by_ids, events_after, move, new_job, served
+from querist.service.jobs.records import (
+    active,
+    by_ids,
+    events_after,
+    move,
+    new_job,
+    served,
+    waiting,
+)
 from querist.service.people import Door, make_key, tenant_named
 from querist.service.problems import Refused
 from querist.service.webhooks.outbox import claim, enqueue, settle
@@ -103,6 +112,40 @@ def test_of_two_who_claim_a_job_one_gets_it(index: Index, tenant: str) -> None:
         ]
         assert by_ids(connection, ["job_1"])["job_1"]["state"] == "running"
         assert served(connection, 0.0) == {tenant: 0.0}
+
+
+def test_a_tenant_with_many_jobs_hides_nobody_elses(index: Index, tenant: str) -> None:
+    for number in range(7):
+        job(index, tenant, f"job_{number}")
+    with index.write() as connection:
+        other = tenant_named(connection, "other")["id"]
+    job(index, other, "job_9")
+    with index.write() as connection:
+        # One that was suspended waits since its last start, so it is behind the others.
+        change(connection, "jobs", {"id": "job_0"}, started=now() + 60)
+        found = waiting(connection, 2)
+    assert [(one.job, one.tenant) for one in found] == [
+        ("job_1", tenant),
+        ("job_2", tenant),
+        ("job_9", other),
+    ]
+    assert found[0].since <= found[1].since <= found[2].since
+
+
+def test_writers_of_one_process_queue_up(index: Index) -> None:
+    def add(number: int) -> None:
+        with index.write() as connection:
+            kept = records.count(connection, "tenants")
+            row = {"id": f"ten_{number}", "name": str(kept), "quota": {}, "created": 0.0}
+            insert(connection, "tenants", row)
+
+    if index.engine.dialect.name != "sqlite":
+        return  # there they do not wait for each other, so two may count the same
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add, range(40)))
+    with index.read() as connection:
+        names = {row["name"] for row in newest_first(connection, "tenants", {}, None, 100)}
+    assert names == {str(number) for number in range(40)}
 
 
 def test_messages_are_claimed_once_and_settled(index: Index, tenant: str) -> None:

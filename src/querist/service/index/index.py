@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +33,10 @@ class Index:
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url)
         migrate(self._engine)
+        # SQLite lets those who wait for its one writer sleep longer and longer, and wakes none of
+        # them; this process's own writers queue here instead, and get on as soon as one is done.
+        one_writer = self._engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[Any] = threading.Lock() if one_writer else nullcontext()
 
     @property
     def engine(self) -> Any:
@@ -53,7 +58,7 @@ class Index:
         """
         connecting = self._engine.connect().execution_options(querist_write=True)
         try:
-            with connecting as connection, connection.begin():
+            with self._turn, connecting as connection, connection.begin():
                 yield connection
         except integrity_error() as error:
             raise Taken(str(getattr(error, "orig", ""))) from None

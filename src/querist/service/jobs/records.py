@@ -12,6 +12,7 @@ from typing import Any
 from querist.service.index.index import Connection, Row, change, insert, now
 from querist.service.index.sql import sa
 from querist.service.index.tables import tables
+from querist.service.jobs.plan import Waiting
 from querist.service.webhooks.outbox import enqueue
 from querist.service.wire.jobs import AdditionJob, Job, JobState
 from querist.service.wire.queries import Query
@@ -96,12 +97,19 @@ def told(row: Row) -> Job:
     )
 
 
-def waiting(connection: Connection, limit: int = 1000) -> list[Row]:
-    """The oldest jobs that wait."""
-    jobs = tables().jobs
-    query = sa().select(jobs).where(jobs.c.state == JobState.QUEUED.value)
-    found = connection.execute(query.order_by(jobs.c.id).limit(limit))
-    return [dict(row) for row in found.mappings()]
+def waiting(connection: Connection, each: int) -> list[Waiting]:
+    """The jobs of every tenant that have waited longest, so many of each.
+
+    A tenant with a thousand jobs hides nobody else's, and costs no more than one with a few.
+    """
+    jobs, lib = tables().jobs, sa()
+    # Since when a job waits: a suspended one since it was, which is about its last start.
+    since = lib.func.coalesce(jobs.c.started, jobs.c.created)
+    place = lib.func.row_number().over(partition_by=jobs.c.tenant, order_by=(since, jobs.c.id))
+    columns = jobs.c.id, jobs.c.tenant, since.label("since"), place.label("place")
+    queue = lib.select(*columns).where(jobs.c.state == JobState.QUEUED.value).subquery()
+    first = lib.select(queue.c.id, queue.c.tenant, queue.c.since).where(queue.c.place <= each)
+    return [Waiting(*row) for row in connection.execute(first.order_by(queue.c.since, queue.c.id))]
 
 
 def active(connection: Connection) -> list[Row]:

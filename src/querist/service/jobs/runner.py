@@ -17,7 +17,7 @@ from typing import Any
 from querist.service.index.index import Connection, Index, Row, change, find, now
 from querist.service.index.sql import database_errors
 from querist.service.jobs import line
-from querist.service.jobs.plan import Running, Shares, Waiting, plan
+from querist.service.jobs.plan import Running, Shares, plan
 from querist.service.jobs.process import JobProcess
 from querist.service.jobs.records import active, by_ids, move, served, waiting
 from querist.service.people import tenant_told
@@ -26,9 +26,9 @@ from querist.service.wire.jobs import JobState
 from querist.service.workspace import Workspace
 
 _LOG = logging.getLogger("querist.service.jobs")
-_TICK_S, _RECORD_S, _LEASE_S = 0.1, 0.5, 30.0
+_TICK_S, _RECORD_S, _SHARE_S, _LEASE_S = 0.1, 0.5, 0.5, 30.0
 _PATIENCE_S = 20.0  # from the wish that a process ends to its being killed
-_SERVED_S = 86_400.0  # work of the last day counts for fairness
+_SERVED_S, _SUMMED_S = 86_400.0, 5.0  # the last day's work counts; how often it is summed up
 
 Tell = Callable[[Row, Row], Mapping[str, Any]]
 
@@ -57,7 +57,8 @@ class Runner:
         self._own: dict[str, JobProcess] = {}
         self._rows: dict[str, Row] = {}
         self._wake, self._stopping = threading.Event(), False
-        self._recorded = self._leased = 0.0
+        self._recorded = self._shared = self._leased = self._summed = 0.0
+        self._served: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="querist-jobs", daemon=True)
         self.beat = time.monotonic()
 
@@ -108,7 +109,10 @@ class Runner:
         if self._own and at - self._recorded >= _RECORD_S:
             self._recorded = at
             self._record()
-        if not self._stopping:
+        full = len(self._own) >= self._settings.jobs.slots
+        # While nothing is free, looking for who has waited too long need not follow every submit.
+        if not self._stopping and not (full and at - self._shared < _SHARE_S):
+            self._shared = at
             self._share()
         if at - self._leased >= _LEASE_S / 5:
             self._leased = at
@@ -129,13 +133,13 @@ class Runner:
     def _share(self) -> None:
         """Start what is next, and make room."""
         with self._index.read() as connection:
-            rows = waiting(connection)
-            if not rows:
+            queue = waiting(connection, self._settings.jobs.slots)
+            if not queue:
                 return
             running = active(connection)
-            shares = self._shares(connection, rows)
+            shares = self._shares(connection, {one.tenant for one in queue})
         decided = plan(
-            [Waiting(row["id"], row["tenant"], _since(row)) for row in rows],
+            queue,
             [
                 Running(row["id"], row["tenant"], row["started"] or 0.0, row["id"] in self._own)
                 for row in running
@@ -143,15 +147,17 @@ class Runner:
             shares,
             now(),
         )
-        by_id = {row["id"]: row for row in rows}
         for job in decided.start:
-            self._begin(by_id[job])
+            self._begin(job)
         for job in decided.suspend:
             self._own[job].ask(signal.SIGTERM, _PATIENCE_S)
 
-    def _shares(self, connection: Connection, rows: list[Row]) -> Shares:
+    def _shares(self, connection: Connection, tenants: set[str]) -> Shares:
+        if time.monotonic() - self._summed >= _SUMMED_S:
+            self._summed = time.monotonic()
+            self._served = served(connection, now() - _SERVED_S)
         weight, most = {}, {}
-        for tenant in {row["tenant"] for row in rows}:
+        for tenant in tenants:
             found = find(connection, "tenants", id=tenant)
             if found is None:
                 continue
@@ -162,22 +168,24 @@ class Runner:
             self._settings.jobs.slots,
             weight,
             most,
-            served(connection, now() - _SERVED_S),
+            self._served,
             self._settings.jobs.patience,
         )
 
-    def _begin(self, row: Row) -> None:
+    def _begin(self, job: str) -> None:
         """Claim a job and start its process; another runner may have been faster."""
-        job = row["id"]
-        values = {
-            "runner": self._settings.jobs.name,
-            "lease": now() + _LEASE_S,
-            "attempts": row["attempts"] + 1,
-            "started": now(),
-            "error": "",
-        }
         with self._index.write() as connection:
+            row = find(connection, "jobs", id=job, state=JobState.QUEUED.value)
+            if row is None:
+                return
             tenant = find(connection, "tenants", id=row["tenant"]) or {}
+            values = {
+                "runner": self._settings.jobs.name,
+                "lease": now() + _LEASE_S,
+                "attempts": row["attempts"] + 1,
+                "started": now(),
+                "error": "",
+            }
             if not move(connection, row, JobState.RUNNING, "", **values):
                 return
         try:
@@ -253,8 +261,3 @@ def _give_up(connection: Connection, row: Row) -> None:
         move(connection, row, JobState.CANCELLED)
     else:
         move(connection, row, JobState.QUEUED, "interrupted", runner="")
-
-
-def _since(row: Row) -> float:
-    """Since when a job waits: a suspended one since it was, which is about its last start."""
-    return float(row["started"] or row["created"])

@@ -47,6 +47,7 @@ def change_tenant(call: Call, tenant: PathId, body: TenantChange) -> Tenant:
     quota = body.quota.model_dump(exclude_none=True)
     with call.service.index.write() as connection:
         change(connection, "tenants", {"id": tenant}, quota=quota)
+    call.service.door.forget()
     return get_tenant(call, tenant)
 
 
@@ -75,7 +76,9 @@ def rotate_key(call: Call, key: PathId) -> Key:
         row, user = _key(call, key)
         if row["revoked"] is not None:
             raise Refused("conflict", "The key is revoked; make a new one.")
-        return rotate(connection, row, user)
+        made = rotate(connection, row, user)
+    call.service.door.forget()
+    return made
 
 
 def revoke_key(call: Call, key: PathId) -> Nothing:
@@ -83,6 +86,7 @@ def revoke_key(call: Call, key: PathId) -> Nothing:
     row, _ = _key(call, key)
     with call.service.index.write() as connection:
         change(connection, "keys", {"id": row["id"]}, revoked=row["revoked"] or now())
+    call.service.door.forget()
     return Nothing()
 
 

@@ -13,7 +13,17 @@ from querist.pool.items import Item as PoolItem
 from querist.pool.manifests.registry import FORMATS
 from querist.pool.settings import PoolSettings, parse_settings
 from querist.service.call import Call, Nothing
-from querist.service.index.index import Row, Taken, find, insert, newest_first, now, remove
+from querist.service.index.index import (
+    Connection,
+    Row,
+    Taken,
+    count,
+    find,
+    insert,
+    newest_first,
+    now,
+    remove,
+)
 from querist.service.jobs.records import UNFINISHED, new_job, told
 from querist.service.pools import limited, make
 from querist.service.problems import Refused
@@ -58,14 +68,25 @@ def create_pool(call: Call, body: PoolCreate) -> Pool:
             found = find(connection, "pools", id=pool)
             if found is not None:  # the same request, whose server died before it answered
                 return _told(found)
+            _check_pools(call, connection)
             insert(connection, "pools", row)
             if body.uris:
+                call.service.check_jobs(connection, call.who)
                 new_job(connection, _addition(call, pool, {"uris": body.uris, "only_new": False}))
     except Taken:
         erase(folder)
         raise Refused("conflict", "The tenant has a pool with this name; choose another.") from None
+    except Refused:
+        erase(folder)
+        raise
     call.service.runner.poke()
     return _told(row)
+
+
+def _check_pools(call: Call, connection: Connection) -> None:
+    most = call.service.quota(call.who).pools or 0
+    if count(connection, "pools", tenant=call.who.tenant) >= most:
+        raise Refused("quota-exceeded", f"The tenant may have {most} pools; remove some.")
 
 
 def get_pool(call: Call, pool: PathId) -> Pool:
@@ -122,23 +143,14 @@ def keep_manifest(call: Call, format: str) -> Path:
 
 def start_addition(call: Call, pool: str, asked: dict[str, Any]) -> Job:
     """Record the job of an addition."""
-    check_jobs(call)
     row = _addition(call, pool, asked)
     with call.service.index.write() as connection:
-        kept = find(connection, "jobs", id=row["id"]) or new_job(connection, row)
+        kept = find(connection, "jobs", id=row["id"])
+        if kept is None:
+            call.service.check_jobs(connection, call.who)
+            kept = new_job(connection, row)
     call.service.runner.poke()
     return told(kept)
-
-
-def check_jobs(call: Call) -> None:
-    """Refuse a job beyond the quota."""
-    most = call.service.quota(call.who).jobs or 0
-    if call.service.unfinished(call.who) >= most:
-        raise Refused(
-            "quota-exceeded",
-            f"The tenant may have {most} unfinished jobs; wait until some are finished.",
-            retry_after=10.0,
-        )
 
 
 def list_items(

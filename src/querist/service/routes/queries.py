@@ -13,48 +13,52 @@ from querist.service.queries import picks, picks_of, settings_of
 from querist.service.routes.jobs import jobs_page
 from querist.service.routes.labels import exported
 from querist.service.routes.paging import After, Limit, PathId, number_of
-from querist.service.routes.pools import check_jobs
 from querist.service.wire.base import Page
 from querist.service.wire.jobs import Job, JobState
 from querist.service.wire.pools import ManifestFormat
 from querist.service.wire.queries import Estimate, Pick, Query, QueryCreate
+from querist.service.workspace import erase
 from querist.store.errors import RunExists
 
 
 def create_query(call: Call, pool: PathId, body: QueryCreate) -> Query:
     """Begin a query: a job."""
-    row = call.service.own(call.who, "pools", "pool", pool)
-    check_jobs(call)
-    return begin_query(call, row, body)
+    return begin_query(call, pool, body)
 
 
-def begin_query(call: Call, pool: Row, body: QueryCreate) -> Query:
+def begin_query(call: Call, pool: str, body: QueryCreate) -> Query:
     """Write a query's folder, then record its job: what has a row has a folder."""
     from querist.pool.query import start_query
 
     service = call.service
     job = call.new_id("job")
     with service.index.read() as connection:
+        service.owned(connection, call.who, "pools", "pool", pool)
         found = find(connection, "jobs", id=job)
-    if found is not None:  # the same request, whose server died before it answered
-        return _query(found)
+        if found is not None:  # the same request, whose server died before it answered
+            return _query(found)
+        service.check_jobs(connection, call.who)
     settings = settings_of(body, _model(call, body), service.settings)
-    service.renew(call.who.tenant, call.who.tenant_name, pool["id"])
-    with service.pool(call.who, pool["id"]) as opened:
+    with service.opened(call.who, pool) as opened:
         try:
-            folder = start_query(opened, settings, id=job)
+            folder = start_query(opened, settings, id=job, git=service.code)
         except RunExists:  # likewise, between the folder and the row
             folder = opened.folder / "queries" / job
     row = {
         "id": job,
         "tenant": call.who.tenant,
-        "pool": pool["id"],
+        "pool": pool,
         "kind": "query",
         "folder": str(folder.resolve().relative_to(service.workspace.data)),
         "asked": {"query": body.model_dump(mode="json")},
     }
-    with service.index.write() as connection:
-        row = new_job(connection, row)
+    try:
+        with service.index.write() as connection:
+            service.check_jobs(connection, call.who)  # others may have come meanwhile
+            row = new_job(connection, row)
+    except Refused:
+        erase(folder)
+        raise
     service.runner.poke()
     return _query(row)
 

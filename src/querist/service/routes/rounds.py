@@ -7,7 +7,6 @@ from querist.service.index.index import Row, count, find, insert, newest_first, 
 from querist.service.jobs.records import told
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, page_of
-from querist.service.routes.pools import check_jobs
 from querist.service.routes.queries import begin_query
 from querist.service.wire.base import Page
 from querist.service.wire.rounds import Round, RoundCreate
@@ -23,11 +22,10 @@ def list_rounds(call: Call, pool: PathId, limit: Limit = 100, after: After = "")
 
 def create_round(call: Call, pool: PathId, body: RoundCreate) -> Round:
     """Begin the next round: a query by the model as it is now."""
-    row = call.service.own(call.who, "pools", "pool", pool)
+    call.service.own(call.who, "pools", "pool", pool)
     if body.trainer:
         raise Refused("invalid", "Training by the server is not there yet.")
-    check_jobs(call)
-    query = begin_query(call, row, body.query)
+    query = begin_query(call, pool, body.query)
     made: Row = {
         "id": call.new_id("rnd"),
         "tenant": call.who.tenant,

@@ -25,6 +25,7 @@ class Quota(Ask):
 
     Attributes:
         items: In all its pools.
+        pools: How many it may have.
         bytes: Of uploads.
         jobs: Unfinished at once.
         running: Running at once.
@@ -32,6 +33,7 @@ class Quota(Ask):
     """
 
     items: Annotated[int, Field(ge=0, le=MAX_COUNT)] | None = None
+    pools: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     bytes: Annotated[int, Field(ge=0, le=MAX_COUNT)] | None = None
     jobs: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     running: Annotated[int, Field(ge=1, le=10_000)] | None = None
