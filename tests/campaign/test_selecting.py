@@ -21,6 +21,7 @@ from querist.models.committee import Committee
 from querist.models.gaussian_process import GaussianProcess
 from querist.models.mc_dropout import MCDropout
 from querist.models.random_features import RandomFeatures
+from querist.models.torch_classifier import TorchClassifier
 from querist.models.torch_ensemble import TorchEnsemble
 from querist.strategies.errors import NeedError
 from querist.strategies.registry import get, strategies
@@ -122,6 +123,7 @@ MODELS = {
     "a process": lambda: (GaussianProcess(), 3),
     "an ensemble": lambda: (TorchEnsemble(members=2, schedule={"epochs": 3}), 64),
     "dropout": lambda: (MCDropout(passes=3, schedule={"epochs": 3}), 64),
+    "a classifier": lambda: (TorchClassifier(schedule={"epochs": 3}), 64),
     "calibrated": lambda: (Calibrated(RandomFeatures(features=16)), 32),
 }
 
@@ -129,12 +131,84 @@ MODELS = {
 @pytest.mark.parametrize("which", MODELS)
 def test_models_embed_one_sample_as_they_embed_many(which) -> None:
     made, width = MODELS[which]()
-    embed = describer(fitted(made), "")
+    embed = describer(fitted(made, CLASSES if which == "a classifier" else SEEN), "")
     assert embed is not None
     rows = embed(Batch.stack(x=POOL))
     assert rows.shape == (40, width)
     np.testing.assert_allclose(embed(Batch.stack(x=POOL[3:4])), rows[3:4], rtol=1e-4, atol=1e-5)
     assert len(np.unique(rows, axis=0)) == 40
+
+
+def linear(inputs: int, outputs: int):
+    import torch
+
+    return torch.nn.Linear(inputs, outputs)
+
+
+def test_deepfool_of_a_linear_network_is_the_distance_to_its_boundary() -> None:
+    model = fitted(TorchClassifier(linear, schedule={"epochs": 50}), CLASSES)
+    made = order("deepfool", model, dataset=CLASSES)[1]
+    logits = np.log(model.predict(Batch.stack(x=POOL)).mean["y.proba"])
+    weights = model.fit(CLASSES, FitRequest(seed=1)).state.arrays["m0/weight"]
+    distances = np.abs(logits[:, 0] - logits[:, 1]) / np.linalg.norm(weights[0] - weights[1])
+    assert made["picked"] == [SAMPLES[index].id for index in np.argsort(distances)[:7]]
+    assert made["scores"] == pytest.approx(-np.sort(distances)[:7], rel=1e-4)
+
+
+def test_every_strategy_whose_needs_a_network_gives_works() -> None:
+    from querist.campaign.strategy import given
+
+    model = fitted(TorchClassifier(members=2, schedule={"epochs": 3}), CLASSES)
+    offered = given(model, "", "")
+    names = [one.name for one in strategies() if set(one.needs) <= offered]
+    assert {"margin", "badge", "bald", "deepfool", "adversarial-bim", "typiclust"} <= set(names)
+    for name in (n for n in names if n != "qlogei"):
+        made = order(name, model, dataset=CLASSES)[1]
+        assert len(set(made["picked"])) == 7, name
+
+
+def test_several_labels_of_a_sample_are_asked_by_the_doubt_about_each() -> None:
+    several = Dataset(CLASSES.inputs, Batch.stack(y=np.stack([X[:, 0] > 0, X[:, 1] > 0], axis=1)))
+    model = fitted(TorchClassifier(task="labels", schedule={"epochs": 30}), several)
+    made = order("multi-label", model, dataset=several)[1]
+    said = model.predict(Batch.stack(x=POOL)).mean["y.label_proba"]
+    wanted = querist.select("multi-label", 7, label_probabilities=said)
+    assert made["picked"] == [SAMPLES[index].id for index in wanted.indices]
+
+
+def steepness(gradients):
+    """How long the gradient is; a strategy of one's own."""
+    return np.linalg.norm(gradients, axis=1)
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_networks_give_the_gradients_of_their_last_layer(classes: bool) -> None:
+    made = TorchClassifier if classes else TorchEnsemble
+    dataset = CLASSES if classes else SEEN
+    model = fitted(made(members=1, schedule={"epochs": 3}), dataset)
+    picked = order(f"{__name__}:steepness", model, dataset=dataset)[1]["picked"]
+    lengths = np.linalg.norm(model.gradients(Batch.stack(x=POOL)), axis=1)
+    assert picked == [SAMPLES[index].id for index in np.argsort(-lengths)[:7]]
+
+
+class Callable:
+    """A model of one's own that is its own function."""
+
+    def __init__(self, model) -> None:
+        self.model, self.predict = model, model.predict
+
+    def __call__(self, batch):
+        import torch
+
+        return batch @ torch.eye(3, 2, dtype=batch.dtype)
+
+
+def test_a_model_of_ones_own_may_be_the_function_that_is_differentiated() -> None:
+    made = order("deepfool", Callable(classifier()), dataset=CLASSES)[1]
+    nearest = np.argsort(np.abs(POOL[:, 0] - POOL[:, 1]))[:7]
+    assert made["picked"] == [SAMPLES[index].id for index in nearest]
+    with pytest.raises(NeedError, match=r"Committee has no\ndifferentiable|no differentiable"):
+        order("deepfool", classifier(), dataset=CLASSES)
 
 
 def test_what_a_model_does_not_give_is_said() -> None:

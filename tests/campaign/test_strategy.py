@@ -109,6 +109,23 @@ def test_what_can_work_is_not_refused(strategy) -> None:
     assert told(strategy) == []
 
 
+NETWORK = {"use": "torch_classifier", "options": {"schedule": {"epochs": 40}}}
+TAGGER = {"use": "torch_classifier", "options": {"task": "labels"}}
+
+
+@pytest.mark.torch
+def test_networks_give_strategies_gradients_and_labels() -> None:
+    for name in ("deepfool", "adversarial-bim", "badge", "batchbald"):
+        assert told(name, model=NETWORK) == []
+    assert told("multi-label", model=TAGGER) == []
+    assert "needs probabilities" in told("margin", model=TAGGER)[0]
+    assert "needs label_probabilities" in told("multi-label", model=NETWORK)[0]
+    assert (
+        "needs model (the model itself), which Committee does not"
+        in told("deepfool", model=BAYES)[0]
+    )
+
+
 def test_a_key_that_is_unknown_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"strategy.bach: unknown key. Did you mean 'batch'"):
         Campaign(
@@ -222,6 +239,17 @@ def test_ones_own_function_is_a_strategy(tmp_path) -> None:
     assert made.run(tmp_path / "run", progress=False).status == "finished"
     whys = Counter(record.data["why"] for record in asked(tmp_path / "run"))
     assert whys == {"initial": 20, "one-minus-largest": 20}
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@pytest.mark.parametrize("use", ["deepfool", "adversarial-bim"])
+def test_a_network_is_differentiated_in_a_campaign(use, tmp_path) -> None:
+    strategy = {"use": use, "batch": 10, "least": 900}
+    made = campaign(strategy, tmp_path, model=NETWORK, budget={"labels": 40})
+    assert made.run(tmp_path / "run", progress=False).status == "finished"
+    whys = Counter(record.data["why"] for record in asked(tmp_path / "run"))
+    assert whys == {"initial": 20, use: 20}
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from querist.models.gaussian_process import GaussianProcess
 from querist.models.gradient_domain.model import GradientDomain
 from querist.models.mc_dropout import MCDropout
 from querist.models.random_features import RandomFeatures
+from querist.models.torch_classifier import TorchClassifier
 from querist.models.torch_ensemble import TorchEnsemble
 from querist.testing.models import MODEL_CHECKS, ModelCase
 
@@ -102,6 +103,15 @@ TORCH = (
         "TorchEnsemble, by member",
         lambda: TorchEnsemble(members=2, schedule=QUICK, joint=False),
         tolerance=1e-5,
+    ),
+    ModelCase(
+        "TorchClassifier",
+        lambda: TorchClassifier(members=2, schedule=QUICK),
+        discs,
+        "ring",
+        count=150,
+        far=None,
+        tolerance=1e-3,
     ),
     ModelCase("MCDropout", lambda: MCDropout(passes=8, schedule=QUICK)),
 )

@@ -19,6 +19,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "gradient_domain": "querist.models.gradient_domain.model:GradientDomain",
         "mc_dropout": "querist.models.mc_dropout:MCDropout",
         "random_features": "querist.models.random_features:RandomFeatures",
+        "torch_classifier": "querist.models.torch_classifier:TorchClassifier",
         "torch_ensemble": "querist.models.torch_ensemble:TorchEnsemble",
     },
     "oracle": {

@@ -20,7 +20,8 @@ ALWAYS = {"items", "inputs", "labels", "labelled_classes", "labelled_costs", "pr
 CLASSES = {"probabilities"}
 MEMBER_CLASSES = {"member_probabilities", "target_member_probabilities"}
 FEATURES = {"embeddings", "labelled_embeddings"}
-OWN = {"label_probabilities", "gradients", "model"}  # only of models that are not ours
+LABELS = {"label_probabilities"}
+OWN = {*LABELS, "gradients", "model"}  # taken to be there, of models that are not ours
 SHOWN = 12
 
 
@@ -62,8 +63,12 @@ def given(model: Any, embeddings: str, costs: str) -> set[str]:
         has_members = hasattr(inner, "members") or hasattr(inner, "passes")
         if classifies:
             found = found - {"predictions", "std"} | CLASSES | MEMBER_CLASSES
+        elif getattr(inner, "several", False):
+            found |= LABELS
         elif has_members:
             found |= {"member_predictions"}
+        found |= {"gradients"} if hasattr(inner, "gradients") else set()
+        found |= {"model"} if classifies and hasattr(inner, "rows") else set()
     else:
         found |= CLASSES | MEMBER_CLASSES | {"member_predictions", *OWN}
     if embeddings or hasattr(inner, "embed"):

@@ -197,6 +197,11 @@ class Scaler:
         varies = std > 1e-12 * np.maximum(1.0, np.abs(mean))
         return cls(mean, np.where(varies, std, 1.0))
 
+    @classmethod
+    def none(cls, width: int) -> Scaler:
+        """One that leaves ``width`` columns as they are."""
+        return cls(np.zeros(width), np.ones(width))
+
     def apply(self, values: Matrix) -> Matrix:
         """To mean 0 and standard deviation 1."""
         return (values - self.mean) / self.std

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,9 @@ class TorchEnsemble:
             one after the other, it is the same to the last bit. Networks with dropout are always
             trained one after the other.
         device: "cpu", "cuda:0" ...; None takes the worker's.
+        loss: "squared" error of standardised outputs; or what
+            :class:`~querist.models.torch_classifier.TorchClassifier` trains its scores with, of
+            outputs as they are: "cross-entropy" or "binary-cross-entropy".
     """
 
     module: Any = None
@@ -73,11 +76,14 @@ class TorchEnsemble:
     bootstrap: bool = False
     joint: bool = True
     device: str | None = None
+    loss: str = "squared"
     _loaded: _Loaded | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.members < 1:
             raise ConfigError(f"{WHO} wants at least 1 member, but got {self.members}.")
+        if self.loss not in backend.LOSSES:
+            raise ConfigError(f"loss is one of {', '.join(backend.LOSSES)}; got {self.loss!r}.")
         if not isinstance(self.schedule, Schedule):
             self.schedule = Schedule(**self.schedule)
 
@@ -98,7 +104,8 @@ class TorchEnsemble:
             UnsupportedSample: If a value is not finite.
         """
         data = Training.of(dataset, self.inputs, self.outputs, WHO)
-        x, y = Scaler.of(data.X), Scaler.of(data.Y)
+        x = Scaler.of(data.X)
+        y = Scaler.of(data.Y) if self.loss == "squared" else Scaler.none(data.Y.shape[1])
         scaled = x.apply(data.X), y.apply(data.Y)
         chosen = wanted_members(request, self.members)
         modules = [self._start(data, request, member) for member in chosen]
@@ -119,8 +126,12 @@ class TorchEnsemble:
         metrics = {
             "train.rows": float(len(data.X)),
             "train.epochs": float(np.mean([one.epochs for one in fitted])),
-            "train.validation_rmse": float(np.sqrt(np.mean([one.error for one in fitted]))),
         }
+        error = float(np.mean([one.error for one in fitted]))
+        if self.loss == "squared":
+            metrics["train.validation_rmse"] = float(np.sqrt(error))
+        else:
+            metrics["train.validation_loss"] = error
         return FitResult(ModelState(arrays, state), metrics)
 
     def _start(self, data: Training, request: FitRequest, member: int) -> Any:
@@ -146,7 +157,7 @@ class TorchEnsemble:
         # For dropout, of a member by itself; the members' own streams must stay untouched.
         noise = np.random.default_rng([request.seed, members[0], 2]).integers(2**31)
         with backend.seeded(int(noise), stack.device):
-            return backend.train(stack, rows, self.schedule, request.should_stop)
+            return backend.train(stack, rows, self.schedule, request.should_stop, self.loss)
 
     def load(self, state: ModelState) -> None:
         """Use this state from the next prediction on.
@@ -183,9 +194,41 @@ class TorchEnsemble:
         Raises:
             RunError: Before :meth:`load`, or if the network has no linear layer.
         """
+        return backend.penultimate(self._held.stack, self.rows(batch))
+
+    def gradients(self, batch: Batch) -> Array:
+        """``(n, h)`` of the first member's outputs by the weights of its last linear layer.
+
+        Of each output they are the layer's input, the embedding; the loss's gradient is that times
+        an error which nobody knows before there is a label.
+
+        Raises:
+            RunError: As :meth:`embed`.
+        """
+        return self.embed(batch)
+
+    def rows(self, batch: Batch) -> Matrix:
+        """``(n, d)`` standardised inputs, as the first member takes them.
+
+        Raises:
+            RunError: Before :meth:`load`.
+        """
         held = self._held
-        X = held.x.take([0]).apply(held.inputs.matrix(batch, WHO)[None])[0]
-        return backend.penultimate(held.stack, X)
+        return np.asarray(held.x.take([0]).apply(held.inputs.matrix(batch, WHO)[None])[0])
+
+    def differentiable(self, combine: Callable[[Any], Any]) -> backend.Standardised:
+        """A function of a torch batch of :meth:`rows`, with gradients by it.
+
+        Args:
+            combine: From ``(M, n, q)`` outputs, standardised, to what is wanted.
+
+        Raises:
+            RunError: Before :meth:`load`.
+        """
+        held = self._held
+        scale = held.x.std[:1] / held.x.std
+        shift = (held.x.mean[:1] - held.x.mean) / held.x.std
+        return backend.Standardised(held.stack, scale, shift, combine)
 
     @property
     def loaded_members(self) -> int:

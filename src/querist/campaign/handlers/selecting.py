@@ -15,6 +15,7 @@ from querist.campaign.handlers.supply import (
     Supply,
     classes_of,
     describer,
+    differentiable,
     flat,
     targets,
 )
@@ -162,6 +163,9 @@ class Selector:
     def _classes(self, _supply: Supply, model: Any, sight: Sight, _: bool) -> Array:
         return classes_of(self._answers(sight), model)
 
+    def _model(self, _supply: Supply, model: Any, _sight: Sight, _: bool) -> Any:
+        return differentiable(model)
+
     def _answers(self, sight: Sight) -> Array:
         return sight.known.outputs.columns[self._gate.output].uniform
 
@@ -175,6 +179,7 @@ _KNOWN = {
     "labels": Selector._label_numbers,
     "labelled_classes": Selector._classes,
     "labelled_costs": Selector._answers_cost,
+    "model": Selector._model,
 }
 
 

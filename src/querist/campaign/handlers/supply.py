@@ -62,6 +62,26 @@ def table(batch: Batch) -> Floats:
     return np.concatenate([np.asarray(c, float).reshape(len(batch), -1) for c in numeric], axis=1)
 
 
+def differentiable(model: Any) -> Any:
+    """What gives the logits of a torch batch of inputs, to be differentiated by them.
+
+    Of a model with ``differentiable()`` what that returns; it takes what the model's
+    ``rows(batch)`` gives, where it has that, and else the numbers of the samples (:func:`table`).
+    Otherwise the model itself, if it can be called.
+
+    Raises:
+        NeedError: If there is none.
+    """
+    inner = innermost(model)
+    make = getattr(inner, "differentiable", None)
+    if make is None and not callable(inner):
+        raise NeedError(
+            f"the strategy differentiates a model by its inputs, and {type(inner).__name__} has no "
+            "differentiable() that gives a function from torch batches to logits."
+        )
+    return inner if make is None else make()
+
+
 class Supply:
     """Collects the data that a strategy needs, chunk by chunk.
 
@@ -144,8 +164,9 @@ class Supply:
             raise NeedError("the strategy needs gradients; give the model gradients(batch).")
         return np.asarray(gradients(batch), float).reshape(len(batch), -1)
 
-    def _inputs(self, _model: Any, batch: Batch, _prediction: Prediction) -> Array:
-        return table(batch)
+    def _inputs(self, model: Any, batch: Batch, _prediction: Prediction) -> Array:
+        rows = getattr(innermost(model), "rows", None)
+        return table(batch) if rows is None else np.asarray(rows(batch))
 
     def _items(self, _model: Any, batch: Batch, _prediction: Prediction) -> Array:
         return np.zeros(len(batch))

@@ -248,12 +248,18 @@ def _split(rows: Rows, share: float) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def train(
-    stack: Stack, rows: Rows, schedule: Schedule, should_stop: Callable[[], bool]
+    stack: Stack,
+    rows: Rows,
+    schedule: Schedule,
+    should_stop: Callable[[], bool],
+    loss: str = "squared",
 ) -> list[Fitted]:
     """Train all members of a stack side by side; none influences another.
 
     Polls ``should_stop`` before each epoch but the first; each member keeps its best weights.
+    ``loss`` is one of :data:`LOSSES`.
     """
+    errors = LOSSES[loss]
     pt = torch()
     X, Y = stack.tensor(rows.X), stack.tensor(rows.Y)
     learn, judge = _split(rows, schedule.validation)
@@ -284,9 +290,52 @@ def train(
     return [Fitted(*own) for own in zip(weights, *keeper.told(), strict=True)]
 
 
-def errors(predicted: Any, wanted: Any) -> Any:
-    """``(M,)`` mean squared errors."""
+def squared(predicted: Any, wanted: Any) -> Any:
+    """``(M,)`` mean squared errors of ``(M, n, q)``."""
     return ((predicted - wanted) ** 2).mean(dim=(1, 2))
+
+
+def cross_entropy(scores: Any, wanted: Any) -> Any:
+    """``(M,)`` mean cross-entropy in nats of a softmax over the last axis; one-hot ``wanted``."""
+    return -(wanted * torch().nn.functional.log_softmax(scores, dim=-1)).sum(dim=-1).mean(dim=1)
+
+
+def binary_cross_entropy(scores: Any, wanted: Any) -> Any:
+    """``(M,)`` mean cross-entropy in nats of a sigmoid of each score; ``wanted`` is 0 or 1."""
+    by_label = torch().nn.functional.binary_cross_entropy_with_logits
+    return by_label(scores, wanted, reduction="none").mean(dim=(1, 2))
+
+
+LOSSES: Mapping[str, Callable[[Any, Any], Any]] = {
+    "squared": squared,
+    "cross-entropy": cross_entropy,
+    "binary-cross-entropy": binary_cross_entropy,
+}
+
+
+class Standardised:
+    """The members of a stack as one function of standardised inputs, to be differentiated by them.
+
+    Args:
+        stack: M networks.
+        scale, shift: ``(M, 1, d)``: what a member is given is ``scale * x + shift``.
+        combine: From ``(M, n, q)`` outputs to what is wanted.
+    """
+
+    def __init__(
+        self, stack: Stack, scale: Matrix, shift: Matrix, combine: Callable[[Any], Any]
+    ) -> None:
+        self._stack, self._combine = stack, combine
+        self._scale, self._shift = stack.tensor(scale), stack.tensor(shift)
+
+    def parameters(self) -> Iterator[Any]:
+        """The weights, which tell type and device."""
+        return iter(self._stack.params.values())
+
+    def __call__(self, batch: Any) -> Any:
+        """Of ``(n, d)`` inputs, in evaluation mode; each row's result is of that row alone."""
+        self._stack.train(False)
+        return self._combine(self._stack(self._scale * batch[None] + self._shift))
 
 
 class _Keeper:
