@@ -73,7 +73,7 @@ def test_picks_are_shown_and_failures_are_told(made) -> None:
     assert lines[0].split() == ["rank", "id", "score", "item", "why"]
     assert [line.split()[0] for line in lines[1:]] == list("012345")
     assert f"query: {query}\n" in result.stderr
-    assert f"1 items failed; see: querist query failures {query}" in result.stderr
+    assert f"1 item failed; see: querist query failures {query}" in result.stderr
     failed = call("query", "failures", query).stdout
     assert "broken.png" in failed
 
@@ -138,7 +138,7 @@ def test_labels_are_recorded_by_id_and_by_asking(photos: Path, tmp_path: Path) -
     folder = tmp_path / "pool"
     call("pool", "create", folder, photos, "--classes", "across,down,none")
     first, second = (item.id for item in Pool.open(folder).items(limit=2))
-    assert call("label", folder, f"{first}=across", "--by", "ada").stdout == "1 labels recorded\n"
+    assert call("label", folder, f"{first}=across", "--by", "ada").stdout == "1 label recorded\n"
     asked = call("label", folder, "--ask", "--limit", 5, input="2\ns\nnone\nq\n")
     assert asked.stdout == "2 labels recorded\n"
     assert "1: across  2: down  3: none" in asked.stderr
@@ -259,7 +259,7 @@ def test_labels_go_out_and_come_in_and_items_are_forgotten(photos: Path, tmp_pat
     assert call("pool", "import", other, labels).stdout == "2 labels recorded\n"
     assert call("label", other, "--from", labels).stdout == "0 labels recorded\n"
     assert call("pool", "forget", other, first, input="n\n").exit_code == 1
-    assert call("pool", "forget", other, first, "--yes").stdout == "1 items forgotten\n"
+    assert call("pool", "forget", other, first, "--yes").stdout == "1 item forgotten\n"
     again = call("pool", "forget", other, "nobody", "--yes")
     assert (again.exit_code, "nobody" in again.stderr) == (1, True)
     assert json.loads(call("pool", "show", other, "--json").stdout)["items"] == 30

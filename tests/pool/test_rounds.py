@@ -201,6 +201,7 @@ def test_in_one_line(digits, tmp_path) -> None:
     assert digits.rounds("line") == status == digits.rounds("line", **asked)
     with pytest.raises(ConfigError, match="begun with other settings"):
         digits.rounds("line", **{**asked, "budget": 3})
+    assert digits.rounds("line", rounds=2).rounds == 2  # more rounds than were asked for at first
 
 
 def test_a_hold_out_judges_every_model_and_teaches_none(digits, tmp_path) -> None:
@@ -244,6 +245,8 @@ def test_rounds_end_when_nothing_is_left(tmp_path) -> None:
         assert (status.state, status.number) == ("done", 3)
         assert "nothing is left to label" in status.note
         assert [one["labels"] for one in status.metrics] == [5, 10, 12]
+        pool.add_items([{"text": "cat number 99", "id": "new"}])
+        assert pool.rounds("all").missing == ("new",)  # there is something left again
 
 
 def test_one_class_teaches_nothing_yet(digits) -> None:

@@ -77,14 +77,22 @@ def run(
 @PROGRESS
 @sentences
 def resume(run: Path, engine: str | None, walltime: float | None, progress: str) -> None:
-    """Continue a run, or a query (POOL/queries/ID), after a stop or a crash."""
+    """Continue a run, or a query or rounds of a pool (POOL/queries/ID), after a stop or a crash."""
     from querist.campaign import ranks
 
     ranks.enlist(run, engine, ranks.kept)
-    if run.absolute().parent.name == "queries":
+    from querist.cli.run_kinds import kind_of_run
+
+    kind = kind_of_run(run)
+    if kind == "query":
         from querist.cli.query import finish
 
         finish(str(run), {"progress": progress, "server": "", "insecure": False, "as_json": False})
+        return
+    if kind == "rounds":
+        from querist.cli.rounds import play
+
+        play(run.absolute().parent.parent, run.name, {}, {"progress": progress})
         return
     from querist.campaign.campaign import Campaign
 

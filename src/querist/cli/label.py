@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from querist.cli.output import Record, text_of
+from querist.cli.output import Record, counted, text_of
 from querist.cli.places import INSECURE, SERVER, PoolPlace, pool_at
 from querist.cli.shared import sentences
 from querist.core.errors import ConfigError
@@ -47,7 +47,7 @@ def label(pool: str, labels: tuple[str, ...], **how: Any) -> None:
         recorded = place.label(dict(_labelled(labels, task)), how["by"])
     else:
         recorded = _asked(place, how)
-    click.echo(f"{recorded:,} labels recorded")
+    click.echo(f"{counted(recorded, 'label')} recorded")
 
 
 def _labelled(texts: Iterable[str], task: str) -> Iterator[tuple[str, Any]]:
@@ -72,7 +72,8 @@ def _asked(place: PoolPlace, how: Mapping[str, Any]) -> int:
     about = place.show()
     items = list(_items(place, how))
     classes: Sequence[str] = about["classes"]
-    click.echo(f"{len(items)} items. {SKIP}: skip, {EMPTY}: nothing there, {QUIT}: quit.", err=True)
+    keys = f"{SKIP}: skip, {EMPTY}: nothing there, {QUIT}: quit"
+    click.echo(f"{counted(len(items), 'item')}. {keys}.", err=True)
     if classes:
         click.echo("  ".join(f"{n}: {name}" for n, name in enumerate(classes, 1)), err=True)
     recorded = 0

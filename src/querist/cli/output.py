@@ -74,6 +74,11 @@ def text_of(value: Any) -> str:
     return " ".join(str(value).split())
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 label``, ``2,000 labels``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def to_json(record: Mapping[str, Any]) -> str:
     """One line of JSON; paths and instants become text."""
     return json.dumps(record, default=str, ensure_ascii=False)

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from querist.cli.output import JSON, Record, show, table
+from querist.cli.added import tell_added
+from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER, client_of, pool_at
+from querist.cli.rounds import rounds
 from querist.cli.shared import PROGRESS, need_parent, sentences
 from querist.cli.values import pairs
 from querist.core.errors import QueristError
 
 POOL = click.argument("pool")
-SHOWN = 3
 
 
 @click.group()
@@ -93,18 +94,6 @@ def _added(pool: str, uris: tuple[str, ...], how: Record) -> None:
         tell_added(pool, record)
 
 
-def tell_added(pool: str, record: Record) -> None:
-    """Say what an addition did: the counts, and the first reasons of what was broken."""
-    counts = ("new", "changed", "duplicates", "unchanged", "labelled", "forgotten", "broken")
-    said = [f"{record[name]:,} {name}" for name in counts if record.get(name)]
-    click.echo(f"{pool}: {', '.join(said) or 'nothing there'}")
-    reasons = record.get("reasons") or []
-    for reason in reasons[:SHOWN]:
-        click.echo(f"  {reason}", err=True)
-    if len(reasons) > SHOWN:
-        click.echo(f"  ... and {record['broken'] - SHOWN:,} more; --json lists them", err=True)
-
-
 @pool.command(name="list")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @SERVER
@@ -171,7 +160,7 @@ def export(pool: str, output: Path, format: str, which: str, server: str, insecu
 def import_(pool: str, file: Path, format: str, server: str, insecure: bool) -> None:
     """Take labels from a manifest for items that the pool has."""
     count = pool_at(pool, server, insecure).import_labels(file, format)
-    click.echo(f"{count:,} labels recorded")
+    click.echo(f"{counted(count, 'label')} recorded")
 
 
 @pool.command()
@@ -187,11 +176,13 @@ def forget(pool: str, ids: tuple[str, ...], yes: bool, server: str, insecure: bo
     Your own files are not touched.
     """
     if not yes:
-        click.confirm(f"Erase {len(ids)} items of {pool} for good?", abort=True, err=True)
+        click.confirm(
+            f"Erase {counted(len(ids), 'item')} of {pool} for good?", abort=True, err=True
+        )
     place = pool_at(pool, server, insecure)
     for item in ids:
         place.forget(item)
-    click.echo(f"{len(ids):,} items forgotten")
+    click.echo(f"{counted(len(ids), 'item')} forgotten")
 
 
 @pool.command()
@@ -203,6 +194,9 @@ def forget(pool: str, ids: tuple[str, ...], yes: bool, server: str, insecure: bo
 def drift(pool: str, server: str, insecure: bool, as_json: bool) -> None:
     """Test whether what the last round saw differs from what the first one did."""
     show(pool_at(pool, server, insecure).drift(), as_json)
+
+
+pool.add_command(rounds)
 
 
 def sources_of(texts: tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from querist.cli.added import brought_up, tell_added
 from querist.cli.output import Record
 from querist.cli.places import client_of, pool_at
-from querist.cli.pool import tell_added
 from querist.cli.progress import watching
 from querist.cli.query import finish
 from querist.core.errors import ConfigError
@@ -24,6 +24,12 @@ def run(path: Path, how: Mapping[str, Any]) -> None:
     found = load_pool_file(path)
     said: Record = {"output": None, "sheet": None, "as_json": False, **how}
     said |= {"server": "", "insecure": False}
+    if found.rounds is not None and found.server is None:
+        from querist.cli.rounds import play
+
+        folder, name, asked = brought_up(path, said["progress"])
+        play(folder, name, asked, said)
+        return
     if found.server is not None:
         said |= {"server": found.server.use, "insecure": found.server.insecure}
         query = _there(found, said)
@@ -69,4 +75,6 @@ def check(path: Path) -> None:
     share = isinstance(found.budget, float)
     wanted = f"{found.budget:,}" if not share else f"{100 * found.budget:.3g} %"
     noun = "" if share else " items"
-    click.echo(f"{path} is sound: {wanted}{noun} of {', '.join(found.data.from_)}, {where}.")
+    each = f" in each of {found.rounds.count} rounds" if found.rounds is not None else ""
+    places = ", ".join(found.data.from_)
+    click.echo(f"{path} is sound: {wanted}{noun} of {places}{each}, {where}.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from querist.cli.output import JSON, Record, show, table
+from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER, pool_at, query_at
 from querist.cli.shared import PROGRESS, need_parent, sentences
 from querist.cli.values import budget_of, model_of, pairs
@@ -148,7 +148,9 @@ def told(query: str, how: Mapping[str, Any]) -> None:
     failed = place.status().get("failed", 0)
     if failed:
         more = f" --server {how['server']}" if how["server"] else ""
-        click.echo(f"{failed:,} items failed; see: querist query failures {query}{more}", err=True)
+        click.echo(
+            f"{counted(failed, 'item')} failed; see: querist query failures {query}{more}", err=True
+        )
 
 
 def written(path: Path, picks: Sequence[Record]) -> Path:

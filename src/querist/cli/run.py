@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from querist.cli.run_kinds import kind_of_run, status_of_query, status_of_rounds
 from querist.cli.shared import RUN, need_parent, sentences
+from querist.core.errors import ConfigError
 
 
 @click.command()
@@ -14,10 +16,17 @@ from querist.cli.shared import RUN, need_parent, sentences
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="The HTML file to write.")
 @sentences
 def report(run: Path, output: Path | None) -> None:
-    """Write the HTML report of a run, also while it runs, also on another host."""
-    from querist.campaign.campaign import report_of
-
+    """Write the HTML report of a run (or of rounds of a pool), also while it runs."""
     need_parent(output)
+    kind = kind_of_run(run)
+    if kind == "query":
+        raise ConfigError(
+            f"A query has no report; see what it picked with: querist query result {run}"
+        )
+    if kind == "rounds":
+        from querist.pool.rounds_report import report_of_rounds as report_of
+    else:
+        from querist.campaign.campaign import report_of
     click.echo(report_of(run, output))
 
 
@@ -25,9 +34,11 @@ def report(run: Path, output: Path | None) -> None:
 @RUN
 @sentences
 def summary(run: Path) -> None:
-    """Print the summary of a run as JSON."""
-    from querist.campaign.campaign import summary_of
-
+    """Print the summary of a run (or of rounds of a pool) as JSON."""
+    if kind_of_run(run) == "rounds":
+        from querist.pool.rounds_report import summary_of_rounds as summary_of
+    else:
+        from querist.campaign.campaign import summary_of
     click.echo(summary_of(run).to_json(indent=2))
 
 
@@ -36,6 +47,10 @@ def summary(run: Path) -> None:
 @sentences
 def status(run: Path) -> None:
     """Say in one line where a run stands, and what its simulations said last."""
+    kind = kind_of_run(run)
+    if kind != "campaign":
+        (status_of_rounds if kind == "rounds" else status_of_query)(run)
+        return
     from querist.accounting.progress import render_plain
     from querist.campaign.inspecting import progress_of
     from querist.campaign.partial import partial_of

@@ -107,6 +107,30 @@ class QuerySection(Section):
     scan: dict[str, Any] = Field(default_factory=dict)
 
 
+def _count(value: Any) -> Any:
+    return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class RoundsSection(Section):
+    """Pick, label, train, and again with what was trained; ``budget`` items each time.
+
+    Attributes:
+        count: How many rounds.
+        name: Several rounds of one pool are told apart by it.
+        labels: Who labels: a file, or the URL of a service; None for people, who are waited for.
+        trainer: "linear_head", "fine_tune", an import path, or with options.
+        holdout: Items drawn at random that judge each model; 0 for none.
+        start: Strategy while nothing is trained yet; None for the one that fits.
+    """
+
+    count: int = Field(ge=1)
+    name: str = Field(default="main", pattern=r"^[\w.-]{1,40}$")
+    labels: str | None = None
+    trainer: Annotated[dict[str, Any] | None, BeforeValidator(_used)] = None
+    holdout: int = Field(default=0, ge=0)
+    start: str | None = None
+
+
 class ServerSection(Section):
     """A service that does the work; the key comes from QUERIST_API_KEY, never from a file.
 
@@ -130,6 +154,7 @@ class PoolFile(Section):
         strategy: How items are picked; None: chosen by what the model gives.
         budget: Items to pick: a number, or a share.
         query: How the pool is scanned.
+        rounds: Pick, label, train, and again; None picks once.
         server: A service; None: this machine does the work.
     """
 
@@ -140,6 +165,7 @@ class PoolFile(Section):
     strategy: Annotated[StrategySection | None, BeforeValidator(_used)] = None
     budget: Budget
     query: QuerySection = QuerySection()
+    rounds: Annotated[RoundsSection | None, BeforeValidator(_count)] = None
     server: Annotated[ServerSection | None, BeforeValidator(_used)] = None
 
     @field_validator("name", mode="before")
@@ -175,6 +201,19 @@ class PoolFile(Section):
             said |= {"strategy": self.strategy.use, "options": self.strategy.options}
         return {name: value for name, value in said.items() if value not in (None, {})}
 
+    def rounds_asked(self) -> dict[str, Any]:
+        """The rounds, in the words of their settings; what was left out is not there."""
+        if self.rounds is None:
+            return {}
+        labels, asked = self.rounds.labels, self.asked()
+        said = {name: asked.get(name) for name in ("model", "strategy", "options", "budget")}
+        said |= {name: asked.get(name) for name in ("seed", "engine", "scan")}
+        said |= {name: getattr(self.rounds, name) for name in ("trainer", "holdout", "start")}
+        said["rounds"] = self.rounds.count
+        if labels:
+            said |= {"oracle": "service" if "://" in labels else "file", "labels": labels}
+        return {name: value for name, value in said.items() if value not in (None, {}, 0)}
+
 
 def load_pool_file(path: Path | str) -> PoolFile:
     """Read ``pool.yaml``; relative paths in it are relative to it.
@@ -203,6 +242,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "data": DataSection,
     "strategy": StrategySection,
     "query": QuerySection,
+    "rounds": RoundsSection,
     "server": ServerSection,
 }
 
@@ -259,7 +299,25 @@ def _deep_problems(found: PoolFile, located: Located) -> Iterator[str]:
         yield from _tried(("data", "transform"), located, lambda: open_transform(transform))
     yield from _tried(("data",), located, found.settings)
     at = ("strategy",) if found.strategy is not None else ("model",)
-    yield from _tried(at, located, lambda: check_choice(found.model, found.strategy))
+    if found.rounds is None:
+        yield from _tried(at, located, lambda: check_choice(found.model, found.strategy))
+    else:
+        yield from _tried(("rounds",), located, lambda: _check_rounds(found))
+
+
+def _check_rounds(found: PoolFile) -> None:
+    """As at the start of the rounds."""
+    from querist.models.inference_settings import parse
+    from querist.pool.rounds import check_rounds
+    from querist.pool.rounds_settings import parse_rounds
+
+    if not isinstance(found.budget, int):
+        raise ConfigError("with rounds, budget should be a number of items a round, not a share.")
+    if found.query.where != "unlabelled":
+        raise ConfigError("rounds pick of what is unlabelled; leave query.where out.")
+    if found.model is not None:
+        parse(found.model)
+    check_rounds(parse_rounds(found.rounds_asked()), found.settings())
 
 
 def _tried(place: Place, located: Located, make: Any) -> Iterator[str]:
@@ -275,6 +333,11 @@ def _beside(found: PoolFile, folder: Path) -> PoolFile:
     """The same with absolute paths."""
     places = {name: _absolute(getattr(found.data, name), folder) for name in ("from_", "labels")}
     kept = str(folder / (found.folder or found.name))
+    if found.rounds is not None and found.rounds.labels:
+        (labels,) = _absolute((found.rounds.labels,), folder)
+        found = found.model_copy(
+            update={"rounds": found.rounds.model_copy(update={"labels": labels})}
+        )
     data = found.data.model_copy(update=places)
     return found.model_copy(update={"data": data, "folder": kept, "model": _located(found, folder)})
 

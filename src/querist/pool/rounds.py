@@ -7,6 +7,7 @@ calls :func:`advance_rounds` next goes on from what is there.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,8 +28,8 @@ from querist.pool.rounds_features import outputs_of
 from querist.pool.rounds_oracles import oracle_of
 from querist.pool.rounds_settings import RoundsSettings, parse_rounds, query_of
 from querist.pool.rounds_state import (
-    ENDED,
     FOLDER,
+    MORE,
     PICKED,
     QUERIES,
     TRAINED,
@@ -41,9 +42,10 @@ from querist.pool.rounds_state import (
 )
 from querist.pool.rounds_training import Learned, Watch, check_trainer, judge, lesson_of, train
 from querist.pool.settings import PoolSettings
+from querist.store.files import atomic_write
 from querist.store.run_folder import RunFolder, new_run_id
 
-NOTHING_LEFT = "nothing is left to label"
+MODEL = "model.yaml"
 
 
 def start_rounds(
@@ -84,29 +86,48 @@ def play(
 ) -> RoundsStatus:
     """Begin rounds unless there are some of this id, and advance them.
 
+    Of rounds that there are, only the number of ``rounds`` can be changed; other settings may be
+    left out, or repeated.
+
     Raises:
         ConfigError: If they are there and other settings are given.
     """
     folder = pool.folder / FOLDER / id
     if not (folder / "manifest.json").is_file():
         start_rounds(pool, settings, id)
-    elif settings:
-        _same(rounds_settings(RunFolder(folder)), parse_rounds(settings), id)
+    else:
+        _agree(RunFolder(folder), settings)
     watch = watch or Watch()
     return advance_rounds(pool, folder, watch.should_stop, watch.tell)
 
 
-def _same(made: RoundsSettings, asked: RoundsSettings, id: str) -> None:
+def _agree(run: RunFolder, settings: Mapping[str, Any]) -> None:
+    """See that what is asked now is what was asked, but for the number of rounds."""
+    made = rounds_settings(run)
+    asked = parse_rounds({**made.model_dump(), **settings})
     other = tuple(
         f"{name}: they have {getattr(made, name)!r}, now asked is {getattr(asked, name)!r}"
         for name in RoundsSettings.model_fields
-        if getattr(made, name) != getattr(asked, name)
+        if name != "rounds" and getattr(made, name) != getattr(asked, name)
     )
     if other:
         raise ConfigError(
-            f"the rounds {id} were begun with other settings; leave them out, or name new rounds:",
+            f"the rounds {run.run_id} were begun with other settings; leave them out, or name new "
+            "rounds:",
             other,
         )
+    if "rounds" in settings and asked.rounds != RoundsTold(run).rounds:
+        with run.lock():
+            _record(run, MORE, {"rounds": asked.rounds})
+
+
+def _record(run: RunFolder, kind: str, data: Mapping[str, Any]) -> None:
+    writer = run.journal_writer()
+    try:
+        writer.append(kind, {"t": 0.0, "wall": time.time(), **data}, {})
+        writer.flush()
+    finally:
+        writer.close()
 
 
 def advance_rounds(
@@ -148,8 +169,6 @@ class _Advance:
     def step(self) -> bool:
         """The next thing that can be done; whether there may be more."""
         told = RoundsTold(self._run)
-        if told.ended:
-            return False
         if told.asked and not self._labelled(told.asked):
             return False
         if told.number and told.asked:
@@ -158,7 +177,7 @@ class _Advance:
             return self._pick(told, 0)
         if told.number == 0 and 0 not in told.trained and self._lesson(told).teaches:
             return self._train(told, 0)  # what was labelled before the rounds
-        if told.number >= self._settings.rounds:
+        if told.number >= told.rounds:
             return False
         return self._pick(told, told.number + 1)
 
@@ -167,12 +186,10 @@ class _Advance:
         if not (query / "manifest.json").is_file():
             left = self._pool.count("unlabelled")
             if not left:
-                why = f"{NOTHING_LEFT}: the pool {self._pool.name!r} has {len(self._pool):,} items"
-                self._record(ENDED, {"why": why})
                 return False
             start_query(self._pool, self._asked(told, number, left), query.name)
         run_query(query, self._watch.tell, self._watch.should_stop)
-        self._record(PICKED, {"round": number, "query": query.name})
+        _record(self._run, PICKED, {"round": number, "query": query.name})
         return True
 
     def _asked(self, told: RoundsTold, number: int, left: int) -> dict[str, Any]:
@@ -220,7 +237,10 @@ class _Advance:
         made = train(self._pool, lesson, self._settings, folder, name, self._watch)
         if made is None:
             return False
-        self._record(TRAINED, {"round": number, **self._judged(made, told)})
+        _record(self._run, TRAINED, {"round": number, **self._judged(made, told)})
+        if made.model is not None:
+            text = json.dumps(dict(made.model), indent=2)  # JSON is YAML
+            atomic_write(self._run.path / MODEL, text.encode() + b"\n")
         return True
 
     def _judged(self, made: Learned, told: RoundsTold) -> dict[str, Any]:
@@ -228,14 +248,6 @@ class _Advance:
         if made.model is not None and 0 in told.queries:
             metrics |= judge(self._pool, made.model, self._aside(told))
         return {**made._asdict(), "metrics": metrics}
-
-    def _record(self, kind: str, data: Mapping[str, Any]) -> None:
-        writer = self._run.journal_writer()
-        try:
-            writer.append(kind, {"t": 0.0, "wall": time.time(), **data}, {})
-            writer.flush()
-        finally:
-            writer.close()
 
 
 def embeddings_of(

@@ -39,7 +39,7 @@ class Person:
 
     def wait(self, missing: int) -> str:
         """How to give labels."""
-        return f"{missing:,} items wait for a label (or a skip)."
+        return "People are to label them, or to skip those that they cannot tell."
 
 
 class LabelsFile:

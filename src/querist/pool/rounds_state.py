@@ -19,7 +19,8 @@ from querist.store.run_folder import RunFolder
 
 FOLDER = "rounds"
 QUERIES = "queries"
-PICKED, TRAINED, ENDED = "round.picked", "round.trained", "rounds.ended"
+PICKED, TRAINED, MORE = "round.picked", "round.trained", "rounds.more"
+NOTHING_LEFT = "nothing is left to label"
 
 LABELLING, READY, RUNNING, DONE = "labelling", "ready", "running", "done"
 
@@ -36,7 +37,7 @@ class RoundsStatus(NamedTuple):
         picked, missing: Ids of the items that it asks about, and of those without an answer.
         model: Settings of the newest model; None before there is one.
         metrics: Of each training, in order, with "labels" and "round".
-        note: For people: what is waited for, or why the rounds have ended early.
+        note: For people: what is waited for, or why rounds ended early.
     """
 
     id: str
@@ -56,20 +57,20 @@ class RoundsTold:
     Attributes:
         queries: By round, the id of its query; 0 is the hold-out.
         trained: By round, what was trained after it; 0 of labels that there were before.
-        ended: Why there are no more rounds, or "".
+        rounds: How many there will be.
     """
 
     def __init__(self, run: RunFolder) -> None:
+        self.rounds = rounds_settings(run).rounds
         self.queries: dict[int, str] = {}
         self.trained: dict[int, Mapping[str, Any]] = {}
-        self.ended = ""
         for record in run.journal_reader().read_new():
             if record.kind == PICKED:
                 self.queries[int(record.data["round"])] = str(record.data["query"])
             elif record.kind == TRAINED:
                 self.trained[int(record.data["round"])] = dict(record.data)
-            elif record.kind == ENDED:
-                self.ended = str(record.data["why"])
+            elif record.kind == MORE:
+                self.rounds = int(record.data["rounds"])
 
     @property
     def number(self) -> int:
@@ -122,16 +123,18 @@ def rounds_status(pool: Pool, folder: Path | str) -> RoundsStatus:
     query = told.queries.get(told.number)
     picked = pool.fetch(picked_rows(pool, query)) if query else []
     missing = tuple(item.id for item in unanswered(picked)) if told.asked else ()
-    state, note = READY, told.ended
-    if told.ended or (not told.asked and told.number >= settings.rounds):
-        state = DONE
-    elif missing:
+    state, note = READY, ""
+    if missing:
         state, note = LABELLING, oracle_of(settings).wait(len(missing))
+    elif not told.asked and told.number >= told.rounds:
+        state = DONE
+    elif not told.asked and not pool.count("unlabelled"):
+        state, note = DONE, NOTHING_LEFT
     return RoundsStatus(
         id=run.run_id,
         state=RUNNING if state != DONE and _runs(run) else state,
         number=told.number,
-        rounds=settings.rounds,
+        rounds=told.rounds,
         picked=tuple(item.id for item in picked),
         missing=missing,
         model=told.model,

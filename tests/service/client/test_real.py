@@ -120,7 +120,7 @@ def test_the_command_line_says_the_same_of_a_service(serve, photos: Path, tmp_pa
     status = json.loads(call("query", "status", query, "--json", *at).stdout)
     assert (status["state"], status["picked"]) == ("done", 3)
     first = (tmp_path / "picks.csv").read_text().splitlines()[1].split(",")[1]
-    assert call("label", "birds", f"{first}=owl", *at).stdout == "1 labels recorded\n"
+    assert call("label", "birds", f"{first}=owl", *at).stdout == "1 label recorded\n"
     assert "query" in call("jobs", "list", *at).stdout
     assert call("pool", "list", *at).stdout.splitlines()[1].startswith("birds ")
     wrong = call("pool", "show", "brids", *at)

@@ -1,0 +1,201 @@
+"""The command of a pool's rounds: scan, select, label, train, and again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from querist.cli.added import brought_up
+from querist.cli.output import JSON, Record, counted, show, table
+from querist.cli.shared import EXIT_INTERRUPTED, PROGRESS, leave, need_parent, sentences
+from querist.cli.values import model_of, pairs
+from querist.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from querist.pool.pool import Pool
+    from querist.pool.rounds import RoundsStatus
+
+MAIN = "main"
+
+
+@click.command()
+@click.argument("pool")
+@click.argument("id", default=MAIN)
+@click.option("--rounds", type=click.IntRange(min=1), help="How many.")
+@click.option("--budget", "-n", type=click.IntRange(min=1), help="Items to label in each.")
+@click.option(
+    "--model",
+    "-m",
+    multiple=True,
+    metavar="FILE|NAME=VALUE",
+    help="Whose features are learned on, or what is fine-tuned; by default built-in features.",
+)
+@click.option("--strategy", help="By default the one that fits the trained model.")
+@click.option("--option", multiple=True, metavar="NAME=VALUE", help="Of the strategy; repeat it.")
+@click.option("--start", help="Strategy while nothing is trained yet.")
+@click.option(
+    "--labels", default="", metavar="FILE|URL", help="Who labels; without it people do, and wait."
+)
+@click.option(
+    "--trainer",
+    multiple=True,
+    metavar="NAME|NAME=VALUE",
+    help="linear_head, fine_tune, module:function; with options: use=fine_tune epochs=20.",
+)
+@click.option("--holdout", type=click.IntRange(min=1), help="Random items that judge each model.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of what is drawn.")
+@click.option("--scan", multiple=True, metavar="NAME=VALUE", help="memory_mb=512, batch=64 ...")
+@click.option("--status", is_flag=True, help="Only say how far they are.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Write a CSV of items to be labelled."
+)
+@PROGRESS
+@JSON
+@sentences
+def rounds(pool: str, id: str, **how: Any) -> None:
+    """Begin rounds of a pool, or go on with them, as far as that is possible now.
+
+    POOL is a folder, or a pool.yaml with a section rounds. ID tells several rounds of one pool
+    apart. Where people label, it returns when labels are awaited, and says how to give them; the
+    same command goes on then. Ctrl-C ends it in order, and nothing is lost by a crash.
+    """
+    need_parent(how["output"])
+    asked = asked_of(how)
+    if pool.endswith((".yaml", ".yml")):
+        folder, id, found = brought_up(Path(pool), how["progress"])
+        asked = found | asked
+    else:
+        folder = Path(pool)
+    play(folder, id, {} if how["status"] else asked, how)
+
+
+def asked_of(how: Mapping[str, Any]) -> Record:
+    """What the options say of rounds; what was not said is not there."""
+    labels, trainer = how["labels"], list(how["trainer"])
+    said: Record = {name: how[name] for name in ("rounds", "budget", "strategy", "start", "seed")}
+    said |= {"holdout": how["holdout"], "model": model_of(how["model"])}
+    said |= {"options": pairs(how["option"], "--option"), "scan": pairs(how["scan"], "--scan")}
+    said["trainer"] = pairs(trainer, "--trainer") if "=" in "".join(trainer) else "".join(trainer)
+    if labels:
+        url = "://" in labels
+        said["oracle"] = "service" if url else "file"
+        said["labels"] = labels if url else str(Path(labels).absolute())
+    return {name: value for name, value in said.items() if value not in (None, {}, "")}
+
+
+def play(folder: Path, id: str, asked: Record, how: Mapping[str, Any]) -> None:
+    """Begin rounds in a pool's folder or go on with them, and tell how far they are."""
+    from querist.pool.pool import Pool
+    from querist.pool.rounds_state import FOLDER, rounds_status
+
+    path = folder / FOLDER / id
+    there = (path / "manifest.json").is_file()
+    with Pool.open(folder) as pool:
+        if not there and (how.get("status") or not {"rounds", "budget"} <= set(asked)):
+            raise ConfigError(
+                f"There are no rounds {id!r} in {folder} yet. Begin some: "
+                f"querist pool rounds {folder} --rounds 5 -n 20"
+            )
+        if not how.get("status"):
+            _advance(pool, id, asked, how["progress"])
+        tell(pool, rounds_status(pool, path), how)
+
+
+def _advance(pool: Pool, id: str, asked: Record, progress: str) -> None:
+    from querist.campaign.driver import signals
+    from querist.cli.progress import watching
+    from querist.pool.query_errors import QueryStopped
+    from querist.pool.rounds import play as go_on
+    from querist.pool.rounds_training import Watch
+
+    stops: list[str] = []
+    with watching(progress, f"rounds {id}") as watcher, signals(stops.append):
+        try:
+            go_on(pool, id, asked, Watch(watcher.show, lambda: bool(stops)))
+        except (QueryStopped, KeyboardInterrupt):
+            stops.append("stopped")
+    if stops:
+        click.echo(f"{stops[0]}; go on with: querist pool rounds {pool.folder} {id}", err=True)
+        leave(EXIT_INTERRUPTED)
+
+
+def tell(pool: Pool, status: RoundsStatus, how: Mapping[str, Any]) -> None:
+    """Say how far rounds are, what each training gave, and what to do next."""
+    if how.get("output") is not None:
+        _write(pool, status, how["output"])
+    if how.get("as_json"):
+        show(status._asdict(), True)
+        return
+    on, names = _shown(status)
+    rows = [
+        {"round": f"{one['round']:.0f}", "labels": f"{one['labels']:.0f}"}
+        | {name.rpartition(".")[2]: one.get(name) for name in names}
+        | {"judged_by": on}
+        for one in status.metrics
+    ]
+    if rows:
+        table(rows, list(rows[0]), False)
+    click.echo(line_of(status))
+    for line in _next(pool, status, how):
+        click.echo(line, err=True)
+
+
+def _shown(status: RoundsStatus) -> tuple[str, list[str]]:
+    """What judges, and the metrics: of the hold-out, else of labels set aside."""
+    names = list(dict.fromkeys(name for one in status.metrics for name in one))
+    for prefix, on in (("holdout.", "hold-out"), ("validation.", "labels set aside")):
+        found = [n for n in names if n.startswith(prefix) and not n.endswith(".rows")]
+        if found:
+            return on, found
+    return "", [name for name in names if name not in ("round", "labels")][:4]
+
+
+def line_of(status: RoundsStatus) -> str:
+    """One line."""
+    where = f"round {status.number} of {status.rounds}" if status.number else "the hold-out"
+    if status.state == "done":
+        labels = f", {status.metrics[-1]['labels']:,.0f} labels" if status.metrics else ""
+        return f"{status.id}: done{labels}{f' ({status.note})' if status.note else ''}"
+    waits = f", {len(status.missing):,} of {counted(len(status.picked), 'item')} without a label"
+    return f"{status.id}: {where}, {status.state}{waits if status.missing else ''}"
+
+
+def _next(pool: Pool, status: RoundsStatus, how: Mapping[str, Any]) -> list[str]:
+    folder, lines = pool.folder, list[str]()
+    go_on = f"  querist pool rounds {folder} {status.id}"
+    if status.state == "labelling":
+        lines.append(status.note)
+        if how.get("output") is not None:
+            lines.append(f"Fill in the column label of {how['output']}, then:")
+            lines.append(f"  querist label {folder} --from {how['output']}")
+        else:
+            query = folder / "queries" / f"{status.id}-{status.number}"
+            lines += [
+                "Label them one after the other, or in a file (write it with -o FILE.csv):",
+                f"  querist label {folder} --ask --query {query}",
+                f"  querist label {folder} --from FILE.csv",
+            ]
+        lines += ["Then go on with:", go_on]
+    elif status.state == "ready":
+        lines += ["Go on with:", go_on]
+    if status.model is not None:
+        lines.append(f"The newest model: {folder / 'rounds' / status.id / 'model.yaml'}")
+    return lines
+
+
+def _write(pool: Pool, status: RoundsStatus, path: Path) -> None:
+    """Items that wait for a label, with a column to fill in."""
+    items = [pool.item(id) for id in status.missing]
+    if path.suffix in (".jsonl", ".ndjson"):
+        told = ({"id": i.id, "uri": i.uri, "text": i.inline, "label": None} for i in items)
+        path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told))
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("id", "item", "label"))
+        rows.writerows((i.id, i.uri or i.inline, "") for i in items)

@@ -1,0 +1,39 @@
+"""What the folder of a run holds: a campaign, the query of a pool, or rounds of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def kind_of_run(run: Path) -> str:
+    """``campaign``, ``query`` or ``rounds``.
+
+    Raises:
+        NotARun: If the folder holds no run.
+    """
+    from querist.store.run_folder import RunFolder
+
+    kind = RunFolder(run).config().get("kind")
+    return kind if kind in ("query", "rounds") else "campaign"
+
+
+def status_of_query(run: Path) -> None:
+    """One line of a query."""
+    from querist.cli.progress import line_of
+    from querist.pool.query import query_status
+
+    status = query_status(run)
+    error = f": {status.error}" if status.error else ""
+    click.echo(f"{status.state}, {line_of(status)}{error}")
+
+
+def status_of_rounds(run: Path) -> None:
+    """A table of the trainings of some rounds, and what to do next."""
+    from querist.cli.rounds import tell
+    from querist.pool.pool import Pool
+    from querist.pool.rounds_state import rounds_status
+
+    with Pool.open(run.absolute().parent.parent) as pool:
+        tell(pool, rounds_status(pool, run), {})

@@ -1,0 +1,139 @@
+"""Rounds from the command line: a file of labels, people, and pool.yaml."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from querist.accounting.summary import Summary
+from querist.cli import main
+from querist.pool.pool import Pool
+
+WORDS = {"animal": ("cat", "dog", "horse"), "tool": ("hammer", "saw", "drill")}
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    """Sixty short texts about animals or tools; their labels are in labels.csv."""
+    rows = [
+        (f"t{n}-{word}", f"a {word} of size {n}", kind)
+        for kind, words in WORDS.items()
+        for word in words
+        for n in range(10)
+    ]
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("id", "label"))
+        writer.writerows((id, kind) for id, _, kind in rows)
+    settings = {"transform": {"modality": "text"}, "classes": tuple(WORDS)}
+    with Pool.create(tmp_path / "texts", settings) as made:
+        made.add_items([{"id": id, "text": text} for id, text, _ in rows])
+    return tmp_path / "texts"
+
+
+def test_a_file_of_labels_carries_all_rounds(pool: Path) -> None:
+    labels = pool.parent / "labels.csv"
+    said = ["--rounds", 2, "-n", 12, "--holdout", 20, "--labels", labels, "--progress", "none"]
+    result = call("pool", "rounds", pool, *said)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:3] == ["round", "labels", "accuracy"]
+    assert lines[-1] == "main: done, 24 labels"
+    folder = pool / "rounds" / "main"
+    assert f"The newest model: {folder / 'model.yaml'}" in result.stderr
+    # Whatever is said of a run can be said of rounds.
+    assert call("status", folder).stdout == result.stdout
+    assert call("resume", folder, "--progress", "none").stdout == result.stdout
+    summary = Summary.from_json(call("summary", folder).stdout)
+    assert summary["run"]["status"] == "finished"
+    assert summary["labels"]["by_purpose"] == {"holdout": 20, "train": 24}
+    assert summary["learning"]["train"] == [12, 24]
+    assert len(summary["learning"]["metrics"]["accuracy"]) == 2
+    assert call("report", folder).output.strip().endswith("report.html")
+    page = (folder / "report.html").read_text()
+    assert "accuracy by number of labels." in page
+    # The model that came of it asks further queries.
+    model = folder / "model.yaml"
+    told = call("query", "run", pool, "-n", 3, "-m", model, "--progress", "none", "--json")
+    assert len(told.stdout.splitlines()) == 3
+    assert "the model says" in told.stdout
+    query = next((pool / "queries").iterdir())
+    assert call("status", query).stdout.startswith("done, ")
+    assert "querist query result" in call("report", query).stderr
+
+
+def test_people_are_waited_for_and_told_what_to_do(pool: Path, tmp_path: Path) -> None:
+    todo = tmp_path / "todo.csv"
+    said = ["--progress", "none", "-o", todo]
+    result = call("pool", "rounds", pool, "first", "--rounds", 2, "-n", 4, *said)
+    assert result.exit_code == 0
+    assert "first: round 1 of 2, labelling, 4 of 4 items without a label" in result.stdout
+    assert f"querist label {pool} --from {todo}" in result.stderr
+    assert f"querist pool rounds {pool} first" in result.stderr
+    for number in (1, 2):
+        with todo.open() as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 4
+        known = {row["id"]: kind_of(row["id"]) for row in rows}
+        with todo.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows({**row, "label": known[row["id"]]} for row in rows)
+        assert call("label", pool, "--from", todo).stdout == "4 labels recorded\n"
+        result = call("pool", "rounds", pool, "first", *said)
+        assert result.exit_code == 0, result.output
+        assert (f"round {number + 1} of 2" if number == 1 else "first: done") in result.stdout
+    assert call("pool", "rounds", pool, "first", "--rounds", 3, *said).exit_code == 0
+    status = json.loads(call("pool", "rounds", pool, "first", "--status", "--json").stdout)
+    assert (status["number"], status["rounds"], status["state"]) == (3, 3, "labelling")
+
+
+def kind_of(id: str) -> str:
+    return next(kind for kind, words in WORDS.items() if id.partition("-")[2] in words)
+
+
+def test_what_cannot_be_is_refused_with_a_sentence(pool: Path) -> None:
+    assert "There are no rounds 'main'" in call("pool", "rounds", pool).stderr
+    assert call("pool", "rounds", pool, "--status").exit_code == 2
+    wrong = ["--rounds", 1, "-n", 2, "--trainer", "linaer_head"]
+    assert "Did you mean 'linear_head'" in call("pool", "rounds", pool, *wrong).stderr
+    assert not (pool / "rounds").exists()
+    missing = ["--rounds", 1, "-n", 2, "--labels", "nowhere.csv", "--progress", "none"]
+    result = call("pool", "rounds", pool, *missing)
+    assert (result.exit_code, "nowhere.csv" in result.stderr) == (1, True)
+
+
+def test_the_pool_file_has_rounds(tmp_path: Path) -> None:
+    kinds = ["animal", "tool"]
+    texts = [f"n{n},a {('cat', 'saw')[n % 2]} of size {n}" for n in range(30)]
+    labels = [f"n{n},{kinds[n % 2]}" for n in range(30)]
+    (tmp_path / "items.csv").write_text("\n".join(["id,text", *texts]))
+    (tmp_path / "labels.csv").write_text("\n".join(["id,label", *labels]))
+    path = tmp_path / "pool.yaml"
+    said = "data: {from: items.csv, classes: [animal, tool]}\nbudget: 5\n"
+    path.write_text(f"{said}rounds: {{count: 2, labels: labels.csv, holdout: 10}}\n")
+    assert "5 items of" in call("check", path).stdout
+    result = call("run", path, "--progress", "none")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "main: done, 10 labels")
+    assert call("pool", "rounds", path, "--progress", "none").exit_code == 0
+    path.write_text(f"{said}rounds: {{count: 2, holdot: 3}}\n")
+    problems = call("check", path).stderr
+    assert "line 3, rounds.holdot: unknown key. Did you mean 'holdout'?" in problems
+    path.write_text(f"{said.replace('5', '5 %')}rounds: 2\n")
+    assert "line 3, rounds: with rounds, budget should be" in call("check", path).stderr
+    path.write_text(f"{said}strategy: margn\nrounds: 2\n")
+    assert "Did you mean 'margin'" in call("check", path).stderr
+    path.write_text(said)
+    assert "has no section rounds" in call("pool", "rounds", path).stderr
