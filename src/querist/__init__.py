@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from querist.service.client.client import Client as Client
     from querist.strategies.contract import Selection as Selection
     from querist.strategies.selecting import select as select
+    from querist.surrogate.surrogate import Surrogate as Surrogate
 
 __version__ = "0.1.0"
 
@@ -71,6 +72,7 @@ _HOMES: dict[str, str] = {
     "RunResult": "querist.campaign.campaign",
     "Sample": "querist.core.batch",
     "Selection": "querist.strategies.contract",
+    "Surrogate": "querist.surrogate.surrogate",
     "Verdict": "querist.core.prediction",
     "View": "querist.control.rules",
     "WorkerContext": "querist.core.roles",
@@ -104,6 +106,7 @@ __all__ = [
     "RunResult",
     "Sample",
     "Selection",
+    "Surrogate",
     "Verdict",
     "View",
     "WorkerContext",

@@ -32,6 +32,10 @@ from querist.core.errors import RunError
 
 VERSION = 1
 
+SURROGATE = tuple(
+    f"surrogate.{kind}" for kind in ("opened", "closed", "gate", "alarm", "relearned", "unlearned")
+)
+
 Handler = Callable[[FactLike], None]
 
 
@@ -169,6 +173,8 @@ class SummaryBuilder:
             ),
             "surrogate.calls": (effective.called,),
             "surrogate.audited": (effective.audited,),
+            # Told by `querist surrogate status`; no section here.
+            **dict.fromkeys(SURROGATE, ()),
             "task.ended": (workers.task,),
             "task.failed": (workers.task, self._failures.task),
             "questions.dropped": (questions.dropped,),

@@ -1,0 +1,1 @@
+"""A simulation that answers from a model where a calibrated gate says that it may."""

@@ -1,0 +1,381 @@
+"""One process's hold of a surrogate: its facts, the model that answers, and who learns."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.core.answers import Failure, Label, Outcome, Purpose, question_id
+from querist.core.batch import Array, Batch
+from querist.core.roles import ModelState
+from querist.core.tasks import Factory
+from querist.store.run_folder import RunFolder
+from querist.surrogate.clock import Clock, someone
+from querist.surrogate.errors import DriftWarning
+from querist.surrogate.learner import Fitted, Homework, Learner
+from querist.surrogate.record import Disk, Entry, Log, Memory
+from querist.surrogate.settings import SurrogateSettings
+from querist.surrogate.shelf import FAILING, MODEL, FolderShelf, MemoryShelf, Shelf
+from querist.surrogate.state import Counts, Published, State
+from querist.surrogate.telling import status_of
+from querist.surrogate.voices import Said, Tolerance, Voice, failing_model, make
+from querist.surrogate.working import Done, EngineLike, Workshop, fits
+
+SIMULATION = "simulation"
+REFRESH_S = 0.5  # between two looks for what other processes recorded
+IDLE_S = 2.0  # after which others may write
+TELL_S = 10.0  # between two records of how many calls there were
+EXPECTED = 0.5  # P(fails) from which on an input is refused
+
+OnAlarm = Callable[[Mapping[str, Any]], None]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What is to become of ``n`` inputs.
+
+    Attributes:
+        said: By the model.
+        by_model, refused, judging: ``(n,)``; neither of the first two means to be simulated, and
+            ``judging`` that it is not learned from.
+        trusted: ``(n,)`` whether the gate trusts the model, audited or not.
+        version: Of the model.
+    """
+
+    said: Said
+    by_model: Flags
+    refused: Flags
+    judging: Flags
+    trusted: Flags
+    version: int
+
+
+class Keeper:
+    """Follows and records facts, and does the writer's work where this process is the writer.
+
+    Args:
+        settings: Of the surrogate.
+        model: Makes the model; None for the default.
+        folder: None to keep everything in memory.
+        engine: Where fits run.
+        on_alarm: Called with the data of each alarm that is recorded from now on.
+    """
+
+    def __init__(
+        self,
+        settings: SurrogateSettings,
+        model: Factory | None,
+        folder: RunFolder | None,
+        engine: EngineLike,
+        on_alarm: OnAlarm | None = None,
+    ) -> None:
+        self.settings, self._model, self._on_alarm = settings, model, on_alarm
+        self._engine = engine
+        self._fits: Workshop | None = None
+        self._log: Log = Memory() if folder is None else Disk(folder)
+        self._shelf: Shelf = MemoryShelf() if folder is None else FolderShelf(folder)
+        self._tolerance = Tolerance(settings.tolerance)
+        self._voices: dict[int, Voice] = {}
+        self._lock, self._learning = threading.RLock(), threading.Lock()
+        self._wake, self._shut = threading.Event(), threading.Event()
+        self._pending, self._told, self._looked, self._used = Counts(), 0.0, 0.0, 0.0
+        self._alarms: list[Mapping[str, Any]] = []
+        self.state = State()
+        self._follow()
+        self._alarms.clear()  # those before now
+        self.clock = Clock(self.state.t, self._passed())
+        self._learner = Learner(settings, self._load, self.clock)
+        self.session = uuid.uuid4().hex
+        self._open(folder)
+
+    def _passed(self) -> float:
+        """Seconds since the last fact, where another process is at work."""
+        if not someone(self.state.open):
+            return 0.0
+        return time.time() - self.state.wall
+
+    def _open(self, folder: RunFolder | None) -> None:
+        who = {"host": socket.gethostname(), "pid": os.getpid()}
+        about = {"t": self.clock(), "wall": time.time(), **who}
+        entries = [Entry("surrogate.opened", {"session": self.session, **about})]
+        if not self.state.sessions:
+            run = "" if folder is None else folder.run_id
+            told = {"epoch": 1, "run": run, "engine": "surrogate", "cores": os.cpu_count()}
+            entries.insert(0, Entry("run.started", {**told, **about}))
+        self.stream = (self.state.sessions, 0 if folder is None else os.getpid())
+        self._record(entries)
+        background = self.settings.learn == "background"
+        self._thread: threading.Thread | None = None
+        if folder is not None or background:
+            self._thread = threading.Thread(target=self._attend, name="surrogate", daemon=True)
+            self._thread.start()
+
+    # -- facts ----------------------------------------------------------------------------------
+
+    def _record(self, entries: Iterable[Entry]) -> None:
+        self._used = time.monotonic()
+        self._log.record(entries)
+        self._follow()
+
+    def _follow(self) -> None:
+        self._looked = time.monotonic()
+        for fact in self._log.follow():
+            self.state.take(fact)
+            if fact.kind == "surrogate.alarm":
+                self._alarms.append(fact.data)
+
+    def refresh(self, *, now: bool = False) -> None:
+        """Take in what other processes recorded, where it was a while ago."""
+        if now or time.monotonic() - self._looked > REFRESH_S:
+            self._follow()
+
+    def _tell_calls(self) -> list[Entry]:
+        told, self._pending, self._told = self._pending, Counts(), time.monotonic()
+        if not told.calls and not told.refused:
+            return []
+        names = ("calls", "trusted", "refused", "predict")
+        data = {name: getattr(told, name) for name in names}
+        return [Entry("surrogate.calls", {"t": self.clock(), **data})]
+
+    # -- calls ----------------------------------------------------------------------------------
+
+    def verdict(self, batch: Batch, rng: np.random.Generator) -> Verdict:
+        """Say what is to become of ``n`` inputs."""
+        with self._lock:
+            self.refresh()
+            gate, count = self.state.gate, len(batch)
+            trusts = gate.threshold is not None
+            judging = rng.random(count) < (self.settings.audit if trusts else self.settings.holdout)
+            nobody = np.zeros(count, np.bool_)
+            if not (trusts or gate.refuses):
+                said = Said(None, np.full(count, np.inf), np.zeros(count))
+                return Verdict(said, nobody, nobody, judging, nobody, gate.version)
+            begun = time.perf_counter()
+            said = self._voice(gate.version).say(batch)
+            trusted = said.score <= gate.threshold if gate.threshold is not None else nobody
+            refused = (said.fails >= EXPECTED) & ~judging if gate.refuses else nobody
+            by_model = trusted & ~judging & ~refused
+            self._count(count, int(by_model.sum()), int(refused.sum()), begun)
+            return Verdict(said, by_model, refused, judging, trusted, gate.version)
+
+    def _count(self, calls: int, trusted: int, refused: int, begun: float) -> None:
+        told, now = self._pending, time.perf_counter()
+        told.calls += calls
+        told.trusted += trusted
+        told.refused += refused
+        told.predict += now - begun
+        if time.monotonic() - self._told > TELL_S:
+            self._record(self._tell_calls())
+
+    def answered(
+        self, inputs: Mapping[str, Array], index: int, verdict: Verdict, done: tuple[Outcome, Done]
+    ) -> None:
+        """Record what the simulation gave for input ``index``; it is durable on return."""
+        outcome, ended = done
+        judging, trusted = bool(verdict.judging[index]), bool(verdict.trusted[index])
+        purpose = Purpose.TRAIN
+        if judging:
+            purpose = Purpose.AUDIT if trusted else Purpose.CALIBRATION
+        with self._lock:
+            entries = self._tell_calls()
+            entries += self._answer_entries(inputs, purpose, outcome, ended)
+            if judging and trusted:
+                entries.append(self._audit_entry(index, verdict, outcome))
+            self._record(entries)
+
+    def _answer_entries(
+        self, inputs: Mapping[str, Array], purpose: Purpose, outcome: Outcome, ended: Done
+    ) -> list[Entry]:
+        sample = Batch.of([inputs]).ids[0]
+        # Two processes may ask for one input at once: each is a replicate of its own.
+        question = question_id(sample, SIMULATION, secrets.randbits(48))
+        now = self.clock()
+        shift = now - ended.age - ended.spans.finished
+        spans = {
+            "submitted": ended.spans.submitted + shift,
+            "started": ended.spans.started + shift,
+            "finished": ended.spans.finished + shift,
+            "received": now,
+            "cpu": ended.spans.cpu,
+        }
+        about = {"question": question, "sample": sample, "oracle": SIMULATION, "t": now}
+        data = {
+            **about,
+            "purpose": purpose.value,
+            "attempt": 1,
+            "origin": "oracle",
+            "spans": spans,
+            "worker": ended.worker,
+            "pool": SIMULATION if ended.worker else "",
+            "cost": ended.spans.seconds,
+        }
+        asked = Entry(
+            "question.asked",
+            {**about, "purpose": purpose.value, "why": "gate"},
+            {f"in/{name}": value for name, value in inputs.items()},
+        )
+        return [asked, _answer(outcome, data)]
+
+    def _audit_entry(self, index: int, verdict: Verdict, outcome: Outcome) -> Entry:
+        error = None
+        if isinstance(outcome, Label) and verdict.said.mean is not None:
+            said = verdict.said.mean.take([index])
+            error = float(self._tolerance.errors(said, Batch.of([outcome.outputs]))[0])
+        data = {
+            "t": self.clock(),
+            "version": verdict.version,
+            "within": error is not None and error <= 1.0,
+            "error": error,
+            "score": float(verdict.said.score[index]),
+        }
+        return Entry("surrogate.audited", data)
+
+    # -- models ---------------------------------------------------------------------------------
+
+    def _voice(self, version: int) -> Voice:
+        return self._load(self.state.published[version])
+
+    def _load(self, published: Published) -> Voice:
+        version = published.ref.version
+        if version not in self._voices:
+            states = self._shelf.load(published.ref)
+            model = make(published.model, self._model)
+            model.load(states[MODEL])
+            failing = None
+            if FAILING in states:
+                failing = failing_model()
+                failing.load(states[FAILING])
+            self._voices[version] = Voice(model, failing, self._tolerance)
+        return self._voices[version]
+
+    def voice(self) -> Voice | None:
+        """What answers now; None while nothing was fitted."""
+        with self._lock:
+            return self._voice(self.state.gate.version) if self.state.gate.version else None
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def learn(self) -> None:
+        """Learn from what is new: now, or in the background, as the settings say."""
+        if self.settings.learn == "background":
+            self._wake.set()
+        else:
+            self.upkeep()
+        alarms, self._alarms = self._alarms, []
+        for data in alarms:
+            self._raise_alarm(data)
+
+    def _raise_alarm(self, data: Mapping[str, Any]) -> None:
+        if self._on_alarm is not None:
+            self._on_alarm(data)
+            return
+        warnings.warn(
+            f"drift: {data['wrong']} of {data['audits']} audits of trusted answers were beyond the "
+            "tolerance; the gate is closed until new audits allow it again.",
+            DriftWarning,
+            stacklevel=5,
+        )
+
+    def upkeep(self) -> None:
+        """Do what the writer does, where no other process or thread is at it."""
+        if not self._learning.acquire(blocking=False):
+            return
+        try:
+            while (work := self._judged()) is not None:
+                self._fit(work)
+        finally:
+            self._learning.release()
+
+    def _judged(self) -> Homework | None:
+        with self._lock:
+            if not self._log.writes():
+                return None
+            self._follow()
+            for step in (self._learner.drifted, self._learner.decide):
+                entries = step(self.state)
+                if entries:
+                    self._record(entries)
+            live = {*self._learner.candidates, self.state.gate.version}
+            self._voices = {v: voice for v, voice in self._voices.items() if v in live}
+            return self._learner.homework(self.state)
+
+    def _fit(self, work: Homework) -> None:
+        if self._fits is None:
+            self._fits = fits(self._engine, self._model)
+        begun = self.clock()
+        ((_, done),) = self._fits.run("fit", [{"lesson": work.lesson}])
+        with self._lock:
+            if isinstance(done.result, Failure):
+                self._record([self._learner.unlearned(work, done.result.message)])
+                warnings.warn(f"a surrogate could not learn: {done.result.message}", stacklevel=2)
+                return
+            result = done.result
+            parts: dict[str, ModelState] = {MODEL: result["state"]}
+            if result["failing"] is not None:
+                parts[FAILING] = result["failing"]
+            ref = self._shelf.save(work.version, parts)
+            spans = {"started": begun, "finished": self.clock()}
+            fitted = Fitted(
+                result["model"],
+                result["failing"] is not None,
+                result["metrics"],
+                spans,
+                done.worker,
+            )
+            self._record([self._learner.published(work, fitted, ref, self.state)])
+
+    def status(self) -> dict[str, Any]:
+        """What is known, JSON-able."""
+        with self._lock:
+            self._record(self._tell_calls())
+            return status_of(self.state, self.settings)
+
+    def _attend(self) -> None:
+        while not self._shut.is_set():
+            if self._wake.wait(REFRESH_S):
+                self._wake.clear()
+                if self.settings.learn == "background":
+                    self.upkeep()
+            elif time.monotonic() - self._used > IDLE_S and self._learning.acquire(blocking=False):
+                try:
+                    with self._lock:
+                        self._log.release()
+                finally:
+                    self._learning.release()
+
+    def close(self) -> None:
+        """Record what is pending, end workers, and let others write."""
+        if self._shut.is_set():
+            return
+        self._shut.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        if self._fits is not None:
+            self._fits.close()
+        with self._lock:
+            closed = Entry("surrogate.closed", {"t": self.clock(), "session": self.session})
+            self._record([*self._tell_calls(), closed])
+            self._log.close()
+
+
+def _answer(outcome: Outcome, data: Mapping[str, Any]) -> Entry:
+    if isinstance(outcome, Label):
+        arrays = {f"out/{name}": value for name, value in outcome.outputs.items()}
+        return Entry("answer.label", {**data, "level": outcome.level}, arrays)
+    told = {"reason": "", "message": outcome.message, "traceback": "", "final": True}
+    if isinstance(outcome, Failure):
+        told |= {"reason": outcome.reason.value, "traceback": outcome.traceback}
+    return Entry("answer.failure", {**data, **told})

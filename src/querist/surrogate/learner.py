@@ -1,0 +1,265 @@
+"""What the one writer does: judges models by audits, sets the gate, watches for drift, fits anew.
+
+A model is published with the fact up to which it may have seen labels. Only audits behind that fact
+judge it, so that the guarantee of :mod:`querist.surrogate.gate` holds for each model by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.core.batch import Batch
+from querist.core.tasks import ModelRef
+from querist.surrogate.gate import GRID, Alarm, Promise, Trial, first_threshold
+from querist.surrogate.record import Entry
+from querist.surrogate.settings import SurrogateSettings
+from querist.surrogate.state import Answered, Gate, Published, State, labelled, outcomes
+from querist.surrogate.voices import FEWEST_FAILURES, Lesson, Voice
+
+HALF = GRID.index(0.5)
+KEEPS = 0.95  # of the share that the best model trusts, for a newer one to take its place
+PROVEN = 500  # audits before a fit that choose which threshold is tested first
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Homework:
+    """A fit that is due.
+
+    Attributes:
+        lesson: What it is given.
+        version: Of the model to be.
+        cutoff: Fact up to which labels were seen.
+        since: Fact from which on they were.
+    """
+
+    lesson: Lesson
+    version: int
+    cutoff: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """What a fit gave, and what it took."""
+
+    model: str
+    fails: bool
+    metrics: dict[str, float]
+    spans: dict[str, float]
+    worker: str
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A model on trial.
+
+    Attributes:
+        published: Its fact.
+        voice: Loaded.
+        trusts: Whether it may answer.
+        refuses: Whether it may refuse.
+        seen: Fact up to which audits were counted.
+        alarms: How many alarms it has lived through.
+    """
+
+    published: Published
+    voice: Voice
+    trusts: Trial
+    refuses: Trial | None
+    seen: int
+    alarms: int
+
+    def count(self, state: State) -> None:
+        """Count new audits, in their order, alarms between them."""
+        fresh = state.judges(self.seen)
+        self.seen = state.seq
+        scores, wrong, fails = judge(self.voice, fresh)
+        for one, score, bad, p in zip(fresh, scores, wrong, fails, strict=True):
+            self._pass_alarms(state, one.seq)
+            self.trusts.add(float(score), bool(bad))
+            if self.refuses is not None:
+                self.refuses.add(1.0 - float(p), one.outputs is not None)
+        self._pass_alarms(state, state.seq + 1)
+
+    def _pass_alarms(self, state: State, until: int) -> None:
+        seqs = state.alarm_seqs
+        while self.alarms < len(seqs) and seqs[self.alarms] < until:
+            self.alarms += 1
+            if seqs[self.alarms - 1] > self.published.cutoff:
+                self.trusts.forget()
+                if self.refuses is not None:
+                    self.refuses.forget()
+
+
+Judged = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]
+
+
+def judge(voice: Voice, judges: list[Answered]) -> Judged:
+    """Scores, whether errors were beyond the tolerance (failures are), P(fails); ``(n,)`` each."""
+    wrong = np.ones(len(judges), np.bool_)
+    if not judges:
+        return np.zeros(0), wrong, np.zeros(0)
+    said = voice.say(Batch.of([one.inputs for one in judges]))
+    good = [i for i, one in enumerate(judges) if one.outputs is not None]
+    if good and said.mean is not None:
+        labels = Batch.of([judges[i].outputs or {} for i in good])
+        wrong[good] = voice.tolerance.errors(said.mean.take(good), labels) > 1.0
+    return said.score, wrong | ~np.isfinite(said.score), said.fails
+
+
+@dataclass(slots=True)
+class Learner:
+    """Judges, gates and says what to fit.
+
+    Attributes:
+        settings: Of the surrogate.
+        load: Gives the voice of a published model.
+        now: Seconds of the surrogate's time.
+    """
+
+    settings: SurrogateSettings
+    load: Callable[[Published], Voice]
+    now: Callable[[], float]
+    candidates: dict[int, Candidate] = field(default_factory=dict)
+    alarm: Alarm = field(init=False)
+    _heard: tuple[int, int] = (0, 0)  # alarms, and audits since the last one
+
+    def __post_init__(self) -> None:
+        self.alarm = Alarm(1.0 - self.settings.coverage, self.settings.patience)
+
+    # -- drift ----------------------------------------------------------------------------------
+
+    def drifted(self, state: State) -> list[Entry]:
+        """An alarm, where the audits speak against the gate."""
+        alarms, heard = self._heard
+        if alarms != len(state.alarms):
+            self.alarm.reset()
+            heard = 0
+        fresh = state.audited[heard:]
+        self._heard = len(state.alarms), len(state.audited)
+        raised = False
+        for audit in fresh:
+            raised = self.alarm.add(audit.wrong) or raised
+        return [self._alarm_entry(state)] if raised else []
+
+    def _alarm_entry(self, state: State) -> Entry:
+        recent = state.audited[-self.alarm.since :]
+        begun, last = recent[0], recent[-1]
+        wrong, trusted = sum(audit.wrong for audit in recent), last.trusted - begun.trusted
+        data = {
+            "t": self.now(),
+            "version": state.gate.version,
+            "since": begun.seq - 1,
+            "audits": len(recent),
+            "wrong": wrong,
+            "calls": last.calls - begun.calls,
+            "trusted": trusted,
+            # Nobody knows which; by the share of the audits, so many.
+            "false_accepts": round(trusted * wrong / len(recent)),
+        }
+        return Entry("surrogate.alarm", data)
+
+    # -- the gate -------------------------------------------------------------------------------
+
+    def decide(self, state: State) -> list[Entry]:
+        """A new gate, where the audits want one."""
+        self._catch_up(state)
+        gate = self._gate(state)
+        if gate == state.gate:
+            return []
+        told = {name: getattr(gate, name) for name in gate.__slots__}
+        entries = [Entry("surrogate.gate", {"t": self.now(), **told})]
+        trusted = state.published[gate.version] if gate.threshold is not None else None
+        if trusted is not None and state.since and trusted.cutoff < state.forgotten:
+            # What was learned before the alarm holds, so that nothing need be left out any more.
+            entries.append(Entry("surrogate.relearned", {"t": self.now(), "since": 0}))
+        return entries
+
+    def _catch_up(self, state: State) -> None:
+        """Count the audits that are new to each live model."""
+        newest = sorted(state.published)[-self.settings.models :]
+        live = set(newest) | ({state.gate.version} & set(state.published))
+        self.candidates = {v: c for v, c in self.candidates.items() if v in live}
+        for version in sorted(live):
+            if version not in self.candidates:
+                self.candidates[version] = self._candidate(state.published[version])
+            self.candidates[version].count(state)
+
+    def _candidate(self, published: Published) -> Candidate:
+        told = self.settings
+        refuses = None
+        if told.refuse is not None and published.fails:
+            refuses = Trial(Promise(told.refuse, told.confidence), range(HALF, HALF + 1))
+        promise = Promise(told.coverage, told.confidence)
+        trusts = Trial(promise, range(published.start, len(GRID)))
+        return Candidate(published, self.load(published), trusts, refuses, published.cutoff, 0)
+
+    def _gate(self, state: State) -> Gate:
+        """The gate that audits allow: the newest model's that trusts about as much as the best."""
+        held = {v: c for v, c in self.candidates.items() if c.trusts.threshold is not None}
+        if not held:
+            refusing = [v for v, c in self.candidates.items() if c.refuses and c.refuses.threshold]
+            return Gate(max(refusing, default=state.gate.version), None, bool(refusing))
+        share = {version: c.trusts.trusted_share() for version, c in held.items()}
+        best = max(share.values())
+        version = max(v for v in held if share[v] >= KEEPS * best)
+        chosen = held[version]
+        refuses = chosen.refuses is not None and chosen.refuses.threshold is not None
+        # The share is for people and changes with each audit: it is that of the last look.
+        now = state.gate.version, state.gate.threshold, state.gate.refuses
+        if now == (version, chosen.trusts.threshold, refuses):
+            return state.gate
+        rests = len(chosen.trusts.scores)
+        return Gate(version, chosen.trusts.threshold, refuses, round(share[version], 4), rests)
+
+    # -- fitting --------------------------------------------------------------------------------
+
+    def homework(self, state: State) -> Homework | None:
+        """A fit, where there is enough new to learn from."""
+        rows, told = state.rows, self.settings
+        before, since = state.fitted
+        if since != state.since:  # after an alarm labels are gathered anew
+            before = 0
+        if rows < max(told.first, int(before * told.growth)):
+            return None
+        learned = state.training(told.most_rows)
+        failed = sum(one.outputs is None for one in learned)
+        known = outcomes(learned) if failed >= FEWEST_FAILURES else None
+        version = max(state.published, default=0) + 1
+        lesson = Lesson(labelled(learned), known, told.seed + version)
+        return Homework(lesson, version, state.seq, state.since)
+
+    def published(self, work: Homework, fitted: Fitted, ref: ModelRef, state: State) -> Entry:
+        """The fact of a fit whose states were saved."""
+        voice = self.load(Published(ref, work.cutoff, fitted.model, 0, fitted.fails, 0))
+        after = state.alarm_seqs[-1] if state.alarm_seqs else 0
+        before = [one for one in state.judges(after) if one.seq <= work.cutoff][-PROVEN:]
+        scores, wrong, _ = judge(voice, before)
+        data = {
+            "t": self.now(),
+            "version": ref.version,
+            "files": list(ref.files),
+            "digest": ref.digest,
+            "dataset": len(state.learned) + len(state.judging),
+            "train": len(work.lesson.dataset),
+            "cutoff": work.cutoff,
+            "since": work.since,
+            "start": first_threshold(scores, wrong, 1.0 - self.settings.coverage),
+            "model": fitted.model,
+            "fails": fitted.fails,
+            "metrics": fitted.metrics,
+            "spans": [fitted.spans],
+            "workers": [fitted.worker],
+            "why": "more labels",
+        }
+        return Entry("model.published", data)
+
+    def unlearned(self, work: Homework, message: str) -> Entry:
+        """The fact of a fit that failed."""
+        rows = len(work.lesson.dataset)
+        data = {"t": self.now(), "train": rows, "since": work.since, "message": message}
+        return Entry("surrogate.unlearned", data)

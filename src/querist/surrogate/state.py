@@ -1,0 +1,269 @@
+"""What the facts of a surrogate add up to, the same in every process that follows them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from querist.core.answers import Dataset, Purpose
+from querist.core.batch import Array, Batch
+from querist.core.tasks import ModelRef
+from querist.surrogate.record import Known
+
+JUDGES = (Purpose.CALIBRATION.value, Purpose.AUDIT.value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """A simulation that ended.
+
+    Attributes:
+        seq: Of its fact.
+        inputs: Named arrays.
+        outputs: Named arrays, None where it failed.
+        purpose: Whether it is learned from ("train") or judges.
+    """
+
+    seq: int
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array] | None
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The gate in force.
+
+    Attributes:
+        version: Of the model; 0 for none.
+        threshold: Largest score, in units of the tolerance, that is trusted; None to trust nothing.
+        refuses: Whether inputs are refused that this version expects to fail.
+        share: Of the audits that it would have trusted.
+        audits: On which it rests.
+    """
+
+    version: int = 0
+    threshold: float | None = None
+    refuses: bool = False
+    share: float = 0.0
+    audits: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """Calls, and what became of them."""
+
+    calls: int = 0
+    trusted: int = 0
+    refused: int = 0
+    predict: float = 0.0
+    audits: int = 0
+    within: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A fitted model.
+
+    Attributes:
+        ref: Its weights.
+        cutoff: Fact up to which it may have seen labels; later audits judge it.
+        model: Which kind it is.
+        rows: Labels that it learned from.
+        fails: Whether it knows where the simulation fails.
+        start: Index of the threshold that is tested first.
+    """
+
+    ref: ModelRef
+    cutoff: int
+    model: str
+    rows: int
+    fails: bool
+    start: int
+
+
+class Audit(NamedTuple):
+    """A trusted call that was simulated anyway: its fact, its result, and all calls until then."""
+
+    seq: int
+    wrong: bool
+    calls: int
+    trusted: int
+
+
+@dataclass(slots=True)
+class State:
+    """Folds facts.
+
+    Attributes:
+        learned: Simulations that may be learned from, in the order of their facts.
+        judging: Those that judge models instead, likewise.
+        published: Models by version.
+        gate: In force.
+        counts: Of calls.
+        audited: Audits since the last alarm.
+        alarms: Data of the alarms.
+        alarm_seqs: The facts that they are.
+        fitted: Labels at the last fit or attempt, and ``since`` then.
+        unlearned: Why the last fit failed; empty if it did not.
+        since: Fact from which on labels are learned from; moved by an alarm of drift.
+        forgotten: Fact up to which audits say nothing any more.
+        rows: Labels that may be learned from now.
+        seq: Of the last fact.
+        t: Largest time of a fact.
+        wall: When the last fact was recorded, in seconds since 1970.
+        open: Sessions that were opened and not closed: host and process id by name.
+        sessions: How many there were.
+        curve: (t, calls, trusted, audits, within) now and then.
+    """
+
+    learned: list[Answered] = field(default_factory=list)
+    judging: list[Answered] = field(default_factory=list)
+    published: dict[int, Published] = field(default_factory=dict)
+    gate: Gate = field(default_factory=Gate)
+    counts: Counts = field(default_factory=Counts)
+    audited: list[Audit] = field(default_factory=list)
+    alarms: list[Mapping[str, Any]] = field(default_factory=list)
+    alarm_seqs: list[int] = field(default_factory=list)
+    fitted: tuple[int, int] = (0, 0)
+    unlearned: str = ""
+    since: int = 0
+    forgotten: int = 0
+    seq: int = 0
+    t: float = 0.0
+    wall: float = 0.0
+    open: dict[str, tuple[str, int]] = field(default_factory=dict)
+    sessions: int = 0
+    curve: list[tuple[float, int, int, int, int]] = field(default_factory=list)
+    rows: int = 0
+    _asked: dict[str, Mapping[str, Array]] = field(default_factory=dict)
+
+    def take(self, fact: Known) -> None:
+        """Fold one fact; kinds that are not known are passed over."""
+        self.seq = fact.seq
+        self.t, self.wall = max(self.t, float(fact.data.get("t", 0.0))), fact.at
+        fold = _FOLDS.get(fact.kind)
+        if fold is not None:
+            fold(self, fact)
+
+    def _question(self, fact: Known) -> None:
+        arrays = {k[3:]: v for k, v in fact.arrays.items() if k.startswith("in/")}
+        self._asked[fact.data["question"]] = arrays
+
+    def _label(self, fact: Known) -> None:
+        self._answered(fact, {k[4:]: v for k, v in fact.arrays.items() if k.startswith("out/")})
+
+    def _failure(self, fact: Known) -> None:
+        self.counts.failures += 1
+        self._answered(fact, None)
+
+    def _answered(self, fact: Known, outputs: Mapping[str, Array] | None) -> None:
+        inputs = self._asked.pop(fact.data["question"], None)
+        if inputs is None:
+            return
+        purpose = fact.data["purpose"]
+        judges = purpose in JUDGES
+        one = Answered(fact.seq, inputs, outputs, purpose)
+        (self.judging if judges else self.learned).append(one)
+        self.rows += outputs is not None and not judges
+
+    def _published(self, fact: Known) -> None:
+        data = fact.data
+        ref = ModelRef(data["version"], tuple(data["files"]), data["digest"])
+        self.published[ref.version] = Published(
+            ref, data["cutoff"], data["model"], data["train"], data["fails"], data["start"]
+        )
+        self.fitted, self.unlearned = (data["train"], data["since"]), ""
+
+    def _unlearned(self, fact: Known) -> None:
+        self.fitted = fact.data["train"], fact.data["since"]
+        self.unlearned = fact.data["message"]
+
+    def _gate(self, fact: Known) -> None:
+        told = {k: fact.data[k] for k in ("version", "threshold", "refuses", "share", "audits")}
+        self.gate = Gate(**told)
+
+    def _calls(self, fact: Known) -> None:
+        for name in ("calls", "trusted", "refused", "predict"):
+            setattr(self.counts, name, getattr(self.counts, name) + fact.data[name])
+        self._point()
+
+    def _audited(self, fact: Known) -> None:
+        self.counts.audits += 1
+        within = bool(fact.data["within"])
+        self.counts.within += within
+        c = self.counts
+        self.audited.append(Audit(fact.seq, not within, c.calls, c.trusted))
+        self._point()
+
+    def _point(self) -> None:
+        c = self.counts
+        self.curve.append((self.t, c.calls, c.trusted, c.audits, c.within))
+        if len(self.curve) > 4000:
+            del self.curve[1:-1:2]
+
+    def _alarm(self, fact: Known) -> None:
+        self.alarms.append(fact.data)
+        self.alarm_seqs.append(fact.seq)
+        self.audited.clear()
+        self.forgotten = fact.seq
+        self._learn_from(int(fact.data["since"]))
+        self.gate = Gate(self.gate.version)
+
+    def _opened(self, fact: Known) -> None:
+        self.sessions += 1
+        self.open[fact.data["session"]] = (fact.data["host"], int(fact.data["pid"]))
+
+    def _closed(self, fact: Known) -> None:
+        self.open.pop(fact.data["session"], None)
+
+    def _relearned(self, fact: Known) -> None:
+        self._learn_from(int(fact.data["since"]))
+
+    def _learn_from(self, since: int) -> None:
+        self.since = since
+        self.rows = sum(a.outputs is not None and a.seq > since for a in self.learned)
+
+    # -- what is learned from, and what judges --------------------------------------------------
+
+    def training(self, most: int) -> list[Answered]:
+        """The newest simulations that may be learned from, failed ones included."""
+        return [one for one in self.learned if one.seq > self.since][-most:]
+
+    def judges(self, after: int) -> list[Answered]:
+        """Audits in the facts behind ``after``."""
+        return self.judging[bisect_right(self.judging, after, key=attrgetter("seq")) :]
+
+
+def labelled(answers: list[Answered]) -> Dataset:
+    """Those that gave labels, as a dataset to learn from."""
+    good = [a for a in answers if a.outputs is not None]
+    return Dataset(Batch.of([a.inputs for a in good]), Batch.of([a.outputs or {} for a in good]))
+
+
+def outcomes(answers: list[Answered]) -> Dataset:
+    """All of them, with the output "failed": 0 or 1."""
+    failed = np.array([float(a.outputs is None) for a in answers])
+    return Dataset(Batch.of([a.inputs for a in answers]), Batch.stack(failed=failed))
+
+
+_FOLDS = {
+    "question.asked": State._question,
+    "answer.label": State._label,
+    "answer.failure": State._failure,
+    "model.published": State._published,
+    "surrogate.gate": State._gate,
+    "surrogate.calls": State._calls,
+    "surrogate.audited": State._audited,
+    "surrogate.alarm": State._alarm,
+    "surrogate.opened": State._opened,
+    "surrogate.closed": State._closed,
+    "surrogate.relearned": State._relearned,
+    "surrogate.unlearned": State._unlearned,
+}

@@ -1,0 +1,282 @@
+"""The gated callable: a model where it may answer, the simulation where it may not."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
+
+from querist.core.answers import Label, Outcome
+from querist.core.batch import Array, Batch
+from querist.core.errors import ConfigError, QueristError, RunError
+from querist.core.roles import Model
+from querist.core.tasks import Factory
+from querist.store.errors import NotARun, RunExists
+from querist.store.run_folder import RunFolder
+from querist.surrogate.answers import FAILED, MODEL, REFUSED, SIMULATION, Answers
+from querist.surrogate.calling import Form, importable, oracle_of, returned
+from querist.surrogate.errors import NoAnswer, Refused, SimulationFailed
+from querist.surrogate.keeping import Keeper, Verdict
+from querist.surrogate.settings import SurrogateSettings
+from querist.surrogate.voices import AUTO
+from querist.surrogate.working import EngineLike, Workshop, label_payload, outcome_of, simulations
+
+KIND = "surrogate"
+ORACLE = "simulation"
+FREE = ("learn", "seed", "audit")  # settings that may differ from those of the folder
+REFUSAL = "the simulation is expected to fail for this input, and was not asked."
+_ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed}
+OnAlarm = Callable[[Mapping[str, Any]], None]
+
+
+class Surrogate:
+    """A simulation's stand-in, called like it.
+
+    Each call is answered by the model where a calibrated gate says that its error stays within the
+    tolerance, and by the simulation otherwise. Every answer of the simulation is kept, and either
+    learned from or, by a coin that knows nothing of the input, kept apart to judge models. For
+    exchangeable calls P(error <= tolerance | answered by the model) >= coverage, in the sense and
+    by the theorem that stand in :mod:`querist.surrogate.gate`; ``docs/surrogates.md`` tells more.
+
+    Safe to call from several threads; several processes may open one folder at once.
+
+    Args:
+        simulation: A function, an oracle, or "package.module:function"; None to answer by the model
+            alone (:class:`~querist.surrogate.errors.NoAnswer` where it is not trusted).
+        model: A model with uncertainty, its import path or factory; "auto" for a Gaussian process,
+            or random features where there are many outputs or labels.
+        tolerance: Largest error that is no error: a number, or by output.
+        folder: Where all is kept, made where missing; None to keep it in memory only.
+        engine: Where simulations and fits run: "inline", "processes", or a mapping of ``kind``,
+            ``workers`` and options.
+        on_alarm: Called with the alarm's data when drift is noticed by this process.
+        settings: Further fields of :class:`~querist.surrogate.settings.SurrogateSettings`.
+
+    Raises:
+        ConfigError: If a setting cannot be used, or the folder was made with other ones.
+    """
+
+    def __init__(
+        self,
+        simulation: Any,
+        model: Any = AUTO,
+        *,
+        folder: Path | str | None = None,
+        engine: EngineLike = "inline",
+        on_alarm: OnAlarm | None = None,
+        **settings: Any,
+    ) -> None:
+        self.settings = _settings(settings)
+        self._form, self._oracle = Form(simulation), oracle_of(simulation)
+        self._engine = engine
+        self.folder = None if folder is None else _opened(folder, self.settings, simulation, model)
+        self._keeper = Keeper(self.settings, _model_factory(model), self.folder, engine, on_alarm)
+        self._rng = np.random.default_rng([self.settings.seed, *self._keeper.stream])
+        self._workshops: list[Workshop] = []
+        self._making = threading.Lock()
+        self._end = weakref.finalize(self, _close, self._keeper, self._workshops)
+
+    # -- calls ----------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer one call, with the arguments and the return value of the simulation.
+
+        A :class:`~querist.core.batch.Batch` as the only argument is answered as by :meth:`ask`.
+
+        Raises:
+            SimulationFailed: The simulation was asked and failed.
+            Refused: It was not asked, since it is expected to fail.
+            NoAnswer: There is no simulation, and the model is not trusted.
+        """
+        if len(args) == 1 and isinstance(args[0], Batch):
+            return self.ask(args[0])
+        answers = self.ask(Batch.of([self._form.sample(args, kwargs)]))
+        if not len(answers.answered):
+            raise _ERRORS[str(answers.source[0])](answers.messages[0])
+        return returned(answers.outputs.arrays(0))
+
+    def many(self, **columns: ArrayLike) -> Answers:
+        """Answer ``n`` calls: inputs as ``(n, ...)`` arrays by name."""
+        return self.ask(Batch.stack(**columns))
+
+    def ask(self, batch: Batch) -> Answers:
+        """Answer ``n`` inputs; those of the simulation run together on the engine.
+
+        Raises:
+            NoAnswer: There is no simulation, and the model is not trusted for one of them.
+        """
+        verdict = self._keeper.verdict(batch, self._rng)
+        source = np.full(len(batch), SIMULATION, dtype="U10")
+        source[verdict.by_model], source[verdict.refused] = MODEL, REFUSED
+        messages = {int(i): REFUSAL for i in np.flatnonzero(verdict.refused)}
+        rows: dict[int, Mapping[str, Array]] = {}
+        if verdict.said.mean is not None:
+            trusted = np.flatnonzero(verdict.by_model).tolist()
+            rows = {i: verdict.said.mean.arrays(i) for i in trusted}
+        for i, outcome in self._simulate(batch, np.flatnonzero(source == SIMULATION), verdict):
+            if isinstance(outcome, Label):
+                rows[i] = outcome.outputs
+            else:
+                source[i], messages[i] = FAILED, outcome.message
+        answered = np.array(sorted(rows), np.int64)
+        outputs = Batch.of([rows[int(i)] for i in answered])
+        return Answers(source, answered, outputs, verdict.said.score, messages)
+
+    def _simulate(
+        self, batch: Batch, asked: NDArray[np.int64], verdict: Verdict
+    ) -> Iterator[tuple[int, Outcome]]:
+        if not len(asked):
+            return
+        samples = [batch.sample(int(i)) for i in asked]
+        payloads = [label_payload(sample, ORACLE) for sample in samples]
+        for number, done in self._workshop().run("label", payloads):
+            index, outcome = int(asked[number]), outcome_of(done)
+            self._keeper.answered(samples[number].arrays, index, verdict, (outcome, done))
+            yield index, outcome
+        self._keeper.learn()
+
+    def _workshop(self) -> Workshop:
+        with self._making:
+            if self._oracle is None:
+                raise NoAnswer(
+                    "the model is not trusted for this input, and there is no simulation to ask; "
+                    "give the surrogate its simulation."
+                )
+            if self._closed:
+                raise RunError("this surrogate was closed; open its folder again.")
+            if not self._workshops:
+                self._workshops.append(simulations(self._engine, self._oracle))
+            return self._workshops[0]
+
+    # -- life -----------------------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls, folder: Path | str, simulation: Any = None, model: Any = None, **options: Any
+    ) -> Surrogate:
+        """Open a surrogate by its folder alone, with the settings that it was made with.
+
+        Args:
+            folder: Of the surrogate.
+            simulation: Needed where it was given as a live object of a script; a surrogate
+                without its simulation answers by the model alone.
+            model: Likewise.
+            options: ``engine`` and ``on_alarm``, as for the class.
+
+        Raises:
+            NotARun: If no surrogate lies there.
+        """
+        kept = kept_in(folder)
+        return cls(
+            kept["simulation"] if simulation is None else simulation,
+            kept["model"] if model is None else model,
+            folder=folder,
+            **options,
+            **kept["settings"],
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What is known of it, JSON-able: counts, coverage with its interval, gate, alarms."""
+        return self._keeper.status()
+
+    def learn(self) -> None:
+        """Judge and fit what is due now, in this thread."""
+        self._keeper.upkeep()
+
+    @property
+    def model(self) -> Model | None:
+        """The model in force; None while none was fitted."""
+        voice = self._keeper.voice()
+        return None if voice is None else voice.model
+
+    def close(self) -> None:
+        """Record what is pending and end the workers; the folder can be opened again."""
+        self._end()
+
+    @property
+    def _closed(self) -> bool:
+        return not self._end.alive
+
+    def __enter__(self) -> Surrogate:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _close(keeper: Keeper, workshops: list[Workshop]) -> None:
+    for workshop in workshops:
+        workshop.close()
+    keeper.close()
+
+
+def _settings(told: Mapping[str, Any]) -> SurrogateSettings:
+    try:
+        return SurrogateSettings.model_validate(told)
+    except ValidationError as error:
+        problems = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError("a surrogate's settings cannot be used:", problems) from None
+
+
+def _model_factory(model: Any) -> Factory | None:
+    if model is None or model == AUTO:
+        return None
+    factory = Factory.of(model)
+    if factory.is_live and not isinstance(factory.live, Model):
+        raise ConfigError(
+            f"model should be a model (predict, fit, load), its import path or 'auto', but is "
+            f"{type(model).__name__}."
+        )
+    return factory
+
+
+def _opened(folder: Path | str, made: SurrogateSettings, simulation: Any, model: Any) -> RunFolder:
+    """The folder, made where it is missing.
+
+    Raises:
+        ConfigError: If it was made with other settings.
+    """
+    path = Path(folder)
+    if not (path / "manifest.json").exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        named = model if isinstance(model, str) else None
+        told = {"simulation": importable(simulation), "model": named, "settings": made.kept()}
+        with suppress(RunExists):  # another process was faster
+            return RunFolder.create(path, {"kind": KIND, **told})
+    kept = SurrogateSettings.model_validate(kept_in(path)["settings"])
+    differ = tuple(
+        f"{name}: the folder has {getattr(kept, name)!r}, this call {getattr(made, name)!r}"
+        for name in SurrogateSettings.model_fields
+        if name not in FREE and getattr(kept, name) != getattr(made, name)
+    )
+    if differ:
+        raise ConfigError(
+            f"the surrogate in {path} was made with other settings. Take those, or another folder:",
+            differ,
+        )
+    return RunFolder(path)
+
+
+def kept_in(folder: Path | str) -> dict[str, Any]:
+    """What a surrogate's folder says of it: ``simulation``, ``model`` and ``settings``.
+
+    Raises:
+        NotARun: If there is no surrogate.
+    """
+    kept = RunFolder(folder).config()
+    if kept.get("kind") != KIND:
+        raise NotARun(f"{folder} holds a run, but not of a surrogate. Give another folder.")
+    return kept

@@ -1,0 +1,185 @@
+"""A fitted model with what it is judged by: scores, errors, and inputs expected to fail."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist.core.answers import Dataset
+from querist.core.batch import Batch
+from querist.core.errors import ContractError, RunError, ShapeError, UnsupportedSample
+from querist.core.prediction import Prediction
+from querist.core.roles import FitRequest, FitResult, Model, ModelState
+from querist.core.tasks import Factory
+from querist.models.calibration import true_errors
+from querist.models.gaussian_process import GaussianProcess
+from querist.models.random_features import RandomFeatures
+
+Vector = NDArray[np.float64]
+AUTO = "auto"
+FEW = 8  # numbers of an output for which there is a Gaussian process each
+ROWS = 1500  # that a Gaussian process takes
+FEWEST_FAILURES = 5  # before anything is learned of where the simulation fails
+_GIVEN, _PROCESS, _FEATURES = "given", "gaussian_process", "random_features"
+
+
+def choose(model: Factory | None, dataset: Dataset) -> str:
+    """Which model is fitted: the one given, or the default for these labels."""
+    if model is not None:
+        return _GIVEN
+    columns = dataset.outputs.columns.values()
+    width = sum(len(c.data) // max(1, len(c)) for c in columns)
+    return _PROCESS if width <= FEW and len(dataset) <= ROWS else _FEATURES
+
+
+def make(name: str, model: Factory | None) -> Model:
+    """The model that :func:`choose` named."""
+    if name == _GIVEN:
+        if model is None:
+            raise RunError(
+                "this surrogate's model was given as a live Python object; give it again as model=."
+            )
+        made: Model = model.create()
+        return copy.deepcopy(made) if model.is_live else made  # each version has its own weights
+    # Errors are measured against new answers, noise included.
+    return GaussianProcess(noisy=True, max_rows=ROWS) if name == _PROCESS else RandomFeatures()
+
+
+def failing_model() -> RandomFeatures:
+    """Ridge regression of "failed" (0 or 1) on the inputs; its mean is taken for a probability."""
+    return RandomFeatures(members=2, features=128, kernel="matern52", outputs=["failed"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What a voice says of ``n`` inputs.
+
+    Attributes:
+        mean: Predicted outputs; None where the model cannot represent one of the inputs.
+        score: ``(n,)`` uncertainty in units of the tolerance, the largest over outputs.
+        fails: ``(n,)`` expected probability that the simulation fails.
+        prediction: All that the model said.
+    """
+
+    mean: Batch | None
+    score: Vector
+    fails: Vector
+    prediction: Prediction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Errors and uncertainties in units of what is allowed.
+
+    Attributes:
+        by: Output to its largest error, or one number for all outputs.
+    """
+
+    by: float | Mapping[str, float]
+
+    def _pairs(self, outputs: Batch) -> list[tuple[str, float]]:
+        if not isinstance(self.by, Mapping):
+            numeric = (n for n, c in outputs.columns.items() if c.data.dtype.kind in "biuf")
+            return [(name, float(self.by)) for name in numeric]
+        missing = sorted(set(self.by) - set(outputs.columns))
+        if missing:
+            raise ShapeError(
+                f"there are tolerances of {missing}, but the outputs are {sorted(outputs.columns)}."
+            )
+        return [(name, float(self.by[name])) for name in self.by]
+
+    def scores(self, prediction: Prediction) -> Vector:
+        """``(n,)`` largest uncertainty over outputs.
+
+        Raises:
+            ContractError: If the model gives none for a judged output.
+        """
+        pairs = self._pairs(prediction.mean)
+        silent = [name for name, _ in pairs if name not in prediction.std]
+        if silent or not pairs:
+            raise ContractError(
+                f"a surrogate's model has to give the uncertainty of each judged output, but gives "
+                f"none of {silent or 'any number'}; use a committee or a Gaussian process."
+            )
+        found = np.stack([prediction.uncertainty(name) / allowed for name, allowed in pairs])
+        largest: Vector = np.nan_to_num(found, nan=np.inf).max(axis=0)
+        return largest
+
+    def errors(self, mean: Batch, labels: Batch) -> Vector:
+        """``(n,)`` largest error over outputs: beyond 1 it is not within the tolerance."""
+        pairs = self._pairs(labels)
+        found = np.stack([true_errors(mean, labels, name) / allowed for name, allowed in pairs])
+        largest: Vector = np.nan_to_num(found, nan=np.inf).max(axis=0)
+        return largest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Voice:
+    """A loaded model, and the one of failures where there is one."""
+
+    model: Model
+    failing: RandomFeatures | None
+    tolerance: Tolerance
+
+    def say(self, batch: Batch) -> Said:
+        """Predict ``n`` inputs; what cannot be represented has an infinite score."""
+        fails = np.zeros(len(batch))
+        try:
+            if self.failing is not None:
+                fails = np.asarray(self.failing.predict(batch).mean["failed"], np.float64)
+            prediction = self.model.predict(batch)
+        except (UnsupportedSample, ShapeError):
+            if len(batch) > 1:
+                return self._one_by_one(batch)
+            return Said(None, np.full(len(batch), np.inf), fails)
+        return Said(prediction.mean, self.tolerance.scores(prediction), fails, prediction)
+
+    def _one_by_one(self, batch: Batch) -> Said:
+        said = [self.say(batch.take([i])) for i in range(len(batch))]
+        blank = next((s.mean for s in said if s.mean is not None), None)
+        means = [s.mean if s.mean is not None else blank for s in said]
+        mean = None if blank is None else Batch.concatenate([m for m in means if m is not None])
+        score, fails = (np.concatenate([getattr(s, k) for s in said]) for k in ("score", "fails"))
+        return Said(mean, score, fails)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What a fit is given.
+
+    Attributes:
+        dataset: Labels to learn from.
+        outcomes: All inputs with "failed", 0 or 1; None where too few failed.
+        seed: Of the fit.
+        previous: The state before, and which model it is of.
+    """
+
+    dataset: Dataset
+    outcomes: Dataset | None
+    seed: int
+    previous: tuple[str, ModelState] | None = None
+
+
+def learn(model: Factory | None, lesson: Lesson) -> dict[str, Any]:
+    """Fit: ``model`` (which one), ``state``, ``failing`` (state or None) and ``metrics``."""
+    name = choose(model, lesson.dataset)
+    known = lesson.previous if lesson.previous and lesson.previous[0] == name else None
+    request = FitRequest(lesson.seed, known[1] if known else None)
+    fitted: FitResult = make(name, model).fit(lesson.dataset, request)
+    failing = None
+    if lesson.outcomes is not None:
+        failing = _fit_failing(lesson.outcomes, lesson.seed)
+    metrics = {k: float(v) for k, v in fitted.metrics.items() if np.isfinite(v)}
+    return {"model": name, "state": fitted.state, "failing": failing, "metrics": metrics}
+
+
+def _fit_failing(outcomes: Dataset, seed: int) -> ModelState | None:
+    try:
+        return failing_model().fit(outcomes, FitRequest(seed)).state
+    except (ShapeError, UnsupportedSample):  # inputs of changing shape: nothing is refused then
+        return None

@@ -1,0 +1,104 @@
+"""The gated callable, as users see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from querist import Batch, Surrogate
+from querist.core.errors import ConfigError
+from querist.surrogate.errors import NoAnswer, SimulationFailed
+
+TOLERANCE = 0.02
+
+
+def smooth(x: float, y: float = 0.5) -> float:
+    return float(np.sin(4 * x) * np.cos(3 * y))
+
+
+def vector(x, y):
+    return {"a": np.sin(4 * x), "b": np.stack([x, y, x * y])}
+
+
+def fill(surrogate: Surrogate, count: int, seed: int = 0) -> list[tuple[float, float, float]]:
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(size=(count, 2))
+    return [(x, y, surrogate(float(x), y=float(y))) for x, y in points]
+
+
+def test_is_called_like_the_simulation_and_stands_in_for_it() -> None:
+    surrogate = Surrogate(smooth, tolerance=TOLERANCE)
+    answers = fill(surrogate, 700)
+    status = surrogate.status()
+    assert status["answered_by_model"] > 200
+    assert status["answered_by_model"] + status["answered_by_simulation"] == 700
+    beyond = sum(abs(value - smooth(x, y)) > TOLERANCE for x, y, value in answers)
+    assert beyond <= 0.05 * status["answered_by_model"]
+    assert isinstance(surrogate(0.25), float)  # the default of y
+    assert isinstance(surrogate({"x": 0.25, "y": 0.1}), float)
+
+
+def test_what_is_simulated_is_returned_exactly() -> None:
+    surrogate = Surrogate(smooth, tolerance=TOLERANCE)
+    assert all(value == smooth(x, y) for x, y, value in fill(surrogate, 30))
+
+
+def test_batches_and_several_outputs() -> None:
+    surrogate = Surrogate(vector, tolerance={"a": TOLERANCE, "b": 2 * TOLERANCE})
+    rng = np.random.default_rng(3)
+    for _ in range(8):
+        x, y = rng.uniform(size=(2, 50))
+        answers = surrogate.many(x=x, y=y)
+        assert len(answers) == 50
+        assert answers["b"].shape == (50, 3)
+        assert np.abs(answers["a"] - np.sin(4 * x)).max() < 5 * TOLERANCE
+    assert answers.share("model") > 0.5
+    assert set(answers.source) <= {"model", "simulation"}
+    again = surrogate(Batch.stack(x=x[:3], y=y[:3]))
+    assert again.outputs["a"].shape == (3,)
+
+
+def test_a_failing_simulation_says_so_and_others_go_on() -> None:
+    def picky(x):
+        if x < 0:
+            raise ValueError("no negative numbers")
+        return x
+
+    surrogate = Surrogate(picky, tolerance=1.0)
+    with pytest.raises(SimulationFailed, match="no negative numbers"):
+        surrogate(-1.0)
+    answers = surrogate.many(x=np.array([1.0, -1.0, 2.0]))
+    assert list(answers.source) == ["simulation", "failed", "simulation"]
+    assert list(answers.answered) == [0, 2]
+    assert "no negative numbers" in answers.messages[1]
+
+
+def test_a_folder_resumes_with_model_and_gate(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    with Surrogate(smooth, tolerance=TOLERANCE, folder=folder) as first:
+        rng = np.random.default_rng(0)
+        first.many(x=rng.uniform(size=400), y=rng.uniform(size=400))
+        first.many(x=rng.uniform(size=200), y=rng.uniform(size=200))
+        before = first.status()
+    assert before["threshold"] is not None
+    with Surrogate(smooth, tolerance=TOLERANCE, folder=folder) as second:
+        after = second.status()
+        assert {k: v for k, v in after.items() if k != "seconds"} == {
+            k: v for k, v in before.items() if k != "seconds"
+        }
+        assert second.many(x=rng.uniform(size=40), y=rng.uniform(size=40)).share() > 0.5
+    with Surrogate(None, tolerance=TOLERANCE, folder=folder) as alone, pytest.raises(NoAnswer):
+        alone.many(x=np.full(200, 0.5), y=np.full(200, 50.0))
+    with pytest.raises(ConfigError, match="tolerance"):
+        Surrogate(smooth, tolerance=0.5, folder=folder)
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(ConfigError, match="tolerance"):
+        Surrogate(smooth, tolerance=-1.0)
+    with pytest.raises(ConfigError, match="coverages"):
+        Surrogate(smooth, tolerance=1.0, coverages=0.9)
+    with pytest.raises(ConfigError, match="model should be"):
+        Surrogate(smooth, object(), tolerance=1.0)
