@@ -178,7 +178,7 @@ def pooled(tmp_path_factory, settings_for: Callable[..., ServiceSettings]) -> It
     (folder / "broken.png").write_bytes(b"no image")
     config = {
         "tenants": {"default": {"roots": [str(folder)]}},
-        "models": {"use": ["python", "features", "onnx", "torch", "sklearn"]},
+        "models": {"use": ["python", "features", "head", "onnx", "torch", "sklearn"]},
     }
     with ExitStack() as stack:
         app = Local(settings_for(tmp_path_factory.mktemp("data"), **config), stack)

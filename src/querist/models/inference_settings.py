@@ -55,7 +55,7 @@ class Dropout(_Base):
         seed: That they are drawn from.
     """
 
-    passes: int = Field(default=20, ge=2)
+    passes: int = Field(default=20, ge=2, le=1000)
     seed: int = 0
 
 
@@ -262,10 +262,10 @@ class RemoteSettings(ModelSettings):
     members: str = ""
     normalise: Normalise | None = None
     encoding: Literal["auto", "binary", "json"] = "auto"
-    rows: int | None = Field(default=None, ge=1)
-    connections: int = Field(default=4, ge=1)
-    timeout: float = Field(default=60.0, gt=0.0)
-    tries: int = Field(default=4, ge=1)
+    rows: int | None = Field(default=None, ge=1, le=65_536)
+    connections: int = Field(default=4, ge=1, le=256)
+    timeout: float = Field(default=60.0, gt=0.0, le=86_400.0)
+    tries: int = Field(default=4, ge=1, le=10_000)
     token_from: str = ""
     backend: Literal["triton"] = "triton"
 

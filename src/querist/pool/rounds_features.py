@@ -18,6 +18,7 @@ from querist.models.loaders.head import open_head
 from querist.pool.digests import content_digest
 from querist.pool.guessing import guess_transform
 from querist.pool.items import Item
+from querist.pool.model_servers import connector
 from querist.pool.pool import Pool
 from querist.pool.scan.caching import FOLDER, Caches
 from querist.pool.scan.inferring import infer
@@ -174,6 +175,7 @@ class _Source:
         self, pool: Pool, rows: Rows, model: Mapping[str, Any], wanted: frozenset[str]
     ) -> None:
         self._model, self._wanted = model, wanted
+        self._rows, self._pool = rows, pool
         self._items = Decoded(pool, rows)
         self._opened: Inference | None = None
         known = known_about(pool.folder / FOLDER, model)
@@ -185,11 +187,11 @@ class _Source:
                 f"{', '.join(sorted(missing))} of the items are needed, but the model gives "
                 f"{', '.join(sorted(self._about.provides)) or 'nothing'}."
             )
-        self._rows, self._pool = rows, pool
 
     def _open(self) -> Inference:
         if self._opened is None:
-            self._opened = open_inference(self._model)
+            connect = connector(self._pool.settings.models)
+            self._opened = open_inference(self._model, connect=connect)
         return self._opened
 
     def given(self, asked: Rows, tell: Tell) -> Given:

@@ -41,6 +41,22 @@ class AccessSettings(BaseModel):
         return Access(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
+class ModelAccess(BaseModel):
+    """Which servers of models (Open Inference Protocol) may be asked.
+
+    Attributes:
+        servers: Base URLs that may be asked wherever they are.
+        hosts: Other hosts, as in :class:`~querist.sources.access.Access`.
+        private: Whether these hosts may be in loopback, private and other special networks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    servers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    private: bool = False
+
+
 class PoolSettings(BaseModel):
     """What a pool is for, and where its items may come from.
 
@@ -53,6 +69,7 @@ class PoolSettings(BaseModel):
         transform: How items are decoded, for ``open_transform``.
         sources: Options by URI scheme (endpoint, region ...).
         access: What may be read.
+        models: Which servers of models may be asked; None for any.
         agreement: Which label holds where annotators differ: the latest, or that of most of them;
             a tie then leaves the item disputed.
     """
@@ -65,6 +82,7 @@ class PoolSettings(BaseModel):
     transform: dict[str, Any] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     access: AccessSettings = AccessSettings()
+    models: ModelAccess | None = None
     agreement: Literal["latest", "majority"] = "latest"
 
     @field_validator("classes")
@@ -96,7 +114,8 @@ def _problems(error: ValidationError) -> list[str]:
     for problem in error.errors():
         place = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            model = AccessSettings if problem["loc"][0] == "access" else PoolSettings
+            inner: dict[str, type[BaseModel]] = {"access": AccessSettings, "models": ModelAccess}
+            model = inner.get(str(problem["loc"][0]), PoolSettings)
             known = tuple(model.model_fields)
             hint = nearest(str(problem["loc"][-1]), known) or f" Known: {', '.join(known)}."
             said.append(f"{place}: unknown key.{hint}")

@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from querist.pool.pool import Pool
-from querist.pool.settings import AccessSettings, PoolSettings, read_settings, write_settings
-from querist.service.settings import LimitSettings, TenantSettings
+from querist.pool.settings import (
+    AccessSettings,
+    ModelAccess,
+    PoolSettings,
+    read_settings,
+    write_settings,
+)
+from querist.service.settings import LimitSettings, ServiceSettings, TenantSettings
 from querist.sources.access import CLOSED
 
 _KEPT = 64
@@ -38,6 +44,14 @@ def access_for(tenant: TenantSettings, limits: LimitSettings, own: Path) -> Acce
     )
 
 
+def models_for(name: str, settings: ServiceSettings) -> ModelAccess:
+    """Which servers of models the tenant of a name may ask."""
+    tenant = settings.tenant(name)
+    return ModelAccess(
+        servers=settings.models.remote, hosts=tenant.model_hosts, private=tenant.private
+    )
+
+
 def limited(transform: Mapping[str, Any], limits: LimitSettings) -> dict[str, Any]:
     """A transform that decodes no larger images than the server allows."""
     if transform.get("modality") != "image":
@@ -48,11 +62,11 @@ def limited(transform: Mapping[str, Any], limits: LimitSettings) -> dict[str, An
     return {**transform, "max_pixels": wanted if fits else most}
 
 
-def renew(folder: Path, access: AccessSettings) -> None:
+def renew(folder: Path, access: AccessSettings, models: ModelAccess) -> None:
     """Give a pool the access that its tenant has now, before a job reads anything."""
     settings = read_settings(folder)
-    if settings.access != access:
-        write_settings(folder, settings.model_copy(update={"access": access}))
+    if (settings.access, settings.models) != (access, models):
+        write_settings(folder, settings.model_copy(update={"access": access, "models": models}))
 
 
 def make(folder: Path, settings: PoolSettings) -> None:

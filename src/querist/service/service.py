@@ -25,7 +25,7 @@ from querist.service.jobs.runner import Runner
 from querist.service.limits import Limiter
 from querist.service.metrics import Metrics
 from querist.service.people import Door, Principal, first_key, has_keys, tenant_told
-from querist.service.pools import Shelf, access_for, renew
+from querist.service.pools import Shelf, access_for, models_for, renew
 from querist.service.problems import Refused, missing
 from querist.service.settings import ServiceSettings
 from querist.service.webhooks.sender import Sender
@@ -202,7 +202,7 @@ class Service:
     def renew(self, tenant: str, name: str, pool: str) -> Path:
         """The folder of a pool that may read what its tenant may now."""
         folder = self.workspace.pool(tenant, pool)
-        renew(folder, self.access(tenant, name))
+        renew(folder, self.access(tenant, name), models_for(name, self.settings))
         return folder
 
     def access(self, tenant: str, name: str) -> AccessSettings:

@@ -116,6 +116,8 @@ class TenantSettings(Section):
         roots: Folders whose files may be items; none by default.
         hosts: Hosts that items may be fetched from, ``*.example.org`` included; none by default.
         private: Whether these hosts may be in loopback, private and link-local networks.
+        model_hosts: Hosts of model servers (Open Inference Protocol) that its models may name,
+            besides the URLs in ``models.remote``.
         credentials: Whether the server's own credentials for S3 and the like may be used.
         share: Of the running jobs, relative to the others' shares.
         quota: What differs from the default.
@@ -123,6 +125,7 @@ class TenantSettings(Section):
 
     roots: tuple[Path, ...] = ()
     hosts: tuple[str, ...] = ()
+    model_hosts: tuple[str, ...] = ()
     private: bool = False
     credentials: bool = False
     share: Annotated[float, Field(gt=0)] = 1.0
@@ -133,14 +136,16 @@ class ModelSettings(Section):
     """Which models requests may name.
 
     Attributes:
-        use: Kinds of models. "python", "hub", "huggingface" and "remote" also need an entry below.
+        use: Kinds of models. "python", "hub" and "huggingface" also need an entry below; "remote"
+            needs one, or a tenant's ``model_hosts``.
         python: Import paths ``package.module:name`` that may be opened.
         builders: Import paths that may build a torch module for uploaded weights.
         huggingface, hub: Names that may be loaded.
-        remote: Base URLs of servers of the Open Inference Protocol.
+        remote: Base URLs of servers of the Open Inference Protocol that all tenants may name,
+            wherever they are.
     """
 
-    use: tuple[str, ...] = ("features", "onnx", "sklearn", "torch")
+    use: tuple[str, ...] = ("features", "head", "onnx", "sklearn", "torch")
     python: tuple[str, ...] = ()
     builders: tuple[str, ...] = ()
     huggingface: tuple[str, ...] = ()

@@ -36,16 +36,18 @@ class Request(NamedTuple):
     """What is asked for.
 
     Attributes:
-        method: GET or HEAD.
+        method: GET or HEAD; POST where it may be sent twice.
         url: Quoted, without a user.
         headers: Names and values.
-        limit: Of the body, in bytes.
+        limit: Of the answer's body, in bytes.
+        body: What is sent.
     """
 
     method: str
     url: str
     headers: Mapping[str, str]
     limit: int
+    body: bytes | None = None
 
 
 class Response(NamedTuple):
@@ -111,7 +113,8 @@ class HttpPool:
         deadline: Deadline,
     ) -> Response:
         connection.keep(deadline)
-        connection.request(request.method, connection.target(parts), headers=request.headers)
+        target = connection.target(parts)
+        connection.request(request.method, target, request.body, headers=request.headers)
         answer = connection.getresponse()
         body, whole = _body(answer, request)
         if whole and not answer.will_close:

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.core.errors import RunError, require
+from querist.core.errors import ConfigError, QueristError, RunError, require
 
 Array = NDArray[Any]
 Connect = Callable[[float], Any]
@@ -88,7 +89,9 @@ class Server:
         self, url: str, model: str, version: str, token: str, tries: int, client: Any
     ) -> None:
         self.url, self.model = url.rstrip("/"), model
-        self._path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")
+        self._path = f"/v2/models/{_part(model)}" + (
+            f"/versions/{_part(version)}" if version else ""
+        )
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._tries, self._client = tries, client
 
@@ -193,8 +196,21 @@ class Server:
         )
 
 
+def _part(name: str) -> str:
+    """A name as one part of a path, which leads nowhere else.
+
+    Raises:
+        ConfigError: If it can be none.
+    """
+    if name in ("", ".", ".."):
+        raise ConfigError(f"a model server's models and versions have names, but got {name!r}.")
+    return quote(name, safe="")
+
+
 def _passing(error: Exception) -> bool:
     """Whether an error of the client is one of the network."""
+    if isinstance(error, QueristError):  # of a client of ours, whose network's errors are OSErrors
+        return False
     httpx = require("httpx", "client", "a model behind a server")
     return isinstance(error, httpx.TransportError)
 

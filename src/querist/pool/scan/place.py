@@ -19,6 +19,7 @@ from querist.models.inference import Inference, open_inference
 from querist.models.loaders.head import HeadInference, open_head
 from querist.pool.choosing import choose_model
 from querist.pool.guessing import guess_transform
+from querist.pool.model_servers import connector
 from querist.pool.pool import Pool
 from querist.pool.query_listing import needs_in
 from querist.pool.query_needs import Needs, check_provided
@@ -157,7 +158,8 @@ class Place:
             )
         device = self.settings.engine.device or self._context.device
         try:
-            made = open_inference(self._model_settings, device, self.threads)
+            connect = connector(self.pool.settings.models)
+            made = open_inference(self._model_settings, device, self.threads, connect)
         except (QueristError, ImportError) as error:
             raise RoleFailed(f"The model cannot be opened: {error}") from error
         self._check(made.provides)

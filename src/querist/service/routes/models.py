@@ -66,7 +66,7 @@ def remove_upload(call: Call, upload: PathId) -> Nothing:
 def create_model(call: Call, body: ModelCreate) -> Model:
     """Register a model by its settings."""
     service = call.service
-    opened_by(service, call.who.tenant, body.settings)
+    opened_by(service, call.who, body.settings)
     row: Row = {
         "id": call.new_id("mod"),
         "tenant": call.who.tenant,

@@ -25,7 +25,7 @@ from querist.service.index.index import (
     remove,
 )
 from querist.service.jobs.records import UNFINISHED, new_job, told
-from querist.service.pools import limited, make
+from querist.service.pools import limited, make, models_for
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, number_of, page_of
 from querist.service.wire.base import Name, Page
@@ -203,6 +203,7 @@ def _settings(call: Call, body: PoolCreate) -> PoolSettings:
         **body.model_dump(exclude={"uris", "transform"}, exclude_none=True),
         "transform": transform,
         "access": call.service.access(call.who.tenant, call.who.tenant_name),
+        "models": models_for(call.who.tenant_name, call.service.settings),
     }
     return parse_settings(wanted, "The pool")
 

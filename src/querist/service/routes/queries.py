@@ -70,7 +70,7 @@ def _model(call: Call, body: QueryCreate) -> dict[str, Any] | None:
         row = find(connection, "models", id=body.model, tenant=call.who.tenant)
     if row is None:
         raise Refused("invalid", f"There is no model {body.model!r}.")
-    return opened_by(call.service, call.who.tenant, row["settings"])
+    return opened_by(call.service, call.who, row["settings"])
 
 
 def estimate_query(call: Call, pool: PathId, body: QueryCreate) -> Estimate:
