@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from querist.core.errors import require
@@ -16,8 +19,7 @@ from querist.testing.servers.slow_link import SlowLink
 class S3Server:
     """moto's server with one bucket, in a thread.
 
-    It closes each connection after an answer (werkzeug does), so that a read takes two round trips
-    where S3 itself, which keeps them, takes one.
+    It keeps connections as S3 does, which werkzeug's own handler of requests would not.
 
     Args:
         files: Key -> bytes.
@@ -43,8 +45,10 @@ class S3Server:
         serving = require("werkzeug.serving", "test", "A server that speaks S3")
         # As moto's own ThreadedMotoServer, which takes half a second to stop.
         app = moto.DomainDispatcherApplication(moto.create_backend_app)
+        self._kept: set[socket.socket] = set()
+        handler = _keeping(moto.MotoRequestHandler, self._kept)
         self._server = serving.make_server(
-            "127.0.0.1", 0, app, threaded=True, request_handler=moto.MotoRequestHandler
+            "127.0.0.1", 0, app, threaded=True, request_handler=handler
         )
         port = self._server.port
         if self._link.latency or self._link.rate:
@@ -81,5 +85,45 @@ class S3Server:
             self._line.__exit__()
         self._server.shutdown()
         self._thread.join(timeout=30)
+        for connection in list(self._kept):
+            with suppress(OSError):  # its client was faster
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         require("moto.moto_api._internal.models", "test", "S3").moto_api_backend.reset()
+
+
+def _keeping(base: Any, kept: set[socket.socket]) -> Any:
+    """A handler of requests that leaves connections open, made of moto's; ``kept`` has them."""
+
+    class Keeping(base):  # type: ignore[misc]
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            """A connection begins."""
+            super().setup()
+            kept.add(self.connection)
+
+        def finish(self) -> None:
+            """A connection ends."""
+            kept.discard(self.connection)
+            super().finish()
+
+        def run_wsgi(self) -> None:
+            """Answer a request whose length is told, as those of S3's clients are."""
+            environ = self.make_environ()
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            environ["wsgi.input"] = io.BytesIO(body)
+            told: list[Any] = []
+            answer = b"".join(self.server.app(environ, lambda *begun: told.extend(begun)))
+            number, _, words = told[0].partition(" ")
+            self.send_response(int(number), words)
+            names = {name.lower() for name, _ in told[1]}
+            for name, value in told[1]:
+                self.send_header(name, value)
+            if "content-length" not in names:
+                self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else answer)
+
+    return Keeping

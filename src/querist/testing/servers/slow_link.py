@@ -6,6 +6,8 @@ import asyncio
 
 from querist.testing.servers.link import Link, LoopThread
 
+_APART = 1e-6  # seconds; of calls at equal times a loop keeps no order
+
 
 class SlowLink:
     """Listens at a port of its own and passes bytes on, late and no faster than the link.
@@ -57,6 +59,7 @@ class _End(asyncio.Protocol):
         self.link, self.port, self.ends, self.peer = link, port, ends, peer
         self.is_client = peer is None
         self.early: list[bytes] = []
+        self.last = 0.0
         self.extra = link.latency if self.is_client else 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,10 +90,12 @@ class _End(asyncio.Protocol):
         when = now if self.is_client else self.link.through(now, len(data))
         when += self.link.latency / 2 + self.extra
         self.extra = 0.0
+        self.last = max(when, self.last + _APART)
         assert self.peer is not None
-        self.loop.call_at(when, self.peer.write, data)
+        self.loop.call_at(self.last, self.peer.write, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ends.discard(self)
         if self.peer is not None:
-            self.loop.call_later(self.link.latency / 2 + 0.001, self.peer.close)
+            when = max(self.loop.time() + self.link.latency / 2, self.last + _APART)
+            self.loop.call_at(when, self.peer.close)
