@@ -67,7 +67,8 @@ def test_rounds_of_a_pool(pool: Pool) -> None:
     with pytest.raises(ShapeError, match="one width"):
         pool.drift()
     pool.remember_round("5", rows, sample(3, 2500, 5), of="another model")
-    assert pool.drift().p_value > 0.01  # nothing else is of that model
+    with pytest.raises(PoolError, match="nothing compares with '5'"):
+        pool.drift()
     with pytest.raises(PoolError, match="cannot be compared"):
         pool.drift("1")
 
@@ -82,6 +83,8 @@ def test_queries_remember_what_they_saw(tmp_path: Path) -> None:
             rows = np.concatenate(list(pool.rows()))[-60:]
             where = {"id": [item.id for item in pool.fetch(rows)]}
             pool.query(5, strategy="k-center", where=where)
+            if number == 0:
+                continue
             found = pool.drift()
             assert (found.p_value < 0.01) == (number == 2)
             assert found.after == 60

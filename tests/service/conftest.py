@@ -138,6 +138,12 @@ class Local:
         return {"Authorization": f"Bearer {key}"}
 
 
+@pytest.fixture(scope="session")
+def make_local() -> type[Local]:
+    """Makes an application of settings and the stack that closes it."""
+    return Local
+
+
 @pytest.fixture
 def local(tmp_path: Path, settings_for: Callable[..., ServiceSettings]) -> Iterator[Callable]:
     """Makes applications within this process."""
@@ -224,6 +230,6 @@ def wait_for(client: httpx.Client, job: str, seconds: float = 60) -> dict[str, A
     raise AssertionError(f"not finished: {found}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def finished() -> Callable[..., dict[str, Any]]:
     return wait_for

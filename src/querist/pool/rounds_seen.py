@@ -78,18 +78,26 @@ def pair(folder: Path, before: str, after: str) -> tuple[Seen, Seen]:
     Raises:
         PoolError: If there are none, or what they saw is not comparable.
     """
-    later = load(folder, after or (names(folder) or [""])[-1])
-    if before:
-        earlier = load(folder, before)
-    else:
-        seen = (load(folder, name) for name in names(folder))
-        earlier = next((one for one in seen if one.of == later.of), later)
+    last = after or (names(folder) or [""])[-1]
+    later = load(folder, last)
+    earlier = load(folder, before) if before else _first(folder, later, last)
     if earlier.of != later.of:
         raise PoolError(
             f"These rounds cannot be compared: one saw {earlier.of or 'unnamed values'}, the "
             f"other {later.of or 'unnamed values'}. Name two rounds of one model."
         )
     return earlier, later
+
+
+def _first(folder: Path, later: Seen, last: str) -> Seen:
+    for name in names(folder):
+        if name != last and (seen := load(folder, name)).of == later.of:
+            return seen
+    raise PoolError(
+        "Drift is measured between two rounds that saw the same kind of values (embeddings, or "
+        f"scores, of one model), and nothing compares with {last!r}. Ask the same model once more, "
+        "or name an earlier round."
+    )
 
 
 def names(folder: Path) -> list[str]:

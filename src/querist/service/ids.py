@@ -13,6 +13,9 @@ import re
 import secrets
 import time
 
+UPLOAD = "upload:"
+"""Before the id of an upload, where a model's settings name a file."""
+
 _ALPHABET = "234567abcdefghijklmnopqrstuvwxyz"  # in ASCII's order, so that text sorts as time
 _SHAPE = re.compile(r"[a-z]{3}_[a-z2-7]{20}")
 # Seeded by the system. Asking it for every request would hand the interpreter to another thread.

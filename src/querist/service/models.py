@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from querist.models.inference_settings import KINDS, parse
 from querist.pool.settings import ModelAccess
-from querist.service.ids import is_id
+from querist.service.ids import UPLOAD, is_id
 from querist.service.index.index import find
 from querist.service.people import Principal
 from querist.service.pools import models_for
@@ -22,7 +22,7 @@ from querist.sources.access import Access
 from querist.sources.network import Network
 from querist.sources.source import SourceError
 
-UPLOAD, BASE = "upload:", "base"
+BASE = "base"
 PRINTED = re.compile(r"[\x21-\x7e]{1,2048}")
 # Fields of models' settings whose text is code, a name somewhere else, or a URL, and the list of
 # service.yaml that it must be in.

@@ -29,14 +29,18 @@ def cancel_folder(workspace: Workspace, row: Row) -> None:
     """Tell a query's folder that it is cancelled, while no process runs it."""
     from querist.pool.query import cancel_query
 
-    cancel_query(folder_of(workspace, row))
+    if (folder := folder_of(workspace, row)).exists():  # that of a round comes after its training
+        cancel_query(folder)
 
 
 def failures_of(workspace: Workspace, row: Row, after: int, limit: int) -> Page[Failure]:
     """Items of a query that could not be used."""
     from querist.pool.query import query_failures
 
-    found = query_failures(folder_of(workspace, row), after=after, limit=limit + 1)
+    folder = folder_of(workspace, row)
+    if not folder.exists():
+        return Page[Failure](items=[])
+    found = query_failures(folder, after=after, limit=limit + 1)
     told = [Failure.model_validate(one._asdict()) for one in found[:limit]]
     return Page[Failure](items=told, next=str(after + limit) if len(found) > limit else None)
 

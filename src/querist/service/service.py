@@ -27,6 +27,7 @@ from querist.service.metrics import Metrics
 from querist.service.people import Door, Principal, first_key, has_keys, tenant_told
 from querist.service.pools import Shelf, access_for, models_for, renew
 from querist.service.problems import Refused, missing
+from querist.service.rounds import register
 from querist.service.settings import ServiceSettings
 from querist.service.webhooks.sender import Sender
 from querist.service.wire.access import Quota
@@ -229,6 +230,8 @@ class Service:
         """A job's process started or ended."""
         if row["kind"] == "addition":
             self.count_items(row["tenant"], row["pool"])
+        if row["kind"] == "round":
+            register(self.index, self.workspace, row)
         self.sender.poke()
 
     def count_items(self, tenant: str, pool: str) -> None:

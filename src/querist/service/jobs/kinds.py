@@ -10,6 +10,7 @@ from querist.core.errors import QueristError
 from querist.pool.items import Added
 from querist.pool.pool import Pool
 from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Line, Wish
+from querist.service.jobs.rounds import drift_of, prepared
 
 Kind = Callable[[Mapping[str, Any], Line, Wish], int]
 
@@ -68,8 +69,13 @@ def _failure(broken: Any) -> dict[str, Any]:
     return {"uri": where[:4096], "reason": "broken", "message": broken.reason[:1000]}
 
 
-def query(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
-    """Run or resume a query in its folder."""
+def query(
+    told: Mapping[str, Any],
+    line: Line,
+    wish: Wish,
+    more: Callable[[], Mapping[str, Any]] = dict,
+) -> int:
+    """Run or resume a query in its folder; ``more`` tells what else came of the job."""
     from querist.pool.query import cancel_query, query_result, run_query
     from querist.pool.query_errors import QueryCancelled, QueryStopped
 
@@ -87,8 +93,16 @@ def query(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
         line.progress(said.last, now=True)
     found = query_result(folder)
     counts = {**found.counts, "scanned": found.counts.get("scored", 0)}
-    line.end({"counts": counts, "digest": found.digest})
+    line.end({"counts": counts, "digest": found.digest, **more()})
     return DONE
+
+
+def round_(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
+    """Train on the labels that there are, then query with what was trained."""
+    learned = prepared(told, line, wish)
+    if isinstance(learned, int):
+        return learned
+    return query(told, line, wish, lambda: {"round": {**learned, "drift": drift_of(told)}})
 
 
 class _Scan:
@@ -104,4 +118,4 @@ class _Scan:
         self._line.progress(self.last)
 
 
-KINDS: Mapping[str, Kind] = {"addition": addition, "query": query}
+KINDS: Mapping[str, Kind] = {"addition": addition, "query": query, "round": round_}

@@ -17,6 +17,9 @@ from querist.service.webhooks.outbox import enqueue
 from querist.service.wire.jobs import AdditionJob, Job, JobState
 from querist.service.wire.queries import Query
 
+PICKING = ("query", "round")
+"""Kinds of jobs that have a query's folder."""
+
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value, JobState.CANCELLING.value)
 _MESSAGES = {
     JobState.RUNNING: "job.started",
@@ -87,7 +90,7 @@ def told(row: Row) -> Job:
     result = row["result"]
     if row["kind"] == "addition":
         return AdditionJob(**values, added=result.get("added", {}))
-    if row["kind"] != "query":
+    if row["kind"] not in PICKING:
         return Job(**values)
     return Query(
         **values,

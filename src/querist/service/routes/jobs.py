@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from querist.service.call import Call, Nothing, Stream
 from querist.service.index.index import Row, change, find, newest_first
-from querist.service.jobs.records import UNFINISHED, move, told
+from querist.service.jobs.records import PICKING, UNFINISHED, move, told
 from querist.service.jobs.removal import erase_job
 from querist.service.problems import Refused
 from querist.service.queries import cancel_folder, failures_of
@@ -49,7 +49,7 @@ def cancel_job(call: Call, job: PathId) -> Job:
         elif row["state"] == JobState.RUNNING:
             move(connection, row, JobState.CANCELLING)
         row = find(connection, "jobs", id=job) or row
-    if row["state"] == JobState.CANCELLED and row["kind"] == "query":
+    if row["state"] == JobState.CANCELLED and row["kind"] in PICKING:
         cancel_folder(call.service.workspace, row)
     call.service.runner.poke()
     call.service.sender.poke()
@@ -79,7 +79,7 @@ def job_events(call: Call, job: PathId) -> Stream:
 def job_failures(call: Call, job: PathId, limit: Limit = 100, after: After = "") -> Page[Failure]:
     """Items that could not be used, and why."""
     row = call.service.own(call.who, "jobs", "job", job)
-    if row["kind"] == "query":
+    if row["kind"] in PICKING:
         return failures_of(call.service.workspace, row, number_of(after), limit)
     failures = [Failure.model_validate(one) for one in row["result"].get("failures", [])]
     return numbered(failures, number_of(after), limit)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from querist.service.call import Call, Nothing
+from querist.service.ids import UPLOAD
 from querist.service.index.index import Row, Taken, find, insert, newest_first, now, remove, total
-from querist.service.models import UPLOAD, opened_by
+from querist.service.models import opened_by
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, page_of
 from querist.service.uploads import check_upload

@@ -6,7 +6,7 @@ from typing import Any
 
 from querist.service.call import Call, Download
 from querist.service.index.index import Row, find
-from querist.service.jobs.records import new_job, told
+from querist.service.jobs.records import PICKING, new_job, told
 from querist.service.models import opened_by
 from querist.service.problems import Refused, missing
 from querist.service.queries import picks, picks_of, settings_of
@@ -38,7 +38,7 @@ def begin_query(call: Call, pool: str, body: QueryCreate) -> Query:
         if found is not None:  # the same request, whose server died before it answered
             return _query(found)
         service.check_jobs(connection, call.who)
-    settings = settings_of(body, _model(call, body), service.settings)
+    settings = settings_of(body, library_model(call, body.model), service.settings)
     with service.opened(call.who, pool) as opened:
         try:
             folder = start_query(opened, settings, id=job, git=service.code)
@@ -63,19 +63,27 @@ def begin_query(call: Call, pool: str, body: QueryCreate) -> Query:
     return _query(row)
 
 
-def _model(call: Call, body: QueryCreate) -> dict[str, Any] | None:
-    if body.model is None:
+def library_model(call: Call, model: str | None) -> dict[str, Any] | None:
+    """A registered model as the library takes it; None for built-in features."""
+    settings = registered_model(call, model)
+    return None if settings is None else opened_by(call.service, call.who, settings)
+
+
+def registered_model(call: Call, model: str | None) -> dict[str, Any] | None:
+    """The settings of a registered model, as they were registered."""
+    if model is None:
         return None
     with call.service.index.read() as connection:
-        row = find(connection, "models", id=body.model, tenant=call.who.tenant)
+        row = find(connection, "models", id=model, tenant=call.who.tenant)
     if row is None:
-        raise Refused("invalid", f"There is no model {body.model!r}.")
-    return opened_by(call.service, call.who, row["settings"])
+        raise Refused("invalid", f"There is no model {model!r}.")
+    found: dict[str, Any] = row["settings"]
+    return found
 
 
 def estimate_query(call: Call, pool: PathId, body: QueryCreate) -> Estimate:
     """What a query will cost, without running it."""
-    settings = settings_of(body, _model(call, body), call.service.settings)
+    settings = settings_of(body, library_model(call, body.model), call.service.settings)
     with call.service.pool(call.who, pool) as opened:
         return Estimate.model_validate(opened.estimate(settings)._asdict())
 
@@ -88,7 +96,7 @@ def list_queries(
     state: JobState | None = None,
 ) -> Page[Query]:
     """Queries of your tenant, the newest first."""
-    where: Row = {"pool": pool, "kind": "query", "state": state}
+    where: Row = {"pool": pool, "kind": PICKING, "state": state}
     found: Page[Job] = jobs_page(call, where, limit, after)
     return Page[Query].model_construct(items=found.items, next=found.next)
 
@@ -113,7 +121,7 @@ def query_manifest(call: Call, query: PathId, format: ManifestFormat = "jsonl") 
 
 def _row(call: Call, query: str) -> Row:
     row = call.service.own(call.who, "jobs", "query", query)
-    if row["kind"] != "query":
+    if row["kind"] not in PICKING:
         raise missing("query", query)
     return row
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from querist.service.call import Call
 from querist.service.index.index import Row, count, find, insert, newest_first, now
-from querist.service.jobs.records import told
+from querist.service.jobs.records import new_job, told
 from querist.service.problems import Refused
+from querist.service.queries import folder_of, settings_of
+from querist.service.rounds import check_trainer, home_of, register, trained_model
 from querist.service.routes.paging import After, Limit, PathId, page_of
-from querist.service.routes.queries import begin_query
+from querist.service.routes.queries import begin_query, library_model, registered_model
 from querist.service.wire.base import Page
+from querist.service.wire.jobs import JobState
 from querist.service.wire.rounds import Round, RoundCreate
 
 
@@ -21,25 +28,82 @@ def list_rounds(call: Call, pool: PathId, limit: Limit = 100, after: After = "")
 
 
 def create_round(call: Call, pool: PathId, body: RoundCreate) -> Round:
-    """Begin the next round: a query by the model as it is now."""
+    """Begin the next round: train on the labels that there are, and query with the result.
+
+    Without a trainer the query's model picks as it is. A training is part of the round's job, and
+    goes on after a crash of the server, as the query does; its model is registered when that is
+    done.
+    """
     call.service.own(call.who, "pools", "pool", pool)
+    if body.after is not None:
+        call.service.own(call.who, "rounds", "round", body.after)
     if body.trainer:
-        raise Refused("invalid", "Training by the server is not there yet.")
+        return _trained_round(call, pool, body)
     query = begin_query(call, pool, body.query)
+    with call.service.index.write() as connection:
+        row = _recorded(connection, call, pool, query.id, body)
+    return _told(call, row)
+
+
+def _trained_round(call: Call, pool: str, body: RoundCreate) -> Round:
+    """One transaction records the job and the round; the job's process makes all folders."""
+    service, job = call.service, call.new_id("job")
+    home = home_of(service.workspace, call.who.tenant, pool, call.new_id("rnd"))
+    asked = _asked(call, pool, body)
+    folder = home.parent.parent / "queries" / job
+    made = {
+        "id": job,
+        "tenant": call.who.tenant,
+        "pool": pool,
+        "kind": "round",
+        "folder": str(folder.relative_to(service.workspace.data)),
+        "asked": {
+            "query": body.query.model_dump(mode="json"),
+            "round": {**asked, "home": str(home)},
+        },
+    }
+    with service.index.write() as connection:
+        if find(connection, "jobs", id=job) is None:
+            service.check_jobs(connection, call.who)
+            new_job(connection, made)
+        row = _recorded(connection, call, pool, job, body)
+    service.runner.poke()
+    return _told(call, row)
+
+
+def _asked(call: Call, pool: str, body: RoundCreate) -> dict[str, Any]:
+    """What the job is asked, checked."""
+    from querist.pool.choosing import strategy_named
+    from querist.pool.query_needs import needs_of
+    from querist.pool.query_settings import parse_query
+
+    model = library_model(call, body.query.model)
+    settings = settings_of(body.query, None, call.service.settings)
+    if body.query.where != "unlabelled":
+        raise Refused("invalid", "A round picks of what is unlabelled; leave 'where' out.")
+    parse_query({**settings, "model": {"use": "head"}})
+    if body.query.strategy is not None:
+        needs_of(strategy_named(body.query.strategy, body.query.options), True)
+    with call.service.opened(call.who, pool) as opened:
+        check_trainer(opened, body.trainer, model)
+    registered = registered_model(call, body.query.model)
+    return {"query": settings, "model": model, "registered": registered, "trainer": body.trainer}
+
+
+def _recorded(connection: Any, call: Call, pool: str, job: str, body: RoundCreate) -> Row:
     made: Row = {
         "id": call.new_id("rnd"),
         "tenant": call.who.tenant,
         "pool": pool,
-        "job": query.id,
+        "job": job,
         "asked": body.model_dump(mode="json"),
         "created": now(),
     }
-    with call.service.index.write() as connection:
-        found = find(connection, "rounds", id=made["id"])
-        if found is None:
-            made["number"] = count(connection, "rounds", pool=pool) + 1
-            insert(connection, "rounds", made)
-    return _told(call, found or made)
+    found = find(connection, "rounds", id=made["id"])
+    if found is None:
+        made["number"] = count(connection, "rounds", pool=pool) + 1
+        insert(connection, "rounds", made)
+    return found or made
 
 
 def get_round(call: Call, round: PathId) -> Round:
@@ -50,13 +114,38 @@ def get_round(call: Call, round: PathId) -> Round:
 def _told(call: Call, row: Row) -> Round:
     with call.service.index.read() as connection:
         job = find(connection, "jobs", id=row["job"])
-    query = told(job) if job else None
+    result = job["result"].get("round", {}) if job else {}
+    if job and result.get("model"):
+        register(call.service.index, call.service.workspace, job)  # a server may have died before
+    metrics = {"labels": result["labels"], **result["metrics"]} if result else {}
+    picked, labelled = _labelled(call, job) if job else (0, 0)
     return Round(
         id=row["id"],
         number=row["number"],
         pool=row["pool"],
         query=row["job"],
-        state=query.state if query else "",
+        job=row["job"],
+        state=told(job).state if job else "",
+        error=job["error"] if job else "",
+        picked=picked,
+        labelled=labelled,
         model=row["asked"]["query"]["model"],
+        trained=trained_model(row["job"]) if result.get("model") else None,
+        metrics=metrics,
+        drift=result.get("drift", {}),
         created=row["created"],
     )
+
+
+def _labelled(call: Call, job: Row) -> tuple[int, int]:
+    """How many items a round picked, and how many of them have an answer."""
+    from querist.pool.query import query_picks
+    from querist.pool.rounds_state import unanswered
+
+    if job["state"] != JobState.DONE:
+        return 0, 0
+    folder = folder_of(call.service.workspace, job)
+    rows = np.array([pick.row for pick in query_picks(folder)], np.int64)
+    with call.service.opened(call.who, job["pool"]) as pool:
+        items = pool.fetch(rows)
+    return len(items), len(items) - len(unanswered(items))

@@ -15,7 +15,9 @@ class RoundCreate(Ask):
 
     Attributes:
         query: What to pick; its model is the one that is trained further.
-        trainer: Settings of the trainer: {"use": "linear_head"}; empty trains nothing.
+        trainer: {"use": "linear_head"} learns on the features of the model (built-in ones where
+            none is named), {"use": "fine_tune"} trains a torch module; with their options. Empty
+            trains nothing. Where there is nothing to learn yet, the strategy is the one that fits.
         after: The round that this one follows; None for the first.
     """
 
@@ -29,10 +31,11 @@ class Round(Told):
 
     Attributes:
         number: From 1.
-        query: The query that picked its items.
-        picked, labelled: Items to label, and those that are.
+        query: The query that picked its items; ``job``, which also trained, has the same id.
+        error: Why it failed.
+        picked, labelled: Items to label, and those that are labelled or skipped.
         model: The model that picked; ``trained`` is the one made of it and the labels.
-        metrics: Of the training.
+        metrics: Of the training; "labels" is how many it learned from.
         drift: Of the pool against earlier rounds.
     """
 
@@ -42,6 +45,7 @@ class Round(Told):
     query: str
     job: str | None = None
     state: str = ""
+    error: str = ""
     picked: Count = 0
     labelled: Count = 0
     model: str | None = None

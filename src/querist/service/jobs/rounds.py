@@ -1,0 +1,83 @@
+"""The job of a round: train on the labels that there are, then query with what was trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from querist.pool.errors import PoolError
+from querist.pool.pool import Pool
+from querist.service.jobs.line import CANCELLED, SUSPENDED, Line, Wish
+from querist.store.files import atomic_write
+
+TRAINED = "trained.json"
+WEIGHTS = "model"
+
+
+def prepared(told: Mapping[str, Any], line: Line, wish: Wish) -> dict[str, Any] | int:
+    """Train, and begin the query; each goes on where an earlier process of this job was.
+
+    Returns:
+        What was learned, or the status with which the process ends before.
+    """
+    from querist.pool.query import start_query
+
+    asked, folder = told["asked"]["round"], Path(told["folder"])
+    with Pool.open(told["pool"]) as pool:
+        learned = _learned(pool, asked, line, wish)
+        if learned is None:
+            return CANCELLED if wish.cancel else SUSPENDED
+        if not (folder / "manifest.json").is_file():
+            start_query(pool, _settings(asked, learned["model"]), folder.name)
+    return learned
+
+
+def _learned(pool: Pool, asked: Mapping[str, Any], line: Line, wish: Wish) -> dict[str, Any] | None:
+    """What was trained, by this process or an earlier one; None if this is to end."""
+    from querist.pool.rounds_settings import RoundsSettings
+    from querist.pool.rounds_training import Watch, lesson_of, train
+
+    home = Path(asked["home"])
+    if (home / TRAINED).is_file():
+        found: dict[str, Any] = json.loads((home / TRAINED).read_bytes())
+        return found
+
+    def tell(said: Any) -> None:
+        line.progress({"stage": said.stage, "done": said.done, "total": said.total})
+
+    settings = RoundsSettings(
+        rounds=1, budget=1, model=asked["model"], trainer=dict(asked["trainer"])
+    )
+    lesson = lesson_of(pool, np.zeros(0, np.int64))
+    made = train(pool, lesson, settings, home, WEIGHTS, Watch(tell, wish.should_stop))
+    if made is None:
+        return None
+    learned = made._asdict()
+    home.mkdir(parents=True, exist_ok=True)
+    atomic_write(home / TRAINED, json.dumps(learned).encode())
+    return learned
+
+
+def _settings(asked: Mapping[str, Any], model: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of the query. Before there is anything to learn from, the model as it is picks."""
+    settings = dict(asked["query"])
+    if model is not None:
+        return {**settings, "model": model}
+    base = asked["model"] or {}
+    untrained = base.get("use") == "torch" and not base.get("weights")
+    return {**settings, "model": None if untrained else asked["model"], "strategy": None} | {
+        "options": {}
+    }
+
+
+def drift_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether what this round saw differs from what earlier ones did, where that can be told."""
+    with Pool.open(told["pool"]) as pool:
+        try:
+            return pool.drift(after=Path(told["folder"]).name)._asdict()
+        except PoolError:
+            return {}

@@ -1,0 +1,88 @@
+"""Rounds as the server sees them: what is asked of their jobs, and the models that come of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from querist.pool.pool import Pool
+from querist.service.ids import UPLOAD
+from querist.service.index.index import Index, Row, Taken, find, insert, now
+from querist.service.problems import Refused
+from querist.service.wire.jobs import JobState
+from querist.service.workspace import Workspace
+
+TRAINERS = ("linear_head", "fine_tune")
+KIND = "safetensors"
+
+
+def check_trainer(pool: Pool, trainer: Mapping[str, Any], model: Mapping[str, Any] | None) -> None:
+    """Refuse a trainer that is not built in, or does not suit the pool; nothing is imported.
+
+    Raises:
+        Refused: With the reason.
+        ConfigError: Likewise.
+    """
+    from querist.pool.rounds_settings import parse_rounds
+    from querist.pool.rounds_training import check_trainer as check
+
+    if trainer.get("use") not in TRAINERS:
+        raise Refused("invalid", f"trainer.use should be one of {', '.join(TRAINERS)}.")
+    if trainer["use"] == "fine_tune" and trainer.get("members", 1) != 1:
+        raise Refused("invalid", "The server fine-tunes one module; leave 'members' out.")
+    settings = {"rounds": 1, "budget": 1, "model": model, "trainer": dict(trainer)}
+    check(parse_rounds(settings, "the round"), pool.settings)
+
+
+def home_of(workspace: Workspace, tenant: str, pool: str, round: str) -> Path:
+    """Where a round keeps what it trains."""
+    return workspace.pool(tenant, pool) / "rounds" / round
+
+
+def trained_model(job: str) -> str:
+    """The id of the model that the job of a round trains."""
+    return f"mod{job[3:]}"
+
+
+def register(index: Index, workspace: Workspace, job: Row) -> None:
+    """Make the model of a round that is done a model of its tenant's; may be repeated."""
+    learned = job["result"].get("round", {})
+    if job["state"] != JobState.DONE or not learned.get("model"):
+        return
+    model, upload, round = (f"{kind}{job['id'][3:]}" for kind in ("mod", "upl", "rnd"))
+    with index.read() as connection:
+        if find(connection, "models", id=model) is not None:
+            return
+    kept = workspace.upload(job["tenant"], upload, KIND)
+    _copy(Path(learned["model"]["weights"]), kept)
+    file = {"id": upload, "tenant": job["tenant"], "kind": KIND, "created": now()}
+    with kept.open("rb") as opened:
+        file["sha256"] = hashlib.file_digest(opened, "sha256").hexdigest()
+    file["size"] = kept.stat().st_size
+    made = {"id": model, "tenant": job["tenant"], "name": round, "created": now()}
+    made["settings"] = _settings(job["asked"]["round"], learned["model"], f"{UPLOAD}{upload}")
+    with suppress(Taken), index.write() as connection:  # another thread was quicker
+        insert(connection, "uploads", file)
+        insert(connection, "models", made)
+
+
+def _copy(file: Path, to: Path) -> None:
+    with suppress(FileExistsError):
+        try:
+            os.link(file, to)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            shutil.copyfile(file, to)
+
+
+def _settings(asked: Mapping[str, Any], model: Mapping[str, Any], upload: str) -> dict[str, Any]:
+    """Of the trained model, its files named as requests name them."""
+    if model["use"] == "head":
+        return {**model, "base": asked["registered"] or model["base"], "weights": upload}
+    return {**asked["registered"], "classes": model.get("classes", []), "weights": upload}
