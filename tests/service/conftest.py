@@ -152,6 +152,15 @@ def local(tmp_path: Path, settings_for: Callable[..., ServiceSettings]) -> Itera
 
 
 @pytest.fixture(scope="module")
+def lasting(tmp_path_factory, settings_for: Callable[..., ServiceSettings]) -> Iterator[Callable]:
+    """Makes applications that last for a module."""
+    with ExitStack() as stack:
+        yield lambda **config: Local(
+            settings_for(tmp_path_factory.mktemp("lasting"), **config), stack
+        )
+
+
+@pytest.fixture(scope="module")
 def shared(tmp_path_factory, settings_for: Callable[..., ServiceSettings]) -> Iterator[Local]:
     """One application with default settings, for tests that leave no trace in each other's way."""
     with ExitStack() as stack:

@@ -41,6 +41,18 @@ def test_a_pool_grows_by_a_job(app, finished) -> None:
     assert app.http.get("/v1/usage").json()["items"] == 12
 
 
+def test_trouble_after_one_job_is_not_that_of_the_next(app, finished, monkeypatch) -> None:
+    def gone(*_: object) -> None:
+        raise OSError("the pool was removed in this moment")
+
+    monkeypatch.setattr(app.service, "count_items", gone)
+    pool, job = made(app, finished)
+    assert job["state"] == "done"
+    again = app.http.post(f"/v1/pools/{pool}/additions", json={"uris": [str(app.folder)]})
+    assert finished(app.http, again.json()["id"])["state"] == "done"
+    assert app.service.runner.alive
+
+
 def test_items_are_paged_filtered_and_found_by_id(app, finished) -> None:
     pool, _ = made(app, finished)
     path = f"/v1/pools/{pool}/items"

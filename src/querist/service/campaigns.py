@@ -11,7 +11,7 @@ from querist.campaign.campaign import summary_of
 from querist.campaign.inspecting import progress_of
 from querist.core.errors import QueristError
 from querist.service.problems import Refused, missing
-from querist.service.settings import ServiceSettings
+from querist.service.wire.base import MAX_COUNT
 from querist.service.wire.campaigns import Campaign
 from querist.store.run_folder import RunFolder
 
@@ -19,24 +19,24 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 SETTABLE = {"labels": int, "cost": float, "seconds": float}
 
 
-def runs(settings: ServiceSettings) -> list[str]:
-    """Ids of all runs, ``ROOT:NAME``, by name."""
+def runs(roots: Mapping[str, Path]) -> list[str]:
+    """Ids of all runs in these folders, ``ROOT:NAME``, by name."""
     found = []
-    for root, folder in settings.campaigns.items():
+    for root, folder in roots.items():
         if folder.is_dir():
             names = (path.name for path in folder.iterdir() if _is_run(path))
             found += [f"{root}:{name}" for name in names]
     return sorted(found)
 
 
-def folder_of(settings: ServiceSettings, id: str) -> Path:
+def folder_of(roots: Mapping[str, Path], id: str) -> Path:
     """The folder of a run.
 
     Raises:
-        Refused: If there is none of this id below a listed folder.
+        Refused: If there is none of this id below one of these folders.
     """
     root, _, name = id.partition(":")
-    folder = settings.campaigns.get(root)
+    folder = roots.get(root)
     if folder is None or not _NAME.fullmatch(name) or not _is_run(folder / name):
         raise missing("campaign", id)
     return folder / name
@@ -74,11 +74,22 @@ def command(folder: Path, kind: str, values: Mapping[str, Any], why: str) -> str
     """Put a command into a run's inbox; its id.
 
     Raises:
-        Refused: If a value cannot be set.
+        Refused: If a value cannot be set, or the run cannot be read.
     """
     data: dict[str, Any] = {"why": why} if kind == "stop" else {}
     for name, value in values.items():
-        if name not in SETTABLE or isinstance(value, bool) or not isinstance(value, int | float):
-            raise Refused("invalid", f"'values' may be numbers of {', '.join(SETTABLE)}.")
+        if name not in SETTABLE or not _is_budget(value) or SETTABLE[name](value) != value:
+            raise Refused(
+                "invalid",
+                f"'values' may be numbers from 0 of {', '.join(SETTABLE)}, labels whole ones.",
+            )
         data[name] = SETTABLE[name](value)
-    return RunFolder(folder).inbox.post(kind, data)
+    try:
+        return RunFolder(folder).inbox.post(kind, data)
+    except QueristError:
+        raise Refused("conflict", "The run's folder cannot be read or written.") from None
+
+
+def _is_budget(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= MAX_COUNT

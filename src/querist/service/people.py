@@ -19,9 +19,9 @@ from querist.service.ids import (
 )
 from querist.service.index.index import Connection, Index, Row, change, find, insert, now
 from querist.service.problems import Refused, missing
+from querist.service.settings import DEFAULT_TENANT
 from querist.service.wire.access import Key, Quota, Scope, Tenant
 
-DEFAULT_TENANT = "default"
 ROTATION_S = 3600.0  # how long a rotated key's old secret still works
 _SEEN_S = 60.0  # `last_used` is written at most so often
 # Whoever asked is known for so long: what another server revokes still works here meanwhile.

@@ -20,7 +20,7 @@ from querist.service.idempotency import forget_old
 from querist.service.index.index import Connection, Index, Row, change, count, find, grouped, total
 from querist.service.jobs.hub import Hub, InThread
 from querist.service.jobs.records import UNFINISHED
-from querist.service.jobs.removal import erase_old
+from querist.service.jobs.removal import erase_manifest, erase_old
 from querist.service.jobs.runner import Runner
 from querist.service.limits import Limiter
 from querist.service.metrics import Metrics
@@ -228,6 +228,7 @@ class Service:
 
     def _after(self, row: Row) -> None:
         """A job's process started or ended."""
+        erase_manifest(row)
         if row["kind"] == "addition":
             self.count_items(row["tenant"], row["pool"])
         if row["kind"] == "round":

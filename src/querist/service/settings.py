@@ -14,6 +14,7 @@ from querist.core.errors import ConfigError
 from querist.service.wire.access import Quota
 
 MIB = 1 << 20
+DEFAULT_TENANT = "default"
 
 
 class Section(BaseModel):
@@ -118,6 +119,8 @@ class TenantSettings(Section):
         private: Whether these hosts may be in loopback, private and link-local networks.
         model_hosts: Hosts of model servers (Open Inference Protocol) that its models may name,
             besides the URLs in ``models.remote``.
+        campaigns: Names of the folders of ``campaigns`` below whose runs it may see and steer; by
+            default all for the tenant "default" and none for the others.
         credentials: Whether the server's own credentials for S3 and the like may be used.
         share: Of the running jobs, relative to the others' shares.
         quota: What differs from the default.
@@ -127,6 +130,7 @@ class TenantSettings(Section):
     hosts: tuple[str, ...] = ()
     model_hosts: tuple[str, ...] = ()
     private: bool = False
+    campaigns: tuple[str, ...] | None = None
     credentials: bool = False
     share: Annotated[float, Field(gt=0)] = 1.0
     quota: Quota = Quota()
@@ -220,6 +224,13 @@ class ServiceSettings(Section):
     def tenant(self, name: str) -> TenantSettings:
         """The section of a tenant, or the default one."""
         return self.tenants.get(name) or self.tenants.get("default") or TenantSettings()
+
+    def campaigns_of(self, name: str) -> dict[str, Path]:
+        """The folders of runs that a tenant may see and steer, by the name that is shown."""
+        listed = self.tenant(name).campaigns
+        if listed is None:
+            return dict(self.campaigns) if name == DEFAULT_TENANT else {}
+        return {root: folder for root, folder in self.campaigns.items() if root in listed}
 
     def quota_of(self, name: str, own: Quota) -> Quota:
         """A tenant's quota: its own in the index, else that of the file, else the default."""

@@ -42,6 +42,8 @@ class Guard:
                 return os.open(path, _READ)
             return self._open_below(path, self._roots)
         except OSError as error:
+            if self._roots is not None:  # of what lies elsewhere nobody learns whether it is there
+                _require_below(os.path.realpath(path), self._roots, path)
             raise as_source_error(error, path) from error
 
     def _open_below(self, path: bytes, roots: tuple[bytes, ...]) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from querist.service.index.index import Index, Row, now, remove
 from querist.service.index.sql import sa
 from querist.service.index.tables import tables
+from querist.service.wire.jobs import JobState
 from querist.service.workspace import Workspace, erase
 
 
@@ -14,9 +17,17 @@ def erase_job(index: Index, workspace: Workspace, row: Row) -> None:
         remove(connection, "rounds", job=row["id"])
         remove(connection, "events", job=row["id"])
         remove(connection, "jobs", id=row["id"])
+    erase_manifest(row)
     erase(workspace.job(row["tenant"], row["id"]))
     if row["folder"]:
         erase(workspace.data / row["folder"])
+
+
+def erase_manifest(row: Row) -> None:
+    """Remove the uploaded manifest of an addition that will not run any more."""
+    kept = row["asked"].get("manifest") if row["kind"] == "addition" else None
+    if kept and JobState(row["state"]).final:
+        erase(Path(kept))
 
 
 def erase_old(index: Index, workspace: Workspace, days: float) -> int:

@@ -92,8 +92,9 @@ class Runner:
             self.beat = time.monotonic()
             try:
                 self._round()
-            except database_errors() as error:
-                _LOG.error("index failed", extra={"error": type(error).__name__})
+            except Exception as error:  # noqa: BLE001 (without this thread no job runs any more)
+                what = "index failed" if isinstance(error, database_errors()) else "round failed"
+                _LOG.error(what, exc_info=error)
                 time.sleep(1.0)
 
     def _round(self) -> None:
@@ -199,7 +200,7 @@ class Runner:
                 move(connection, row, JobState.FAILED, error="The job could not be started.")
             return
         _LOG.info("job started", extra={"job": job, "pid": self._own[job].pid})
-        self._after(row)
+        self._say(row)
 
     def _ended(self, job: str, process: JobProcess, status: int) -> None:
         process.close()
@@ -212,7 +213,14 @@ class Runner:
             move(connection, row, state, "", **values, **more)
         del self._own[job], self._rows[job]
         _LOG.info("job ended", extra={"job": job, "status": status, "state": state.value})
-        self._after(row)
+        self._say(row)
+
+    def _say(self, row: Row) -> None:
+        """Tell the service; its trouble (a pool that was removed meanwhile) is not the jobs'."""
+        try:
+            self._after(row)
+        except Exception as error:  # noqa: BLE001 (without this thread no job runs any more)
+            _LOG.error("after job failed", exc_info=error, extra={"job": row["id"]})
 
     def _outcome(
         self, row: Row, process: JobProcess, status: int

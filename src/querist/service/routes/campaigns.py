@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -18,20 +20,24 @@ RunId = Annotated[str, StringConstraints(max_length=300)]
 
 def list_campaigns(call: Call, limit: Limit = 100, after: After = "") -> Page[Campaign]:
     """Runs in the folders that the administrator listed, by name."""
-    settings = call.service.settings
-    ids = numbered(runs(settings), number_of(after), limit)
-    shown = [look(folder_of(settings, one), one) for one in ids.items]
+    roots = _roots(call)
+    ids = numbered(runs(roots), number_of(after), limit)
+    shown = [look(folder_of(roots, one), one) for one in ids.items]
     return Page[Campaign](items=shown, next=ids.next)
 
 
 def get_campaign(call: Call, campaign: RunId) -> Campaign:
     """One run, with its summary."""
-    return look(folder_of(call.service.settings, campaign), campaign, full=True)
+    return look(folder_of(_roots(call), campaign), campaign, full=True)
 
 
 def command_campaign(call: Call, campaign: RunId, body: CampaignCommand) -> Posted:
     """Pause, resume, stop a run, or set its budgets; it reads this within a second."""
-    folder = folder_of(call.service.settings, campaign)
+    folder = folder_of(_roots(call), campaign)
     why = body.why or f"by {call.who.user}"
     posted = command(folder, body.command, body.values, why)
     return Posted(id=posted, campaign=campaign, command=body.command, at=datetime.now(UTC))
+
+
+def _roots(call: Call) -> Mapping[str, Path]:
+    return call.service.settings.campaigns_of(call.who.tenant_name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from querist.service.call import Call, Nothing, Stream
 from querist.service.index.index import Row, change, find, newest_first
 from querist.service.jobs.records import PICKING, UNFINISHED, move, told
-from querist.service.jobs.removal import erase_job
+from querist.service.jobs.removal import erase_job, erase_manifest
 from querist.service.problems import Refused
 from querist.service.queries import cancel_folder, failures_of
 from querist.service.routes.paging import After, Limit, PathId, number_of, numbered, page_of
@@ -49,6 +49,7 @@ def cancel_job(call: Call, job: PathId) -> Job:
         elif row["state"] == JobState.RUNNING:
             move(connection, row, JobState.CANCELLING)
         row = find(connection, "jobs", id=job) or row
+    erase_manifest(row)
     if row["state"] == JobState.CANCELLED and row["kind"] in PICKING:
         cancel_folder(call.service.workspace, row)
     call.service.runner.poke()

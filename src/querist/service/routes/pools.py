@@ -128,7 +128,11 @@ def add_manifest(call: Call, pool: PathId, format: ManifestFormat) -> Job:
     """Add the items of a manifest, which is the body of the request: a job."""
     call.service.own(call.who, "pools", "pool", pool)
     kept = keep_manifest(call, format)
-    return start_addition(call, pool, {"manifest": str(kept), "format": format})
+    try:
+        return start_addition(call, pool, {"manifest": str(kept), "format": format})
+    except Refused:
+        erase(kept)
+        raise
 
 
 def keep_manifest(call: Call, format: str) -> Path:

@@ -10,15 +10,15 @@ from querist.service.wire.base import MAX_COUNT, AnyJson, Ask, Count, Id, Name, 
 from querist.service.wire.jobs import Job
 
 
-def _not_a_truth_value(value: Any) -> Any:
-    if isinstance(value, bool):
+def _a_number(value: Any) -> Any:
+    if isinstance(value, bool | str):
         raise ValueError("should be a number of items, or a share of the pool such as 0.25")
     return value
 
 
 Items = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-Budget = Annotated[Items | Share, BeforeValidator(_not_a_truth_value)]
+Budget = Annotated[Items | Share, BeforeValidator(_a_number)]
 
 
 Where = Annotated[str, Field(max_length=32)] | Options
