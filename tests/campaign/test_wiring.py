@@ -179,3 +179,26 @@ def test_members_are_spread_over_further_predictors_of_one_party() -> None:
 def test_a_replica_without_generators_is_refused() -> None:
     with pytest.raises(ConfigError, match="need a rank of generators each"):
         split(by="replica", generators=2, predictors=3)
+
+
+CANDIDATES = {"use": "candidates", "options": {"samples": "pool.npz"}}
+
+
+@pytest.mark.parametrize(
+    ("generators", "reserve"),
+    [
+        (CANDIDATES, 0.3),
+        ([CANDIDATES, CANDIDATES], 0.3),
+        ("querist.generators.candidates:Candidates", 0.3),
+        ({**CANDIDATES, "options": {"samples": "pool.npz", "cyclic": True}}, 0.0),
+        ([CANDIDATES, "uniform"], 0.0),
+    ],
+)
+def test_of_a_finite_set_the_holdout_is_set_aside(generators: Any, reserve: float) -> None:
+    shares = {"holdout": 0.2, "calibration": 0.1, "strategy": "random"}
+    made = plan(settings(generators=generators, **shares))
+    assert made.ordering is not None
+    assert made.ordering.reserve == pytest.approx(reserve)
+    tested = plan(settings(generators=generators, start={"test_set": "t.npz"}, **shares))
+    assert tested.ordering is not None
+    assert tested.ordering.reserve == pytest.approx(reserve / 3)

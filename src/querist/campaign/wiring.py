@@ -10,6 +10,7 @@ from typing import Any
 from querist.campaign.handlers.split import Split
 from querist.campaign.handlers.supply import innermost
 from querist.campaign.placing import runs_programs
+from querist.campaign.registry import BUILT_IN, target_of
 from querist.campaign.rules import RETRAIN, STOP, read_rule
 from querist.campaign.settings import CampaignSettings, OracleSettings, Role, number
 from querist.campaign.strategy import CHOICES
@@ -18,6 +19,7 @@ from querist.control.plan import OraclePlan, OrderRule, Plan, RetryRule
 from querist.control.policy import Policy, StandardPolicy
 from querist.core.errors import ConfigError
 from querist.core.tasks import Factory, PoolSpec, Resources
+from querist.generators.candidates import Candidates
 from querist.models.members import SupportsMembers
 
 HANDLERS = "querist.campaign.handlers"
@@ -108,7 +110,30 @@ def ordering(settings: CampaignSettings) -> OrderRule | None:
         return None
     wait = None if settings.engine.kind == "inline" else chosen.wait
     least = 10 * chosen.batch if chosen.least is None else chosen.least
-    return OrderRule(chosen.batch, min(least, settings.queue.limit), wait, chosen.use in CHOICES)
+    least, rounds = min(least, settings.queue.limit), chosen.use in CHOICES
+    reserve = _random_share(settings) if _is_finite(settings) else 0.0
+    return OrderRule(chosen.batch, least, wait, rounds, reserve)
+
+
+def _random_share(settings: CampaignSettings) -> float:
+    """Of all questions, those whose samples are drawn at random."""
+    holdout = settings.holdout if settings.start.test_set is None else 0.0
+    return holdout + settings.calibration
+
+
+def _is_finite(settings: CampaignSettings) -> bool:
+    """Whether everything that may be asked is one set, each of whose samples is proposed once."""
+    return all(_proposes_once(role) for role in settings.generators)
+
+
+def _proposes_once(role: Role) -> bool:
+    if isinstance(role.live, Candidates):
+        return not role.live.cyclic
+    is_set = (
+        role.live is None
+        and target_of("generator", role.use) == BUILT_IN["generator"]["candidates"]
+    )
+    return is_set and not role.options.get("cyclic", False)
 
 
 def _oracle_plan(name: str, oracle: OracleSettings) -> OraclePlan:

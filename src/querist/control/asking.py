@@ -11,6 +11,7 @@ from querist.control.desk import Desk, prefixed, spans_json
 from querist.control.ordering import Ordering
 from querist.control.plan import OraclePlan
 from querist.control.queue import Candidate, CandidateQueue
+from querist.control.reserve import Reserve
 from querist.control.rules import View
 from querist.control.state import CampaignState, OpenQuestion
 from querist.control.workers import Workers
@@ -57,6 +58,8 @@ class Asking:
         self.queues = {name: CandidateQueue(plan.max_queue) for name in self.oracles}
         rule = plan.ordering
         self.ordering = None if rule is None else Ordering(state, desk, rule, self.queues)
+        # Labels drawn at random are those of the first oracle.
+        self.reserve = Reserve(rule.reserve if rule else 0.0, plan.seed, plan.max_queue)
         self.tasks: dict[str, tuple[OraclePlan, list[OpenQuestion]]] = {}
         self.dropped: list[Candidate] = []
         self._probes: dict[str, Candidate] = {}
@@ -73,7 +76,11 @@ class Asking:
     @property
     def queued(self) -> int:
         """Candidates that wait."""
-        return sum(len(queue) for queue in self.queues.values())
+        return sum(len(queue) for queue in self.queues.values()) + len(self.reserve)
+
+    @property
+    def _held(self) -> tuple[CandidateQueue | Reserve, ...]:
+        return (*self.queues.values(), self.reserve)
 
     def admit(self, candidate: Candidate, view: View) -> bool:
         """Queue a candidate unless it is known already or its policy drops it."""
@@ -89,8 +96,9 @@ class Asking:
             if chosen is None or math.isnan(chosen):
                 return False
             priority = chosen
-        known = sample in queue
-        evicted = queue.push(candidate, priority)
+        known = sample in queue or sample in self.reserve
+        is_aside = oracle == self.state.plan.oracles[0].name and self.reserve.takes(candidate)
+        evicted = self.reserve.push(candidate) if is_aside else queue.push(candidate, priority)
         if evicted is not None:
             self.dropped.append(evicted)
         return not known and evicted is not candidate
@@ -107,7 +115,7 @@ class Asking:
         limits = self.state.limits
         stale: list[Candidate] = []
         for sample, score in zip(samples, scores, strict=True):
-            removed = [queue.remove(sample) for queue in self.queues.values()]
+            removed = [held.remove(sample) for held in self._held]
             old = next((candidate for candidate in removed if candidate is not None), None)
             if old is None:
                 continue
@@ -121,7 +129,7 @@ class Asking:
     def is_pending(self, sample: str) -> bool:
         """Whether this sample waits to be asked or to be answered."""
         asked = any(question_id(sample, name) in self.state.open for name in self.oracles)
-        return asked or any(sample in queue for queue in self.queues.values())
+        return asked or any(sample in held for held in self._held)
 
     def unordered(self, *, exhausted: bool) -> str | None:
         """An oracle whose candidates a strategy should look at now, if there is one."""
@@ -137,7 +145,14 @@ class Asking:
 
     def waiting(self) -> list[Candidate]:
         """All candidates that wait, best first within each oracle."""
-        return [candidate for queue in self.queues.values() for _, candidate in queue]
+        waiting = [candidate for queue in self.queues.values() for _, candidate in queue]
+        return waiting + self.reserve.waiting()
+
+    def release(self, view: View) -> None:
+        """Nothing more will be found: once all else was asked, what was set aside may be too."""
+        if len(self.reserve) and not self.queues[self.state.plan.oracles[0].name]:
+            for candidate in self.reserve.release():
+                self.admit(candidate, view)
 
     # --------------------------------------------------------------------------------- asking
 
@@ -154,7 +169,7 @@ class Asking:
     def _has_work(self, oracle: str) -> bool:
         if self.queues[oracle] or self._again[oracle]:
             return True
-        return bool(self._probes) and self._random_purpose() is not None
+        return bool(self._probes or len(self.reserve)) and self._random_purpose() is not None
 
     def _room(self, oracle: OraclePlan) -> int:
         if oracle.outside:
@@ -303,12 +318,16 @@ class Asking:
         return None
 
     def _take_probe(self, oracle: str) -> Candidate | None:
+        while oracle == self.state.plan.oracles[0].name and len(self.reserve):
+            aside = self.reserve.draw()
+            if aside is not None and not self.state.knows(question_id(aside.sample.id, oracle)):
+                return self._taken(aside)
         while self._probes:
             probe = self._probes.pop(next(iter(self._probes)))
             if not self.state.knows(question_id(probe.sample.id, oracle)):
                 self.queues[oracle].remove(probe.sample.id)
                 return probe
-        # A finite set is soon explored; what is drawn at random then comes from what waits.
+        # What is explored may be at its end; what is drawn at random then comes from what waits.
         return None if self.ordering is None else self.queues[oracle].draw(self.state.plan.seed)
 
     def _take(self, oracle: str) -> Candidate | None:

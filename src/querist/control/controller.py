@@ -299,10 +299,12 @@ class CampaignController:
         if self.state.paused:
             self._consider_stop(self.view())
             return
+        exhausted = self.exploring.exhausted
+        if exhausted:
+            self.asking.release(self.view())
         self.asking.fill(now)
         view = self.view()
         idle = view.version == 0 and not view.queued and not view.outstanding
-        exhausted = self.exploring.exhausted
         self.training.consider(view, last=idle and exhausted, exhausted=exhausted)
         self.exploring.fill(now)
         self._consider_stop(view)

@@ -61,12 +61,15 @@ class OrderRule:
         least: Candidates to wait for before it picks, as long as explorers find more.
         wait: Seconds that a free worker waits for an order; None for ever.
         rounds: Whether all picks of an order must be answered before the next is made.
+        reserve: Share of what is proposed that the strategy is not shown, for labels that are drawn
+            at random; for finite sets.
     """
 
     batch: int = 20
     least: int = 200
     wait: float | None = 10.0
     rounds: bool = False
+    reserve: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
