@@ -113,10 +113,8 @@ def first_threshold(scores: Vector, wrong: Flags, allowed: float) -> int:
     return min(max(good, default=max(0, seen[0] - 1)), last)
 
 
-def largest_safe(
-    scores: Vector, wrong: Flags, order: range, promise: Promise, look: int
-) -> int | None:
-    """Index in the grid of the largest threshold that the audits allow; None for none.
+def safe(scores: Vector, wrong: Flags, order: range, promise: Promise, look: int) -> set[int]:
+    """Indices in the grid of the thresholds that the audits prove safe.
 
     Args:
         scores: ``(n,)`` of audits after the model was fitted.
@@ -125,14 +123,14 @@ def largest_safe(
         promise: To be kept.
         look: Number of this look.
     """
-    found = None
+    found = set()
     for begin, share in ((order.start, MAIN), (max(0, order.start - SAFER), SAFE)):
         level = share * promise.spent(look)
         for index in range(begin, order.stop):
             inside = scores <= GRID[index]
             if tail(int(wrong[inside].sum()), int(inside.sum()), promise.allowed) > level:
                 break
-            found = index if found is None else max(found, index)
+            found.add(index)
             if inside.all():  # larger ones would trust what no audit has looked like
                 break
     return found
@@ -140,7 +138,11 @@ def largest_safe(
 
 @dataclass(slots=True)
 class Trial:
-    """The audits of one model, and the largest threshold that they allow so far.
+    """The audits of one model, and the threshold that they allow.
+
+    A threshold that one look has proven safe stays so at later ones, whose error probabilities add
+    up to what is allowed. All the same it is not used while more of its audits are wrong than
+    promised: that costs trust, never the guarantee.
 
     Attributes:
         promise: To be kept.
@@ -149,7 +151,8 @@ class Trial:
         inside: How many of them were within the threshold that is tested first.
         look: The next look, of all.
         step: The next look since audits were last forgotten.
-        threshold: Allowed by the last look; None for none.
+        proven: Indices in the grid of thresholds that were proven safe.
+        threshold: The largest of them that is used; None for none.
     """
 
     promise: Promise
@@ -159,22 +162,35 @@ class Trial:
     inside: int = 0
     look: int = 1
     step: int = 1
+    proven: set[int] = field(default_factory=set)
     threshold: float | None = None
 
     def add(self, score: float, wrong: bool) -> bool:
-        """One more audit; whether the threshold was set anew, or taken away, upon it."""
+        """One more audit; whether the threshold may have changed upon it."""
         self.scores.append(score)
         self.wrong.append(wrong)
         self.inside += score <= GRID[self.order.start]
-        if self.inside < self.promise.due(self.look, self.step):
-            return False
+        looks = self.inside >= self.promise.due(self.look, self.step)
+        if looks:
+            self._look()
+        if looks or wrong:
+            self.threshold = self._used()
+        return looks or wrong
+
+    def _look(self) -> None:
         held = np.array(self.scores), np.array(self.wrong)
-        index = largest_safe(*held, self.order, self.promise, self.look)
-        self.threshold = None if index is None else GRID[index]
-        self.look += 1
+        self.proven |= safe(*held, self.order, self.promise, self.look)
+        self.look, self.step = self.look + 1, self.step + 1
         while self.inside >= self.promise.due(self.look, self.step):
             self.step += 1
-        return True
+
+    def _used(self) -> float | None:
+        scores, wrong = np.array(self.scores), np.array(self.wrong)
+        for index in sorted(self.proven, reverse=True):
+            within = scores <= GRID[index]
+            if not within.any() or wrong[within].mean() <= self.promise.allowed:
+                return GRID[index]
+        return None
 
     def trusted_share(self) -> float:
         """Share of the audits within the threshold that is set."""
@@ -185,7 +201,7 @@ class Trial:
     def forget(self) -> None:
         """Drop the audits: what they were a sample of is no more; looks spent stay spent."""
         self.scores, self.wrong, self.threshold = [], [], None
-        self.inside, self.step = 0, 1
+        self.proven, self.inside, self.step = set(), 0, 1
 
 
 @dataclass(slots=True)

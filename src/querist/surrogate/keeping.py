@@ -23,20 +23,20 @@ from querist.core.tasks import Factory
 from querist.store.run_folder import RunFolder
 from querist.surrogate.clock import Clock, someone
 from querist.surrogate.errors import DriftWarning
+from querist.surrogate.failing import Failing
 from querist.surrogate.learner import Fitted, Homework, Learner
 from querist.surrogate.record import Disk, Entry, Log, Memory
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.shelf import FAILING, MODEL, FolderShelf, MemoryShelf, Shelf
 from querist.surrogate.state import Counts, Published, State
 from querist.surrogate.telling import status_of
-from querist.surrogate.voices import Said, Tolerance, Voice, failing_model, make
+from querist.surrogate.voices import Said, Tolerance, Voice, make
 from querist.surrogate.working import Done, EngineLike, Workshop, fits
 
 SIMULATION = "simulation"
 REFRESH_S = 0.5  # between two looks for what other processes recorded
 IDLE_S = 2.0  # after which others may write
 TELL_S = 10.0  # between two records of how many calls there were
-EXPECTED = 0.5  # P(fails) from which on an input is refused
 
 OnAlarm = Callable[[Mapping[str, Any]], None]
 Flags = NDArray[np.bool_]
@@ -159,13 +159,14 @@ class Keeper:
             trusts = gate.threshold is not None
             judging = rng.random(count) < (self.settings.audit if trusts else self.settings.holdout)
             nobody = np.zeros(count, np.bool_)
-            if not (trusts or gate.refuses):
+            if not trusts and gate.refusal is None:
                 said = Said(None, np.full(count, np.inf), np.zeros(count))
                 return Verdict(said, nobody, nobody, judging, nobody, gate.version)
             begun = time.perf_counter()
             said = self._voice(gate.version).say(batch)
             trusted = said.score <= gate.threshold if gate.threshold is not None else nobody
-            refused = (said.fails >= EXPECTED) & ~judging if gate.refuses else nobody
+            limit = np.inf if gate.refusal is None else gate.refusal
+            refused = (said.fails >= limit) & ~judging
             by_model = trusted & ~judging & ~refused
             self._count(count, int(by_model.sum()), int(refused.sum()), begun)
             return Verdict(said, by_model, refused, judging, trusted, gate.version)
@@ -253,10 +254,7 @@ class Keeper:
             states = self._shelf.load(published.ref)
             model = make(published.model, self._model)
             model.load(states[MODEL])
-            failing = None
-            if FAILING in states:
-                failing = failing_model()
-                failing.load(states[FAILING])
+            failing = Failing(states[FAILING]) if FAILING in states else None
             self._voices[version] = Voice(model, failing, self._tolerance)
         return self._voices[version]
 

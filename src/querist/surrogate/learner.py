@@ -17,10 +17,11 @@ from querist.core.tasks import ModelRef
 from querist.surrogate.gate import GRID, Alarm, Promise, Trial, first_threshold
 from querist.surrogate.record import Entry
 from querist.surrogate.settings import SurrogateSettings
-from querist.surrogate.state import Answered, Gate, Published, State, labelled, outcomes
+from querist.surrogate.state import Answered, Gate, Published, State, labelled, tried
 from querist.surrogate.voices import FEWEST_FAILURES, Lesson, Voice
 
-HALF = GRID.index(0.5)
+# Tested for refusals, as 1 - P(fails): from where all neighbours failed to where most of them did.
+REFUSALS = range(GRID.index(0.125), GRID.index(0.5) + 1)
 KEEPS = 0.95  # of the share that the best model trusts, for a newer one to take its place
 PROVEN = 500  # audits before a fit that choose which threshold is tested first
 
@@ -85,6 +86,13 @@ class Candidate:
                 self.refuses.add(1.0 - float(p), one.outputs is not None)
         self._pass_alarms(state, state.seq + 1)
 
+    @property
+    def refusal(self) -> float | None:
+        """Least P(fails) that it may refuse; None for nothing."""
+        if self.refuses is None or self.refuses.threshold is None:
+            return None
+        return 1.0 - self.refuses.threshold
+
     def _pass_alarms(self, state: State, until: int) -> None:
         seqs = state.alarm_seqs
         while self.alarms < len(seqs) and seqs[self.alarms] < until:
@@ -147,13 +155,15 @@ class Learner:
         return [self._alarm_entry(state)] if raised else []
 
     def _alarm_entry(self, state: State) -> Entry:
-        recent = state.audited[-self.alarm.since :]
-        begun, last = recent[0], recent[-1]
+        count = self.alarm.since
+        recent = state.audited[-count:]
+        # It may have begun right after the last good audit.
+        begun, last = state.audited[-count - 1 :][0], recent[-1]
         wrong, trusted = sum(audit.wrong for audit in recent), last.trusted - begun.trusted
         data = {
             "t": self.now(),
             "version": state.gate.version,
-            "since": begun.seq - 1,
+            "since": begun.seq,
             "audits": len(recent),
             "wrong": wrong,
             "calls": last.calls - begun.calls,
@@ -193,7 +203,7 @@ class Learner:
         told = self.settings
         refuses = None
         if told.refuse is not None and published.fails:
-            refuses = Trial(Promise(told.refuse, told.confidence), range(HALF, HALF + 1))
+            refuses = Trial(Promise(told.refuse, told.confidence), REFUSALS)
         promise = Promise(told.coverage, told.confidence)
         trusts = Trial(promise, range(published.start, len(GRID)))
         return Candidate(published, self.load(published), trusts, refuses, published.cutoff, 0)
@@ -202,19 +212,19 @@ class Learner:
         """The gate that audits allow: the newest model's that trusts about as much as the best."""
         held = {v: c for v, c in self.candidates.items() if c.trusts.threshold is not None}
         if not held:
-            refusing = [v for v, c in self.candidates.items() if c.refuses and c.refuses.threshold]
-            return Gate(max(refusing, default=state.gate.version), None, bool(refusing))
+            refusing = [v for v, c in self.candidates.items() if c.refusal is not None]
+            version = max(refusing, default=state.gate.version)
+            return Gate(version, None, self.candidates[version].refusal if refusing else None)
         share = {version: c.trusts.trusted_share() for version, c in held.items()}
         best = max(share.values())
         version = max(v for v in held if share[v] >= KEEPS * best)
         chosen = held[version]
-        refuses = chosen.refuses is not None and chosen.refuses.threshold is not None
         # The share is for people and changes with each audit: it is that of the last look.
-        now = state.gate.version, state.gate.threshold, state.gate.refuses
-        if now == (version, chosen.trusts.threshold, refuses):
+        now = state.gate.version, state.gate.threshold, state.gate.refusal
+        if now == (version, chosen.trusts.threshold, chosen.refusal):
             return state.gate
-        rests = len(chosen.trusts.scores)
-        return Gate(version, chosen.trusts.threshold, refuses, round(share[version], 4), rests)
+        share_told, rests = round(share[version], 4), len(chosen.trusts.scores)
+        return Gate(version, chosen.trusts.threshold, chosen.refusal, share_told, rests)
 
     # -- fitting --------------------------------------------------------------------------------
 
@@ -228,7 +238,7 @@ class Learner:
             return None
         learned = state.training(told.most_rows)
         failed = sum(one.outputs is None for one in learned)
-        known = outcomes(learned) if failed >= FEWEST_FAILURES else None
+        known = tried(learned) if failed >= FEWEST_FAILURES else None
         version = max(state.published, default=0) + 1
         lesson = Lesson(labelled(learned), known, told.seed + version)
         return Homework(lesson, version, state.seq, state.since)

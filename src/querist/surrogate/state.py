@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Array, Batch
@@ -42,14 +43,14 @@ class Gate:
     Attributes:
         version: Of the model; 0 for none.
         threshold: Largest score, in units of the tolerance, that is trusted; None to trust nothing.
-        refuses: Whether inputs are refused that this version expects to fail.
+        refusal: Least P(simulation fails), by this version, that is refused; None for nothing.
         share: Of the audits that it would have trusted.
         audits: On which it rests.
     """
 
     version: int = 0
     threshold: float | None = None
-    refuses: bool = False
+    refusal: float | None = None
     share: float = 0.0
     audits: int = 0
 
@@ -186,7 +187,7 @@ class State:
         self.unlearned = fact.data["message"]
 
     def _gate(self, fact: Known) -> None:
-        told = {k: fact.data[k] for k in ("version", "threshold", "refuses", "share", "audits")}
+        told = {k: fact.data[k] for k in ("version", "threshold", "refusal", "share", "audits")}
         self.gate = Gate(**told)
 
     def _calls(self, fact: Known) -> None:
@@ -247,10 +248,10 @@ def labelled(answers: list[Answered]) -> Dataset:
     return Dataset(Batch.of([a.inputs for a in good]), Batch.of([a.outputs or {} for a in good]))
 
 
-def outcomes(answers: list[Answered]) -> Dataset:
-    """All of them, with the output "failed": 0 or 1."""
-    failed = np.array([float(a.outputs is None) for a in answers])
-    return Dataset(Batch.of([a.inputs for a in answers]), Batch.stack(failed=failed))
+def tried(answers: list[Answered]) -> tuple[Batch, NDArray[np.bool_]]:
+    """All inputs, and ``(n,)`` whether each failed."""
+    failed = np.array([one.outputs is None for one in answers], np.bool_)
+    return Batch.of([one.inputs for one in answers]), failed
 
 
 _FOLDS = {

@@ -24,7 +24,7 @@ def status_of(state: State, settings: SurrogateSettings) -> dict[str, Any]:
         "learned_from": state.rows,
         "model": gate.version,
         "threshold": gate.threshold,
-        "refuses": gate.refuses,
+        "refusal": gate.refusal,
         "trusted_share": gate.share,
         "gate_audits": gate.audits,
         "audits": counts.audits,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,13 @@ from querist.core.tasks import Factory
 from querist.models.calibration import true_errors
 from querist.models.gaussian_process import GaussianProcess
 from querist.models.random_features import RandomFeatures
+from querist.surrogate.failing import Failing, fit_failing
 
 Vector = NDArray[np.float64]
 AUTO = "auto"
 FEW = 8  # numbers of an output for which there is a Gaussian process each
 ROWS = 1500  # that a Gaussian process takes
+MAJORITY = 0.5
 FEWEST_FAILURES = 5  # before anything is learned of where the simulation fails
 _GIVEN, _PROCESS, _FEATURES = "given", "gaussian_process", "random_features"
 
@@ -48,11 +51,6 @@ def make(name: str, model: Factory | None) -> Model:
         return copy.deepcopy(made) if model.is_live else made  # each version has its own weights
     # Errors are measured against new answers, noise included.
     return GaussianProcess(noisy=True, max_rows=ROWS) if name == _PROCESS else RandomFeatures()
-
-
-def failing_model() -> RandomFeatures:
-    """Ridge regression of "failed" (0 or 1) on the inputs; its mean is taken for a probability."""
-    return RandomFeatures(members=2, features=128, kernel="matern52", outputs=["failed"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +121,7 @@ class Voice:
     """A loaded model, and the one of failures where there is one."""
 
     model: Model
-    failing: RandomFeatures | None
+    failing: Failing | None
     tolerance: Tolerance
 
     def say(self, batch: Batch) -> Said:
@@ -131,13 +129,15 @@ class Voice:
         fails = np.zeros(len(batch))
         try:
             if self.failing is not None:
-                fails = np.asarray(self.failing.predict(batch).mean["failed"], np.float64)
+                fails = self.failing.probability(batch)
             prediction = self.model.predict(batch)
         except (UnsupportedSample, ShapeError):
             if len(batch) > 1:
                 return self._one_by_one(batch)
             return Said(None, np.full(len(batch), np.inf), fails)
-        return Said(prediction.mean, self.tolerance.scores(prediction), fails, prediction)
+        # Where it rather fails, there is no answer to stand in for.
+        score = np.where(fails < MAJORITY, self.tolerance.scores(prediction), np.inf)
+        return Said(prediction.mean, score, fails, prediction)
 
     def _one_by_one(self, batch: Batch) -> Said:
         said = [self.say(batch.take([i])) for i in range(len(batch))]
@@ -154,13 +154,13 @@ class Lesson:
 
     Attributes:
         dataset: Labels to learn from.
-        outcomes: All inputs with "failed", 0 or 1; None where too few failed.
+        tried: All inputs, and ``(m,)`` whether each failed; None where too few did.
         seed: Of the fit.
         previous: The state before, and which model it is of.
     """
 
     dataset: Dataset
-    outcomes: Dataset | None
+    tried: tuple[Batch, NDArray[np.bool_]] | None
     seed: int
     previous: tuple[str, ModelState] | None = None
 
@@ -172,14 +172,9 @@ def learn(model: Factory | None, lesson: Lesson) -> dict[str, Any]:
     request = FitRequest(lesson.seed, known[1] if known else None)
     fitted: FitResult = make(name, model).fit(lesson.dataset, request)
     failing = None
-    if lesson.outcomes is not None:
-        failing = _fit_failing(lesson.outcomes, lesson.seed)
+    if lesson.tried is not None:
+        # Inputs of changing shape have no neighbours in this sense: nothing is refused then.
+        with suppress(ShapeError, UnsupportedSample):
+            failing = fit_failing(*lesson.tried)
     metrics = {k: float(v) for k, v in fitted.metrics.items() if np.isfinite(v)}
     return {"model": name, "state": fitted.state, "failing": failing, "metrics": metrics}
-
-
-def _fit_failing(outcomes: Dataset, seed: int) -> ModelState | None:
-    try:
-        return failing_model().fit(outcomes, FitRequest(seed)).state
-    except (ShapeError, UnsupportedSample):  # inputs of changing shape: nothing is refused then
-        return None
