@@ -29,13 +29,13 @@ def fill(surrogate: Surrogate, count: int, seed: int = 0) -> list[tuple[float, f
 
 
 def test_is_called_like_the_simulation_and_stands_in_for_it() -> None:
-    surrogate = Surrogate(smooth, tolerance=TOLERANCE)
-    answers = fill(surrogate, 700)
+    surrogate = Surrogate(smooth, tolerance=TOLERANCE, coverage=0.9)
+    answers = fill(surrogate, 400)
     status = surrogate.status()
-    assert status["answered_by_model"] > 200
-    assert status["answered_by_model"] + status["answered_by_simulation"] == 700
+    assert status["answered_by_model"] > 100
+    assert status["answered_by_model"] + status["answered_by_simulation"] == 400
     beyond = sum(abs(value - smooth(x, y)) > TOLERANCE for x, y, value in answers)
-    assert beyond <= 0.05 * status["answered_by_model"]
+    assert beyond <= 0.1 * status["answered_by_model"]
     assert isinstance(surrogate(0.25), float)  # the default of y
     assert isinstance(surrogate({"x": 0.25, "y": 0.1}), float)
 
@@ -77,20 +77,19 @@ def test_a_failing_simulation_says_so_and_others_go_on() -> None:
 
 def test_a_folder_resumes_with_model_and_gate(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
-    with Surrogate(smooth, tolerance=TOLERANCE, folder=folder) as first:
-        rng = np.random.default_rng(0)
-        first.many(x=rng.uniform(size=400), y=rng.uniform(size=400))
-        first.many(x=rng.uniform(size=200), y=rng.uniform(size=200))
+    told = {"tolerance": 0.2, "coverage": 0.8, "folder": folder}
+    rng = np.random.default_rng(0)
+    with Surrogate(smooth, **told) as first:
+        for _ in range(4):
+            first.many(x=rng.uniform(size=30), y=rng.uniform(size=30))
         before = first.status()
     assert before["threshold"] is not None
-    with Surrogate(smooth, tolerance=TOLERANCE, folder=folder) as second:
+    with Surrogate(smooth, **told) as second:
         after = second.status()
-        assert {k: v for k, v in after.items() if k != "seconds"} == {
-            k: v for k, v in before.items() if k != "seconds"
-        }
-        assert second.many(x=rng.uniform(size=40), y=rng.uniform(size=40)).share() > 0.5
-    with Surrogate(None, tolerance=TOLERANCE, folder=folder) as alone, pytest.raises(NoAnswer):
-        alone.many(x=np.full(200, 0.5), y=np.full(200, 50.0))
+        assert after | {"seconds": 0.0} == before | {"seconds": 0.0}
+        assert second.many(x=rng.uniform(size=20), y=rng.uniform(size=20)).share() > 0.5
+    with Surrogate(None, **told) as alone, pytest.raises(NoAnswer):
+        alone.many(x=np.full(9, 0.5), y=np.full(9, 50.0))
     with pytest.raises(ConfigError, match="tolerance"):
         Surrogate(smooth, tolerance=0.5, folder=folder)
 

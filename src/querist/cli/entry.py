@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "summary": "run:summary",
     "status": "run:status",
     "effective": "effective:effective",
+    "surrogate": "surrogate:surrogate",
     "failures": "run:failures",
     "pool": "pool:pool",
     "query": "query:query",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from querist.core.answers import Outcome
-from querist.core.atoms import refuse
+from querist.core.atoms import atoms_sample, refuse
 from querist.core.batch import Array, Batch, Sample
 from querist.core.errors import ContractError, ShapeError, require
 from querist.core.roles import TaskContext, Validator, WorkerContext
@@ -53,6 +53,45 @@ def charge_of(sample: Sample) -> float:
 def multiplicity_of(sample: Sample) -> int:
     """2S + 1."""
     return int(sample.arrays.get("multiplicity", np.ones((), np.int64)))
+
+
+def answering_calculator(
+    answer: Callable[[Sample], Mapping[str, Array]], properties: Sequence[str]
+) -> Any:
+    """An ASE calculator whose results something else gives, for dynamics and relaxations.
+
+    Args:
+        answer: Outputs of a sample of the atoms schema; it may raise, and ASE passes that on.
+        properties: Outputs that are there: "energy", "forces", "stress" (a ``(3, 3)`` matrix).
+
+    Raises:
+        MissingExtra: If ASE is not installed.
+    """
+    calculators: Any = require("ase.calculators.calculator", "atoms", "an ASE calculator")
+    base: Any = calculators.Calculator
+    stress = require("ase.stress", "atoms", "an ASE calculator")
+
+    class Answering(base):  # type: ignore[misc]
+        implemented_properties = tuple(properties)
+
+        def calculate(
+            self,
+            atoms: Any = None,
+            properties: Any = None,
+            system_changes: Any = calculators.all_changes,
+        ) -> None:
+            super().calculate(atoms, properties, system_changes)
+            cell = self.atoms.cell.array if self.atoms.cell.rank == 3 else None
+            pbc = None if cell is None else self.atoms.pbc
+            sample = atoms_sample(self.atoms.numbers, self.atoms.positions, cell, pbc)
+            found = {name: np.asarray(value) for name, value in answer(sample).items()}
+            if "stress" in found:
+                found["stress"] = stress.full_3x3_to_voigt_6_stress(found["stress"])
+            self.results = {
+                name: float(value) if value.ndim == 0 else value for name, value in found.items()
+            }
+
+    return Answering()
 
 
 @dataclass(eq=False)

@@ -43,6 +43,13 @@ def _ending() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def serve_app(app: Any, host: str, port: int) -> None:
+    """Serve another ASGI application until SIGINT or SIGTERM."""
+    uvicorn = require("uvicorn", "service", "serving")
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", ws="none", http="h11")
+    uvicorn.Server(config).run()
+
+
 def server_of(settings: ServiceSettings) -> Any:
     """Uvicorn's server for these settings, not yet running."""
     uvicorn = require("uvicorn", "service", "`querist serve`")

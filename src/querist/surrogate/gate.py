@@ -177,6 +177,12 @@ class Trial:
             self.threshold = self._used()
         return looks or wrong
 
+    def take_over(self, threshold: float | None) -> None:
+        """Use a threshold that audits of this model have proven elsewhere."""
+        if threshold is not None:
+            self.proven.add(GRID.index(threshold))
+            self.threshold = threshold
+
     def _look(self) -> None:
         held = np.array(self.scores), np.array(self.wrong)
         self.proven |= safe(*held, self.order, self.promise, self.look)

@@ -10,7 +10,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from querist.core.answers import Failure, Label, Outcome, Purpose, question_id
 from querist.core.batch import Array, Batch
+from querist.core.errors import RunError
 from querist.core.roles import ModelState
 from querist.core.tasks import Factory
 from querist.store.run_folder import RunFolder
 from querist.surrogate.clock import Clock, someone
 from querist.surrogate.errors import DriftWarning
+from querist.surrogate.export import Exported
 from querist.surrogate.failing import Failing
 from querist.surrogate.learner import Fitted, Homework, Learner
 from querist.surrogate.record import Disk, Entry, Log, Memory
@@ -151,14 +153,15 @@ class Keeper:
 
     # -- calls ----------------------------------------------------------------------------------
 
-    def verdict(self, batch: Batch, rng: np.random.Generator) -> Verdict:
-        """Say what is to become of ``n`` inputs."""
+    def verdict(self, batch: Batch, rng: np.random.Generator | None) -> Verdict:
+        """Say what is to become of ``n`` inputs; without randomness there are no audits."""
         with self._lock:
             self.refresh()
             gate, count = self.state.gate, len(batch)
             trusts = gate.threshold is not None
-            judging = rng.random(count) < (self.settings.audit if trusts else self.settings.holdout)
             nobody = np.zeros(count, np.bool_)
+            share = self.settings.audit if trusts else self.settings.holdout
+            judging = nobody if rng is None else rng.random(count) < share
             if not trusts and gate.refusal is None:
                 said = Said(None, np.full(count, np.inf), np.zeros(count))
                 return Verdict(said, nobody, nobody, judging, nobody, gate.version)
@@ -333,6 +336,30 @@ class Keeper:
                 done.worker,
             )
             self._record([self._learner.published(work, fitted, ref, self.state)])
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def exported(self) -> Exported:
+        """The model in force with its gate.
+
+        Raises:
+            RunError: If there is none.
+        """
+        with self._lock:
+            self._follow()
+            gate = self.state.gate
+            if not gate.version:
+                raise RunError("no model has passed its audits yet, so there is nothing to export.")
+            published = self.state.published[gate.version]
+            about = {"model": published.model, "gate": asdict(gate)}
+            return Exported(about, self._shelf.load(published.ref))
+
+    def adopt(self, exported: Exported) -> None:
+        """Answer by an imported model with its gate."""
+        with self._lock:
+            version = max(self.state.published, default=0) + 1
+            ref = self._shelf.save(version, exported.states)
+            self._record(self._learner.adopted(exported.about, ref, self.state))
 
     def status(self) -> dict[str, Any]:
         """What is known, JSON-able."""

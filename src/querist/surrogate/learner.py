@@ -6,8 +6,9 @@ judge it, so that the guarantee of :mod:`querist.surrogate.gate` holds for each 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from querist.core.tasks import ModelRef
 from querist.surrogate.gate import GRID, Alarm, Promise, Trial, first_threshold
 from querist.surrogate.record import Entry
 from querist.surrogate.settings import SurrogateSettings
+from querist.surrogate.shelf import FAILING
 from querist.surrogate.state import Answered, Gate, Published, State, labelled, tried
 from querist.surrogate.voices import FEWEST_FAILURES, Lesson, Voice
 
@@ -206,6 +208,9 @@ class Learner:
             refuses = Trial(Promise(told.refuse, told.confidence), REFUSALS)
         promise = Promise(told.coverage, told.confidence)
         trusts = Trial(promise, range(published.start, len(GRID)))
+        trusts.take_over(published.threshold)
+        if refuses is not None and published.refusal is not None:
+            refuses.take_over(1.0 - published.refusal)
         return Candidate(published, self.load(published), trusts, refuses, published.cutoff, 0)
 
     def _gate(self, state: State) -> Gate:
@@ -267,6 +272,32 @@ class Learner:
             "why": "more labels",
         }
         return Entry("model.published", data)
+
+    def adopted(self, about: Mapping[str, Any], ref: ModelRef, state: State) -> list[Entry]:
+        """The facts of a model that was imported with its gate."""
+        gate = about["gate"]
+        data = {
+            "t": self.now(),
+            "version": ref.version,
+            "files": list(ref.files),
+            "digest": ref.digest,
+            "dataset": 0,
+            "train": 0,
+            "cutoff": state.seq,
+            "since": state.since,
+            "start": GRID.index(gate["threshold"] or 0.5),
+            "model": about["model"],
+            "fails": any(FAILING in name for name in ref.files),
+            "metrics": {},
+            "spans": [],
+            "workers": [],
+            "why": "imported",
+            "threshold": gate["threshold"],
+            "refusal": gate["refusal"],
+        }
+        told = {name: gate[name] for name in ("threshold", "refusal", "share", "audits")}
+        opened = {"t": self.now(), "version": ref.version, **told}
+        return [Entry("model.published", data), Entry("surrogate.gate", opened)]
 
     def unlearned(self, work: Homework, message: str) -> Entry:
         """The fact of a fit that failed."""

@@ -79,6 +79,7 @@ class Published:
         rows: Labels that it learned from.
         fails: Whether it knows where the simulation fails.
         start: Index of the threshold that is tested first.
+        threshold, refusal: What audits had proven where it was imported from.
     """
 
     ref: ModelRef
@@ -87,6 +88,8 @@ class Published:
     rows: int
     fails: bool
     start: int
+    threshold: float | None = None
+    refusal: float | None = None
 
 
 class Audit(NamedTuple):
@@ -177,9 +180,9 @@ class State:
     def _published(self, fact: Known) -> None:
         data = fact.data
         ref = ModelRef(data["version"], tuple(data["files"]), data["digest"])
-        self.published[ref.version] = Published(
-            ref, data["cutoff"], data["model"], data["train"], data["fails"], data["start"]
-        )
+        told = {k: data[k] for k in ("cutoff", "model", "fails", "start")}
+        told |= {k: data.get(k) for k in ("threshold", "refusal")}
+        self.published[ref.version] = Published(ref, rows=data["train"], **told)
         self.fitted, self.unlearned = (data["train"], data["since"]), ""
 
     def _unlearned(self, fact: Known) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,23 +14,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
+from querist.campaign.registry import target_of
 from querist.core.answers import Label, Outcome
 from querist.core.batch import Array, Batch
 from querist.core.errors import ConfigError, QueristError, RunError
 from querist.core.roles import Model
 from querist.core.tasks import Factory
+from querist.oracles.calculator import answering_calculator
 from querist.store.errors import NotARun, RunExists
 from querist.store.run_folder import RunFolder
+from querist.surrogate import export
 from querist.surrogate.answers import FAILED, MODEL, REFUSED, SIMULATION, Answers
 from querist.surrogate.calling import Form, importable, oracle_of, returned
 from querist.surrogate.errors import NoAnswer, Refused, SimulationFailed
 from querist.surrogate.keeping import Keeper, Verdict
+from querist.surrogate.record import Known
 from querist.surrogate.settings import SurrogateSettings
+from querist.surrogate.state import State
+from querist.surrogate.telling import status_of
 from querist.surrogate.voices import AUTO
 from querist.surrogate.working import EngineLike, Workshop, label_payload, outcome_of, simulations
 
 KIND = "surrogate"
+KEPT: Any = object()  # what the folder has
 ORACLE = "simulation"
+PROMISE = ("tolerance", "coverage", "confidence")
 FREE = ("learn", "seed", "audit")  # settings that may differ from those of the folder
 REFUSAL = "the simulation is expected to fail for this input, and was not asked."
 _ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed}
@@ -75,6 +83,7 @@ class Surrogate:
         **settings: Any,
     ) -> None:
         self.settings = _settings(settings)
+        self._found = {"simulation": importable(simulation), "use": _name_of(model)}
         self._form, self._oracle = Form(simulation), oracle_of(simulation)
         self._engine = engine
         self.folder = None if folder is None else _opened(folder, self.settings, simulation, model)
@@ -113,7 +122,7 @@ class Surrogate:
         Raises:
             NoAnswer: There is no simulation, and the model is not trusted for one of them.
         """
-        verdict = self._keeper.verdict(batch, self._rng)
+        verdict = self._keeper.verdict(batch, None if self._oracle is None else self._rng)
         source = np.full(len(batch), SIMULATION, dtype="U10")
         source[verdict.by_model], source[verdict.refused] = MODEL, REFUSED
         messages = {int(i): REFUSAL for i in np.flatnonzero(verdict.refused)}
@@ -160,15 +169,15 @@ class Surrogate:
 
     @classmethod
     def open(
-        cls, folder: Path | str, simulation: Any = None, model: Any = None, **options: Any
+        cls, folder: Path | str, simulation: Any = KEPT, model: Any = KEPT, **options: Any
     ) -> Surrogate:
         """Open a surrogate by its folder alone, with the settings that it was made with.
 
         Args:
             folder: Of the surrogate.
-            simulation: Needed where it was given as a live object of a script; a surrogate
-                without its simulation answers by the model alone.
-            model: Likewise.
+            simulation: By default that of the folder, where it can be imported; None to answer by
+                the model alone.
+            model: By default that of the folder; needed where it was given as a live object.
             options: ``engine`` and ``on_alarm``, as for the class.
 
         Raises:
@@ -176,12 +185,68 @@ class Surrogate:
         """
         kept = kept_in(folder)
         return cls(
-            kept["simulation"] if simulation is None else simulation,
-            kept["model"] if model is None else model,
+            kept["simulation"] if simulation is KEPT else simulation,
+            kept["model"] if model is KEPT else model,
             folder=folder,
             **options,
             **kept["settings"],
         )
+
+    def export(self, path: Path | str) -> None:
+        """Write the model in force with its gate: ``.safetensors`` (any model) or ``.onnx``.
+
+        An ONNX file computes the outputs, ``score`` and ``trusted``.
+
+        Raises:
+            RunError: If no model has passed its audits yet.
+            ConfigError: If the suffix is neither, or the model cannot be written as ONNX.
+        """
+        held = self._keeper.exported()
+        about = {**held.about, **self._found, "settings": self.settings.kept()}
+        noisy = bool(getattr(self.model, "noisy", False))
+        export.write(Path(path), export.Exported(about, held.states), noisy=noisy)
+
+    @classmethod
+    def load(
+        cls, path: Path | str, simulation: Any = None, model: Any = None, **options: Any
+    ) -> Surrogate:
+        """A surrogate that answers by an exported model with its gate, and learns on.
+
+        Its gate is trusted as proven, until audits here speak against it.
+
+        Args:
+            path: What :meth:`export` wrote.
+            simulation: As for the class; None to answer by the model alone.
+            model: As for the class; needed for a safetensors file of a live model.
+            options: ``folder``, ``engine``, ``on_alarm`` and settings that are no promise.
+
+        Raises:
+            ConfigError: If options contradict the promise that the gate was made for.
+            DamagedFile: If the file is none of a surrogate.
+        """
+        held = export.read(Path(path))
+        kept = held.about["settings"]
+        other = [k for k in PROMISE if k in options and options[k] != kept[k]]
+        if other:
+            raise ConfigError(f"the gate in {path} was made for another {other}; leave it out.")
+        use = held.about["use"] if model is None else model
+        made = cls(simulation, use, **{**kept, **options})
+        made._keeper.adopt(held)
+        return made
+
+    def calculator(self, properties: Sequence[str] = ("energy", "forces")) -> Any:
+        """An ASE calculator for dynamics: each step is answered by the model or simulated.
+
+        Steps of one trajectory are alike, so that the guarantee of the gate does not hold for them;
+        its audits measure what does.
+
+        Args:
+            properties: Outputs of the simulation, of the atoms schema.
+
+        Raises:
+            MissingExtra: If ASE is not installed.
+        """
+        return answering_calculator(lambda sample: self(sample), properties)
 
     def status(self) -> dict[str, Any]:
         """What is known of it, JSON-able: counts, coverage with its interval, gate, alarms."""
@@ -234,13 +299,21 @@ def _settings(told: Mapping[str, Any]) -> SurrogateSettings:
 def _model_factory(model: Any) -> Factory | None:
     if model is None or model == AUTO:
         return None
-    factory = Factory.of(model)
+    named = isinstance(model, str) and ":" not in model
+    try:
+        factory = Factory(target_of("model", model)) if named else Factory.of(model)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     if factory.is_live and not isinstance(factory.live, Model):
         raise ConfigError(
             f"model should be a model (predict, fit, load), its import path or 'auto', but is "
             f"{type(model).__name__}."
         )
     return factory
+
+
+def _name_of(model: Any) -> str | None:
+    return model if isinstance(model, str) else None
 
 
 def _opened(folder: Path | str, made: SurrogateSettings, simulation: Any, model: Any) -> RunFolder:
@@ -252,10 +325,9 @@ def _opened(folder: Path | str, made: SurrogateSettings, simulation: Any, model:
     path = Path(folder)
     if not (path / "manifest.json").exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        named = model if isinstance(model, str) else None
-        told = {"simulation": importable(simulation), "model": named, "settings": made.kept()}
+        found = {"simulation": importable(simulation), "model": _name_of(model)}
         with suppress(RunExists):  # another process was faster
-            return RunFolder.create(path, {"kind": KIND, **told})
+            return RunFolder.create(path, {"kind": KIND, **found, "settings": made.kept()})
     kept = SurrogateSettings.model_validate(kept_in(path)["settings"])
     differ = tuple(
         f"{name}: the folder has {getattr(kept, name)!r}, this call {getattr(made, name)!r}"
@@ -280,3 +352,15 @@ def kept_in(folder: Path | str) -> dict[str, Any]:
     if kept.get("kind") != KIND:
         raise NotARun(f"{folder} holds a run, but not of a surrogate. Give another folder.")
     return kept
+
+
+def status_in(folder: Path | str) -> dict[str, Any]:
+    """The status of a surrogate's folder, read without opening it; also while others use it.
+
+    Raises:
+        NotARun: If there is no surrogate.
+    """
+    kept, state = kept_in(folder), State()
+    for record in RunFolder(folder).journal_reader().read_new():
+        state.take(Known(record.seq, record.kind, record.data, record.arrays, record.at))
+    return status_of(state, SurrogateSettings.model_validate(kept["settings"]))

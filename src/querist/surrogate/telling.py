@@ -35,3 +35,48 @@ def status_of(state: State, settings: SurrogateSettings) -> dict[str, Any]:
         "unlearned": state.unlearned,
         "seconds": state.t,
     }
+
+
+def lines(status: dict[str, Any]) -> list[tuple[str, str]]:
+    """A status for people: names and values."""
+    model, simulated = status["answered_by_model"], status["answered_by_simulation"]
+    told = [
+        ("Answered by the model", f"{model:,}"),
+        ("Answered by simulation", f"{simulated:,}, {status['learned_from']:,} learned from"),
+        ("Failed, refused", f"{status['failed']:,} failed, {status['refused']:,} refused unasked"),
+        ("Gate", _gate(status)),
+        ("Coverage", _coverage(status)),
+        ("Promised", f"{status['promise']:.1%}, with {status['confidence']:.0%} confidence"),
+        ("Drift", _drift(status["alarms"])),
+    ]
+    if status["unlearned"]:
+        told.append(("Last fit failed", status["unlearned"]))
+    return told
+
+
+def _gate(status: dict[str, Any]) -> str:
+    if status["threshold"] is None:
+        return "closed: no model has passed its audits yet, or drift closed it"
+    trusted, audits = status["trusted_share"], status["gate_audits"]
+    return (
+        f"model {status['model']} trusted up to {status['threshold']:.3g} of the tolerance: "
+        f"{trusted:.0%} of calls, by {audits} audits"
+    )
+
+
+def _coverage(status: dict[str, Any]) -> str:
+    if status["interval"] is None:
+        return "no audit of a trusted call yet"
+    low, high = status["interval"]
+    within, audits = status["within"], status["audits"]
+    return f"{within} of {audits} audits within the tolerance: {low:.1%} to {high:.1%}"
+
+
+def _drift(alarms: list[dict[str, Any]]) -> str:
+    if not alarms:
+        return "no alarm"
+    last = alarms[-1]
+    return (
+        f"{len(alarms)} alarms; the last at {last['t']:.0f} s, {last['calls']} calls after it "
+        f"seems to have begun, with about {last['false_accepts']} false accepts"
+    )

@@ -21,6 +21,7 @@ from querist.models.calibration import true_errors
 from querist.models.gaussian_process import GaussianProcess
 from querist.models.random_features import RandomFeatures
 from querist.surrogate.failing import Failing, fit_failing
+from querist.surrogate.onnx_model import OnnxModel
 
 Vector = NDArray[np.float64]
 AUTO = "auto"
@@ -28,13 +29,14 @@ FEW = 8  # numbers of an output for which there is a Gaussian process each
 ROWS = 1500  # that a Gaussian process takes
 MAJORITY = 0.5
 FEWEST_FAILURES = 5  # before anything is learned of where the simulation fails
-_GIVEN, _PROCESS, _FEATURES = "given", "gaussian_process", "random_features"
+GIVEN, FILE = "given", "onnx"
+_PROCESS, _FEATURES = "gaussian_process", "random_features"
 
 
 def choose(model: Factory | None, dataset: Dataset) -> str:
     """Which model is fitted: the one given, or the default for these labels."""
     if model is not None:
-        return _GIVEN
+        return GIVEN
     columns = dataset.outputs.columns.values()
     width = sum(len(c.data) // max(1, len(c)) for c in columns)
     return _PROCESS if width <= FEW and len(dataset) <= ROWS else _FEATURES
@@ -42,13 +44,15 @@ def choose(model: Factory | None, dataset: Dataset) -> str:
 
 def make(name: str, model: Factory | None) -> Model:
     """The model that :func:`choose` named."""
-    if name == _GIVEN:
+    if name == GIVEN:
         if model is None:
             raise RunError(
                 "this surrogate's model was given as a live Python object; give it again as model=."
             )
         made: Model = model.create()
         return copy.deepcopy(made) if model.is_live else made  # each version has its own weights
+    if name == FILE:
+        return OnnxModel()
     # Errors are measured against new answers, noise included.
     return GaussianProcess(noisy=True, max_rows=ROWS) if name == _PROCESS else RandomFeatures()
 
@@ -105,14 +109,14 @@ class Tolerance:
                 f"none of {silent or 'any number'}; use a committee or a Gaussian process."
             )
         found = np.stack([prediction.uncertainty(name) / allowed for name, allowed in pairs])
-        largest: Vector = np.nan_to_num(found, nan=np.inf).max(axis=0)
+        largest: Vector = np.nan_to_num(found, nan=np.inf, posinf=np.inf).max(axis=0)
         return largest
 
     def errors(self, mean: Batch, labels: Batch) -> Vector:
         """``(n,)`` largest error over outputs: beyond 1 it is not within the tolerance."""
         pairs = self._pairs(labels)
         found = np.stack([true_errors(mean, labels, name) / allowed for name, allowed in pairs])
-        largest: Vector = np.nan_to_num(found, nan=np.inf).max(axis=0)
+        largest: Vector = np.nan_to_num(found, nan=np.inf, posinf=np.inf).max(axis=0)
         return largest
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError, ShapeError, require
 
+from ..graphs import Graph
 from ..inference_settings import Normalise, OnnxSettings, suggest
 
 PREFIX = "querist_"
@@ -203,6 +204,47 @@ def read(path: Path, settings: OnnxSettings) -> OnnxModel:
     return OnnxModel(
         data, name, dims, kind.elem_type, scores, embeddings, softmax, settings.normalise
     )
+
+
+def assembled(graph: Graph, metadata: Mapping[str, str]) -> bytes:
+    """A model of any number of rows, as a file holds it.
+
+    Args:
+        graph: Its operators.
+        metadata: Texts that the file carries.
+
+    Raises:
+        MissingExtra: If ONNX is not installed.
+    """
+    package = onnx()
+    helper, kinds = package.helper, {"float64": 11, "bool": 9}  # of ONNX's table of types
+    double = kinds["float64"]
+    inputs = [
+        helper.make_tensor_value_info(name, double, ["rows", *shape])
+        for name, shape in graph.inputs.items()
+    ]
+    ends = [helper.make_node("Identity", [t], [name]) for name, (t, _, _) in graph.outputs.items()]
+    outputs = [
+        helper.make_tensor_value_info(name, kinds[kind], ["rows", *shape])
+        for name, (_, kind, shape) in graph.outputs.items()
+    ]
+    nodes = [
+        helper.make_node(node.operator, list(node.inputs), list(node.outputs), **node.attributes)
+        for node in graph.nodes
+    ]
+    constants = [package.numpy_helper.from_array(v, name) for name, v in graph.constants.items()]
+    made = helper.make_graph([*nodes, *ends], "querist", inputs, outputs, constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, dict(metadata))
+    package.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The texts that :func:`assembled` put into a file."""
+    model = onnx().load_model_from_string(data)
+    return {one.key: one.value for one in model.metadata_props}
 
 
 def _scores(graph: Any, wanted: str, path: Path) -> str:

@@ -1,0 +1,99 @@
+"""Exported surrogates: the same answers, and the same gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from querist import Batch, Surrogate
+from querist.core.errors import ConfigError, RunError
+from querist.models.random_features import RandomFeatures
+from querist.store.errors import DamagedFile
+from querist.surrogate.errors import NoAnswer
+
+TOLD = {"tolerance": {"a": 0.1, "v": 0.2}, "coverage": 0.8}
+
+
+def simulation(x, y):
+    if x > 0.85:
+        raise FloatingPointError("it diverged")
+    return {"a": np.sin(3 * x) * y, "v": np.array([[x, y, x * y], [y, x, 1.0]])}
+
+
+def taught(model: object = "auto") -> Surrogate:
+    surrogate = Surrogate(simulation, model, **TOLD)
+    rng = np.random.default_rng(0)
+    for _ in range(7):
+        surrogate.many(x=rng.uniform(size=30), y=rng.uniform(size=30))
+    assert surrogate.status()["threshold"] is not None
+    return surrogate
+
+
+def inputs() -> Batch:
+    rng = np.random.default_rng(7)
+    return Batch.stack(x=rng.uniform(size=200), y=rng.uniform(size=200))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+@pytest.mark.parametrize("model", ["auto", "random_features"])
+def test_a_file_answers_as_the_surrogate_does(tmp_path: Path, suffix: str, model: str) -> None:
+    if suffix == ".onnx":
+        pytest.importorskip("onnx")
+        pytest.importorskip("onnxruntime")
+    surrogate, path = taught(model), tmp_path / f"exported{suffix}"
+    surrogate.export(path)
+    again = Surrogate.load(path, simulation)
+    batch = inputs()
+    ours = surrogate._keeper.voice().say(batch)
+    theirs = again._keeper.voice().say(batch)
+    np.testing.assert_allclose(theirs.score, ours.score, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(theirs.mean["v"], ours.mean["v"], rtol=1e-6, atol=1e-7)
+    assert np.isinf(ours.score).any()  # where the simulation fails
+    assert again.status()["threshold"] == surrogate.status()["threshold"]
+    answers = again.ask(batch)  # it trusts at once, audits, and would learn on
+    assert 0.3 < answers.share("model") < 1.0
+    alone = Surrogate.load(path)
+    trusted = batch.take(np.flatnonzero(ours.score <= surrogate.status()["threshold"]))
+    assert alone.ask(trusted).share("model") == 1.0  # nothing is audited where nothing can be
+    with pytest.raises(NoAnswer):
+        alone.ask(batch)
+
+
+def test_onnx_needs_nothing_of_ours_to_obey_the_gate(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    surrogate, path = taught(), tmp_path / "exported.onnx"
+    surrogate.export(path)
+    batch = inputs()
+    said = surrogate._keeper.voice().say(batch)
+    session = runtime.InferenceSession(path.read_bytes())
+    trusted, a = session.run(["trusted", "a"], {"x": batch["x"], "y": batch["y"]})
+    threshold = surrogate.status()["threshold"]
+    np.testing.assert_array_equal(trusted, said.score <= threshold)
+    np.testing.assert_allclose(a, said.mean["a"], rtol=1e-6, atol=1e-8)
+
+
+def test_a_live_model_goes_into_safetensors_alone(tmp_path: Path) -> None:
+    model = RandomFeatures(members=4, features=64)
+    surrogate, path = taught(model), tmp_path / "exported.safetensors"
+    surrogate.export(path)
+    again = Surrogate.load(path, simulation, RandomFeatures(members=4, features=64))
+    assert again.ask(inputs()).share("model") > 0.3
+    with pytest.raises(RunError, match="live Python object"):
+        Surrogate.load(path, simulation).ask(inputs())
+    with pytest.raises(ConfigError, match=r"\.safetensors or \.onnx"):
+        surrogate.export(tmp_path / "exported.pickle")
+
+
+def test_what_cannot_be_exported_or_loaded_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="nothing to export"):
+        Surrogate(simulation, **TOLD).export(tmp_path / "a.safetensors")
+    path = tmp_path / "exported.safetensors"
+    taught().export(path)
+    with pytest.raises(ConfigError, match="coverage"):
+        Surrogate.load(path, simulation, coverage=0.99)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DamagedFile):
+        Surrogate.load(path, simulation)

@@ -1,0 +1,167 @@
+"""The gate's statistics: bookkeeping by Hypothesis, guarantees by repetition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from querist.core.errors import ConfigError
+from querist.surrogate.gate import (
+    GRID,
+    Alarm,
+    Promise,
+    Trial,
+    exact_interval,
+    first_threshold,
+    safe,
+    tail,
+)
+
+HALF = GRID.index(0.5)
+audits = st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=300)
+
+
+def trial(promise: Promise = Promise(), start: int = HALF) -> Trial:  # noqa: B008
+    return Trial(promise, range(start, len(GRID)))
+
+
+def test_levels_of_all_looks_add_up_to_the_error_probability() -> None:
+    promise = Promise(0.95, 0.9)
+    assert sum(promise.spent(look) for look in range(1, 20000)) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_the_first_look_is_the_fewest_audits_that_can_prove_anything() -> None:
+    promise = Promise(0.95, 0.9)
+    needed, level = promise.needed(1), 0.8 * promise.spent(1)
+    assert tail(0, needed, 0.05) <= level < tail(0, needed - 1, 0.05)
+
+
+def test_a_promise_is_a_probability() -> None:
+    with pytest.raises(ConfigError, match="coverage"):
+        Promise(coverage=1.0)
+
+
+@given(audits)
+def test_what_is_trusted_was_proven_and_no_more_was_wrong_than_promised(told) -> None:
+    held = trial()
+    for score, wrong in told:
+        held.add(score, wrong)
+    if held.threshold is not None:
+        assert GRID.index(held.threshold) in held.proven
+        inside = [wrong for score, wrong in told if score <= held.threshold]
+        assert np.mean(inside) <= held.promise.allowed
+
+
+@given(audits)
+def test_nothing_is_trusted_before_it_could_be_proven(told) -> None:
+    held = trial()
+    for score, wrong in told:
+        held.add(score, wrong)
+        if held.inside < held.promise.needed(1):
+            assert held.threshold is None
+
+
+@given(audits)
+def test_the_number_of_looks_follows_from_scores_alone(told) -> None:
+    one, other = trial(), trial()
+    for score, wrong in told:
+        one.add(score, wrong)
+        other.add(score, False)
+    assert (one.look, one.step, one.inside) == (other.look, other.step, other.inside)
+
+
+@given(audits, st.integers(1, 4))
+def test_more_wrong_audits_never_prove_more(told, look) -> None:
+    scores = np.array([score for score, _ in told])
+    wrong = np.array([bad for _, bad in told], bool)
+    order, promise = range(HALF, len(GRID)), Promise()
+    fewer = safe(scores, np.zeros(len(wrong), bool), order, promise, look)
+    assert safe(scores, wrong, order, promise, look) <= fewer
+    assert all(GRID[i] < scores.max() * 2 or i <= HALF for i in fewer)
+
+
+def test_after_forgetting_looks_that_were_spent_stay_spent() -> None:
+    held = trial()
+    for _ in range(100):
+        held.add(0.1, False)
+    assert held.threshold is not None
+    spent = held.look
+    held.forget()
+    assert (held.threshold, held.proven, held.inside, held.look) == (None, set(), 0, spent)
+    for _ in range(held.promise.needed(spent) - 1):
+        held.add(0.1, False)
+    assert held.threshold is None
+
+
+def test_earlier_audits_choose_where_to_begin() -> None:
+    scores = np.array([0.1, 0.2, 0.4, 0.8, 1.6])
+    wrong = np.array([False, False, False, True, True])
+    assert GRID[first_threshold(scores, wrong, 0.05)] == 2**-0.5  # below 0.8, the first wrong one
+    assert first_threshold(np.zeros(0), np.zeros(0, bool), 0.05) == HALF
+    assert GRID[first_threshold(scores, ~wrong, 0.05)] <= 0.1  # all small ones were wrong
+
+
+def test_the_exact_interval_is_that_of_scipy() -> None:
+    for hits, trials in ((0, 10), (10, 10), (7, 20)):
+        wanted = stats.binomtest(hits, trials).proportion_ci(0.95, "exact")
+        assert exact_interval(hits, trials) == pytest.approx((wanted.low, wanted.high))
+    assert exact_interval(0, 0) is None
+
+
+def population(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and whether the error is beyond: P(wrong | score) grows with the score."""
+    scores = rng.exponential(1.0, count)
+    return scores, rng.random(count) < np.minimum(0.9, 0.06 * scores)
+
+
+def true_share(threshold: float) -> float:
+    rng = np.random.default_rng(99)
+    scores, wrong = population(rng, 100_000)
+    return float(wrong[scores <= threshold].sum()) / max(1, int((scores <= threshold).sum()))
+
+
+def test_thresholds_are_unsafe_as_seldom_as_promised() -> None:
+    """Over 400 repetitions with looks as they come; a laxer gate (see below) does not pass."""
+    shares = {t: true_share(t) for t in GRID}
+    unsafe = {t for t, share in shares.items() if share > 0.05}
+    assert len(unsafe) > 3
+    assert GRID[HALF] not in unsafe
+    bad = opened = lax = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        held = trial(Promise(0.95, 0.8))
+        scores, wrong = population(rng, 400)
+        for score, beyond in zip(scores, wrong, strict=True):
+            held.add(float(score), bool(beyond))
+        opened += bool(held.proven)
+        bad += any(GRID[i] in unsafe for i in held.proven)
+        plain = [t for t in GRID if (scores <= t).any() and wrong[scores <= t].mean() <= 0.05]
+        lax += bool(plain) and max(plain) in unsafe
+    assert opened > 200  # it is no guarantee of a gate that never opens
+    assert stats.binomtest(bad, 400, 0.2, "greater").pvalue > 0.01
+    assert stats.binomtest(lax, 400, 0.2, "greater").pvalue < 0.01
+
+
+def test_an_alarm_comes_soon_after_drift_and_seldom_before() -> None:
+    delays, false = [], 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        alarm = Alarm(0.05, patience=1000)
+        for bad in rng.random(200) < 0.05:
+            false += alarm.add(bool(bad))
+        alarm.reset()
+        delays.append(next(i for i in range(1000) if alarm.add(bool(rng.random() < 0.5))))
+    assert false / (60 * 200) < 1.5 / 1000
+    assert np.mean(delays) < 20
+
+
+def test_an_alarm_knows_about_when_it_began() -> None:
+    alarm = Alarm(0.05)
+    for _ in range(50):
+        assert not alarm.add(False)
+    said = [alarm.add(True) for _ in range(10)]
+    assert any(said)
+    assert alarm.since <= 11

@@ -1,0 +1,138 @@
+"""Folders: several processes, kill -9, and everything else that others may do to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from querist.cli.entry import main
+from querist.store.run_folder import RunFolder
+from querist.surrogate.record import Disk, Entry
+from querist.surrogate.surrogate import Surrogate, status_in
+
+PROGRAM = textwrap.dedent(
+    """
+    import sys
+    import numpy as np
+    from querist import Surrogate
+
+    def wave(x, y):
+        return float(np.sin(3 * x) * np.cos(2 * y))
+
+    folder, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    rng = np.random.default_rng(seed)
+    with Surrogate(wave, tolerance=0.05, folder=folder, coverage=0.8, audit=0.1) as surrogate:
+        for number in range(count):
+            x, y = rng.uniform(size=2)
+            answer = surrogate(float(x), float(y))
+            print(number, repr(answer), wave(x, y) == answer, flush=True)
+    """
+)
+
+
+def start(tmp_path: Path, folder: Path, seed: int, count: int) -> subprocess.Popen:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    argv = [sys.executable, str(program), str(folder), str(seed), str(count)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_others_post_is_taken_over_once_and_in_one_order(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "s", {})
+    writer, other = Disk(folder), Disk(folder)
+    assert writer.writes()
+    # Within one process nobody gets the lock twice, as from another process.
+    other.record([Entry("a", {"n": 1}, {"v": np.arange(3.0)}), Entry("a", {"n": 2})])
+    writer.record([Entry("b", {"n": 3})])
+    assert [fact.kind for fact in writer.follow()] == ["b", "a", "a"]
+    assert [fact.data["n"] for fact in other.follow()] == [3, 1, 2]
+    assert writer.follow() == other.follow() == []
+    writer.release()
+    other.record([Entry("c", {"n": 4})])
+    assert [fact.data["n"] for fact in other.follow()] == [4]
+    assert [fact.data["n"] for fact in writer.follow()] == [4]
+    writer.close()
+    other.close()
+    assert [r.data["n"] for r in folder.journal_reader().read_new()] == [3, 1, 2, 4]
+
+
+def test_a_message_that_was_recorded_but_not_removed_is_not_taken_twice(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "s", {})
+    writer, other = Disk(folder), Disk(folder)
+    assert writer.writes()
+    other.record([Entry("a", {"n": 1})])
+    (message,) = list(folder.inbox._listed())
+    kept = message.read_bytes()
+    writer.follow()
+    writer.close()
+    message.write_bytes(kept)  # killed between record and removal
+    again = Disk(folder)
+    assert again.writes()
+    assert [fact.data["n"] for fact in again.follow()] == [1]
+    assert not list(folder.inbox._listed())
+    again.close()
+
+
+def test_the_command_line_tells_the_status(tmp_path: Path) -> None:
+    def wave(x):
+        return float(np.sin(x))
+
+    with Surrogate(wave, tolerance=0.05, folder=tmp_path / "s") as surrogate:
+        surrogate(1.0)
+        surrogate(2.0)
+    runner = CliRunner()
+    told = runner.invoke(main, ["surrogate", "status", str(tmp_path / "s")])
+    assert told.exit_code == 0, told.output
+    assert "Answered by simulation  2" in told.output
+    assert "closed" in told.output
+    as_json = runner.invoke(main, ["surrogate", "status", str(tmp_path / "s"), "--json"])
+    assert '"answered_by_simulation": 2' in as_json.output
+    effective = runner.invoke(main, ["effective", str(tmp_path / "s")])
+    assert effective.exit_code == 0, effective.output
+    refused = runner.invoke(main, ["surrogate", "status", str(tmp_path)])
+    assert refused.exit_code != 0
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    both = [start(tmp_path, folder, seed, 150) for seed in (1, 2)]
+    told = [process.communicate(timeout=120)[0].splitlines() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    simulated = sum(line.endswith("True") for lines in told for line in lines)
+    status = status_in(folder)
+    assert status["answered_by_simulation"] == simulated
+    assert status["answered_by_model"] == 300 - simulated
+    assert status["threshold"] is not None
+    assert all(any(line.endswith("False") for line in lines) for lines in told)
+    with Surrogate.open(folder, "math:hypot") as surrogate:
+        assert surrogate.status()["answered_by_simulation"] == simulated
+
+
+@pytest.mark.slow
+def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    seen: list[str] = []
+    for seed in range(3):
+        process = start(tmp_path, folder, seed, 10**6)
+        assert process.stdout is not None
+        seen.extend(process.stdout.readline().strip() for _ in range(60))
+        os.kill(process.pid, signal.SIGKILL)
+        seen.extend(line.strip() for line in process.stdout if line.endswith("\n"))
+        process.wait()
+        process.stdout.close()
+    with Surrogate.open(folder, "math:hypot") as surrogate:
+        status = surrogate.status()
+    exact = sum(line.endswith("True") for line in seen)
+    # The last answer of each life may be recorded and not printed, never the other way round.
+    assert exact <= status["answered_by_simulation"] <= exact + 3
+    again = start(tmp_path, folder, 9, 30)
+    assert len(again.communicate(timeout=60)[0].splitlines()) == 30
