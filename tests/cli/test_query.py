@@ -139,14 +139,16 @@ def test_labels_are_recorded_by_id_and_by_asking(photos: Path, tmp_path: Path) -
     call("pool", "create", folder, photos, "--classes", "across,down,none")
     first, second = (item.id for item in Pool.open(folder).items(limit=2))
     assert call("label", folder, f"{first}=across", "--by", "ada").stdout == "1 label recorded\n"
-    asked = call("label", folder, "--ask", "--limit", 5, input="2\ns\nnone\nq\n")
-    assert asked.stdout == "2 labels recorded\n"
+    asked = call("label", folder, "--ask", "--limit", 5, input="2\ns\nnone\n\nq\n")
+    assert asked.stdout == "2 labels recorded, 1 item skipped\n"
     assert "1: across  2: down  3: none" in asked.stderr
     with Pool.open(folder) as pool:
         labels = {label.id: label.value for label in pool.labels()}
     assert labels[first] == "across"
     assert labels[second] == "down"
     assert sorted(labels.values()) == ["across", "down", "none"]
+    with Pool.open(folder) as pool:
+        assert pool.counts()["skipped"] == 1
     wrong = call("label", folder, f"{second}=sideways")
     assert (wrong.exit_code, "sideways" in wrong.stderr) == (1, True)
     assert call("label", folder).exit_code == 2

@@ -267,6 +267,10 @@ def test_features_are_computed_once_for_all_rounds(digits, tmp_path) -> None:
     assert status.state == "done"
     # Every picture once: a head is scanned as its base, whose features are kept.
     assert Counting.seen == 500
+    # By these features all rounds are comparable, whatever heads said of them.
+    for number in (1, 2, 3):
+        drift = digits.drift("once-1" if number > 1 else "once-2", f"once-{number}")
+        assert (drift.method, drift.p_value > 0.01) == ("mmd", True)
 
 
 def test_a_picture_that_is_gone_is_left_out_of_training(digits, tmp_path) -> None:

@@ -64,6 +64,11 @@ class PoolHere:
         with Pool.open(self.folder) as pool:
             return pool.label(values, by)
 
+    def skip(self, items: Iterable[str], by: str) -> int:
+        """Record that items cannot be labelled."""
+        with Pool.open(self.folder) as pool:
+            return pool.skip(items, by)
+
     def export(self, path: Path, format: str, which: str) -> str:
         """Write a manifest."""
         with Pool.open(self.folder) as pool:

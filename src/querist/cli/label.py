@@ -14,7 +14,7 @@ from querist.cli.places import INSECURE, SERVER, PoolPlace, pool_at
 from querist.cli.shared import sentences
 from querist.core.errors import ConfigError
 
-SKIP, QUIT, EMPTY = "s", "q", "e"
+LATER, SKIP, QUIT, EMPTY = "", "s", "q", "e"
 
 
 @click.command()
@@ -25,6 +25,7 @@ SKIP, QUIT, EMPTY = "s", "q", "e"
     "--from", "file", type=click.Path(path_type=Path), help="A manifest that holds labels."
 )
 @click.option("--format", default="", help="Of that manifest, where its name does not tell.")
+@click.option("--skip", multiple=True, metavar="ID", help="It cannot be told: do not ask again.")
 @click.option("--ask", is_flag=True, help="Show items and ask for the label of each.")
 @click.option("--query", default="", help="With --ask: those that this query picked, in order.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, help="With --ask: at most.")
@@ -37,17 +38,24 @@ def label(pool: str, labels: tuple[str, ...], **how: Any) -> None:
     A label of a pool whose task is classification is a class's name. Others are JSON: 3.5, ["cat",
     "dog"], [{"class": "cat", "box": [1, 2, 30, 40]}]; [] says "looked at, and there is nothing".
     """
-    if sum((bool(labels), how["file"] is not None, how["ask"])) != 1:
-        raise click.UsageError("give ID=LABEL, or --from FILE, or --ask.")
+    named = bool(labels or how["skip"])
+    if sum((named, how["file"] is not None, how["ask"])) != 1:
+        raise click.UsageError("give ID=LABEL or --skip ID, or --from FILE, or --ask.")
     place = pool_at(pool, how["server"], how["insecure"])
     if how["file"] is not None:
-        recorded = place.import_labels(how["file"], how["format"])
-    elif labels:
-        task = place.show()["task"]
-        recorded = place.label(dict(_labelled(labels, task)), how["by"])
+        recorded, skipped = place.import_labels(how["file"], how["format"]), 0
+    elif named:
+        recorded, skipped = _named(place, labels, how)
     else:
-        recorded = _asked(place, how)
-    click.echo(f"{counted(recorded, 'label')} recorded")
+        recorded, skipped = _asked(place, how)
+    told = f", {counted(skipped, 'item')} skipped" if skipped else ""
+    click.echo(f"{counted(recorded, 'label')} recorded{told}")
+
+
+def _named(place: PoolPlace, labels: tuple[str, ...], how: Mapping[str, Any]) -> tuple[int, int]:
+    values = dict(_labelled(labels, place.show()["task"]))
+    recorded = place.label(values, how["by"]) if values else 0
+    return recorded, place.skip(how["skip"], how["by"]) if how["skip"] else 0
 
 
 def _labelled(texts: Iterable[str], task: str) -> Iterator[tuple[str, Any]]:
@@ -68,27 +76,29 @@ def value_of(text: str, task: str) -> Any:
         return text
 
 
-def _asked(place: PoolPlace, how: Mapping[str, Any]) -> int:
+def _asked(place: PoolPlace, how: Mapping[str, Any]) -> tuple[int, int]:
     about = place.show()
     items = list(_items(place, how))
     classes: Sequence[str] = about["classes"]
-    keys = f"{SKIP}: skip, {EMPTY}: nothing there, {QUIT}: quit"
+    keys = f"{SKIP}: cannot tell, {EMPTY}: nothing there, {QUIT}: quit, Enter: later"
     click.echo(f"{counted(len(items), 'item')}. {keys}.", err=True)
     if classes:
         click.echo("  ".join(f"{n}: {name}" for n, name in enumerate(classes, 1)), err=True)
-    recorded = 0
+    recorded = skipped = 0
     for number, item in enumerate(items, 1):
         shown = item.get("inline") or item.get("uri")
         click.echo(
             f"[{number}/{len(items)}] {text_of(shown)}  {text_of(item.get('why'))}", err=True
         )
-        said = click.prompt("label", err=True, default=SKIP, show_default=False).strip()
+        said = click.prompt("label", err=True, default=LATER, show_default=False).strip()
         if said == QUIT:
             break
-        if said != SKIP:
+        if said == SKIP:
+            skipped += place.skip([item["id"]], how["by"])
+        elif said != LATER:
             value = _chosen(said, classes, about["task"])
             recorded += place.label({item["id"]: value}, how["by"])
-    return recorded
+    return recorded, skipped
 
 
 def _items(place: PoolPlace, how: Mapping[str, Any]) -> Iterator[Record]:

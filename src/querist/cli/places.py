@@ -43,6 +43,10 @@ class PoolPlace(Protocol):
         """Record labels; how many."""
         ...
 
+    def skip(self, items: Iterable[str], by: str) -> int:
+        """Record that items cannot be labelled; how many."""
+        ...
+
     def export(self, path: Path, format: str, which: str) -> str:
         """Write a manifest; a sentence."""
         ...

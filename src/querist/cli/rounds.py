@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,9 @@ import click
 
 from querist.cli.added import brought_up
 from querist.cli.output import JSON, Record, counted, show, table
+from querist.cli.places import INSECURE, SERVER
 from querist.cli.shared import EXIT_INTERRUPTED, PROGRESS, leave, need_parent, sentences
+from querist.cli.todo import write_todo
 from querist.cli.values import model_of, pairs
 from querist.core.errors import ConfigError
 
@@ -54,6 +54,8 @@ MAIN = "main"
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="Write a CSV of items to be labelled."
 )
+@SERVER
+@INSECURE
 @PROGRESS
 @JSON
 @sentences
@@ -62,10 +64,16 @@ def rounds(pool: str, id: str, **how: Any) -> None:
 
     POOL is a folder, or a pool.yaml with a section rounds. ID tells several rounds of one pool
     apart. Where people label, it returns when labels are awaited, and says how to give them; the
-    same command goes on then. Ctrl-C ends it in order, and nothing is lost by a crash.
+    same command goes on then. Ctrl-C ends it in order, and nothing is lost by a crash. At a service
+    (--server) each call begins one round, once the items of the one before are labelled.
     """
     need_parent(how["output"])
     asked = asked_of(how)
+    if how["server"]:
+        from querist.cli.rounds_there import play_there
+
+        play_there(pool, asked, how)
+        return
     if pool.endswith((".yaml", ".yml")):
         folder, id, found = brought_up(Path(pool), how["progress"])
         asked = found | asked
@@ -191,11 +199,4 @@ def _next(pool: Pool, status: RoundsStatus, how: Mapping[str, Any]) -> list[str]
 def _write(pool: Pool, status: RoundsStatus, path: Path) -> None:
     """Items that wait for a label, with a column to fill in."""
     items = [pool.item(id) for id in status.missing]
-    if path.suffix in (".jsonl", ".ndjson"):
-        told = ({"id": i.id, "uri": i.uri, "text": i.inline, "label": None} for i in items)
-        path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told))
-        return
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("id", "item", "label"))
-        rows.writerows((i.id, i.uri or i.inline, "") for i in items)
+    write_todo(path, [{"id": item.id, "item": item.uri or item.inline} for item in items])

@@ -49,13 +49,17 @@ class PoolThere:
         """Record labels."""
         return self.client.label(self.pool, values, by=by or None).labels
 
+    def skip(self, items: Iterable[str], by: str) -> int:
+        """Record that items cannot be labelled."""
+        return self.client.skip(self.pool, items, by=by or None).labels
+
     def forget(self, item: str) -> None:
         """Have an item erased."""
         self.client.forget(self.pool, item)
 
     def drift(self) -> Record:
-        """Only where the pool's folder is."""
-        raise ConfigError("Drift is measured where the pool's folder is; a service tells none.")
+        """As the service measures it."""
+        return self.client.drift(self.pool).model_dump(mode="json")
 
     def start(self, asked: Mapping[str, Any]) -> str:
         """Begin a query; files of its model are sent first."""

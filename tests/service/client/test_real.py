@@ -114,7 +114,7 @@ def test_the_command_line_says_the_same_of_a_service(serve, photos: Path, tmp_pa
     result = call("query", "run", "birds", "-n", 3, *at, "-o", tmp_path / "picks.csv")
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 4
-    assert "1 items failed; see: querist query failures" in result.stderr
+    assert "1 item failed; see: querist query failures" in result.stderr
     query = result.stderr.partition("query: ")[2].split()[0]
     assert "broken.png" in call("query", "failures", query, *at).stdout
     status = json.loads(call("query", "status", query, "--json", *at).stdout)

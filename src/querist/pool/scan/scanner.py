@@ -17,6 +17,7 @@ from querist.pool.query_state import Range
 from querist.pool.scan.memory import resident_mb
 from querist.pool.scan.place import Place
 from querist.pool.scan.scoring import Scorer
+from querist.pool.scan.seen import keep_seen
 from querist.pool.scan.selecting import select
 from querist.pool.scan.stages import Stages, best_batch
 from querist.pool.scan.work import Chunk
@@ -95,6 +96,7 @@ class Scanner:
         began = time.perf_counter()
         self._note_contents(chunk)
         self._keep(chunk)
+        keep_seen(self._place, chunk)
         chunk.outputs = self._place.finished(chunk.rows.part, chunk.outputs)
         arrays = self._scorer.arrays(chunk)
         chunk.seconds.update({"wait": waited, "tell": time.perf_counter() - began})

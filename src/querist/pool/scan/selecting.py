@@ -17,6 +17,7 @@ from querist.pool.rounds_seen import SAMPLE
 from querist.pool.scan.outputs import outputs_path, read_rows, remove_outputs
 from querist.pool.scan.place import Place
 from querist.pool.scan.scoring import fixed_data
+from querist.pool.scan.seen import NEED, read_seen
 from querist.strategies.needs import NEEDS
 from querist.strategies.ranking import highest, tie_keys
 from querist.strategies.rows import Rows, rows_of
@@ -88,6 +89,9 @@ def _remember(place: Place, rows: NDArray[np.int64], scanned: Scanned) -> None:
     if part == CANDIDATES:
         stored = read_rows(outputs_path(place.run.path, part, need))
         values, of = np.asarray(stored[positions], np.float64), f"{need} of {place.digest_of(need)}"
+    elif (seen := read_seen(place, len(rows))) is not None:
+        positions, need = seen.positions, NEED
+        values, of = np.asarray(seen.values, np.float64), f"{need} of {place.digest_of(need)}"
     elif "scores" in scanned.arrays:
         values = scanned.arrays["scores"][positions].astype(np.float64)
         of = f"scores by {place.settings.strategy} of {place.digest_of('scores')}"

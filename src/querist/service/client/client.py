@@ -182,7 +182,10 @@ class Client:
     export = plain(pools_.export)
 
     labels = many(labels_.labels)
+    history = many(labels_.history)
     label = plain(labels_.label)
+    skip = plain(labels_.skip)
+    unlabel = plain(labels_.unlabel)
     import_labels = plain(labels_.import_labels)
 
     start_query = plain(queries_.start_query)
@@ -199,6 +202,7 @@ class Client:
     failures = many(jobs_.failures)
 
     upload = plain(models_.upload)
+    uploads = many(models_.uploads)
     upload_status = plain(models_.upload_status)
     delete_upload = plain(models_.delete_upload)
     models = many(models_.models)
@@ -209,6 +213,7 @@ class Client:
     rounds = many(rounds_.rounds)
     round = plain(rounds_.round)
     start_round = plain(rounds_.start_round)
+    drift = plain(rounds_.drift)
 
     campaigns = many(campaigns_.campaigns)
     campaign = plain(campaigns_.campaign)
@@ -323,7 +328,10 @@ class AsyncClient:
     export = awaited(pools_.export)
 
     labels = awaited_many(labels_.labels)
+    history = awaited_many(labels_.history)
     label = awaited(labels_.label)
+    skip = awaited(labels_.skip)
+    unlabel = awaited(labels_.unlabel)
     import_labels = awaited(labels_.import_labels)
 
     start_query = awaited(queries_.start_query)
@@ -340,6 +348,7 @@ class AsyncClient:
     failures = awaited_many(jobs_.failures)
 
     upload = awaited(models_.upload)
+    uploads = awaited_many(models_.uploads)
     upload_status = awaited(models_.upload_status)
     delete_upload = awaited(models_.delete_upload)
     models = awaited_many(models_.models)
@@ -350,6 +359,7 @@ class AsyncClient:
     rounds = awaited_many(rounds_.rounds)
     round = awaited(rounds_.round)
     start_round = awaited(rounds_.start_round)
+    drift = awaited(rounds_.drift)
 
     campaigns = awaited_many(campaigns_.campaigns)
     campaign = awaited(campaigns_.campaign)

@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from querist.core.errors import ShapeError
+from querist.pool.errors import PoolError
 from querist.service.call import Call
 from querist.service.index.index import Row, count, find, insert, newest_first, now
 from querist.service.jobs.records import new_job, told
 from querist.service.problems import Refused
 from querist.service.queries import folder_of, settings_of
 from querist.service.rounds import check_trainer, home_of, register, trained_model
-from querist.service.routes.paging import After, Limit, PathId, page_of
+from querist.service.routes.paging import After, Limit, OptionalId, PathId, page_of
 from querist.service.routes.queries import begin_query, library_model, registered_model
 from querist.service.wire.base import Page
 from querist.service.wire.jobs import JobState
-from querist.service.wire.rounds import Round, RoundCreate
+from querist.service.wire.rounds import Drift, Round, RoundCreate
 
 
 def list_rounds(call: Call, pool: PathId, limit: Limit = 100, after: After = "") -> Page[Round]:
@@ -109,6 +111,17 @@ def _recorded(connection: Any, call: Call, pool: str, job: str, body: RoundCreat
 def get_round(call: Call, round: PathId) -> Round:
     """One round."""
     return _told(call, call.service.own(call.who, "rounds", "round", round))
+
+
+def pool_drift(
+    call: Call, pool: PathId, before: OptionalId = None, after: OptionalId = None
+) -> Drift:
+    """Whether what a query saw differs from what an earlier one did; by default last and first."""
+    with call.service.pool(call.who, pool) as found:
+        try:
+            return Drift.model_validate(found.drift(before or "", after or "")._asdict())
+        except (PoolError, ShapeError) as error:
+            raise Refused("conflict", str(error)) from None
 
 
 def _told(call: Call, row: Row) -> Round:

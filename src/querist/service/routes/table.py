@@ -72,6 +72,7 @@ ROUTES: tuple[Route, ...] = (
     _file("/v1/pools/{pool}/label-files", labels.import_labels, LABEL),
     _get("/v1/pools/{pool}/export", labels.export_pool),
     _post("/v1/pools/{pool}/estimates", queries.estimate_query, READ, 200),
+    _get("/v1/pools/{pool}/drift", rounds.pool_drift),
     _get("/v1/pools/{pool}/rounds", rounds.list_rounds),
     _post("/v1/pools/{pool}/rounds", rounds.create_round, QUERY, 202),
     _get("/v1/rounds/{round}", rounds.get_round),

@@ -53,3 +53,20 @@ class Round(Told):
     metrics: Options = Field(default_factory=dict)
     drift: Options = Field(default_factory=dict)
     created: Instant
+
+
+class Drift(Told):
+    """Whether what one query saw differs from what an earlier one did: a two-sample test.
+
+    Attributes:
+        method: "mmd" of embeddings, or "kolmogorov-smirnov" of scores.
+        statistic: Grows with the difference.
+        p_value: How often chance alone gives as much.
+        before, after: How many items of each were compared.
+    """
+
+    method: str
+    statistic: float
+    p_value: float
+    before: Count
+    after: Count

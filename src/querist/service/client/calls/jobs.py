@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from querist.service.client.call import Flow, Listing, delete, get, pages, path_of, post
-from querist.service.client.calls.references import Ref, id_of, pool_id
+from querist.service.client.calls.references import Ref, job_id, pool_id
 from querist.service.wire.base import Page
 from querist.service.wire.jobs import Failure, Job
 
@@ -21,26 +21,26 @@ def jobs(pool: Ref = "", kind: str = "", state: str = "") -> Listing[Job]:
 
 def job(job: Ref) -> Flow[Job]:
     """One job as it stands."""
-    found: Job = yield from get(Job, "jobs", id_of(job))
+    found: Job = yield from get(Job, "jobs", job_id(job))
     return found
 
 
 def cancel(job: Ref) -> Flow[Job]:
     """End a job; what it found so far is kept."""
-    found: Job = yield from post(Job, "jobs", id_of(job), "cancel")
+    found: Job = yield from post(Job, "jobs", job_id(job), "cancel")
     return found
 
 
 def delete_job(job: Ref) -> Flow[None]:
     """Remove a finished job and its result."""
-    yield from delete("jobs", id_of(job))
+    yield from delete("jobs", job_id(job))
 
 
 def failures(job: Ref) -> Listing[Failure]:
     """Items that a job could not use, and why."""
-    return Listing(pages(Failure, "jobs", id_of(job), "failures"))
+    return Listing(pages(Failure, "jobs", job_id(job), "failures"))
 
 
 def events_path(job: Ref) -> str:
     """Where the events of a job are."""
-    return path_of("jobs", id_of(job), "events")
+    return path_of("jobs", job_id(job), "events")

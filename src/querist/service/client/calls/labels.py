@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from querist.service.client.call import Call, Flow, Listing, new_key, pages, path_of, post
 from querist.service.client.calls.references import Ref, pool_id
 from querist.service.wire.base import MAX_BATCH, Page
-from querist.service.wire.labels import Label, LabelSet, LabelsPost, Recorded
+from querist.service.wire.labels import Label, LabelSet, LabelsPost, Recorded, Statement
 
 
 def labels(pool: Ref) -> Listing[Label]:
@@ -23,13 +23,42 @@ def labels(pool: Ref) -> Listing[Label]:
     return Listing(page)
 
 
+def history(pool: Ref, item: str) -> Listing[Statement]:
+    """All that was ever said of an item, the first first."""
+
+    def page(after: str | None) -> Flow[Page[Statement]]:
+        id_ = yield from pool_id(pool)
+        found: Page[Statement] = yield from pages(Statement, "pools", id_, "history", item)(after)
+        return found
+
+    return Listing(page)
+
+
 def label(pool: Ref, values: Mapping[str, Any], *, by: str | None = None) -> Flow[Recorded]:
     """Record labels, item id -> value; they are on disk when this returns.
 
     More than 10,000 are sent in pieces, each of which is recorded whole or not at all.
     """
-    id_ = yield from pool_id(pool)
     said = [LabelSet(id=item, value=value) for item, value in values.items()]
+    return (yield from _sent(pool, said, by))
+
+
+def skip(
+    pool: Ref, items: Iterable[str], *, reason: str = "", by: str | None = None
+) -> Flow[Recorded]:
+    """Record that items could not be labelled: they are not asked for again."""
+    said = [LabelSet(id=item, value=reason, kind="skip") for item in items]
+    return (yield from _sent(pool, said, by))
+
+
+def unlabel(pool: Ref, items: Iterable[str], *, by: str | None = None) -> Flow[Recorded]:
+    """Take back what was said of items."""
+    said = [LabelSet(id=item, kind="withdraw") for item in items]
+    return (yield from _sent(pool, said, by))
+
+
+def _sent(pool: Ref, said: list[LabelSet], by: str | None) -> Flow[Recorded]:
+    id_ = yield from pool_id(pool)
     recorded = 0
     for start in range(0, len(said), MAX_BATCH):
         body = LabelsPost(labels=said[start : start + MAX_BATCH], by=by)

@@ -21,6 +21,11 @@ def upload(file: Path | str, kind: str) -> Flow[Upload]:
     return done
 
 
+def uploads() -> Listing[Upload]:
+    """Files that were uploaded, the newest first."""
+    return Listing(pages(Upload, "uploads"))
+
+
 def upload_status(upload: Ref) -> Flow[Upload]:
     """What the service holds of a file."""
     found: Upload = yield from get(Upload, "uploads", id_of(upload))

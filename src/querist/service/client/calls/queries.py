@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from querist.service.client.call import Call, Flow, Listing, get, pages, path_of, post
-from querist.service.client.calls.references import ModelRef, Ref, id_of, model_id, pool_id
+from querist.service.client.calls.references import ModelRef, Ref, job_id, model_id, pool_id
 from querist.service.wire.base import Page
 from querist.service.wire.queries import Estimate, Pick, Query, QueryCreate
 
@@ -71,17 +71,17 @@ def queries(pool: Ref = "", state: str = "") -> Listing[Query]:
 
 def query_status(query: Ref) -> Flow[Query]:
     """One query as it stands."""
-    found: Query = yield from get(Query, "queries", id_of(query))
+    found: Query = yield from get(Query, "queries", job_id(query))
     return found
 
 
 def picks(query: Ref) -> Listing[Pick]:
     """The result of a query, the most useful item first."""
-    return Listing(pages(Pick, "queries", id_of(query), "picks"))
+    return Listing(pages(Pick, "queries", job_id(query), "picks"))
 
 
 def save_picks(query: Ref, to: Path | str, format: str = "csv") -> Flow[Path]:
     """Write the result of a query as a manifest."""
-    path = path_of("queries", id_of(query), "manifest")
+    path = path_of("queries", job_id(query), "manifest")
     written: Path = yield Call("GET", path, Path, {"format": format}, save=Path(to))
     return written

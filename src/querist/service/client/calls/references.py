@@ -14,6 +14,7 @@ from querist.service.wire.base import Page
 from querist.service.wire.models import Model, ModelCreate
 from querist.service.wire.pools import Pool
 from querist.service.wire.problem import Problem
+from querist.service.wire.rounds import Round
 
 ID = re.compile("[a-z]{3}_[a-z2-7]{20}")
 
@@ -37,6 +38,11 @@ ModelRef: TypeAlias = "str | Known | Mapping[str, Any] | None"
 def id_of(thing: Ref) -> str:
     """The id of a thing that is known by its id only."""
     return thing if isinstance(thing, str) else thing.id
+
+
+def job_id(thing: Ref) -> str:
+    """The id of a job; of a round that of its job, which is its query, too."""
+    return thing.query if isinstance(thing, Round) else id_of(thing)
 
 
 def pool_id(pool: Ref) -> Flow[str]:

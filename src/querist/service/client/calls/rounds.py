@@ -9,7 +9,7 @@ from querist.service.client.call import Flow, Listing, get, pages, post
 from querist.service.client.calls.queries import QueryOptions, _asked
 from querist.service.client.calls.references import Ref, id_of, pool_id
 from querist.service.wire.base import Page
-from querist.service.wire.rounds import Round, RoundCreate
+from querist.service.wire.rounds import Drift, Round, RoundCreate
 
 
 def rounds(pool: Ref) -> Listing[Round]:
@@ -26,6 +26,13 @@ def rounds(pool: Ref) -> Listing[Round]:
 def round(round: Ref) -> Flow[Round]:
     """One round as it stands."""
     found: Round = yield from get(Round, "rounds", id_of(round))
+    return found
+
+
+def drift(pool: Ref, *, before: str = "", after: str = "") -> Flow[Drift]:
+    """Whether what a query saw differs from what an earlier one did; by default the last, first."""
+    id_ = yield from pool_id(pool)
+    found: Drift = yield from get(Drift, "pools", id_, "drift", before=before, after=after)
     return found
 
 

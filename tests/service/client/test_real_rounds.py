@@ -1,0 +1,128 @@
+"""Rounds at a real server: from the command line, and over its death."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from querist import Client
+from querist.cli import main
+
+NETWORK = """
+import time
+
+def stripes():
+    import torch
+
+    class Slow(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.layer = torch.nn.Linear(3 * 16 * 16, 2)
+
+        def forward(self, x):
+            time.sleep(0.05)  # an epoch takes long enough to be interrupted
+            return self.layer(x.flatten(1))
+
+    return Slow()
+"""
+
+
+@pytest.fixture
+def stripes(tmp_path: Path) -> Path:
+    """Forty pictures, lying or standing by their numbers."""
+    folder = tmp_path / "stripes"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        pixels = rng.integers(0, 60, (16, 16, 3), np.uint8)
+        part = pixels[::4] if number % 2 else pixels[:, ::4]
+        part += 150
+        Image.fromarray(pixels).save(folder / f"{number:02d}.png")
+    return folder
+
+
+def kind(uri: str) -> str:
+    return ("standing", "lying")[int(Path(uri).stem) % 2]
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.mark.slow
+def test_rounds_at_a_service_from_the_command_line(serve, stripes: Path, tmp_path: Path) -> None:
+    server = serve(tenants={"default": {"roots": [str(stripes)]}})
+    at, todo = ("--server", server.url), tmp_path / "todo.csv"
+    said = ["-n", 6, "--progress", "none", "-o", todo, *at]
+    call("pool", "create", "birds", stripes, "--classes", "lying,standing", *at)
+    result = call("pool", "rounds", "birds", *said)
+    assert result.exit_code == 0, result.output
+    assert "6 items without a label" in result.stderr
+    assert f"querist label birds --from {todo} --server {server.url}" in result.stderr
+    again = call("pool", "rounds", "birds", *said)  # no new round while labels are awaited
+    assert again.stdout == result.stdout
+    with todo.open() as file:
+        rows = list(csv.DictReader(file))
+    call("label", "birds", "--skip", rows[0]["id"], *at)
+    with todo.open("w") as file:
+        lines = [f"{row['id']},{kind(row['item'])}" for row in rows[1:]]
+        file.write("\n".join(["id,label", *lines]))
+    assert call("label", "birds", "--from", todo, *at).stdout == "5 labels recorded\n"
+    result = call("pool", "rounds", "birds", *said)
+    lines = result.stdout.splitlines()
+    assert lines[1].split()[:4] == ["1", "done", "0", "6"]
+    assert lines[2].split()[:4] == ["2", "done", "5", "6"]
+    assert "mod_" in lines[2]
+    assert '"p_value"' in call("pool", "drift", "birds", "--json", *at).stdout
+    refused = call("pool", "rounds", "birds", *said, "--holdout", 5)
+    assert (refused.exit_code, "--holdout" in refused.stderr) == (2, True)
+    with Client(server.url) as client:
+        first = rows[0]["id"]
+        assert [one.kind for one in client.history("birds", first)] == ["skip"]
+        assert client.unlabel("birds", [first]).labels == 1
+        assert [one.kind for one in client.history("birds", first)] == ["skip", "withdraw"]
+
+
+@pytest.mark.slow
+@pytest.mark.kill
+def test_a_round_goes_on_after_the_server_was_killed_in_its_training(serve, stripes: Path) -> None:
+    models = {"use": ["features", "head", "torch"], "builders": ["nets_of_rounds:stripes"]}
+    server = serve(tenants={"default": {"roots": [str(stripes)]}}, models=models)
+    (server.folder / "nets_of_rounds.py").write_text(NETWORK)
+    transform = {"modality": "image", "size": 16}
+    with Client(server.url) as client:
+        client = client.within(120)
+        client.create_pool("birds", classes=["lying", "standing"], transform=transform)
+        client.wait(client.add("birds", str(stripes)))
+        items = list(client.items("birds"))[:20]
+        client.label("birds", {item.id: kind(item.uri) for item in items})
+        network = {"use": "torch", "builder": "nets_of_rounds:stripes"}
+        trainer = {"use": "fine_tune", "epochs": 10, "patience": 10, "batch_size": 4}
+        begun = client.start_round("birds", budget=5, model=network, trainer=trainer)
+        for event in client.events(begun):
+            progress = event.job.progress
+            if progress.stage.startswith("training") and progress.done >= 2:
+                break
+        server.end(signal.SIGKILL)
+        server.start()
+        told = []
+        done = client.wait(begun, lambda job: told.append(job.progress))
+        assert (done.state, done.attempts) == ("done", 2)
+        trained = [one.done for one in told if one.stage.startswith("training")]
+        assert min(trained) >= 2  # it went on from its checkpoint
+        seen = client.round(begun)
+        assert seen.metrics["train.epochs"] == 10
+        assert (seen.picked, seen.labelled) == (5, 0)
+        assert client.model(seen.trained).settings["weights"].startswith("upload:")
+        assert len(list(client.picks(begun))) == 5

@@ -1,0 +1,104 @@
+"""Whatever the service answers to, the client can ask, and the other way round."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from querist import AsyncClient, Client
+from querist.service.client.call import Call, Listing
+from querist.service.client.calls.jobs import events_path
+from querist.service.client.methods import Method
+from querist.service.routes.table import ROUTES
+
+ID = "a" * 20
+# For machines that watch a service; and the stream of events, which is no single answer.
+APART = {("GET", "/health/live"), ("GET", "/metrics"), ("GET", "/v1/jobs/{job}/events")}
+ARGUMENTS = {
+    "pool": f"pol_{ID}",
+    "job": f"job_{ID}",
+    "query": f"job_{ID}",
+    "round": f"rnd_{ID}",
+    "model": f"mod_{ID}",
+    "upload": f"upl_{ID}",
+    "webhook": f"hok_{ID}",
+    "tenant": f"ten_{ID}",
+    "key": f"key_{ID}",
+    "campaign": "runs.one",
+    "item": "an-item",
+    "items": ["an-item"],
+    "values": {"an-item": "cat"},
+    "uris": ["photos"],
+    "name": "margin",
+    "format": "csv",
+    "kind": "onnx",
+    "settings": {"use": "features"},
+    "quota": {},
+    "user": "ada",
+    "scopes": ["read"],
+    "url": "https://example.org/hook",
+    "command": "pause",
+    "to": Path("out.csv"),
+}
+NEEDED = {"start_query": {"budget": 1}, "estimate": {"budget": 1}, "start_round": {"budget": 1}}
+
+
+def methods(client: type) -> dict[str, Method]:
+    return {name: made for name, made in vars(client).items() if isinstance(made, Method)}
+
+
+def first_call(name: str, method: Method, file: Path) -> Call:
+    """The first request that a method makes with arguments that need no look-up."""
+    parameters = inspect.signature(method.description).parameters.values()
+    wanted = [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+    ]
+    given = {one: file if one == "file" else ARGUMENTS[one] for one in wanted}
+    made = method.description(**given, **NEEDED.get(name, {}))
+    flow = made.page(None) if isinstance(made, Listing) else made
+    return next(iter(flow))
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> dict[str, tuple[str, str]]:
+    """By method of the client, the verb and path that it asks."""
+    file = tmp_path / "file"
+    file.touch()
+    calls = {name: first_call(name, made, file) for name, made in methods(Client).items()}
+    return {name: (call.method, call.path) for name, call in calls.items()}
+
+
+def matching(method: str, path: str) -> Iterator[tuple[str, str]]:
+    for route in ROUTES:
+        pattern = re.sub(r"\{\w+(:path)?\}", "[^/]+", route.path)
+        if route.method == method and re.fullmatch(pattern, path):
+            yield route.method, route.path
+
+
+def test_every_method_asks_a_route_that_there_is(asked) -> None:
+    assert [name for name, call in asked.items() if not list(matching(*call))] == []
+
+
+def test_every_route_has_a_method(asked) -> None:
+    served = {(route.method, route.path) for route in ROUTES}
+    reached = {next(matching(*call)) for call in asked.values()}
+    assert served - reached - APART == set()
+    assert reached <= served
+    assert served >= APART
+    events = events_path(ARGUMENTS["job"])
+    assert list(matching("GET", events)) == [("GET", "/v1/jobs/{job}/events")]
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    plain, awaited = methods(Client), methods(AsyncClient)
+    assert {name: made.description for name, made in plain.items()} == {
+        name: made.description for name, made in awaited.items()
+    }
+    own = {name for name in vars(Client) if not name.startswith("_")} - set(plain)
+    assert own == {name for name in vars(AsyncClient) if not name.startswith("_")} - set(awaited)
