@@ -5,7 +5,8 @@
 ResNet-18 with trained weights over real CIFAR-10 JPEG files, least confidence, a quarter picked.
 One JSON object a line: ``ours`` and ``peer`` in images a second of wall time, ``ours_cpu`` and
 ``peer_cpu`` in images a CPU second, ``limit`` measured alone in the same run, ``same_picks``
-beside.
+beside. All of a case are measured in turns, several rounds long: rates are the best of the rounds,
+``ratio`` and ``of_limit`` the median of the ratios within a round.
 
 Args of the command line:
     --data: CIFAR-10 as JPEG files in a tar archive, ``train/CLASS/NNNN.jpg``.
@@ -19,7 +20,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -32,92 +34,76 @@ import numpy as np
 import scan_peers as peers
 from scan_caches import caches
 from scan_data import Bench
-from scan_servers import served
+from scan_turns import Call, Rates, in_turns, line
 
 from querist.models.inference import open_inference
 from querist.pool.pool import Pool
 from querist.pool.query import QueryResult
 from querist.sources.opening import Sources
 from querist.sources.transforms.image import Image
+from querist.testing.servers.separate import separate
 
 WANTED = frozenset({"probabilities"})
 COLD = {"cache": False}
+LATENCY, RATE = 0.05, 1_000_000.0
 Line = dict[str, Any]
 
 
-def measured(call: Callable[[], Any], items: int, repeats: int = 2) -> tuple[Any, Line]:
-    """What a call returns, and its best rates."""
-    best: Line = {"wall": 0.0, "cpu": 0.0}
-    result = None
-    for _ in range(repeats):
-        began, cpu = time.perf_counter(), time.process_time()
-        result = call()
-        spent = time.perf_counter() - began
-        if items / spent > best["wall"]:
-            best = {"wall": items / spent, "cpu": items / (time.process_time() - cpu)}
-    return result, best
-
-
-def forward(model: Any, images: np.ndarray, count: int, batch: int = 256) -> float:
-    """Images a second through the model alone, with all of them in memory."""
+def forward(model: Any, images: np.ndarray, count: int, batch: int = 256) -> Call:
+    """So many images through the model alone; they lie in memory."""
     model.infer(images[:batch], WANTED)
 
     def run() -> None:
-        for at in range(0, count, batch):
-            model.infer(images[at % len(images) :][: min(batch, count - at)], WANTED)
+        left = count
+        while left:
+            for at in range(0, min(left, len(images)), batch):
+                model.infer(images[at : min(at + batch, left, len(images))], WANTED)
+            left -= min(left, len(images))
 
-    return float(measured(run, count, 3)[1]["wall"])
+    return Call(run, count)
 
 
-def decoding(files: list[Path], size: int) -> float:
-    """Images a second read and decoded, by one thread alone."""
+def decoding(files: list[Path], size: int) -> Call:
+    """Files read and decoded by one thread alone."""
     transform = Image(size=size)
-    return float(
-        measured(lambda: [transform.decode(f.read_bytes()) for f in files], len(files))[1]["wall"]
-    )
+    return Call(lambda: [transform.decode(f.read_bytes()) is None for f in files], len(files))
 
 
-def same(result: QueryResult, rows: np.ndarray) -> float:
+def same(result: QueryResult, rows: Any) -> float | None:
     """Share of a peer's picks (numbers of files) that are ours too."""
+    if not isinstance(rows, np.ndarray):
+        return None
     ours = {int(pick.uri.rpartition("/")[2].partition(".")[0]) for pick in result.picks}
     return len(ours & set(rows.tolist())) / len(ours)
 
 
-def line(case: str, ours: Line, peer: Line | None = None, **more: Any) -> Line:
-    """One line of the output."""
-    told: Line = {"case": case, "ours": round(ours["wall"], 1), "ours_cpu": round(ours["cpu"], 1)}
-    if peer is not None:
-        told |= {"peer": round(peer["wall"], 1), "peer_cpu": round(peer["cpu"], 1)}
-        told["ratio"] = round(ours["wall"] / peer["wall"], 2)
-    for name, value in more.items():
-        told[name] = round(value, 4) if isinstance(value, float) else value
-    if isinstance(more.get("limit"), float):
-        told["of_limit"] = round(ours["wall"] / more["limit"], 3)
-    return told
-
-
-def local(bench: Bench, precision: str, count: int, size: int) -> Iterator[Line]:
+def local(bench: Bench, precision: str, count: int, size: int, rounds: int) -> Iterator[Line]:
     """Files of this machine; the model is opened before, for all alike."""
     case = "local-224" if size == 224 else f"local-32-{precision}"
-    files = sorted(bench.folder(count).iterdir())
+    folder = bench.folder(count)
+    files = sorted(folder.iterdir())
     model = open_inference(bench.model(precision, size), threads=bench.threads)
     images = bench.decoded(files[: min(count, 8192 if size == 32 else 512)], size)
-    repeats = 3 if size == 32 else 2
-    pool = bench.pool(bench.folder(count), size)
-    limit = forward(model, images, min(count, 8192))
-    scan: Callable[[], QueryResult] = lambda: pool.query(0.25, model=model, scan=COLD)  # noqa: E731
-    result, ours = measured(scan, count, repeats)
-    limit = max(limit, forward(model, images, min(count, 8192)))
-    decode = decoding(files[: len(images)], size)
-    about = {"items": count, "limit": limit, "decode": decode}
-    about["compile_s"] = float(model.info.compile_seconds)
-    about["memory_mb"] = held(pool, model)
-    torch_loop = peers.eager(bench.weights, bench.threads)
-    for name, loop, number in loops(torch_loop, peers.ours(model), files, size, precision):
-        shown = files[:number]
-        found, peer = measured(lambda loop=loop, shown=shown: loop(shown), number, repeats)
-        picked = same(result, found) if number == count and found is not None else None
-        yield line(case, ours, peer, peer_name=name, same_picks=picked, **about)
+    pool = bench.pool(folder, size)
+    eager = peers.eager(bench.weights, bench.threads)
+    loops = dict(peer_loops(eager, peers.ours(model), files, size, precision))
+    scan = Call(lambda: pool.query(0.25, model=model, scan=COLD), count)
+    alone = {"forward": forward(model, images, count), "decode": decoding(files, size)}
+    found = in_turns({**alone, "scan": scan, **loops}, rounds)
+    ours, limit, decode = (found[name] for name in ("scan", "forward", "decode"))
+    about = {
+        "items": count,
+        "limit": limit,
+        "decode": max(decode.wall),
+        # What both take of the processors together, however well they overlap.
+        "of_shared_cpu": max(ours.cpu) * (1 / max(limit.cpu) + 1 / max(decode.cpu)),
+        "compile_s": float(model.info.compile_seconds),
+        "held_mb": held(pool, model),
+        "load": os.getloadavg()[0],
+    }
+    for name in loops:
+        picked = same(ours.made, found[name].made)
+        yield line(case, ours, found[name], peer_name=name, same_picks=picked, **about)
 
 
 def held(pool: Pool, model: Any) -> float:
@@ -127,56 +113,70 @@ def held(pool: Pool, model: Any) -> float:
     return float(seen[-1].held_mb)
 
 
-def loops(
-    torch_loop: peers.Backend, ours: peers.Backend, files: list[Path], size: int, precision: str
-) -> Iterator[tuple[str, Callable[[list[Path]], Any], int]]:
-    """The peers of local files: a name, the loop, and on how many files it is run."""
+def peer_loops(
+    eager: peers.Backend, ours: peers.Backend, files: list[Path], size: int, precision: str
+) -> Iterator[tuple[str, Call]]:
+    """The loops of others over local files; those that are slow get fewer files."""
     few = min(len(files), 1000 if size == 32 else 60)
-    quarter = round(0.25 * len(files))
-
-    def picked(backend: peers.Backend) -> Callable[[list[Path]], np.ndarray]:
-        return lambda shown: peers.least_confident(peers.naive(shown, backend, 64, size), quarter)
-
-    yield "naive-1", lambda shown: peers.naive(shown, torch_loop, 1, size) is None, few
     some = len(files) if size == 32 else min(len(files), 256)
-    yield "naive-64", picked(torch_loop), some
-    yield f"naive-64, our backend, {precision}", picked(ours), len(files)
+    quarter = round(0.25 * len(files))
+    own = f", our backend, {precision}"
+
+    def naive(backend: peers.Backend, batch: int, count: int) -> Call:
+        def run() -> np.ndarray | None:
+            scores = peers.naive(files[:count], backend, batch, size)
+            picked = peers.least_confident(scores, quarter)
+            return picked if count == len(files) else None
+
+        return Call(run, count)
+
+    yield "naive-1", naive(eager, 1, few)
+    yield "naive-64", naive(eager, 64, some)
+    yield f"naive-64{own}", naive(ours, 64, len(files))
     if size == 32 and peers.with_packages(""):
         for name, loop in (("modAL", peers.modal), ("scikit-activeml", peers.scikit_activeml)):
-            for what, backend in (("", torch_loop), (f", our backend, {precision}", ours)):
-                run = lambda shown, loop=loop, b=backend: loop(shown, b, quarter)  # noqa: E731
-                yield name + what, run, len(files)
+            for what, backend in (("", eager), (own, ours)):
+                run = lambda loop=loop, b=backend: loop(files, b, quarter)  # noqa: E731
+                yield name + what, Call(run, len(files))
 
 
-def slow(bench: Bench, kind: str, count: int, latency: float, rate: float) -> Iterator[Line]:
+def slow(bench: Bench, kind: Any, count: int, rounds: int) -> Iterator[Line]:
     """A source behind a slow link; the limit is the slower of network and compute alone."""
     folder = bench.folder(count)
     model = open_inference(bench.model("bf16"), threads=bench.threads)
     images = bench.decoded(sorted(folder.iterdir())[: min(count, 8192)], 32)
-    with served(kind, folder, latency, rate) as (url, options):
-        pool = bench.pool(url, sources=options)
+    with separate(kind, folder, LATENCY, RATE) as server:
+        pool = bench.pool(server.url, sources=server.options)
         uris = [item.uri for rows in pool.rows() for item in pool.fetch(rows)]
-        network = max(fetching(uris, options) for _ in range(2))
-        result, ours = measured(lambda: pool.query(0.25, model=model, scan=COLD), count, 2)
         few = 60 if kind != "ftp" else 30
-        with Sources(options=options) as sources:
-            peer = measured(lambda: one_by_one(sources, uris[:few], model), few, 1)[1]
-        network = max(network, fetching(uris, options))
-    compute = forward(model, images, count)
-    assert result.counts["scored"] == count, result.failures[:3]
-    about = {"network": network, "compute": compute, "latency_s": latency, "rate_bytes": rate}
-    yield line(kind, ours, peer, items=count, peer_name="fetch, decode and infer one by one",
-               limit=min(network, compute), **about)  # fmt: skip
+        with Sources(options=server.options) as sources:
+            calls = {
+                "network": fetching(uris, server.options),
+                "compute": forward(model, images, count),
+                "scan": Call(lambda: pool.query(0.25, model=model, scan=COLD), count),
+                "peer": Call(lambda: one_by_one(sources, uris[:few], model), few),
+            }
+            found = in_turns(calls, rounds)
+    ours, network, compute = found["scan"], found["network"], found["compute"]
+    assert ours.made.counts["scored"] == count, ours.made.failures[:3]
+    limit = network if max(network.wall) < max(compute.wall) else compute
+    yield line(kind, ours, found["peer"], items=count, limit=limit, compute=max(compute.wall),
+               peer_name="fetch, decode and infer one by one", latency_s=LATENCY, rate_bytes=RATE,
+               load=os.getloadavg()[0])  # fmt: skip
 
 
-def fetching(uris: list[str], options: dict[str, Any]) -> float:
-    """Items a second that the source gives to as many threads as it is made for."""
-    with (
-        Sources(options=options) as sources,
-        ThreadPoolExecutor(sources.concurrency(uris[0])) as threads,
-    ):
-        rates = measured(lambda: list(threads.map(sources.read, uris)), len(uris), 1)[1]
-    return float(rates["wall"])
+def fetching(uris: list[str], options: dict[str, Any]) -> Call:
+    """All items by as many threads as their source is made for, on new connections."""
+
+    def run() -> None:
+        with (
+            Sources(options=options) as sources,
+            ThreadPoolExecutor(sources.concurrency(uris[0])) as threads,
+        ):
+            for _ in threads.map(sources.read, uris):
+                pass
+
+    return Call(run, len(uris))
 
 
 def one_by_one(sources: Sources, uris: list[str], model: Any) -> None:
@@ -186,22 +186,43 @@ def one_by_one(sources: Sources, uris: list[str], model: Any) -> None:
         model.infer(transform.decode(sources.read(uri))[None], WANTED)
 
 
-def again(bench: Bench, count: int) -> Iterator[Line]:
+def again(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
     """A second round of the same model, and another model over warm caches."""
-    pool, first = bench.pool(bench.folder(count)), bench.model("fp32")
-    result, before = measured(lambda: pool.query(0.25, model=first), count, 1)
-    pool.label(dict.fromkeys(result.ids, "cat"))
-    left = count - len(result.ids)
-    later, after = measured(lambda: pool.query(0.25, model=first), left, 3)
-    assert later.counts["inferred"] == later.counts["read"] == 0
-    yield line("second-round", after, before, items=left, peer_name="first round, model opened")
-    pool.unlabel(result.ids)
-    new = open_inference(bench.model("bf16"), threads=bench.threads)
-    limit = forward(new, bench.decoded(bench.files[: min(count, 8192)], 32), min(count, 8192))
-    found, ours = measured(lambda: pool.query(0.25, model=new), count, 1)
-    assert found.counts["read"] == found.counts["decoded"] == 0
-    assert found.counts["inferred"] == count
-    yield line("new-model", ours, items=count, limit=limit, read=0, decoded=0)
+    pool, asked = bench.pool(bench.folder(count)), bench.model("fp32")
+    first, second = Rates(), Rates()
+    first.take(Call(lambda: pool.query(0.25, model=asked), count))
+    began = time.perf_counter()
+    open_inference(asked, threads=bench.threads).close()
+    opening = time.perf_counter() - began
+    picked = first.made.ids
+    pool.label(dict.fromkeys(picked, "cat"))
+    left = count - len(picked)
+    for _ in range(rounds):
+        second.take(Call(lambda: pool.query(0.25, model=asked), left))
+        assert second.made.counts["inferred"] == second.made.counts["read"] == 0
+    opened = count / (count / first.wall[0] - opening)
+    first.wall, first.cpu = first.wall * rounds, first.cpu * rounds
+    yield line("second-round", second, first, items=left, peer_name="first round, model opened",
+               ratio_beside_opening=max(second.wall) / opened, opening_s=opening,
+               load=os.getloadavg()[0])  # fmt: skip
+    pool.unlabel(picked)
+    yield new_model(bench, pool, count, rounds)
+
+
+def new_model(bench: Bench, pool: Pool, count: int, rounds: int) -> Line:
+    """Another model over a pool whose items were all read and decoded before."""
+    model = open_inference(bench.model("bf16"), threads=bench.threads)
+    images = bench.decoded(bench.files[: min(count, 8192)], 32)
+
+    def run() -> QueryResult:
+        shutil.rmtree(pool.folder / "cache" / "outputs")
+        return pool.query(0.25, model=model)
+
+    found = in_turns({"forward": forward(model, images, count), "scan": Call(run, count)}, rounds)
+    counts = found["scan"].made.counts
+    assert (counts["inferred"], counts["read"], counts["decoded"]) == (count, 0, 0)
+    return line("new-model", found["scan"], items=count, limit=found["forward"], read=0, decoded=0,
+                load=os.getloadavg()[0])  # fmt: skip
 
 
 def million(bench: Bench) -> Iterator[Line]:
@@ -214,55 +235,63 @@ def million(bench: Bench) -> Iterator[Line]:
 
 def run_million(count: int, cache: Path) -> Line:
     """Texts that lie in the index itself, and a model that costs next to nothing."""
-    import shutil
-
     folder = cache / "million"
     shutil.rmtree(folder, ignore_errors=True)
+    adding, ours = Rates(), Rates()
     with Pool.create(folder, {"transform": {"modality": "text"}}) as pool:
-        adding = measured(lambda: pool.add_items(f"item {n}" for n in range(count)), count, 1)[1]
+        adding.take(Call(lambda: pool.add_items(f"item {n}" for n in range(count)), count))
         asked = {"use": "python", "function": "scan_million:scores"}
-        result, ours = measured(lambda: pool.query(10_000, model=asked, scan=COLD), count, 1)
+        ours.take(Call(lambda: pool.query(10_000, model=asked, scan=COLD), count))
     shutil.rmtree(folder, ignore_errors=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return line("million", ours, items=count, added_per_s=adding["wall"], resident_mb=peak,
-                limit_mb=1024, scored=result.counts["scored"])  # fmt: skip
+    scored = ours.made.counts["scored"]
+    return line("million", ours, items=count, added_per_s=max(adding.wall), resident_mb=peak_mb(),
+                limit_mb=1024, scored=scored, load=os.getloadavg()[0])  # fmt: skip
 
 
-def curve(bench: Bench, count: int, latency: float, rate: float) -> Iterator[Line]:
+def peak_mb() -> float:
+    """Largest resident memory of this process so far; getrusage tells a parent's, too."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(one.split()[1]) / 1024 for one in lines if one.startswith("VmHWM"))
+
+
+def curve(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
     """Images a second by size of batch, for three sources (ALaaS, figure 7)."""
     model = open_inference(bench.model("bf16"), threads=bench.threads)
     folder = bench.folder(count)
-    for kind in ("local", "s3", "http"):
-        if kind == "local":
-            yield from sizes(bench.pool(folder), model, kind, count)
-            continue
-        with served(kind, folder, latency, rate) as (url, options):
-            yield from sizes(bench.pool(url, sources=options), model, kind, count)
+    yield from sizes(bench.pool(folder), model, "local", count, rounds)
+    for kind in ("s3", "http"):
+        with separate(kind, folder, LATENCY, RATE) as server:
+            pool = bench.pool(server.url, sources=server.options)
+            yield from sizes(pool, model, kind, count, rounds)
 
 
-def sizes(pool: Pool, model: Any, kind: str, count: int) -> Iterator[Line]:
+def sizes(pool: Pool, model: Any, source: str, count: int, rounds: int) -> Iterator[Line]:
     """One source's line of the figure."""
-    for batch in (1, 2, 4, 8, 16, 32, 64, 128, 256):
-        scan = {**COLD, "batch": batch}
-        ours = measured(lambda scan=scan: pool.query(0.25, model=model, scan=scan), count, 1)[1]
-        yield line("batch-size", ours, source=kind, batch=batch, items=count)
+
+    def scan(batch: int) -> Call:
+        return Call(lambda: pool.query(0.25, model=model, scan={**COLD, "batch": batch}), count)
+
+    tried = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    found = in_turns({str(batch): scan(batch) for batch in tried}, rounds)
+    for batch, rates in found.items():
+        yield line("batch-size", rates, source=source, batch=int(batch), items=count,
+                   load=os.getloadavg()[0])  # fmt: skip
 
 
 def cases(bench: Bench) -> dict[str, Callable[[], Iterator[Line]]]:
     """All cases by name."""
-    share = 10 if bench.quick else 1
-    latency, rate = 0.05, 1_000_000.0
+    share, rounds = (10, 1) if bench.quick else (1, 3)
     return {
-        "local-32-fp32": lambda: local(bench, "fp32", 20_000 // share, 32),
-        "local-32-bf16": lambda: local(bench, "bf16", 20_000 // share, 32),
-        "local-224": lambda: local(bench, "bf16", 600 // share, 224),
-        "http": lambda: slow(bench, "http", 10_000 // share, latency, rate),
-        "s3": lambda: slow(bench, "s3", 3000 // share, latency, rate),
-        "ftp": lambda: slow(bench, "ftp", 3000 // share, latency, rate),
-        "again": lambda: again(bench, 50_000 // share),
+        "local-32-fp32": lambda: local(bench, "fp32", 20_000 // share, 32, rounds),
+        "local-32-bf16": lambda: local(bench, "bf16", 20_000 // share, 32, rounds),
+        "local-224": lambda: local(bench, "bf16", 600 // share, 224, rounds),
+        "http": lambda: slow(bench, "http", 10_000 // share, rounds),
+        "s3": lambda: slow(bench, "s3", 5000 // share, rounds),
+        "ftp": lambda: slow(bench, "ftp", 3000 // share, rounds),
+        "again": lambda: again(bench, 50_000 // share, rounds),
         "caches": lambda: caches(bench.cache / "caches", 100_000 // share),
         "million": lambda: million(bench),
-        "batch-size": lambda: curve(bench, 2000 // share, latency, rate),
+        "batch-size": lambda: curve(bench, 4000 // share, min(rounds, 2)),
     }
 
 

@@ -89,11 +89,12 @@ class World:
 def test_the_first_chunk_goes_alone_and_tells_the_sizes() -> None:
     world = World(controller(5000, chunk=None))
     [first] = world.tasks
-    assert first.payload == {"rows": ("candidates", 0, PROBE), "ahead": None, "batch": None}
+    pilot = PROBE + PILOT
+    coming = ("candidates", PROBE, pilot)  # is read meanwhile
+    assert first.payload == {"rows": ("candidates", 0, PROBE), "ahead": coming, "batch": None}
     world.tell(finished(world.tasks.pop(), chunk=4000, batch=16))
     [second] = world.tasks
-    pilot = PROBE + PILOT
-    assert second.payload == {"rows": ("candidates", PROBE, pilot), "ahead": None, "batch": None}
+    assert second.payload == {"rows": coming, "ahead": None, "batch": None}
     world.tell(finished(world.tasks.pop(), chunk=500, batch=32))
     assert world.tasks[0].payload["rows"][1:] == (pilot, pilot + 500)
     assert {task.payload["batch"] for task in world.tasks} == {32}
@@ -106,9 +107,9 @@ def test_a_slow_model_is_tried_on_few_items() -> None:
     world = World(controller(5000, chunk=None))
     world.tell(finished(world.tasks.pop(), chunk=8))
     [second] = world.tasks
-    assert second.payload["rows"][1:] == (PROBE, PROBE + 40)
+    assert second.payload["rows"][1:] == (PROBE, PROBE + 16)
     world.tell(finished(world.tasks.pop(), chunk=8, batch=16))
-    assert world.tasks[0].payload["rows"][1:] == (PROBE + 40, PROBE + 48)
+    assert world.tasks[0].payload["rows"][1:] == (PROBE + 16, PROBE + 24)
 
 
 def test_a_worker_is_told_what_it_gets_next() -> None:

@@ -32,13 +32,13 @@ from querist.pool.query_state import (
     Range,
 )
 
-PROBE = 16
+PROBE = 8
 """Rows of the first unit of work, which tells whether the model is a slow one."""
 
 PILOT = 1008
 """Most rows of the second one, in which sizes of batches are tried."""
 
-_PILOT_UNITS = 5  # units of work that the pilot may be as long as
+_PILOT_UNITS = 2  # units of work that the pilot may be as long as
 
 _JUDGED = 50  # candidates before a share of broken ones means anything
 _AT_ONCE = 2  # tasks of a worker, so that it never waits for its next one
@@ -263,13 +263,15 @@ class QueryController:
         if self.state.chunk is None:  # the first units tell how large the others are to be
             size = self.plan.chunk or self.state.pilot or PROBE
             if not self._open and (rows := self._take(size)):
-                self._submit(next(iter(self._workers)), rows)
+                # Reading goes on while the first unit opens the model; a slow one drops it.
+                ahead = None if self.state.pilot else self._coming(self.plan.chunk or PILOT)
+                self._submit(next(iter(self._workers)), rows, ahead)
             return
         for _ in range(_AT_ONCE):
             for name, worker in self._workers.items():
                 if worker.tasks < _AT_ONCE and (rows := worker.next or self._cut()):
                     worker.next = self._cut()
-                    self._submit(name, rows)
+                    self._submit(name, rows, worker.next)
 
     def _cut(self) -> Range | None:
         return self._take(self.state.chunk or PILOT)
@@ -283,13 +285,20 @@ class QueryController:
             rows = rows._replace(stop=rows.start + size)
         return rows
 
-    def _submit(self, worker: str, rows: Range) -> None:
+    def _coming(self, size: int) -> Range | None:
+        """What is probably taken next; it stays where it is."""
+        if not self._todo:
+            return None
+        rows = self._todo[0]
+        return rows._replace(stop=min(rows.stop, rows.start + size))
+
+    def _submit(self, worker: str, rows: Range, ahead: Range | None) -> None:
         attempt = self._tries.get(rows, 0) + 1
         # What ended a worker is run alone, so that nothing else is blamed.
-        ahead = None if self._tries else self._workers[worker].next
+        alone = ahead is None or bool(self._tries)
         payload = {
             "rows": tuple(rows),
-            "ahead": None if ahead is None else tuple(ahead),
+            "ahead": None if alone else tuple(ahead or ()),
             "batch": self.plan.batch or self.state.batch,
         }
         task = self.desk.submit("scan", worker, payload, attempt=attempt, items=rows.size)

@@ -138,7 +138,9 @@ class StatusWriter:
         return "select"
 
     def _rate(self) -> float | None:
-        (first, before), (last, after) = self._points[0], self._points[-1]
+        # From the first unit's end, where there are two: the first one opens the model.
+        since = self._points[1 if len(self._points) > 2 else 0]
+        (first, before), (last, after) = since, self._points[-1]
         return (after - before) / (last - first) if last > first else None
 
     def end(self, state: str, error: str = "") -> None:

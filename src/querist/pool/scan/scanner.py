@@ -82,6 +82,8 @@ class Scanner:
         assert self._stages is not None
         chunk = self._begun.get(tuple(rows))
         if chunk is None or chunk.dropped:
+            for key in [key for key in self._begun if overlap(Range(*key), rows)]:
+                self._begun.pop(key).dropped = True  # it was begun ahead, and is cut otherwise
             chunk = self._begun[tuple(rows)] = self._stages.submit(rows, batch)
         for key in [key for key, one in self._begun.items() if one is not chunk]:
             if len(self._begun) > 2:  # another worker has it by now
@@ -137,6 +139,11 @@ class Scanner:
             digest = self._place.about.digest
             rows, contents = chunk.numbers[new], chunk.contents[new]
             self._place.caches.keep_outputs(digest, made, rows, contents)
+
+
+def overlap(one: Range, other: Range) -> bool:
+    """Whether two ranges have rows in common."""
+    return one.part == other.part and one.start < other.stop and other.start < one.stop
 
 
 def _next_size(chunk: Chunk) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain, cycle, repeat
 from queue import SimpleQueue
 
 import numpy as np
@@ -29,6 +30,9 @@ from querist.sources.uris import scheme_of, shown
 
 TRIED = (16, 32, 64, 128, 256)
 """Sizes of batches that are tried where none is known."""
+
+_LARGE = 64  # items of a batch in which nothing but the items counts any more
+_FIRST = 4  # items of the first batch of those, which may compile, and shows how slow the model is
 
 _NEAR = ("file", "data", "")  # schemes that are read where they are decoded
 _UNKNOWN = 1 << 16  # bytes of an item whose size nobody told
@@ -366,23 +370,33 @@ def pieces(
     positions: NDArray[np.int64], batch: int | None, most: Callable[[], int]
 ) -> Iterator[NDArray[np.int64]]:
     """Positions in pieces of a batch each; of the sizes that are tried, where none is known."""
-    at, turn = 0, 0
-    while at < len(positions):
-        size = min(batch or TRIED[turn % len(TRIED)], most())
+    sizes = repeat(batch) if batch else chain((_FIRST,), cycle(TRIED))
+    at = 0
+    for wanted in sizes:
+        if at >= len(positions):
+            return
+        size = min(wanted, most())
         yield positions[at : at + size]
-        at, turn = at + size, turn + 1
+        at += size
 
 
 def best_batch(timings: list[tuple[int, float]]) -> int | None:
-    """The smallest of the tried sizes whose rate comes near the best; None if nothing was tried."""
+    """The smallest of the tried sizes whose rate comes near the best; None if nothing was tried.
+
+    Small batches are short, so that on a busy machine one of them looks quick by chance: they are
+    taken only where the large ones are far slower.
+    """
     rates: dict[int, float] = {}
     for count, seconds in timings[1:]:  # the first call may have compiled
         if count in TRIED and seconds > 0:
             rates[count] = max(rates.get(count, 0.0), count / seconds)
     if not rates:
         return None
+    large = {size: rate for size, rate in rates.items() if size >= _LARGE}
+    if large and max(large.values()) > 0.8 * max(rates.values()):
+        rates = large
     best = max(rates.values())
-    return min(size for size, rate in rates.items() if rate > 0.93 * best)
+    return min(size for size, rate in rates.items() if rate > 0.97 * best)
 
 
 def without_place(message: str, uri: str) -> str:

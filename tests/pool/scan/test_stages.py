@@ -1,0 +1,37 @@
+"""How a chunk is cut into batches, and which size of them is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from querist.pool.scan.stages import TRIED, best_batch, pieces
+
+
+def test_the_first_batch_is_small_where_no_size_is_known() -> None:
+    cut = [len(piece) for piece in pieces(np.arange(1008), None, lambda: 1 << 30)]
+    assert sum(cut) == 1008
+    assert tuple(cut[:6]) == (4, *TRIED)
+    assert [len(p) for p in pieces(np.arange(8), None, lambda: 1 << 30)] == [4, 4]
+    assert [len(p) for p in pieces(np.arange(100), 48, lambda: 32)] == [32, 32, 32, 4]
+
+
+@pytest.mark.parametrize(
+    ("rates", "wanted"),
+    [
+        ({16: 89, 32: 97, 64: 100, 128: 104, 256: 105}, 128),
+        ({16: 100, 32: 100, 64: 100, 128: 100, 256: 100}, 64),
+        ({16: 120, 32: 90, 64: 101, 128: 99, 256: 100}, 64),  # 16 were quick by chance
+        ({16: 200, 32: 190, 64: 100, 128: 60, 256: 30}, 16),  # large ones do not fit a cache
+        ({16: 100, 32: 200}, 32),  # a slow model, of which little was tried
+    ],
+)
+def test_the_smallest_batch_that_is_quick_is_kept(rates: dict[int, float], wanted: int) -> None:
+    timings = [(size, size / rate) for size, rate in rates.items()]
+    slower = [(size, 2 * seconds) for size, seconds in timings]
+    assert best_batch([(4, 9.0), *timings, *slower]) == wanted
+
+
+def test_without_a_tried_size_none_is_kept() -> None:
+    assert best_batch([]) is None
+    assert best_batch([(16, 1.0), (12, 1.0)]) is None
