@@ -96,3 +96,43 @@ def test_what_is_wrong_is_a_sentence(
     result = call("pool", *arguments)
     assert result.exit_code == status
     assert sentence in result.stderr
+
+
+@pytest.mark.slow
+def test_doubtful_labels_are_listed_and_written_to_be_corrected(tmp_path: Path) -> None:
+    pytest.importorskip("cleanlab")
+    folder, todo = tmp_path / "texts", tmp_path / "doubts.csv"
+    with Pool.create(folder, {"transform": {"modality": "text"}}) as pool:
+        words = ("cat", "saw")
+        pool.add_items(
+            {"id": f"{word}-{n}", "text": f"a {word} of size {n}"}
+            for word in words
+            for n in range(12)
+        )
+        pool.label({f"{word}-{n}": word for word in words for n in range(12)})
+        assert call("pool", "issues", folder).stderr == "no label looks wrong\n"
+        pool.label({"cat-3": "saw"})
+    result = call("pool", "issues", folder, "-o", todo)
+    assert result.stdout.splitlines()[1].split()[:3] == ["cat-3", "saw", "cat"]
+    assert todo.read_text().splitlines()[0] == "id,item,label,suggested,quality"
+    assert "cat-3,a cat of size 3,saw,cat," in todo.read_text()
+    assert json.loads(call("pool", "issues", folder, "--json").stdout)["id"] == "cat-3"
+    assert "is a file of settings" in call("pool", "issues", folder, "-m", "bert").stderr
+
+
+def test_drift_is_told_between_two_queries(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    with Pool.create(folder, {"transform": {"modality": "text"}}) as pool:
+        pool.add_items({"text": f"a cat of size {n}"} for n in range(30))
+    assert "none has been run yet" in call("pool", "drift", folder).stderr
+    said = ["-n", 3, "--strategy", "k-center", "--progress", "none"]
+    assert call("query", "run", folder, *said).exit_code == 0
+    assert "nothing compares with" in call("pool", "drift", folder).stderr
+    with Pool.open(folder) as pool:
+        pool.add_items(
+            {"text": f"forty-two hammers, {n} nails and no saw at all"} for n in range(60)
+        )
+    assert call("query", "run", folder, *said).exit_code == 0
+    told = json.loads(call("pool", "drift", folder, "--json").stdout)
+    assert (told["method"], told["p_value"] < 0.01) == ("mmd", True)
+    assert "has drifted" in call("pool", "drift", folder).output

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,3 +140,70 @@ def test_the_pool_file_has_rounds(tmp_path: Path) -> None:
     assert "Did you mean 'margin'" in call("check", path).stderr
     path.write_text(said)
     assert "has no section rounds" in call("pool", "rounds", path).stderr
+
+
+SLOW = """
+import time
+import zlib
+import numpy as np
+from querist.models.trainers.linear_head import train_linear_head
+
+class Features:
+    provides, classes, digest = frozenset({"embeddings"}), (), "slow-features"
+
+    def infer(self, batch, wanted):
+        time.sleep(0.01 * len(batch))
+        words = [text.split()[1] for text in batch]
+        rows = [[zlib.crc32(f"{n}{word}".encode()) / 2**32 for n in range(4)] for word in words]
+        return {"embeddings": np.array(rows, np.float32)}
+
+    def close(self):
+        pass
+
+def train(*arguments):
+    time.sleep(0.5)
+    return train_linear_head(*arguments)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.kill
+def test_rounds_that_are_killed_end_as_those_that_are_not(pool: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow_rounds.py").write_text(SLOW)
+    labels = pool.parent / "labels.csv"
+    said = ["--rounds", 2, "-n", 8, "--holdout", 10, "--labels", labels, "--progress", "plain"]
+    said += ["-m", "use=python", "-m", "object=slow_rounds:Features", "--start", "k-center"]
+    said += ["--trainer", "slow_rounds:train"]
+
+    def begun(id: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "querist", "pool", "rounds", pool, id, *said]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+        return subprocess.Popen(
+            list(map(str, command)),
+            env=env,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    for moment in ("scan of candidates", "training", "scan of candidates", "training"):
+        process = begun("killed")
+        assert process.stderr is not None
+        assert any(moment in line for line in process.stderr), moment
+        process.kill()
+        process.communicate()
+    process = begun("killed")
+    told, _ = process.communicate(timeout=120)
+    assert (process.returncode, told.splitlines()[-1]) == (0, "killed: done, 16 labels")
+    with Pool.open(pool) as opened:
+        assert opened.count("labelled") == 26
+        opened.unlabel([item.id for item in opened.items("labelled")], by="")
+        assert opened.count("unlabelled") == 60
+    other, _ = begun("undisturbed").communicate(timeout=120)
+    assert other.splitlines()[:-1] == told.splitlines()[:-1]
+    for number in range(3):
+        picks = [
+            call("query", "result", pool / "queries" / f"{id}-{number}", "--json").stdout
+            for id in ("killed", "undisturbed")
+        ]
+        assert picks[0] == picks[1]

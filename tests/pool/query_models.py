@@ -20,6 +20,11 @@ def two_classes(batch: list[str]) -> np.ndarray:
     return np.stack([first, 1 - first], axis=1)
 
 
+def two_classes_rounded(batch: list[str]) -> np.ndarray:
+    """The same with one digit."""
+    return np.round(two_classes(batch), 1)
+
+
 class Everything:
     """Gives probabilities and embeddings of texts, and counts what it was called on."""
 

@@ -55,7 +55,7 @@ def test_the_discrepancy_of_embeddings_is_the_unbiased_estimate() -> None:
 
 
 def test_rounds_of_a_pool(pool: Pool) -> None:
-    with pytest.raises(PoolError, match="there are: none"):
+    with pytest.raises(PoolError, match="none has been run yet"):
         pool.drift()
     rows = np.arange(1, 2501)
     pool.remember_round("1", rows, sample(0, 2500, 5))

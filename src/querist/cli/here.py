@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from querist.cli.output import Record, Tell
 from querist.cli.query_here import status_record
-from querist.core.errors import ConfigError
+from querist.cli.values import named_model
 from querist.pool.items import Added, Item
 from querist.pool.pool import Pool
 from querist.pool.query import FOLDER, queries, settings_of, start_query
@@ -123,10 +123,7 @@ def settings_from(asked: Mapping[str, Any]) -> Record:
     if workers:
         options["workers"] = workers
     if isinstance(said.get("model"), str):
-        raise ConfigError(
-            f"--model {said['model']}: a model of this machine is a file of settings "
-            "(model.yaml), an ONNX or skops file, or use=... settings."
-        )
+        said["model"] = named_model([said["model"]])
     return {**said, "engine": options} if options else said
 
 

@@ -12,7 +12,8 @@ from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER, client_of, pool_at
 from querist.cli.rounds import rounds
 from querist.cli.shared import PROGRESS, need_parent, sentences
-from querist.cli.values import pairs
+from querist.cli.todo import write_todo
+from querist.cli.values import named_model, pairs
 from querist.core.errors import QueristError
 
 POOL = click.argument("pool")
@@ -192,8 +193,51 @@ def forget(pool: str, ids: tuple[str, ...], yes: bool, server: str, insecure: bo
 @JSON
 @sentences
 def drift(pool: str, server: str, insecure: bool, as_json: bool) -> None:
-    """Test whether what the last round saw differs from what the first one did."""
-    show(pool_at(pool, server, insecure).drift(), as_json)
+    """Test whether what the last query saw differs from what the first one did."""
+    from querist.pool.drift import Drift
+
+    told = pool_at(pool, server, insecure).drift()
+    if as_json:
+        show(told, True)
+    else:
+        click.echo(Drift(**told))
+
+
+@pool.command()
+@POOL
+@click.option(
+    "--model",
+    "-m",
+    multiple=True,
+    metavar="FILE|NAME=VALUE",
+    help="Whose features are learned on; by default built-in ones.",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="Show at most so many.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Write all of them: .csv or .jsonl."
+)
+@JSON
+@sentences
+def issues(
+    pool: str, model: tuple[str, ...], limit: int, output: Path | None, as_json: bool
+) -> None:
+    """List labels that are probably wrong, the worst first.
+
+    Each label is judged by a model that has learned from the others (cross-validation). Correct a
+    wrong one with `querist label`; a right one can stay.
+    """
+    from querist.pool.label_review import review
+    from querist.pool.pool import Pool
+
+    need_parent(output)
+    with Pool.open(pool) as opened:
+        found = [one._asdict() for one in review(opened, named_model(model))]
+    if output is not None:
+        write_todo(output, [{**one, "label": one["given"]} for one in found])
+    columns = ("id", "given", "suggested", "quality", "item")
+    table(found[:limit], columns, as_json, "no label looks wrong")
+    if len(found) > limit and not as_json:
+        click.echo(f"... and {len(found) - limit:,} more; --limit or -o show them", err=True)
 
 
 pool.add_command(rounds)

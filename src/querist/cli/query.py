@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import click
 from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER, pool_at, query_at
 from querist.cli.shared import PROGRESS, need_parent, sentences
-from querist.cli.values import budget_of, model_of, pairs
+from querist.cli.values import budget_of, model_of, named_model, pairs
 
 POOL = click.argument("pool")
 QUERY = click.argument("query")
@@ -240,3 +241,39 @@ def cancel(query: str, server: str, insecure: bool, as_json: bool) -> None:
 def estimate(pool: str, **how: Any) -> None:
     """Say what a query would cost: requests, bytes, seconds, labels. As run --dry-run."""
     show(pool_at(pool, how["server"], how["insecure"]).estimate(asked_of(how)), how["as_json"])
+
+
+@query.command()
+@POOL
+@click.option("--budget", "-n", default="10%", callback=budget_of, metavar="N|SHARE")
+@click.option("--strategy", help="What picks; by default the one that fits the model.")
+@click.option("--model", "-m", multiple=True, required=True, metavar="FILE|NAME=VALUE")
+@click.option(
+    "--other",
+    multiple=True,
+    default=("precision=bf16",),
+    metavar="NAME=VALUE",
+    help="What differs: precision=bf16 (the default), backend=openvino ...",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=2000, help="Items, at random.")
+@JSON
+@sentences
+def agreement(pool: str, **how: Any) -> None:
+    """Measure how many picks stay the same when the model runs in bf16, or by another backend."""
+    from querist.pool.agreeing import agreement_of
+    from querist.pool.pool import Pool
+
+    model, other = named_model(how["model"]), pairs(how["other"], "--other")
+    said = {name: how[name] for name in ("strategy", "limit")}
+    with Pool.open(pool) as opened:
+        found = agreement_of(opened, model or {}, other, how["budget"], **said)
+    if how["as_json"]:
+        show(asdict(found), True)
+        return
+    click.echo(f"{found.share:.1%} of {counted(found.picks, 'pick')} are the same")
+    gaps = {name: f"{gap:.2g}" for name, gap in found.differences.items()}
+    one, two = found.seconds
+    show(
+        {"items": found.rows, "largest differences": gaps, "seconds": f"{one:.3g}, {two:.3g}"},
+        False,
+    )

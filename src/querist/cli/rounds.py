@@ -13,7 +13,7 @@ from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER
 from querist.cli.shared import EXIT_INTERRUPTED, PROGRESS, leave, need_parent, sentences
 from querist.cli.todo import write_todo
-from querist.cli.values import model_of, pairs
+from querist.cli.values import model_of, named_model, pairs
 from querist.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def asked_of(how: Mapping[str, Any]) -> Record:
     """What the options say of rounds; what was not said is not there."""
     labels, trainer = how["labels"], list(how["trainer"])
     said: Record = {name: how[name] for name in ("rounds", "budget", "strategy", "start", "seed")}
-    said |= {"holdout": how["holdout"], "model": model_of(how["model"])}
+    model = model_of(how["model"]) if how["server"] else named_model(how["model"])
+    said |= {"holdout": how["holdout"], "model": model}
     said |= {"options": pairs(how["option"], "--option"), "scan": pairs(how["scan"], "--scan")}
     said["trainer"] = pairs(trainer, "--trainer") if "=" in "".join(trainer) else "".join(trainer)
     if labels:

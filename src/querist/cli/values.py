@@ -72,3 +72,18 @@ def model_of(texts: Iterable[str]) -> str | dict[str, Any] | None:
     if suffix in MODEL_FILES:
         return {"use": MODEL_FILES[suffix], "file": str(Path(text).absolute())}
     return {"use": "features"} if text == "features" else text
+
+
+def named_model(texts: Iterable[str]) -> dict[str, Any] | None:
+    """As :func:`model_of`, of a model of this machine.
+
+    Raises:
+        ConfigError: If it is a name, which only a service knows.
+    """
+    found = model_of(texts)
+    if isinstance(found, str):
+        raise ConfigError(
+            f"--model {found}: a model of this machine is a file of settings (model.yaml), an ONNX "
+            "or skops file, or use=... settings."
+        )
+    return found

@@ -78,7 +78,9 @@ def pair(folder: Path, before: str, after: str) -> tuple[Seen, Seen]:
     Raises:
         PoolError: If there are none, or what they saw is not comparable.
     """
-    last = after or (names(folder) or [""])[-1]
+    if not names(folder):
+        raise PoolError("Drift is measured between two queries, and none has been run yet.")
+    last = after or names(folder)[-1]
     later = load(folder, last)
     earlier = load(folder, before) if before else _first(folder, later, last)
     if earlier.of != later.of:

@@ -132,6 +132,44 @@ def train_linear_head(
     return Trained(settings, {"train.rows": float(len(codes)), **metrics})
 
 
+def cross_validated(
+    embeddings: NDArray[Any],
+    labels: Sequence[Any] | NDArray[Any],
+    classes: Sequence[str],
+    how: LinearHead | None = None,
+    folds: int = 5,
+) -> Matrix:
+    """``(n, C)`` probabilities of rows, each by a head that was fitted to the other folds.
+
+    Args:
+        embeddings: ``(n, d)``.
+        labels: ``(n,)`` names of classes, or their numbers.
+        classes: Names.
+        how: How each head is trained.
+        folds: How many parts.
+
+    Raises:
+        ShapeError: If there are fewer rows than two, or labels are unknown.
+    """
+    how, codes = how or LinearHead(), class_codes(labels, classes)
+    H = np.asarray(embeddings, np.float64)
+    if H.ndim != 2 or len(H) != len(codes) or len(codes) < 2:
+        raise ShapeError(f"wanted at least two rows of embeddings (n, d), but got {H.shape}.")
+    mean, std = H.mean(axis=0), H.std(axis=0)
+    std = np.where(std > 1e-12 * (1.0 + abs(mean)), std, 1.0)
+    weights = class_weights(codes, len(classes), how.class_weight)[codes]
+    problem = Problem((H - mean) / std, codes, weights, len(classes))
+    rng = np.random.default_rng([how.seed, 2])
+    fold = rng.permutation(len(codes)) % min(folds, len(codes))
+    l2 = _chosen_l2(problem, how, rng) if how.l2 == "auto" else float(how.l2)
+    made = np.zeros((len(codes), len(classes)))
+    for at in range(fold.max() + 1):
+        learn, judge = np.flatnonzero(fold != at), np.flatnonzero(fold == at)
+        head, _ = fit(problem.part(learn), l2, how.iterations)
+        made[judge] = softmax(scores(head, problem.X[judge]))
+    return made
+
+
 def _fitted(
     problem: Problem, how: LinearHead, start: Matrix | None
 ) -> tuple[list[Matrix], dict[str, float]]:
