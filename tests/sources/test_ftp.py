@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from certificates import certificate
 
 from querist.core.errors import ConfigError
 from querist.sources.access import Access
@@ -208,3 +209,54 @@ def test_private_networks_are_refused(server: FtpServer) -> None:
     source = FtpSource(Access(private=False))
     with closing(source), pytest.raises(Forbidden, match="private or special"):
         source.read(server.url + "a.txt")
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    pytest.importorskip("OpenSSL")
+    good, other = certificate(tmp_path, "127.0.0.1"), certificate(tmp_path, "127.0.0.9")
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "a.txt").write_bytes(b"first")
+    large = bytes(range(256)) * 4000
+    (tmp_path / "f" / "b").write_bytes(large)
+    with FtpServer(tmp_path / "f", tls=good) as server:
+        assert server.url.startswith("ftps:")
+        with closing(FtpSource(options={"ca": str(good)})) as source:
+            found = list(source.entries(server.url))
+            assert [(entry.uri, entry.size) for entry in found] == [
+                (server.url + "a.txt", 5),
+                (server.url + "b", len(large)),
+            ]
+            assert [source.read(entry.uri) for entry in found] == [b"first", large]
+            assert source.stat(server.url + "a.txt").version == found[0].version
+            with pytest.raises(MissingItem):
+                source.read(server.url + "none")
+        assert server.logins == 1
+        with closing(FtpSource()) as source, pytest.raises(SourceError, match="550 SSL/TLS"):
+            source.read(server.url.replace("ftps:", "ftp:") + "a.txt")
+        for trusted in ({}, {"ca": str(other)}):
+            with closing(FtpSource(options=trusted)) as source:
+                with pytest.raises(SourceError, match="certificate is not trusted") as caught:
+                    source.read(server.url + "a.txt")
+                assert not caught.value.transient
+
+
+def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("OpenSSL")
+    other = certificate(tmp_path, "127.0.0.9")
+    source = FtpSource(options={"ca": str(other)})
+    words = "certificate is not trusted: IP address mismatch"
+    with (
+        FtpServer(tmp_path, tls=other) as server,
+        closing(source),
+        pytest.raises(SourceError, match=words),
+    ):
+        source.read(server.url + "a.txt")
+
+
+def test_nothing_is_sent_to_a_server_without_tls(server: FtpServer) -> None:
+    sealed = server.url.replace("ftp:", "ftps:").replace("//", "//ada:secret@")
+    with closing(FtpSource()) as source, pytest.raises(SourceError, match=r"50\d") as caught:
+        source.read(sealed + "a.txt")
+    assert not caught.value.transient
+    assert "secret" not in str(caught.value)
+    assert server.logins == 0

@@ -1,4 +1,4 @@
-"""Items by ``ftp://host/path``."""
+"""Items by ``ftp://host/path``, and over TLS by ``ftps://host/path``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 from querist.core.errors import ConfigError
 from querist.sources.access import OPEN, Access
 from querist.sources.ftp_pool import Account, FtpConnection, FtpPool
+from querist.sources.http_pool import authorities
 from querist.sources.local import too_large
 from querist.sources.nearest import refuse_unknown
 from querist.sources.network import Deadline, Network
@@ -21,7 +22,7 @@ from querist.sources.uris import shown
 from querist.sources.walking import Folder, walk
 
 T = TypeVar("T")
-_OPTIONS = ("logins", "connections")
+_OPTIONS = ("logins", "connections", "ca")
 _LISTING_BYTES = 256 << 20
 _SAFE = "/:@!$&'()*+,=~"
 # -rw-r--r--   1 ftp      ftp          1234 Jan 01 12:00 name
@@ -32,12 +33,15 @@ class FtpSource:
     """Reads over kept connections in passive mode, and lists by MLSD, or LIST where there is none.
 
     A path begins in the folder that the login leads to; ``ftp://host/%2Fpath`` in the root. An
-    item's version is its time and size; LIST tells no exact time, so that there it is "".
+    item's version is its time and size; LIST tells no exact time, so that there it is "". With
+    ``ftps`` commands and data go over TLS, which is begun on the usual port (AUTH TLS, RFC 4217); a
+    server that does not do that is refused.
 
     Args:
         access: The policy.
         options: ``logins``: host -> [user, password]; without one it is anonymous, or the user of
-            the URL. ``connections``: at most how many to one server (32).
+            the URL. ``connections``: at most how many to one server (32). ``ca``: a file of the
+            certificate authorities to trust, instead of the system's.
         network: What connects; for tests.
 
     Raises:
@@ -58,7 +62,8 @@ class FtpSource:
         self._logins = {
             host.lower(): tuple(login) for host, login in options.get("logins", {}).items()
         }
-        self._pool = FtpPool(network or Network(access), self.concurrency)
+        tls = authorities(str(options.get("ca", "")), access)
+        self._pool = FtpPool(network or Network(access), self.concurrency, tls)
 
     def read(self, uri: str, limit: int | None = None) -> bytes:
         """Read a file; see :meth:`~querist.sources.source.Source.read`."""
@@ -123,7 +128,7 @@ class FtpSource:
             host, port = parts.hostname or "", parts.port or 21
         except ValueError as error:
             raise SourceError(f"{shown(uri)} is no URL: {error}.") from None
-        if not host or parts.scheme != "ftp":
+        if not host or parts.scheme not in ("ftp", "ftps"):
             raise SourceError(f"{shown(uri)} is no URL of ftp with a host: ftp://host/path.")
         user, password = self._logins.get(host.lower(), ("anonymous", "querist@"))
         if parts.username is not None:
@@ -131,7 +136,8 @@ class FtpSource:
             password = unquote_to_bytes(parts.password or "").decode("latin-1")
         rest = uri[len(f"{parts.scheme}://{parts.netloc}") :].removeprefix("/")
         path = unquote_to_bytes(rest)
-        return _Place(Account(host, port, user, password), f"ftp://{parts.netloc}/", path)
+        account = Account(host, port, user, password, parts.scheme == "ftps")
+        return _Place(account, f"{parts.scheme}://{parts.netloc}/", path)
 
     def close(self) -> None:
         """Cut what is under way."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ftplib
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ class Account(NamedTuple):
     port: int
     user: str
     password: str
+    tls: bool = False
 
 
 class FtpPool:
@@ -38,10 +40,11 @@ class FtpPool:
         network: What connects.
         most: How many connections to one account at once. A server that refuses one while others
             are open is not asked for more than are open.
+        tls: Whom to trust; None for the system's authorities.
     """
 
-    def __init__(self, network: Network, most: int) -> None:
-        self._network, self._most = network, most
+    def __init__(self, network: Network, most: int, tls: ssl.SSLContext | None = None) -> None:
+        self._network, self._most, self._tls = network, most, tls
         self._changed = threading.Condition()
         self._idle: dict[Account, list[FtpConnection]] = {}
         self._count: dict[Account, int] = {}
@@ -90,13 +93,20 @@ class FtpPool:
                 connection.keep(deadline)
                 return connection
             try:
-                return FtpConnection(self._network, account, deadline)
+                return FtpConnection(self._network, account, deadline, self._context(account))
             except (OSError, ftplib.Error, EOFError, UnicodeError, ValueError) as error:
                 if not self._too_many(account, error):
                     raise self._broken(uri, error) from error
             except BaseException:
                 self._leave(account)
                 raise
+
+    def _context(self, account: Account) -> ssl.SSLContext | None:
+        if not account.tls:
+            return None
+        with self._changed:
+            self._tls = self._tls or ssl.create_default_context()
+            return self._tls
 
     def _idle_or_none(self, account: Account, uri: str, deadline: Deadline) -> FtpConnection | None:
         """An idle connection, or None, having counted the one that may be opened."""
@@ -153,6 +163,8 @@ class FtpPool:
             return SourceError(f"{name} was not read to its end: the source was closed.")
         if isinstance(error, ftplib.error_perm):
             return meaning(error, uri)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return SourceError(f"{name}: the certificate is not trusted: {error.verify_message}.")
         if isinstance(error, TimeoutError):
             return Unreachable(f"{name} is too slow: {error}.")
         if isinstance(error, UnicodeError | ValueError):
@@ -181,8 +193,15 @@ class FtpConnection(ftplib.FTP):
 
     sock: Any
 
-    def __init__(self, network: Network, account: Account, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        network: Network,
+        account: Account,
+        deadline: Deadline,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         super().__init__(encoding="latin-1")
+        self._tls = tls
         self.network, self.deadline, self.account = network, deadline, account
         self.used, self.since = False, time.monotonic()
         self._asked = False
@@ -194,11 +213,34 @@ class FtpConnection(ftplib.FTP):
         try:
             self.file = self.sock.makefile("r", encoding=self.encoding)
             self.welcome = self.getresp()
+            if tls is not None:
+                self._begin_tls()
             self.login(account.user, account.password)
             self.voidcmd("TYPE I")
         except BaseException:
             self.close()
             raise
+
+    def _begin_tls(self) -> None:
+        """From now on commands are sealed, and so will data be; what came before is not used."""
+        self.voidcmd("AUTH TLS")
+        plain: Any = self.sock
+        file: Any = self.file
+        self.sock = self._sealed(plain)
+        self.file = self.sock.makefile("r", encoding=self.encoding)
+        for old in (file, plain):
+            old.close()
+        self.voidcmd("PBSZ 0")
+        self.voidcmd("PROT P")
+
+    def _sealed(self, plain: TimedSocket, session: Any = None) -> TimedSocket:
+        """The socket with TLS over it; servers may want data in the session of the commands."""
+        assert self._tls is not None
+        plain.made.settimeout(self.deadline.step())
+        host = self.account.host
+        secure = self._tls.wrap_socket(plain.made, server_hostname=host, session=session)
+        self.network.replace(plain.made, secure)
+        return TimedSocket(secure, self.network, self.deadline)
 
     def keep(self, deadline: Deadline) -> None:
         """From now on this is the deadline."""
@@ -260,6 +302,8 @@ class FtpConnection(ftplib.FTP):
             reply = self.sendcmd(command)
             if not reply.startswith("1"):
                 raise ftplib.error_reply(reply)
+            if self._tls is not None:
+                data = self._sealed(data, self.sock.made.session)
             received = _all(data, limit)
         finally:
             data.close()

@@ -29,7 +29,7 @@ MAKERS: Mapping[str, Callable[[Access, Options], Source]] = {
 }
 """Our own schemes; all others are fsspec's."""
 
-_SAME = {"": "file", "https": "http", "s3a": "s3", "s3n": "s3"}
+_SAME = {"": "file", "https": "http", "ftps": "ftp", "s3a": "s3", "s3n": "s3"}
 _PATTERNLESS = {"data", "http", "https"}  # a question mark and brackets mean other things there
 
 

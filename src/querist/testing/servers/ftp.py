@@ -24,15 +24,21 @@ class FtpServer:
             greeting, and each transfer one more, for its own connection's handshake.
         machine: Whether MLSD is spoken.
         most: Connections from one host at once; 0 for any number.
+        tls: A file with a key and a certificate: everything goes over TLS (without ``link``).
 
     Attributes:
         url: With a slash at the end.
     """
 
     def __init__(
-        self, folder: Path, link: Link | None = None, machine: bool = True, most: int = 0
+        self,
+        folder: Path,
+        link: Link | None = None,
+        machine: bool = True,
+        most: int = 0,
+        tls: Path | None = None,
     ) -> None:
-        self.folder, self.link = folder, link or Link()
+        self.folder, self.link, self.tls = folder, link or Link(), tls
         self.machine, self.most = machine, most
         self.port = 0
         self.logins = 0
@@ -56,14 +62,14 @@ class FtpServer:
     @property
     def url(self) -> str:
         """The top folder."""
-        return f"ftp://127.0.0.1:{self.port}/"
+        return f"{'ftps' if self.tls else 'ftp'}://127.0.0.1:{self.port}/"
 
     def _handler(self) -> Any:
         authorizers = require("pyftpdlib.authorizers", "test", _WHAT)
         known = authorizers.DummyAuthorizer()
         known.add_anonymous(str(self.folder))
         known.add_user("ada", "secret", str(self.folder))
-        kind = _handler_kind(self)
+        kind = _handler_kind(self) if self.tls is None else _sealed_kind(self, self.tls)
         kind.authorizer = known
         if not self.machine:
             kind.proto_cmds = {
@@ -127,3 +133,21 @@ def _handler_kind(server: FtpServer) -> Any:
             server.logins += 1
 
     return Control
+
+
+def _sealed_kind(server: FtpServer, file: Path) -> Any:
+    require("OpenSSL", "test", "An FTP server with TLS")  # without it there is no such handler
+    handlers = require("pyftpdlib.handlers", "test", _WHAT)
+
+    class Sealed(handlers.TLS_FTPHandler):  # type: ignore[misc,name-defined]
+        """Refuses whoever does not speak TLS."""
+
+        certfile = str(file)
+        tls_control_required = tls_data_required = True
+        banner = "ready"
+        auth_failed_timeout = 0.05
+
+        def on_login(self, username: str) -> None:
+            server.logins += 1
+
+    return Sealed
