@@ -83,6 +83,22 @@ def test_an_error_of_ours_shows_nothing_of_the_inside(shared, monkeypatch) -> No
     assert "Traceback" not in answer.text
 
 
+def test_the_place_of_the_servers_folder_is_not_told(shared, monkeypatch) -> None:
+    from querist.core.errors import ConfigError
+
+    data = shared.service.workspace.data
+
+    def broken(*_: object) -> None:
+        raise ConfigError(f"{data}/tenants/x is no head", (f"{data}/y is missing",))
+
+    monkeypatch.setattr(shared.service.metrics, "text", broken)
+    answer = shared.http.get("/metrics")
+    assert answer.status_code == 422
+    assert str(data) not in answer.text
+    assert "DATA/tenants/x is no head" in answer.json()["detail"]
+    assert answer.json()["errors"][0]["detail"] == "DATA/y is missing"
+
+
 def test_the_document_of_the_interface_has_every_route_and_its_problems(shared) -> None:
     document = shared.http.get("/v1/openapi.json").json()
     assert document["openapi"].startswith("3.1")

@@ -67,6 +67,27 @@ def test_pages_of_other_origins_read_nothing_unless_they_are_listed(local) -> No
     assert "access-control-allow-origin" not in other.headers
 
 
+def test_a_browser_may_ask_first_for_a_listed_page_only(local) -> None:
+    page = "https://label.example.org"
+    app = local(listen={"origins": [page]}, keys={"without": "loopback"})
+    asks = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    allowed = app.http.options("/v1/pools", headers={"Origin": page, **asks})
+    assert allowed.status_code == 204
+    assert allowed.headers["access-control-allow-origin"] == page
+    assert "Authorization" in allowed.headers["access-control-allow-headers"]
+    assert "PATCH" in allowed.headers["access-control-allow-methods"]
+    assert "access-control-allow-credentials" not in allowed.headers
+    for origin in ("https://evil.example.org", "null", f"{page}.evil.org", ""):
+        other = app.http.options("/v1/pools", headers={"Origin": origin, **asks})
+        assert other.status_code == 405
+        assert not [name for name in other.headers if name.startswith("access-control")]
+    wrong = app.http.options("/v1/pools", headers={"Origin": page, "Host": "evil.org", **asks})
+    assert wrong.status_code == 421
+
+
 def test_a_body_over_the_limit_is_refused_stated_or_not(local) -> None:
     http = local(limits={"body": 2048}).http
     json_type = {"Content-Type": "application/json"}

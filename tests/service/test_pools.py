@@ -230,6 +230,55 @@ def test_an_image_transform_decodes_no_more_pixels_than_the_server_allows(app) -
         assert settings.transform["max_pixels"] == app.settings.limits.pixels
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [
+        {"modality": "image", "size": 1_000_000},
+        {"modality": "image", "size": [1, 60_000_000]},
+        {"modality": "image", "size": 8, "short": 100_000},
+        {"modality": "audio", "seconds": 60_000},
+    ],
+)
+def test_a_transform_makes_nothing_larger_than_what_may_be_decoded(shared, transform) -> None:
+    answer = shared.http.post("/v1/pools", json={"name": "huge", "transform": transform})
+    assert answer.status_code == 422, answer.text
+    assert shared.http.get("/v1/pools", params={"name": "huge"}).json()["items"] == []
+
+
+def test_pages_end_before_they_are_too_large(app) -> None:
+    pool = app.http.post(
+        "/v1/pools", json={"name": "long", "transform": {"modality": "text"}}
+    ).json()["id"]
+    with app.service.shelf.pool(app.service.workspace.pool(tenant_of(app), pool)) as opened:
+        opened.add_items([{"id": f"{n:02}", "text": "x" * 3_000_000} for n in range(5)])
+    path, seen, after, pages = f"/v1/pools/{pool}/items", [], "", 0
+    while after is not None:
+        answer = app.http.get(path, params={"after": after, "limit": 1000})
+        assert len(answer.content) < 10_000_000
+        seen += [one["id"] for one in answer.json()["items"]]
+        after, pages = answer.json()["next"], pages + 1
+    assert (seen, pages) == (["00", "01", "02", "03", "04"], 3)
+
+
+def test_nothing_is_taken_in_when_the_disk_is_nearly_full(app, monkeypatch) -> None:
+    monkeypatch.setattr(type(app.service.workspace), "free_bytes", lambda _: 200 << 20)
+    refused = app.http.post("/v1/pools", json={"name": "late"})
+    assert refused.status_code == 503
+    assert refused.json()["retry_after"]
+    assert app.http.get("/v1/pools").status_code == 200
+
+
+def test_so_many_files_of_a_tenant_arrive_at_once(app, monkeypatch) -> None:
+    monkeypatch.setitem(app.service._receiving, tenant_of(app), 8)
+    headers = {"Content-Type": "application/octet-stream"}
+    answer = app.http.post("/v1/uploads", params={"kind": "onnx"}, content=b"x", headers=headers)
+    assert answer.status_code == 429
+
+
+def tenant_of(app) -> str:
+    return app.http.get("/v1/usage").json()["tenant"]
+
+
 def test_pool_settings_that_cannot_be_used_are_the_clients_errors(app) -> None:
     for wrong in (
         {"transform": {"modality": "smell"}},

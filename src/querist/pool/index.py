@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,19 @@ from querist.pool.schema import STATES
 from querist.pool.where import Where, condition
 
 PAGE = 65_536
+_BY_SIZE = [COLUMNS.split(", ").index(f"items.{name}") for name in ("metadata", "inline", "label")]
+
+
+class ItemPage(NamedTuple):
+    """Some items, by row.
+
+    Attributes:
+        items: Those of this page.
+        after: What to give for the next one; None where there is none.
+    """
+
+    items: list[Item]
+    after: int | None
 
 
 class Index:
@@ -67,6 +81,22 @@ class Index:
                 (*test.values, after, limit),
             ).fetchall()
         return [item_of(values) for values in found]
+
+    def page(self, where: Where, after: int, limit: int, max_bytes: int) -> ItemPage:
+        """A page of items, which ends early where it would have too many bytes."""
+        test, items, held = condition(where), list[Item](), 0
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "
+                "ORDER BY items.row LIMIT ?",
+                (*test.values, after, limit + 1),
+            )
+            for values in found:  # one at a time, so that no more than fits is held
+                held += sum(len(values[place] or "") for place in _BY_SIZE)
+                if items and (len(items) >= limit or held > max_bytes):
+                    return ItemPage(items, items[-1].row)
+                items.append(item_of(values))
+        return ItemPage(items, None)
 
     def rows(self, where: Where, page: int) -> Iterator[NDArray[np.int64]]:
         """Rows in order, as arrays of at most ``page``; no lock is held between them."""

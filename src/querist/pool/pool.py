@@ -21,7 +21,7 @@ from querist.pool.exported import remember
 from querist.pool.exporting import Exported, records_of, write
 from querist.pool.forgetting import Erased, Eraser
 from querist.pool.image_sizes import Sizer
-from querist.pool.index import PAGE, Index
+from querist.pool.index import PAGE, Index, ItemPage
 from querist.pool.items import Added, Event, Item, Labelled
 from querist.pool.label_issues import LabelIssue, find_issues
 from querist.pool.label_values import checked, class_names, require_known
@@ -334,6 +334,12 @@ class Pool:
             limit: At most so many.
         """
         return self._index.items(where, after, limit)
+
+    def page(
+        self, where: Where = "all", after: int = 0, limit: int = 1000, max_bytes: int = 1 << 23
+    ) -> ItemPage:
+        """The same, ended early where texts, rows, metadata and labels have so many bytes."""
+        return self._index.page(where, after, limit, max_bytes)
 
     def rows(self, where: Where = "all", page: int = PAGE) -> Iterator[NDArray[np.int64]]:
         """The rows of items, in order, as arrays of at most ``page``; never all in memory.

@@ -37,6 +37,14 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_PREFLIGHT = (
+    (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
+    ),
+    (b"access-control-max-age", b"600"),
+)
 
 
 class Guard:
@@ -81,6 +89,9 @@ class Guard:
         try:
             try:
                 self._check(scope, headers)
+                if self._is_preflight(scope, headers):
+                    await answer.allow()
+                    return
                 await self._pass(scope, self._limited(scope, receive, headers), answer)
             except Refused as refused:
                 await answer.refuse(refused)
@@ -130,7 +141,17 @@ class Guard:
         origin = headers.get(b"origin", b"")
         if origin.decode("latin-1") not in self._settings.listen.origins:
             return ()
-        return ((b"access-control-allow-origin", origin), (b"vary", b"Origin"))
+        exposed = b"Idempotent-Replayed, Retry-After, X-Request-Id, Content-Disposition"
+        return (
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", exposed),
+            (b"vary", b"Origin"),
+        )
+
+    def _is_preflight(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a browser asks if a listed page may send what it is about to send."""
+        asked = b"access-control-request-method" in headers
+        return scope["method"] == "OPTIONS" and asked and bool(self._cors(headers))
 
     def _body_seconds(self, scope: Scope) -> float:
         limits = self._settings.limits
@@ -193,6 +214,12 @@ class _Answer:
             message = {**message, "headers": [*given, *more]}
             self.when_started()
         await self._send(message)
+
+    async def allow(self) -> None:
+        """Tell a browser what a listed page may send."""
+        headers = [(b"content-length", b"0"), *_PREFLIGHT]
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, refused: Refused) -> None:
         """Answer with a problem document, unless an answer has begun."""

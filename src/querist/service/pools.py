@@ -17,8 +17,10 @@ from querist.pool.settings import (
     read_settings,
     write_settings,
 )
+from querist.service.problems import Refused
 from querist.service.settings import LimitSettings, ServiceSettings, TenantSettings
 from querist.sources.access import CLOSED
+from querist.sources.transforms.contract import Transform
 
 _KEPT = 64
 
@@ -60,6 +62,20 @@ def limited(transform: Mapping[str, Any], limits: LimitSettings) -> dict[str, An
     most = limits.pixels
     fits = isinstance(wanted, int) and not isinstance(wanted, bool) and 0 < wanted < most
     return {**transform, "max_pixels": wanted if fits else most}
+
+
+def check_size(transform: Transform, limits: LimitSettings) -> None:
+    """Refuse a transform whose results are larger than what may be decoded.
+
+    Raises:
+        Refused: If they are.
+    """
+    height, width = getattr(transform, "shape", (1, 1))[:2]
+    short, samples = getattr(transform, "short", 0), getattr(transform, "samples", 1)
+    if height * width > limits.pixels or short**2 > limits.pixels:
+        raise Refused("invalid", f"'size' and 'short' may give {limits.pixels} pixels.")
+    if 4 * samples > limits.item_bytes:
+        raise Refused("invalid", f"'seconds' may give {limits.item_bytes // 4} samples.")
 
 
 def renew(folder: Path, access: AccessSettings, models: ModelAccess) -> None:

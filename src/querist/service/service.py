@@ -16,11 +16,11 @@ from querist.core.errors import ConfigError
 from querist.pool.pool import Pool
 from querist.pool.settings import AccessSettings
 from querist.service.guard import Scope as AsgiScope
-from querist.service.idempotency import forget_old
+from querist.service.housekeeping import Housekeeping
 from querist.service.index.index import Connection, Index, Row, change, count, find, grouped, total
 from querist.service.jobs.hub import Hub, InThread
 from querist.service.jobs.records import UNFINISHED
-from querist.service.jobs.removal import erase_manifest, erase_old
+from querist.service.jobs.removal import erase_manifest
 from querist.service.jobs.runner import Runner
 from querist.service.limits import Limiter
 from querist.service.metrics import Metrics
@@ -68,9 +68,11 @@ class Service:
         self.metrics = Metrics(self._gauges)
         self.sender = Sender(self.index, settings.webhooks)
         self.runner = Runner(self.index, self.workspace, settings, self._tell, self._after)
+        self._housekeeping = Housekeeping(self.index, self.workspace, settings)
         self._lock = threading.Lock()
         self._rates, self._wrong = Limiter(), Limiter()
         self._streams: Counter[str] = Counter()
+        self._receiving: Counter[str] = Counter()
         self._turns: dict[str, asyncio.Semaphore] = {}
         self.stopping = False
         self._hub: Hub
@@ -79,6 +81,21 @@ class Service:
         """Make event streams possible; on the thread of the event loop."""
         self._hub = Hub(self.index, in_thread)
         self._turns = {}
+
+    @contextmanager
+    def receiving(self, who: Principal) -> Iterator[None]:
+        """While a file of a tenant's arrives; on the event loop.
+
+        Raises:
+            Refused: If many do already.
+        """
+        if self._receiving[who.tenant] >= _AT_ONCE:
+            raise Refused("quota-exceeded", f"{_AT_ONCE} files arrive already.", retry_after=5.0)
+        self._receiving[who.tenant] += 1
+        try:
+            yield
+        finally:
+            self._receiving[who.tenant] -= 1
 
     def turn(self, who: Principal) -> asyncio.Semaphore:
         """Held while something of a tenant's is done that may take long; on the event loop."""
@@ -105,10 +122,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to run jobs and to send messages."""
-        self.workspace.sweep()
-        forget_old(self.index)
-        if self.settings.jobs.keep_days is not None:
-            erase_old(self.index, self.workspace, self.settings.jobs.keep_days)
+        self._housekeeping.start()
         if self.settings.jobs.here:
             self.runner.start()
             self.sender.start()
@@ -119,6 +133,7 @@ class Service:
         if self.settings.jobs.here:
             self.runner.stop()
             self.sender.stop()
+        self._housekeeping.stop()
         self.shelf.close()
         self.index.close()
 

@@ -20,7 +20,7 @@ from querist.service.people import Principal
 from querist.service.problems import BY_STATUS, Refused, internal
 from querist.service.service import Service
 from querist.service.wire.problem import MEDIA_TYPE, Fault, Problem
-from querist.service.workspace import erase
+from querist.service.workspace import erase, room_for
 
 _LOG = logging.getLogger("querist.service.web")
 _CHUNK = 1 << 20
@@ -48,7 +48,7 @@ def build(service: Service, routes: Sequence[Route], lifespan: Any) -> Any:
     binder = _Binder(service)
     for route in routes:
         binder.add(app, route)
-    _say_problems(app)
+    _say_problems(app, service.workspace.hidden)
     _complete(app)
     return app
 
@@ -109,7 +109,8 @@ class _Binder:
         async def endpoint(request: Any, **values: Any) -> Any:
             call = _call(service, request)
             if route.body == "file":
-                call.file = await _receive(service, request)
+                with service.receiving(call.who):
+                    call.file = await _receive(service, request)
             try:
                 async with _turn(service, route, call.who):
                     answer = await in_thread(lambda: route.handler(call, **values))
@@ -153,6 +154,8 @@ async def _admit(service: Service, route: Route, request: Any) -> None:
     service.check_rate(principal)
     if not principal.may(route.scope):
         raise Refused("not-allowed", f"This needs a key with the scope {route.scope.value!r}.")
+    if route.method in ("POST", "PATCH"):
+        room_for(service.workspace, 0)
 
 
 def _must_be(request: Any, media_type: str) -> None:
@@ -203,6 +206,7 @@ async def _receive(service: Service, request: Any) -> Received:
     digest, size, held = hashlib.sha256(), 0, bytearray()
 
     def keep(data: bytes) -> None:
+        room_for(service.workspace, len(data))
         digest.update(data)
         with path.open("ab") as file:
             file.write(data)
@@ -253,8 +257,8 @@ def _file_name(text: str) -> str:
 # -- errors ---------------------------------------------------------------------------------------
 
 
-def _say_problems(app: Any) -> None:
-    """Every error becomes a problem document."""
+def _say_problems(app: Any, hidden: Callable[[str], str]) -> None:
+    """Every error becomes a problem document; ``hidden`` takes out what strangers need not see."""
     exceptions = _fastapi(".exceptions")
 
     async def refused(request: Any, error: Refused) -> Any:
@@ -265,6 +269,10 @@ def _say_problems(app: Any) -> None:
         if found is None:
             _LOG.error("unexpected", exc_info=error, extra={"request": _id_of(request)})
             found = internal()
+        found.detail = hidden(found.detail)
+        found.errors = tuple(
+            Fault(pointer=one.pointer, detail=hidden(one.detail)) for one in found.errors
+        )
         return _problem(request, found)
 
     async def invalid(request: Any, error: Any) -> Any:

@@ -57,6 +57,10 @@ class Workspace:
         """A new empty folder, likewise."""
         return Path(tempfile.mkdtemp(dir=self.data / "tmp"))
 
+    def hidden(self, text: str) -> str:
+        """A sentence for a stranger, without the place of the service's folder."""
+        return text.replace(str(self.data), "DATA")
+
     def free_bytes(self) -> int:
         """What the disk has left."""
         return shutil.disk_usage(self.data).free

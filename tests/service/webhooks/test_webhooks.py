@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from querist.service.index.index import find
+from querist.service.index.index import change, find, now
 from querist.service.settings import WebhookSettings
 from querist.service.webhooks.posting import NoSend, check_target, post
 from querist.service.webhooks.signing import sign, verify
@@ -155,3 +156,79 @@ def test_only_listed_hosts_are_told() -> None:
 def test_a_signature_has_a_form() -> None:
     for header in ("", "t=1", "v1=aa", "t=x,v1=" + "0" * 64, sign("a", b"", 1) + ","):
         assert not verify("a", b"", header, 1.0)
+
+
+class Drip(threading.Thread):
+    """Accepts connections and sends each a byte now and then, for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}/"
+        self.accepted, self.over = 0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                made, _ = self.listening.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self.drip, args=(made,), daemon=True).start()
+
+    def drip(self, made: socket.socket) -> None:
+        with made:
+            while not self.over.wait(0.05):
+                try:
+                    made.sendall(b"H")
+                except OSError:
+                    return
+
+    def stop(self) -> None:
+        self.over.set()
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+        self.join()
+
+
+@pytest.fixture
+def drip() -> Iterator[Drip]:
+    server = Drip()
+    yield server
+    server.stop()
+
+
+def test_a_target_that_drips_is_given_up(drip: Drip) -> None:
+    settings = WebhookSettings(plain=True, private=True, seconds=0.5)
+    with pytest.raises(NoSend, match="TimeoutError"):
+        post(drip.url, b"{}", {}, settings)
+    assert drip.accepted == 1
+
+
+def test_slow_targets_do_not_keep_those_of_others_waiting(local, receiver, drip: Drip) -> None:
+    app = local(webhooks={**OPEN, "seconds": 30.0})
+    other = app.as_(app.key("other", "o", "query"))
+    for _ in range(20):
+        slow = app.http.post("/v1/webhooks", json={"url": drip.url}, headers=other).json()["id"]
+        app.http.post(f"/v1/webhooks/{slow}/ping", headers=other)
+    hook = app.http.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
+    app.http.post(f"/v1/webhooks/{hook}/ping")
+    wait_until(lambda: receiver.got)
+    assert drip.accepted >= 1
+    drip.over.set()  # so that the application may stop
+
+
+def test_old_messages_are_forgotten_and_waiting_ones_kept(local) -> None:
+    app = local(webhooks={**OPEN, "first_pause": 3000.0}, jobs={"here": False})
+    hook = app.http.post("/v1/webhooks", json={"url": "http://127.0.0.1:1/"}).json()["id"]
+    ids = [app.http.post(f"/v1/webhooks/{hook}/ping").json()["id"] for _ in range(3)]
+    with app.service.index.write() as connection:
+        for id, state, days in zip(
+            ids, ("delivered", "waiting", "given-up"), (31, 31, 29), strict=True
+        ):
+            created = now() - 86_400 * days
+            change(connection, "deliveries", {"id": id}, state=state, created=created)
+    app.service._housekeeping.tidy()
+    left = app.http.get(f"/v1/webhooks/{hook}/deliveries").json()["items"]
+    assert {one["id"] for one in left} == set(ids[1:])

@@ -232,7 +232,9 @@ class Runner:
         if status == line.CANCELLED or row["cancel"]:
             return JobState.CANCELLED, {"result": process.result}
         if status == line.FAILED:
-            return JobState.FAILED, {"error": process.error or "The job failed."}
+            return JobState.FAILED, {
+                "error": self._workspace.hidden(process.error) or "The job failed."
+            }
         if process.seconds > self._settings.jobs.seconds:
             return JobState.FAILED, {"error": "The job took longer than the server allows."}
         if status in (line.SUSPENDED, line.LOCKED) or process.asked:

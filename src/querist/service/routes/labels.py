@@ -15,7 +15,7 @@ from querist.service.webhooks.outbox import enqueue
 from querist.service.wire.base import Page
 from querist.service.wire.labels import Label, LabelSet, LabelsPost, Recorded, Statement
 from querist.service.wire.pools import ManifestFormat
-from querist.service.workspace import erase
+from querist.service.workspace import erase, room_for
 
 
 def list_labels(
@@ -23,9 +23,9 @@ def list_labels(
 ) -> Page[Label]:
     """Labels that hold, in the order in which their items came."""
     with call.service.pool(call.who, pool) as found:
-        items = found.items(where_of(where), number_of(after), limit + 1)
-    more = str(items[limit - 1].row) if len(items) > limit else None
-    shown = [Label(id=one.id, value=one.label) for one in items[:limit] if one.label is not None]
+        page = found.page(where_of(where), number_of(after), limit)
+    more = None if page.after is None else str(page.after)
+    shown = [Label(id=one.id, value=one.label) for one in page.items if one.label is not None]
     return Page[Label](items=shown, next=more)
 
 
@@ -84,6 +84,7 @@ def export_pool(
 
 def exported(call: Call, pool: Pool, format: str, where: Any, name: str) -> Download:
     """Write a manifest, to be sent and removed."""
+    room_for(call.service.workspace, 0)
     folder = call.service.workspace.temporary_folder()
     written = folder / "manifest"
     try:

@@ -25,7 +25,7 @@ from querist.service.index.index import (
     remove,
 )
 from querist.service.jobs.records import UNFINISHED, new_job, told
-from querist.service.pools import limited, make, models_for
+from querist.service.pools import check_size, limited, make, models_for
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, number_of, page_of
 from querist.service.wire.base import Name, Page
@@ -160,11 +160,14 @@ def start_addition(call: Call, pool: str, asked: dict[str, Any]) -> Job:
 def list_items(
     call: Call, pool: PathId, limit: Limit = 100, after: After = "", where: WhereText = "all"
 ) -> Page[Item]:
-    """Items, in the order in which they came; ``where`` is a word or a filter in JSON."""
+    """Items, in the order in which they came; ``where`` is a word or a filter in JSON.
+
+    A page may have fewer than ``limit``: it ends at eight megabytes.
+    """
     with call.service.pool(call.who, pool) as found:
-        items = found.items(where_of(where), number_of(after), limit + 1)
-    more = str(items[limit - 1].row) if len(items) > limit else None
-    return Page[Item](items=[item_told(one) for one in items[:limit]], next=more)
+        page = found.page(where_of(where), number_of(after), limit)
+    more = None if page.after is None else str(page.after)
+    return Page[Item](items=[item_told(one) for one in page.items], next=more)
 
 
 def get_item(call: Call, pool: PathId, item: ItemPath) -> Item:
@@ -202,7 +205,7 @@ def _settings(call: Call, body: PoolCreate) -> PoolSettings:
     limits = call.service.settings.limits
     transform = limited(body.transform, limits)
     if transform:
-        open_transform(transform)
+        check_size(open_transform(transform), limits)
     wanted = {
         **body.model_dump(exclude={"uris", "transform"}, exclude_none=True),
         "transform": transform,

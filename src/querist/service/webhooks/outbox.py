@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from querist.service.ids import new_id
@@ -45,17 +45,19 @@ def post(connection: Connection, webhook: str, event: str, data: Mapping[str, An
     return row
 
 
-def claim(connection: Connection, limit: int = 20) -> list[Row]:
-    """Messages whose time has come, with their webhook's URL and secret; nobody else gets them.
+def claim(connection: Connection, limit: int = 20, without: Collection[str] = ()) -> list[Row]:
+    """Messages whose time has come, with their webhook's URL, secret and tenant, for one sender.
 
-    A claim ends by itself, so a message whose sender dies is sent again: at least once.
+    A claim ends by itself, so a message whose sender dies is sent again: at least once. Those of
+    the tenants ``without`` wait.
     """
     deliveries, hooks = tables().deliveries, tables().webhooks
     due = (deliveries.c.state == "waiting") & (deliveries.c.next_try <= now())
+    due &= hooks.c.tenant.not_in(sorted(without))
     joined = deliveries.join(hooks, hooks.c.id == deliveries.c.webhook)
     query = (
         sa()
-        .select(deliveries, hooks.c.url, hooks.c.secret)
+        .select(deliveries, hooks.c.url, hooks.c.secret, hooks.c.tenant)
         .select_from(joined)
         .where(due)
         .order_by(deliveries.c.next_try)
@@ -66,6 +68,14 @@ def claim(connection: Connection, limit: int = 20) -> list[Row]:
     for row in found:
         change(connection, "deliveries", {"id": row["id"]}, next_try=now() + _CLAIM_S)
     return found
+
+
+def forget_old(connection: Connection, days: float) -> int:
+    """Forget messages that were sent or given up and are older than so many days; how many."""
+    deliveries = tables().deliveries
+    over = deliveries.c.state != "waiting"
+    old = sa().delete(deliveries).where(over, deliveries.c.created < now() - 86_400 * days)
+    return int(connection.execute(old).rowcount)
 
 
 def settle(connection: Connection, row: Row, status: int | None, error: str, attempts: int) -> str:

@@ -6,6 +6,7 @@ The address that is connected to is the one that was checked (:mod:`querist.sour
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from querist.service.settings import WebhookSettings
 from querist.sources.access import Access
 from querist.sources.network import Deadline, Network
 from querist.sources.source import SourceError
+from querist.sources.timed_socket import TimedSocket
 
 
 class NoSend(Exception):
@@ -55,20 +57,35 @@ def post(url: str, body: bytes, headers: Mapping[str, str], settings: WebhookSet
     """
     scheme, host, port, path = check_target(url, settings)
     network = Network(access_of(settings))
+    # For all of it: a target that sends a byte now and then would hold the sender for days.
+    deadline = Deadline(settings.seconds, settings.seconds)
+    connected: socket.socket | None = None
     try:
-        connected = network.connect(host, port, Deadline(settings.seconds, settings.seconds))
-        connected.settimeout(settings.seconds)
+        connected = network.connect(host, port, deadline)
         if scheme == "https":
-            plain = connected
-            connected = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-            network.replace(plain, connected)
+            connected = _secured(connected, host, network, deadline)
         connection = http.client.HTTPConnection(host, port)
-        connection.sock = connected
+        connection.sock = TimedSocket(connected, network, deadline)
         connection.request("POST", path, body, dict(headers))
         return connection.getresponse().status
     except SourceError as error:
         raise NoSend(str(error)) from None
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise NoSend(f"The connection broke: {type(error).__name__}.") from None
     finally:
         network.close()
+        if connected is not None:
+            connected.close()
+
+
+def _secured(
+    plain: socket.socket, host: str, network: Network, deadline: Deadline
+) -> socket.socket:
+    try:
+        plain.settimeout(deadline.step())
+        secure = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+    except BaseException:
+        network.disconnect(plain)
+        raise
+    network.replace(plain, secure)
+    return secure

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from querist.service.index.index import Index, Row
-from querist.service.index.sql import database_errors
 from querist.service.settings import WebhookSettings
 from querist.service.webhooks.outbox import claim, settle
 from querist.service.webhooks.posting import NoSend, post
@@ -16,10 +17,11 @@ from querist.service.wire.webhooks import SIGNATURE_HEADER
 
 _LOG = logging.getLogger("querist.service.webhooks")
 _EVERY_S = 1.0
+_AT_ONCE, _OF_ONE = 16, 4  # messages that are being sent; those of one tenant
 
 
 class Sender:
-    """Sends what is due, until it is stopped.
+    """Sends what is due, until it is stopped; slow targets of one tenant keep nobody waiting.
 
     Args:
         index: Where the outbox is.
@@ -30,16 +32,20 @@ class Sender:
         self._index, self._settings = index, settings
         self._wake, self._stopped = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="querist-webhooks", daemon=True)
+        self._workers = ThreadPoolExecutor(_AT_ONCE, "querist-webhook")
+        self._lock, self._sending = threading.Lock(), Counter[str]()
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the message that is being sent."""
+        """End after the messages that are being sent."""
         self._stopped = True
         self._wake.set()
-        self._thread.join(self._settings.seconds + 5)
+        if self._thread.is_alive():
+            self._thread.join(self._settings.seconds + 5)
+        self._workers.shutdown()
 
     def poke(self) -> None:
         """Something new is in the outbox."""
@@ -50,19 +56,35 @@ class Sender:
             self._wake.wait(_EVERY_S)
             self._wake.clear()
             try:
-                self.send_due()
-            except database_errors() as error:
-                _LOG.error("outbox failed", extra={"error": type(error).__name__})
+                self._begin_due()
+            except Exception as error:  # noqa: BLE001 (without this thread nothing is sent any more)
+                _LOG.error("outbox failed", exc_info=error)
 
-    def send_due(self) -> int:
-        """Send all messages whose time has come; how many."""
-        with self._index.write() as connection:
-            due = claim(connection)
-        for row in due:
-            if self._stopped:
-                break
+    def _begin_due(self) -> None:
+        """Give messages whose time has come to threads, as many as are free."""
+        while not self._stopped:
+            with self._lock:
+                busy = [one for one, number in self._sending.items() if number >= _OF_ONE]
+                free = self._sending.total() < _AT_ONCE
+            if not free:
+                return
+            with self._index.write() as connection:
+                due = claim(connection, 1, busy)
+            if not due:
+                return
+            with self._lock:
+                self._sending[due[0]["tenant"]] += 1
+            self._workers.submit(self._sent, due[0])
+
+    def _sent(self, row: Row) -> None:
+        try:
             self._send(row)
-        return len(due)
+        except Exception as error:  # noqa: BLE001 (the claim lapses, and it is sent again)
+            _LOG.error("delivery failed", exc_info=error, extra={"delivery": row["id"]})
+        finally:
+            with self._lock:
+                self._sending[row["tenant"]] -= 1
+            self.poke()
 
     def _send(self, row: Row) -> None:
         body, at = row["body"].encode(), int(time.time())
