@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -16,6 +18,7 @@ from querist.models.gradient_domain import GradientDomain
 from querist.oracles.calculator import CalculatorOracle
 from querist.service.surrogates import LARGEST, SurrogateApp, check_host
 from querist.surrogate.errors import SimulationFailed
+from querist.testing.jobs import mpiexec
 
 
 def wave(x, y):
@@ -131,6 +134,24 @@ def test_on_processes() -> None:
         with pytest.raises(SimulationFailed, match="nonsense"):
             surrogate(1.0, 2.0)
         assert list(surrogate.many(x=np.ones(3), y=np.ones(3)).source) == ["failed"] * 3
+
+
+MPI = """
+import numpy as np
+from querist import Surrogate
+with Surrogate(lambda x: x * x, tolerance=0.2, coverage=0.8, engine="mpi") as surrogate:
+    answers = surrogate.many(x=np.linspace(0, 1, 20))
+    print("told", np.abs(answers["result"] - np.linspace(0, 1, 20) ** 2).max() < 0.2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.mpi
+def test_on_mpi_ranks() -> None:
+    pytest.importorskip("mpi4py")
+    command = [*mpiexec(3), sys.executable, "-c", MPI]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout.split()) == (0, ["told", "True"]), done.stderr
 
 
 @pytest.mark.slow

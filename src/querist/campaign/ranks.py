@@ -65,6 +65,25 @@ def attend_refused(engine: Any) -> None:
         join()
 
 
+def recruit(engine: Any) -> int:
+    """Join the job where an engine is MPI, for what is no campaign; returns on rank 0 only.
+
+    Args:
+        engine: The setting ``engine``.
+
+    Returns:
+        How many ranks there are to work; 0 for another engine.
+
+    Raises:
+        RunError: If there is no MPI.
+    """
+    if _kind(engine) != "mpi":
+        return 0
+    from querist.engines.mpi import attend as join
+
+    return len(join().free)
+
+
 def enlist(path: Path, engine: str | None, read: Callable[[Path], Any]) -> None:
     """For the command line: as :func:`attend`, before anything of the campaign is loaded.
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
+from querist.campaign.ranks import recruit
 from querist.campaign.registry import target_of
 from querist.core.answers import Label, Outcome
 from querist.core.batch import Array, Batch
@@ -64,7 +65,8 @@ class Surrogate:
         tolerance: Largest error that is no error: a number, or by output.
         folder: Where all is kept, made where missing; None to keep it in memory only.
         engine: Where simulations and fits run: "inline", "processes", or a mapping of ``kind``,
-            ``workers`` and options.
+            ``workers`` and options. With "mpi" all ranks run the script; rank 0 goes on, the others
+            simulate for it and exit with it.
         on_alarm: Called with the alarm's data when drift is noticed by this process.
         settings: Further fields of :class:`~querist.surrogate.settings.SurrogateSettings`.
 
@@ -85,9 +87,11 @@ class Surrogate:
         self.settings = _settings(settings)
         self._found = {"simulation": importable(simulation), "use": _name_of(model)}
         self._form, self._oracle = Form(simulation), oracle_of(simulation)
-        self._engine = engine
+        self._engine = _manned(engine)
         self.folder = None if folder is None else _opened(folder, self.settings, simulation, model)
-        self._keeper = Keeper(self.settings, _model_factory(model), self.folder, engine, on_alarm)
+        # Ranks are for simulations: one fit at a time needs none of its own.
+        aside = "inline" if self._engine is not engine else engine
+        self._keeper = Keeper(self.settings, _model_factory(model), self.folder, aside, on_alarm)
         self._rng = np.random.default_rng([self.settings.seed, *self._keeper.stream])
         self._workshops: list[Workshop] = []
         self._making = threading.Lock()
@@ -127,16 +131,12 @@ class Surrogate:
         source[verdict.by_model], source[verdict.refused] = MODEL, REFUSED
         messages = {int(i): REFUSAL for i in np.flatnonzero(verdict.refused)}
         rows: dict[int, Mapping[str, Array]] = {}
-        if verdict.said.mean is not None:
-            trusted = np.flatnonzero(verdict.by_model).tolist()
-            rows = {i: verdict.said.mean.arrays(i) for i in trusted}
         for i, outcome in self._simulate(batch, np.flatnonzero(source == SIMULATION), verdict):
             if isinstance(outcome, Label):
                 rows[i] = outcome.outputs
             else:
                 source[i], messages[i] = FAILED, outcome.message
-        answered = np.array(sorted(rows), np.int64)
-        outputs = Batch.of([rows[int(i)] for i in answered])
+        answered, outputs = _together(verdict, rows)
         return Answers(source, answered, outputs, verdict.said.score, messages)
 
     def _simulate(
@@ -288,6 +288,19 @@ def _close(keeper: Keeper, workshops: list[Workshop]) -> None:
     keeper.close()
 
 
+def _manned(engine: EngineLike) -> EngineLike:
+    """The engine; where it is MPI, with all ranks as its workers. The others leave the script here.
+
+    Raises:
+        RunError: If there is no MPI, or no rank beside this one.
+    """
+    ranks = recruit(engine)
+    if not ranks:
+        return engine
+    told = engine if isinstance(engine, Mapping) else {"kind": "mpi"}
+    return {"workers": ranks, **told}
+
+
 def _settings(told: Mapping[str, Any]) -> SurrogateSettings:
     try:
         return SurrogateSettings.model_validate(told)
@@ -310,6 +323,25 @@ def _model_factory(model: Any) -> Factory | None:
             f"{type(model).__name__}."
         )
     return factory
+
+
+def _together(
+    verdict: Verdict, rows: Mapping[int, Mapping[str, Array]]
+) -> tuple[NDArray[np.int64], Batch]:
+    """Numbers of the inputs that have an answer, and the outputs that all of these have."""
+    by_model = np.flatnonzero(verdict.by_model)
+    numbers = np.concatenate([by_model, np.array(list(rows), np.int64)])
+    simulated = Batch.of(list(rows.values()))
+    if not len(by_model) or verdict.said.mean is None:
+        order = np.argsort(numbers, kind="stable")
+        return numbers[order], simulated.take(order)
+    mean = verdict.said.mean.take(by_model)
+    if not rows:
+        return numbers, mean
+    names = [name for name in mean.columns if name in simulated.columns]
+    parts = [Batch({name: part.columns[name] for name in names}) for part in (mean, simulated)]
+    order = np.argsort(numbers, kind="stable")
+    return numbers[order], Batch.concatenate(parts).take(order)
 
 
 def _name_of(model: Any) -> str | None:
