@@ -10,7 +10,7 @@
 answers whose error is beyond the tolerance (``ours``, with Clopper and Pearson's 95 % interval),
 the share allowed (``limit``), and that of a gate without a guarantee (``peer``): the last models,
 trusted where their standard deviation, as it is, says that 95 % of normal errors stay within the
-tolerance. ``broken`` counts gates whose own share (on 5,000 fresh inputs) is beyond what is allowed.
+tolerance. ``broken`` counts gates whose own share, on 5,000 fresh inputs, is beyond the limit.
 
 ``drift-*``: the function changes after the gate has opened: false accepts until the alarm, calls
 until it, and the share of trials without an alarm.

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from querist.cli.entry import main
 from querist.store.run_folder import RunFolder
 from querist.surrogate.record import Disk, Entry
-from querist.surrogate.surrogate import Surrogate, status_in
+from querist.surrogate.surrogate import Surrogate, state_in
+from querist.surrogate.telling import status_of
 
 PROGRAM = textwrap.dedent(
     """
@@ -89,7 +90,10 @@ def test_the_command_line_tells_the_status(tmp_path: Path) -> None:
         surrogate(1.0)
         surrogate(2.0)
     runner = CliRunner()
-    told = runner.invoke(main, ["surrogate", "status", str(tmp_path / "s")])
+    picture = tmp_path / "life.png"
+    argv = ["surrogate", "status", str(tmp_path / "s"), "--picture", str(picture)]
+    told = runner.invoke(main, argv)
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert told.exit_code == 0, told.output
     assert "Answered by simulation  2" in told.output
     assert "closed" in told.output
@@ -108,7 +112,7 @@ def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     told = [process.communicate(timeout=120)[0].splitlines() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     simulated = sum(line.endswith("True") for lines in told for line in lines)
-    status = status_in(folder)
+    status = status_of(*state_in(folder))
     assert status["answered_by_simulation"] == simulated
     assert status["answered_by_model"] == 300 - simulated
     assert status["threshold"] is not None

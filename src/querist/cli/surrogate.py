@@ -22,15 +22,21 @@ def surrogate() -> None:
 @surrogate.command()
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw it, too: a PNG, SVG or PDF.")
 @sentences
-def status(folder: Path, as_json: bool) -> None:
+def status(folder: Path, as_json: bool, picture: Path | None) -> None:
     """Say what answered, with which coverage, and whether there was drift."""
     import json
 
-    from querist.surrogate.surrogate import status_in
-    from querist.surrogate.telling import lines
+    from querist.surrogate.surrogate import state_in
+    from querist.surrogate.telling import lines, status_of
 
-    found = status_in(folder)
+    state, settings = state_in(folder)
+    found = status_of(state, settings)
+    if picture is not None:
+        from querist.surrogate.picture import draw
+
+        draw(state, settings, picture)
     if as_json:
         click.echo(json.dumps(found))
         return

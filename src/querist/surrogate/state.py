@@ -16,6 +16,7 @@ from querist.core.batch import Array, Batch
 from querist.core.tasks import ModelRef
 from querist.surrogate.record import Known
 
+POINTS = 4000
 JUDGES = (Purpose.CALIBRATION.value, Purpose.AUDIT.value)
 
 
@@ -101,6 +102,16 @@ class Audit(NamedTuple):
     trusted: int
 
 
+class Point(NamedTuple):
+    """A moment: simulations and trusted answers until then, audits, and those within."""
+
+    t: float
+    simulated: int
+    trusted: int
+    audits: int
+    within: int
+
+
 @dataclass(slots=True)
 class State:
     """Folds facts.
@@ -124,7 +135,7 @@ class State:
         wall: When the last fact was recorded, in seconds since 1970.
         open: Sessions that were opened and not closed: host and process id by name.
         sessions: How many there were.
-        curve: (t, calls, trusted, audits, within) now and then.
+        curve: Points of what happened, now and then.
     """
 
     learned: list[Answered] = field(default_factory=list)
@@ -144,7 +155,7 @@ class State:
     wall: float = 0.0
     open: dict[str, tuple[str, int]] = field(default_factory=dict)
     sessions: int = 0
-    curve: list[tuple[float, int, int, int, int]] = field(default_factory=list)
+    curve: list[Point] = field(default_factory=list)
     rows: int = 0
     _asked: dict[str, Mapping[str, Array]] = field(default_factory=dict)
 
@@ -176,6 +187,7 @@ class State:
         one = Answered(fact.seq, inputs, outputs, purpose)
         (self.judging if judges else self.learned).append(one)
         self.rows += outputs is not None and not judges
+        self._point()
 
     def _published(self, fact: Known) -> None:
         data = fact.data
@@ -207,9 +219,9 @@ class State:
         self._point()
 
     def _point(self) -> None:
-        c = self.counts
-        self.curve.append((self.t, c.calls, c.trusted, c.audits, c.within))
-        if len(self.curve) > 4000:
+        c, simulated = self.counts, len(self.learned) + len(self.judging)
+        self.curve.append(Point(self.t, simulated, c.trusted, c.audits, c.within))
+        if len(self.curve) > POINTS:
             del self.curve[1:-1:2]
 
     def _alarm(self, fact: Known) -> None:

@@ -32,7 +32,6 @@ from querist.surrogate.keeping import Keeper, Verdict
 from querist.surrogate.record import Known
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
-from querist.surrogate.telling import status_of
 from querist.surrogate.voices import AUTO
 from querist.surrogate.working import EngineLike, Workshop, label_payload, outcome_of, simulations
 
@@ -386,8 +385,8 @@ def kept_in(folder: Path | str) -> dict[str, Any]:
     return kept
 
 
-def status_in(folder: Path | str) -> dict[str, Any]:
-    """The status of a surrogate's folder, read without opening it; also while others use it.
+def state_in(folder: Path | str) -> tuple[State, SurrogateSettings]:
+    """The state of a surrogate's folder, read without opening it; also while others use it.
 
     Raises:
         NotARun: If there is no surrogate.
@@ -395,4 +394,4 @@ def status_in(folder: Path | str) -> dict[str, Any]:
     kept, state = kept_in(folder), State()
     for record in RunFolder(folder).journal_reader().read_new():
         state.take(Known(record.seq, record.kind, record.data, record.arrays, record.at))
-    return status_of(state, SurrogateSettings.model_validate(kept["settings"]))
+    return state, SurrogateSettings.model_validate(kept["settings"])
