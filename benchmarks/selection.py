@@ -5,8 +5,8 @@
 One JSON object a line: ``ours`` and ``peer`` in CPU seconds, ``extra_mb`` and ``peer_extra_mb``
 beside the data, ``ratio`` of ours to the ``limit``. ``--peers`` names the interpreter of an
 environment with faiss-cpu, scikit-activeml, modAL-python, baal, batchbald_redux, bmdal_reg; methods
-written in plain NumPy run without it. Every case runs in a process of its own. ``--quick`` takes a
-tenth of the rows and of the budget, and says nothing of the limits.
+written in plain NumPy run without it, and BoTorch's beside Querist. Every case runs in a process of
+its own. ``--quick`` takes a tenth of the rows and of the budget, and says nothing of the limits.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,9 @@ Picks = list[int]
 class Case:
     """One line of the table.
 
-    ``limit`` is in CPU seconds, or a function of the peer's seconds; ``peer`` says whether the
-    plain method that it is compared with needs nothing but NumPy.
+    ``limit`` is in CPU seconds, or a function of the peer's seconds; ``plain`` says whether
+    what it is compared with needs nothing but NumPy, ``beside`` whether it is in Querist's own
+    environment; ``options`` are the strategy's.
     """
 
     strategy: str
@@ -47,6 +48,8 @@ class Case:
     limit_mb: float | Callable[[float], float] | None = None
     plain: bool = False
     repeats: int = 1
+    beside: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 CASES: dict[str, list[Case]] = {
@@ -64,6 +67,11 @@ CASES: dict[str, list[Case]] = {
     ],
     "lcmd-20k": [Case("lcmd", 256, 1.0, repeats=3)],
     "kmeans-50k": [Case("k-means", 1000, lambda peer: peer)],
+    "clue-20k": [Case("clue", 200, None)],
+    "typiclust-6k": [Case("typiclust", 200, None)],
+    "probcover-6k": [Case("probcover", 200, None, options={"delta": 2.5})],
+    "maxherding-6k": [Case("maxherding", 200, None)],
+    "qlogei-2k": [Case("qlogei", 8, None, beside=True)],
     "mmap-10m": [Case("margin", 1000, None, 1000.0), Case("k-center", 100, None, 1000.0)],
 }
 
@@ -80,9 +88,9 @@ def ours(name: str, case: Case, quick: bool) -> dict[str, Any]:
     strategy = registry.get(case.strategy)
     rng = 0 if strategy.random or case.strategy == "batchbald" else None
     warm = {key: value[:200] for key, value in data.items()}
-    strategy(5, rng=rng, **warm)
+    strategy(5, rng=rng, **warm, **case.options)
     picked, found = selection_measure.measure(
-        lambda: querist.select(case.strategy, budget, rng=rng, **data), case.repeats
+        lambda: querist.select(case.strategy, budget, rng=rng, **data, **case.options), case.repeats
     )
     checked = _checked(name, data, picked.indices.tolist(), quick)
     return {**found, "picks": picked.indices.tolist(), **checked}
@@ -125,12 +133,12 @@ def alone(*arguments: str, python: str = sys.executable) -> dict[str, Any]:
 
 def peer(name: str, case: Case, first: int, chosen: argparse.Namespace) -> dict[str, Any] | None:
     """What the peer of a case needs; None where nobody can run it here."""
-    if name == "mmap-10m" or not (case.plain or chosen.peers):
+    if name == "mmap-10m" or not (case.plain or case.beside or chosen.peers):
         return None
     flags = ["--quick"] if chosen.quick else []
     budget = str(budget_of(case, chosen.quick))
     program = str(HERE / "selection_peers.py")
-    python = chosen.peers or sys.executable
+    python = sys.executable if case.beside else (chosen.peers or sys.executable)
     return alone(program, name, budget, "--first", str(first), *flags, python=python)
 
 

@@ -44,9 +44,17 @@ def members(count: int, members: int, classes: int, seed: int = 2) -> Any:
     return (raised / raised.sum(axis=2, keepdims=True)).astype(np.float32)
 
 
+def candidates(count: int, seed: int = 3) -> Arrays:
+    """Candidates in eight dimensions, and sixty that have been measured, float64."""
+    rng = np.random.default_rng(seed)
+    pool, known = rng.random((count, 8)), rng.random((60, 8))
+    level = np.sin(3.0 * known[:, 0]) + known[:, 1] * known[:, 2] + 0.05 * rng.normal(size=60)
+    return {"embeddings": pool, "labelled_embeddings": known, "labels": level}
+
+
 def arrays(case: str, quick: bool) -> Arrays:
     """The data of a case; a tenth of the rows when quick."""
-    count = {"200k": 200_000, "1m": 1_000_000, "10k": 10_000, "20k": 20_000}
+    count = {"200k": 200_000, "1m": 1_000_000, "10k": 10_000, "20k": 20_000, "6k": 6_000}
     rows = count.get(case.rpartition("-")[2], 50_000) // (10 if quick else 1)
     if case == "kcenter-uniform":
         return {"embeddings": np.random.default_rng(0).random((rows, 512), dtype=np.float32)}
@@ -55,6 +63,12 @@ def arrays(case: str, quick: bool) -> Arrays:
     if case.startswith("badge"):
         classes = 1000 if case.endswith("classes") else 10
         return {"probabilities": probabilities(rows, classes), "embeddings": mixture(rows, 512)}
+    if case.startswith("clue"):
+        return {"probabilities": probabilities(rows, 10), "embeddings": mixture(rows, 64)}
+    if case.endswith("6k"):
+        return {"embeddings": mixture(rows, 64)}
+    if case.startswith("qlogei"):
+        return candidates(200 if quick else 2_000)
     if case in ("bald-10k", "batchbald-10k"):
         return {"member_probabilities": members(rows, 20, 10)}
     return {"probabilities": probabilities(rows, 10)}

@@ -109,6 +109,76 @@ def faiss(data: Arrays, budget: int, _: int) -> Any:
     return index.search(means.centroids, 1)[1].ravel()
 
 
+def _unlabelled(data: Arrays) -> Any:
+    return np.full(len(data["embeddings"]), np.nan)
+
+
+def activeml_clue(data: Arrays, budget: int, _: int) -> Any:
+    """scikit-activeml, Clue with one start."""
+    from skactiveml.base import SkactivemlClassifier
+    from skactiveml.pool import Clue
+
+    class Told(SkactivemlClassifier):  # type: ignore[misc]
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+            self.classes_ = np.arange(10)
+            return self
+
+        def predict_proba(self, X: Any) -> Any:
+            return data["probabilities"]
+
+    made = Clue(random_state=0, cluster_algo_dict={"n_init": 1, "random_state": 0})
+    told = Told(classes=list(range(10))).fit(None, None)
+    return made.query(
+        data["embeddings"], _unlabelled(data), told, fit_estimator=False, batch_size=budget
+    )
+
+
+def activeml_typiclust(data: Arrays, budget: int, _: int) -> Any:
+    """scikit-activeml, TypiClust with one start."""
+    from skactiveml.pool import TypiClust
+
+    made = TypiClust(random_state=0, cluster_algo_dict={"n_init": 1, "random_state": 0})
+    return made.query(data["embeddings"], _unlabelled(data), batch_size=budget)
+
+
+def activeml_probcover(data: Arrays, budget: int, _: int) -> Any:
+    """scikit-activeml, ProbCover with the same radius."""
+    from skactiveml.pool import ProbCover
+
+    made = ProbCover(random_state=0, deltas=[2.5], alpha=1e-9)
+    return made.query(data["embeddings"], _unlabelled(data), batch_size=budget)
+
+
+def activeml_maxherding(data: Arrays, budget: int, _: int) -> Any:
+    """scikit-activeml, MaxHerding with the same kernel."""
+    from skactiveml.pool import MaxHerding
+
+    made = MaxHerding(random_state=0, metric_dict={"gamma": 1.0})
+    return made.query(data["embeddings"], _unlabelled(data), batch_size=budget)
+
+
+def botorch(data: Arrays, budget: int, _: int) -> Any:
+    """BoTorch, optimize_acqf_discrete of qLogExpectedImprovement on the same process."""
+    import torch
+    from botorch.acquisition.logei import qLogExpectedImprovement
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from botorch.optim import optimize_acqf_discrete
+    from botorch.sampling.normal import SobolQMCNormalSampler
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    known, answers = data["labelled_embeddings"], data["labels"]
+    low, wide = known.min(axis=0), np.ptp(known, axis=0)
+    inputs, pool = (torch.tensor((rows - low) / wide) for rows in (known, data["embeddings"]))
+    outputs = torch.tensor((answers - answers.mean()) / answers.std())[:, None]
+    model = SingleTaskGP(inputs, outputs, outcome_transform=None)
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    sampler = SobolQMCNormalSampler(torch.Size([128]), seed=0)
+    function = qLogExpectedImprovement(model, outputs.max(), sampler=sampler)
+    picked, _values = optimize_acqf_discrete(function, budget, choices=pool, unique=True)
+    return [int((pool == row).all(dim=1).nonzero()[0, 0]) for row in picked]
+
+
 PEERS: dict[str, Peer] = {
     "kcenter-50k": scikit_activeml,
     "kcenter-200k": plain_greedy,
@@ -121,6 +191,11 @@ PEERS: dict[str, Peer] = {
     "batchbald-10k": batchbald_redux,
     "lcmd-20k": bmdal_reg,
     "kmeans-50k": faiss,
+    "clue-20k": activeml_clue,
+    "typiclust-6k": activeml_typiclust,
+    "probcover-6k": activeml_probcover,
+    "maxherding-6k": activeml_maxherding,
+    "qlogei-2k": botorch,
 }
 
 

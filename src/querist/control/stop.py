@@ -151,13 +151,13 @@ class ChangeBelow(Rule):
 
     def __call__(self, view: View) -> str | None:
         """Holds when little changed."""
-        last = _last(view, f"{self.output}.change", self.times)
-        if last and max(last) <= self.value:
-            return (
-                f"predictions of {self.output} changed by no more than {max(last):.3g} over "
-                f"{self.times} models (limit {self.value:g})"
-            )
-        return None
+        most = _most(view, f"{self.output}.change", self.times)
+        if most > self.value:
+            return None
+        return (
+            f"predictions of {self.output} changed by no more than {most:.3g} over "
+            f"{self.times} models (limit {self.value:g})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +174,13 @@ class ErrorStable(Rule):
 
     def __call__(self, view: View) -> str | None:
         """Holds when the bound is low."""
-        last = _last(view, f"{self.output}.shift", self.times)
-        if last and max(last) <= self.value:
-            return (
-                f"the expected error of {self.output} changed by at most {max(last):.2%} of its "
-                f"range over {self.times} models (limit {self.value:.2%})"
-            )
-        return None
+        most = _most(view, f"{self.output}.shift", self.times)
+        if most > self.value:
+            return None
+        return (
+            f"the expected error of {self.output} changed by at most {most:.2%} of its "
+            f"range over {self.times} models (limit {self.value:.2%})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +196,10 @@ class MeanUncertaintyBelow(Rule):
 
     def __call__(self, view: View) -> str | None:
         """Holds when the model is confident of what it was not trained on."""
-        last = _last(view, f"{self.output}.uncertainty", self.times)
-        if last and max(last) < self.value:
-            return (
-                f"the mean uncertainty of {self.output} is {last[-1]:.3g} (target {self.value:g})"
-            )
-        return None
+        if _most(view, name := f"{self.output}.uncertainty", self.times) >= self.value:
+            return None
+        now = view.errors[-1][name]
+        return f"the mean uncertainty of {self.output} is {now:.3g} (target {self.value:g})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +284,11 @@ def _slope(points: list[tuple[float, float]]) -> float | None:
     if spread <= 1e-12:
         return None
     return sum((x - middle) * (y - level) for x, y in points) / spread
+
+
+def _most(view: View, name: str, count: int) -> float:
+    """The largest of the last ``count`` values; infinite where one is not known."""
+    return max(_last(view, name, count), default=math.inf)
 
 
 def _last(view: View, name: str, count: int) -> list[float]:

@@ -115,26 +115,24 @@ def mpich(launch: Launch) -> list[str]:
 
 def pals(launch: Launch) -> list[str]:
     """``mpiexec`` of HPE's PALS (Cray EX under PBS)."""
-    words = ["mpiexec", "-n", str(launch.resources.ranks), "--ppn", str(launch.per_node)]
-    words += ["--depth", str(launch.resources.cores)]
-    if launch.share is None:
-        return words
-    words += ["--hosts", ",".join(launch.hosts)]
-    if not launch.pin:
-        return [*words, "--cpu-bind", "none"]
-    return [*words, "--cpu-bind", f"list:{':'.join(_spans(launch, launch.share.nodes[0], ','))}"]
+    words = _cray(launch, "mpiexec", ("--ppn", "--depth", "--hosts", "--cpu-bind"))
+    return [*words[:-1], f"list:{words[-1]}"] if launch.share and launch.pin else words
 
 
 def aprun(launch: Launch) -> list[str]:
     """``aprun`` of Cray's ALPS."""
-    words = ["aprun", "-n", str(launch.resources.ranks), "-N", str(launch.per_node)]
-    words += ["-d", str(launch.resources.cores)]
+    return _cray(launch, "aprun", ("-N", "-d", "-L", "-cc"))
+
+
+def _cray(launch: Launch, program: str, flags: tuple[str, str, str, str]) -> list[str]:
+    """Both of Cray's; ``flags`` of ranks by node, cores by rank, hosts, and where ranks run."""
+    by_node, depth, hosts, bind = flags
+    words = [program, "-n", str(launch.resources.ranks), by_node, str(launch.per_node)]
+    words += [depth, str(launch.resources.cores)]
     if launch.share is None:
         return words
-    words += ["-L", ",".join(launch.hosts)]
-    if not launch.pin:
-        return [*words, "-cc", "none"]
-    return [*words, "-cc", ":".join(_spans(launch, launch.share.nodes[0], ","))]
+    words += [hosts, ",".join(launch.hosts), bind]
+    return [*words, ":".join(_spans(launch, launch.share.nodes[0], ",")) if launch.pin else "none"]
 
 
 def _spans(launch: Launch, node: Node, between: str) -> list[str]:

@@ -16,7 +16,7 @@ from querist.strategies.mapped import table
 from querist.strategies.rows import Rows
 
 # Numbers of a joint sample of candidates and what was picked before, at once.
-AT_ONCE = 1 << 21
+AT_ONCE = 1 << 18
 
 
 @batchwise(

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from querist.core.errors import ShapeError
 from querist.strategies.checks import whole_budget
+from querist.strategies.choosing.branch import check_version
 from querist.strategies.errors import NeedError
 
 VERSION = 1
@@ -172,10 +173,7 @@ class Albl:
         Raises:
             NeedError: If it was written by another version.
         """
-        if state.get("version") != VERSION:
-            raise NeedError(
-                f"a state of version {VERSION} is wanted, but got {state.get('version')!r}."
-            )
+        check_version(state, VERSION)
         names = ("strategies", "queries", "pool", "seed", "delta")
         made = cls(*(state[name] for name in names))
         made._log_weights = np.array(state["log_weights"])

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from querist.strategies.checks import whole_budget
-from querist.strategies.choosing.branch import Branch, Decision, Share, told
+from querist.strategies.choosing.branch import Branch, Decision, Share, check_version, told
 from querist.strategies.choosing.forecast import Forecast
 from querist.strategies.errors import BudgetError, NeedError
 
@@ -344,10 +344,7 @@ class Auto:
         Raises:
             NeedError: If it was written by another version.
         """
-        if state.get("version") != VERSION:
-            raise NeedError(
-                f"a state of version {VERSION} is wanted, but got {state.get('version')!r}."
-            )
+        check_version(state, VERSION)
         rules = Rules(**{**state["rules"], "bounds": tuple(state["rules"]["bounds"])})
         names = [branch["strategy"] for branch in state["branches"]]
         made = cls(names, state["budget"], state["batch"], rules)

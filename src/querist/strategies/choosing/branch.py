@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from querist.strategies.choosing.forecast import Curve, Forecast, fit
+from querist.strategies.errors import NeedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +98,15 @@ class Branch:
 def told(forecast: Forecast) -> str:
     """A forecast as people read it."""
     return f"{forecast.mean:.3f} ± {forecast.std:.3f}"
+
+
+def check_version(state: Mapping[str, Any], version: int) -> None:
+    """Refuse a state of another version.
+
+    Raises:
+        NeedError: If it is of one.
+    """
+    if state.get("version") != version:
+        raise NeedError(
+            f"a state of version {version} is wanted, but got {state.get('version')!r}."
+        )
