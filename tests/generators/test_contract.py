@@ -13,6 +13,7 @@ from querist.generators.candidates import Candidates
 from querist.generators.langevin import LangevinWalkers
 from querist.generators.random_walk import RandomWalk
 from querist.generators.stream import Stream
+from querist.generators.surface_hopping import SurfaceHopping
 from querist.generators.uniform import Uniform
 from querist.testing.contexts import worker_context
 from querist.testing.generators import GENERATOR_CHECKS, GeneratorCase
@@ -37,6 +38,17 @@ def bowl(arrays) -> dict:
 def springs(arrays) -> dict:
     away = arrays["positions"] - MOLECULE["positions"][0]
     return {"energy": (away**2).sum(), "forces": -2 * away}
+
+
+def surfaces(arrays) -> dict:
+    away = np.asarray(arrays["positions"])
+    gap = np.hypot(0.5, away.sum())
+    slope = away.sum() / gap * np.ones_like(away)
+    return {
+        "energies": np.array([-gap, gap]) + (away**2).sum(),
+        "gradients": np.stack([2 * away - slope, 2 * away + slope]),
+        "couplings": 0.5 / gap * np.ones((1, *away.shape)),
+    }
 
 
 def endless() -> Iterator[dict]:
@@ -67,6 +79,11 @@ def langevin(**more):
     return lambda: LangevinWalkers(MOLECULE, walkers=5, temperature=[300, 800], **more)
 
 
+def hopping(**more):
+    starts = {"positions": POINTS / 3, "velocities": POINTS / 50, "state": np.arange(9) % 2}
+    return lambda: SurfaceHopping(starts, [2.0, 3.0], walkers=5, duration=3.0, **more)
+
+
 CASES = [
     GeneratorCase("candidates", lambda: Candidates(POINTS, chunk=4, cyclic=True), bowl),
     GeneratorCase(
@@ -81,6 +98,9 @@ CASES = [
     GeneratorCase("langevin", langevin(), springs),
     GeneratorCase("langevin-back-up", langevin(on_ask="back_up", max_rejects=1), springs),
     GeneratorCase("langevin-waiting", langevin(on_ask="wait", seed=2), springs),
+    GeneratorCase("hopping", hopping(reverse=True), surfaces),
+    GeneratorCase("hopping-waiting", hopping(on_ask="wait", seed=2), surfaces),
+    GeneratorCase("hopping-ending", hopping(on_ask="end", decoherence=False), surfaces),
     GeneratorCase("ask-tell", lambda: AskTell(Evolution, batch=7), bowl),
 ]
 

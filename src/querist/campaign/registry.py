@@ -11,6 +11,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "langevin": "querist.generators.langevin:LangevinWalkers",
         "random_walk": "querist.generators.random_walk:RandomWalk",
         "stream": "querist.generators.stream:Stream",
+        "surface_hopping": "querist.generators.surface_hopping:SurfaceHopping",
         "uniform": "querist.generators.uniform:Uniform",
     },
     "model": {
