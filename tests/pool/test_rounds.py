@@ -135,6 +135,7 @@ class Service(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         items = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["items"]
         self.asked.append(len(items))
+        assert self.headers["Authorization"] == "Bearer let-me-in"
         some = items[1:] if len(items) > 1 else items
         body = json.dumps({"labels": {item["id"]: self.known[item["id"]] for item in some}})
         self.send_response(200)
@@ -145,7 +146,8 @@ class Service(BaseHTTPRequestHandler):
         pass
 
 
-def test_another_service_labels(digits) -> None:
+def test_another_service_labels(digits, monkeypatch) -> None:
+    monkeypatch.setenv("QUERIST_LABELS_TOKEN", "let-me-in")
     Service.known, Service.asked = truth(digits), []
     server = HTTPServer(("127.0.0.1", 0), Service)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -172,6 +174,8 @@ def test_what_cannot_be_is_refused(digits, tmp_path) -> None:
         start_rounds(digits, {**ASKED, "oracle": "file"})
     with pytest.raises(ConfigError, match=r"http\(s\) address"):
         start_rounds(digits, {**ASKED, "oracle": "service", "labels": "ftp://there"})
+    with pytest.raises(ConfigError, match="holds no password"):
+        start_rounds(digits, {**ASKED, "oracle": "service", "labels": "http://ada:pw@there/x"})
     for trainer, sentence in (
         ("nowhere:train", "trainer: "),
         ("linear_haed", "Did you mean 'linear_head'"),

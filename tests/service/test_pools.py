@@ -289,3 +289,14 @@ def test_pool_settings_that_cannot_be_used_are_the_clients_errors(app) -> None:
         answer = app.http.post("/v1/pools", json={"name": "x", **wrong})
         assert answer.status_code == 422, wrong
     assert app.http.get("/v1/pools").json()["items"] == []
+
+
+def test_a_request_reads_no_variable_of_the_server(shared, monkeypatch) -> None:
+    monkeypatch.setenv("OF_THE_SERVER", "hidden")
+    logins = {"logins": {"evil.example.org": ["ada", "$OF_THE_SERVER"]}}
+    headers = {"headers": {"evil.example.org": {"X": "so ${OF_THE_SERVER}"}}}
+    for sources in ({"ftp": logins}, {"http": headers}, {"s3": {"region": "$OF_THE_SERVER"}}):
+        answer = shared.http.post("/v1/pools", json={"name": "leak", "sources": sources})
+        assert answer.status_code == 422
+        assert "environment variables" in answer.text
+        assert "hidden" not in answer.text

@@ -55,7 +55,10 @@ def create(pool: str, uris: tuple[str, ...], **how: Any) -> None:
         settings["classes"] = classes
     server, insecure = how["server"], how["insecure"]
     if server:
-        client_of(server, insecure).create_pool(pool, **settings)
+        from querist.cli.there import sent_sources
+
+        told = {**settings, "sources": sent_sources(settings["sources"])}
+        client_of(server, insecure).create_pool(pool, **told)
     else:
         from querist.pool.pool import Pool
 

@@ -11,6 +11,7 @@ from querist.cli.output import Record, Tell, path_or_uri
 from querist.core.errors import ConfigError
 from querist.pool.file import PoolFile
 from querist.service.client.client import Client
+from querist.sources.secrets import expanded
 
 UPLOADS = {".onnx": "onnx", ".skops": "skops", ".safetensors": "safetensors"}
 
@@ -143,8 +144,14 @@ def set_up(client: Client, found: PoolFile) -> str:
     said = settings.model_dump(mode="json", include={"task", "transform", "sources"})
     if settings.classes is not None:
         said["classes"] = list(settings.classes)
+    said["sources"] = sent_sources(settings.sources)
     made = client.create_pool(found.name, **said)
     return made.id
+
+
+def sent_sources(sources: Mapping[str, Mapping[str, Any]]) -> Record:
+    """Options of sources as a service is told them, which knows no variable of this machine."""
+    return {scheme: expanded(options, scheme) for scheme, options in sources.items()}
 
 
 def uploaded(client: Client, model: Mapping[str, Any]) -> Record:

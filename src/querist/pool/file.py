@@ -12,6 +12,7 @@ from querist.core.errors import ConfigError, QueristError
 from querist.pool.settings import PoolSettings, Task, parse_settings
 from querist.pool.yaml_lines import Located, Place, read_yaml
 from querist.sources.nearest import nearest
+from querist.sources.secrets import refuse_password, refuse_plain
 from querist.sources.uris import scheme_of
 
 
@@ -298,6 +299,9 @@ def _deep_problems(found: PoolFile, located: Located) -> Iterator[str]:
         transform = {**found.data.transform, "modality": found.data.modality}
         yield from _tried(("data", "transform"), located, lambda: open_transform(transform))
     yield from _tried(("data",), located, found.settings)
+    yield from _tried(("data", "sources"), located, lambda: refuse_plain(found.data.sources))
+    for uri in found.data.from_:
+        yield from _tried(("data", "from"), located, lambda uri=uri: refuse_password(uri))
     at = ("strategy",) if found.strategy is not None else ("model",)
     if found.rounds is None:
         yield from _tried(at, located, lambda: check_choice(found.model, found.strategy))

@@ -32,6 +32,7 @@ from querist.pool.roots import as_folder, relocate
 from querist.pool.settings import PoolSettings, parse_settings, read_settings, write_settings
 from querist.pool.where import Where
 from querist.sources.opening import Sources
+from querist.sources.secrets import refuse_password, refuse_plain
 
 LISTING = "listing"
 
@@ -53,9 +54,17 @@ class Pool:
 
     @classmethod
     def create(
-        cls, folder: Path | str, settings: PoolSettings | Mapping[str, Any] | None = None
+        cls,
+        folder: Path | str,
+        settings: PoolSettings | Mapping[str, Any] | None = None,
+        keep_secrets: bool = False,
     ) -> Pool:
         """Make a pool in a folder that is new or empty.
+
+        Args:
+            folder: Where.
+            settings: What it is for; secrets of sources by the name of an environment variable.
+            keep_secrets: Keep secrets in plain text, in a folder that nobody else can read.
 
         Raises:
             PoolExists: If there is something else already.
@@ -63,6 +72,8 @@ class Pool:
         """
         path = Path(folder).absolute()
         chosen = parse_settings({} if settings is None else settings, "The pool's settings")
+        if not keep_secrets:
+            refuse_plain(chosen.sources)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
@@ -139,6 +150,7 @@ class Pool:
         """
         adder, options = self._adder(broken_share, progress), options_of(manifest)
         for uri in map(str, uris):
+            refuse_password(uri)
             kind = format or adder.detect(uri) or LISTING
             if kind == LISTING:
                 adder.listing(uri, only_new)

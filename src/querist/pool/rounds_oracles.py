@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from querist.pool.rounds_settings import RoundsSettings
 
 LARGEST = 64 << 20  # bytes of a service's answer
 TIMEOUT = 60.0
+TOKEN = "QUERIST_LABELS_TOKEN"
 
 
 class RoundOracle(Protocol):
@@ -74,7 +76,7 @@ class LabelService:
 
     Posted is ``{"items": [{"id": ..., "uri": ..., "metadata": {...}}]}``, with ``"inline"`` where a
     text or row is no file; wanted is ``{"labels": {id: label}}``, in which items may be missing
-    that are not labelled yet.
+    that are not labelled yet. A bearer token is taken from the variable QUERIST_LABELS_TOKEN.
 
     Args:
         url: ``http://`` or ``https://``.
@@ -84,6 +86,11 @@ class LabelService:
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"a labelling service has an http(s) address, but got {url!r}.")
+        if "@" in url.partition("://")[2].partition("/")[0]:
+            raise ConfigError(
+                "a labelling service's address is kept with the rounds, so it holds no password; "
+                f"put a bearer token into the environment variable {TOKEN}."
+            )
         self._url, self._timeout = url, timeout
 
     def answer(self, pool: Pool, items: Sequence[Item]) -> None:
@@ -94,6 +101,8 @@ class LabelService:
         """
         body = json.dumps({"items": [_told(item) for item in items]}).encode()
         head = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token := os.environ.get(TOKEN):
+            head["Authorization"] = f"Bearer {token}"
         request = urllib.request.Request(self._url, body, head)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:

@@ -86,8 +86,8 @@ def renew(folder: Path, access: AccessSettings, models: ModelAccess) -> None:
 
 
 def make(folder: Path, settings: PoolSettings) -> None:
-    """Make a pool, or finish making it."""
-    Pool.create(folder, settings).close()
+    """Make a pool, or finish making it. Secrets stay in the service's own folder, as they came."""
+    Pool.create(folder, settings, keep_secrets=True).close()
 
 
 class Shelf:

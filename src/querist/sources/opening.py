@@ -15,6 +15,7 @@ from querist.sources.inline import InlineSource
 from querist.sources.local import LocalSource
 from querist.sources.retrying import Retrier, Retry
 from querist.sources.s3 import S3Source
+from querist.sources.secrets import expanded
 from querist.sources.source import Entry, Forbidden, MissingItem, Source, SourceError
 from querist.sources.uris import plain, scheme_of, shown
 
@@ -40,11 +41,12 @@ class Sources:
 
     Args:
         access: What may be read.
-        options: By scheme (file, http, s3, ftp, or one of fsspec), the options of its source.
+        options: By scheme (file, http, s3, ftp, or one of fsspec), the options of its source; what
+            begins with ``$`` is read from the environment, see :mod:`querist.sources.secrets`.
         retry: How transient failures are tried again.
 
     Raises:
-        ConfigError: For options of a scheme that has none.
+        ConfigError: For options of a scheme that has none, or that name a variable that is not set.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class Sources:
             return self._opened[scheme]
 
     def _made(self, scheme: str) -> Source:
-        options = self._options.get(scheme, {})
+        options = expanded(self._options.get(scheme, {}), scheme, self.access.credentials)
         maker = MAKERS.get(scheme)
         if maker is None:
             return FsspecSource(scheme, self.access, options)

@@ -32,6 +32,7 @@ from querist.service.wire.base import Name, Page
 from querist.service.wire.jobs import Job
 from querist.service.wire.pools import Addition, Forgotten, Item, ManifestFormat, Pool, PoolCreate
 from querist.service.workspace import erase, room_for
+from querist.sources.secrets import references_in
 from querist.sources.transforms.opening import open_transform
 
 WhereText = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
@@ -202,6 +203,8 @@ def item_told(item: PoolItem) -> Item:
 
 def _settings(call: Call, body: PoolCreate) -> PoolSettings:
     """The pool's settings, checked: errors in them are the client's."""
+    if references_in(body.sources):  # they would be read where the service's own secrets are
+        raise Refused("invalid", "Sources may not name environment variables of the server.")
     limits = call.service.settings.limits
     transform = limited(body.transform, limits)
     if transform:
