@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from querist.strategies.contract import Selection as Selection
     from querist.strategies.selecting import select as select
     from querist.surrogate.surrogate import Surrogate as Surrogate
+    from querist.tuning.study import Study as Study
 
 __version__ = "0.1.0"
 
@@ -72,6 +73,7 @@ _HOMES: dict[str, str] = {
     "RunResult": "querist.campaign.campaign",
     "Sample": "querist.core.batch",
     "Selection": "querist.strategies.contract",
+    "Study": "querist.tuning.study",
     "Surrogate": "querist.surrogate.surrogate",
     "Verdict": "querist.core.prediction",
     "View": "querist.control.rules",
@@ -106,6 +108,7 @@ __all__ = [
     "RunResult",
     "Sample",
     "Selection",
+    "Study",
     "Surrogate",
     "Verdict",
     "View",

@@ -100,7 +100,7 @@ def test_each_band_of_uncertainty_has_its_oracle() -> None:
 
 def test_a_second_oracle_s_retries_do_not_wait_for_the_first() -> None:
     oracles = (OraclePlan("f"), OraclePlan("g"))
-    campaign = plan(oracles=oracles, routes=(("f", 0.0), ("g", 0.2)), labels=40)
+    campaign = plan(oracles=oracles, routes=(("f", 0.0), ("g", 0.1)), labels=40)
     harness = ControlHarness(campaign, 0, World(refusals=0.3, oracle_workers=1))
     assert harness.run().status == "finished"
     failed = {f.data["oracle"] for f in facts("answer.failure", harness.journal)}

@@ -184,6 +184,19 @@ def test_a_waiting_explorer_rests_until_news_or_a_second() -> None:
     assert bench.slice_of(0) is not None
 
 
+def test_a_rest_that_news_ended_does_not_come_back() -> None:
+    bench = Bench()
+    bench.found(0, [A], [0])
+    assert bench.slice_of(0) is None
+    published = {"t": 0.5, "version": 2, "files": ["w"], "digest": "", "dataset": 0, "train": 0}
+    bench.now = 0.5
+    bench.controller.state.fold(Fact("model.published", published))
+    bench.give(Tick())
+    assert bench.slice_of(0) is not None
+    bench.found(0, [B], [0], version=2, waiting=False, steps=3)
+    assert bench.slice_of(0) is not None  # it moves on, though its first rest would last until 1 s
+
+
 def test_an_explorer_that_found_nothing_rests_and_one_that_moved_does_not() -> None:
     bench = Bench()
     bench.found(0, [], [], waiting=False, steps=0)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ class Report:
         summary: Of the run.
         units: Unit by output name ("forces": "eV/Å"), by metric name, and of "cost" (seconds
             where it is not given).
-        extra: What else belongs to the run (its configuration ...): text or JSON-able, by title.
+        extra: What else belongs to the run (its configuration ...): text or JSON-able, by title;
+            :class:`~querist.accounting.report_html.Html` is a section of its own, at the top.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Report:
         if self.data.get("selection", {}).get("made"):
             told = ("Strategy", "strategy", lambda: selection_html(self.data["selection"]))
             parts.insert(3, told)
+        own = [(n, _anchor(n), value) for n, value in self.extra.items() if isinstance(value, Html)]
+        parts[:0] = [(name, anchor, partial(Html, value)) for name, anchor, value in own]
         links = tag("nav", *[tag("a", n, href=f"#{a}") for n, a, _ in parts], aria_label="Sections")
         body = [section(name, anchor, make()) for name, anchor, make in parts]
         style = files("querist.accounting").joinpath("report_style.css").read_text("utf-8")
@@ -338,6 +342,8 @@ class Report:
         if self.data["commands"]["total"]:
             parts += [tag("h3", "Commands by users"), tables.commands(self.data["commands"])]
         for name, value in self.extra.items():
+            if isinstance(value, Html):
+                continue
             told = value if isinstance(value, str) else _json(value)
             parts.append(details(name, tag("pre", told)))
         return join(parts)
@@ -360,6 +366,10 @@ def _others(names: list[str]) -> list[str]:
     first = names[0].rpartition(".")[0]
     others = sorted(names[1:], key=lambda name: name.rpartition(".")[0] == first)[: METRICS - 1]
     return others[:1] if len(others) == 2 else others
+
+
+def _anchor(title: str) -> str:
+    return "-".join(title.lower().split())
 
 
 def _json(value: Any) -> str:
@@ -403,7 +413,8 @@ def write_report(
         summary: Of the run.
         path: The HTML file.
         units: Unit by output name ("forces": "eV/Å"), by metric name, and of "cost".
-        extra: What else belongs to the run (its configuration ...): text or JSON-able, by title.
+        extra: What else belongs to the run (its configuration ...): text or JSON-able, by title;
+            :class:`~querist.accounting.report_html.Html` is a section of its own, at the top.
 
     Returns:
         The path.

@@ -412,10 +412,13 @@ def summary_of(folder: Path | str) -> Summary:
     return builder.build()
 
 
-def report_of(folder: Path | str, path: Path | str | None = None) -> Path:
-    """Write the HTML report of a run, also while it runs."""
+def report_of(
+    folder: Path | str, path: Path | str | None = None, extra: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the HTML report of a run, also while it runs; ``extra`` as for ``write_report``."""
     found = RunFolder(folder)
     target = Path(path) if path is not None else found.path / "report.html"
     settings = found.config()["settings"]
     units = {**ATOMS_UNITS, **settings.get("units", {})}
-    return write_report(summary_of(folder), target, units, {"Configuration": settings})
+    more = {**(extra or {}), "Configuration": settings}
+    return write_report(summary_of(folder), target, units, more)

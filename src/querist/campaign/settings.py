@@ -202,11 +202,12 @@ class BudgetSettings(Settings):
 
 
 class RetrySettings(Settings):
-    """How failed questions are tried again before they are quarantined."""
+    """How failed questions, and those out of ``timeouts``, are tried again before quarantine."""
 
     attempts: int = Field(default=2, ge=1)
     backoff: float = Field(default=0.5, ge=0)
     give_up: int = Field(default=10, ge=1)
+    timeouts: bool = True
 
 
 class QueueSettings(Settings):

@@ -75,7 +75,7 @@ def plan(settings: CampaignSettings) -> Plan:
         max_fresh=settings.queue.max_fresh,
         slice_steps=min(settings.slice.steps, 50) if inline else settings.slice.steps,
         slice_seconds=None if inline else settings.slice.seconds,
-        retry=RetryRule(retry.attempts, retry.backoff, retry.give_up),
+        retry=RetryRule(retry.attempts, retry.backoff, retry.give_up, retry.timeouts),
         final_fit=settings.final_fit,
         labels=math.inf if budget.labels is None else budget.labels,
         cost=math.inf if budget.cost is None else budget.cost,

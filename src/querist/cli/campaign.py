@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from querist.cli.shared import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_OUT_OF_TIME,
-    PROGRESS,
-    RUN,
-    leave,
-    sentences,
-)
-
-if TYPE_CHECKING:
-    from querist.campaign.campaign import RunResult
-
+from querist.cli.ending import end, say_best, shown
+from querist.cli.shared import PROGRESS, RUN, sentences
 
 ENGINE = click.option(
     "--engine",
@@ -53,21 +42,27 @@ WALLTIME = click.option(
 def run(
     campaign: Path, folder: Path | None, engine: str | None, walltime: float | None, progress: str
 ) -> None:
-    """Run the campaign of a YAML file, or pick from the pool of a pool.yaml."""
+    """Run the campaign or study of a YAML file, or pick from the pool of a pool.yaml."""
     from querist.campaign import ranks
 
     ranks.enlist(campaign, engine, _described)
     from querist.cli.kinds import kind_of
 
-    if kind_of(campaign) == "pool":
+    kind = kind_of(campaign)
+    if kind == "pool":
         from querist.cli import pool_file
 
         pool_file.run(campaign, {"progress": progress})
         return
+    if kind == "study":
+        from querist.cli.studies import run_study
+
+        run_study(campaign, folder, engine, {"progress": progress, "walltime": walltime})
+        return
     from querist.campaign.campaign import Campaign
 
     made = Campaign.load(campaign, engine=engine)
-    _end(made.run(folder, progress=_progress(progress), walltime=walltime))
+    end(made.run(folder, progress=shown(progress), walltime=walltime))
 
 
 @click.command()
@@ -97,7 +92,9 @@ def resume(run: Path, engine: str | None, walltime: float | None, progress: str)
     from querist.campaign.campaign import Campaign
 
     found = Campaign.of_run(run, engine=engine)
-    _end(found.resume(run, progress=_progress(progress), walltime=walltime))
+    ended = found.resume(run, progress=shown(progress), walltime=walltime)
+    say_best(run)
+    end(ended)
 
 
 @click.command()
@@ -129,11 +126,11 @@ def pal(settings: Path, engine: str | None, walltime: float | None, **how: Any) 
     values = {name: how[name] for name in ("explorers", "placement")}
     values |= {"budget": budget, "engine": engine or "processes"}
     made = campaign(load_settings(path), how["package"], **values)
-    result = made.run(how["folder"], progress=_progress(how["progress"]), walltime=walltime)
+    result = made.run(how["folder"], progress=shown(how["progress"]), walltime=walltime)
     if ended_as_asked(result):
         click.echo(f"{result.reason}\nrun folder: {result.folder}", err=True)
     else:
-        _end(result)
+        end(result)
 
 
 def _described(path: Path) -> Any:
@@ -144,26 +141,11 @@ def _described(path: Path) -> Any:
     return {"engine": "inline", **found.get("query", {})} if "data" in found else found
 
 
-def _progress(choice: str) -> bool | str:
-    return {"auto": True, "none": False}.get(choice, choice)
-
-
-def _end(result: RunResult) -> None:
-    click.echo(f"{result.status}: {result.reason}", err=True)
-    click.echo(f"run folder: {result.folder}", err=True)
-    if result.status == "failed":
-        click.echo(f"see: querist failures {result.folder}", err=True)
-        leave(EXIT_FAILED)
-    if result.status == "stopped":
-        click.echo(f"continue with: querist resume {result.folder}", err=True)
-        leave(EXIT_OUT_OF_TIME if result.out_of_time else EXIT_INTERRUPTED)
-
-
 @click.command()
 @click.argument("campaign", type=click.Path(path_type=Path))
 @sentences
 def check(campaign: Path) -> None:
-    """Validate the YAML file of a campaign, a pool or a service; nothing is run."""
+    """Validate the YAML file of a campaign, a study, a pool or a service; nothing is run."""
     from querist.cli.kinds import kind_of
 
     kind = kind_of(campaign)
@@ -175,6 +157,10 @@ def check(campaign: Path) -> None:
         from querist.cli import service
 
         service.check(campaign)
+    elif kind == "study":
+        from querist.cli.studies import check_study
+
+        check_study(campaign)
     else:
         from querist.campaign.campaign import Campaign
 

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "init": "init:init",
     "check": "campaign:check",
     "plan": "plan:plan",
+    "tune": "tune:tune",
     "report": "run:report",
     "summary": "run:summary",
     "status": "run:status",

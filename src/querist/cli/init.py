@@ -10,7 +10,12 @@ import click
 from querist.cli.shared import need_parent, sentences
 from querist.core.errors import ConfigError
 
-TEMPLATES = {"pool": ("querist.pool", "pool.yaml"), "service": ("querist.service", "service.yaml")}
+TEMPLATES = {
+    "pool": ("querist.pool", "pool.yaml"),
+    "service": ("querist.service", "service.yaml"),
+    "tune": ("querist.tuning", "study.yaml"),
+}
+FILES = {"tune": "study.yaml"}
 
 
 @click.command()
@@ -25,14 +30,14 @@ TEMPLATES = {"pool": ("querist.pool", "pool.yaml"), "service": ("querist.service
 )
 @sentences
 def init(what: str, file: Path | None, force: bool, alaas: Path | None) -> None:
-    """Write a commented pool.yaml or service.yaml to fill in."""
-    path = file or Path(f"{what}.yaml")
+    """Write a commented pool.yaml, service.yaml or study.yaml to fill in."""
+    path = file or Path(FILES.get(what, f"{what}.yaml"))
     need_parent(path)
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already; name another file, or say --force.")
     text = template(what) if alaas is None else translated(what, alaas)
     path.write_text(text, encoding="utf-8")
-    command = {"pool": "run", "service": "serve"}[what]
+    command = {"pool": "run", "service": "serve", "tune": "tune"}[what]
     click.echo(f"wrote {path}; edit it, then: querist check {path}; querist {command} {path}")
 
 

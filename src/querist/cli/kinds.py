@@ -1,4 +1,4 @@
-"""What a YAML file describes: a campaign, a pool or a service, told by its keys."""
+"""What a YAML file describes: a campaign, a study, a pool or a service, told by its keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from querist.core.errors import ConfigError
 
 
 def kind_of(path: Path) -> str:
-    """``campaign``, ``pool`` or ``service``: whose keys most of the file's are.
+    """``campaign``, ``study``, ``pool`` or ``service``: whose keys most of the file's are.
 
     A file that cannot be read counts as a campaign, whose loader says what is wrong.
     """
@@ -24,6 +24,8 @@ def kind_of(path: Path) -> str:
         return "campaign"
     if not isinstance(value, Mapping):
         return "campaign"
+    if "space" in value:
+        return "study"
     if "data" in value:  # a mapping of what is to be labelled, or the folder of a service
         return "pool" if not isinstance(value["data"], str) else "service"
     if isinstance(value.get("budget"), int | float):  # a campaign's has parts, a service has none

@@ -26,7 +26,7 @@ def report(run: Path, output: Path | None) -> None:
     if kind == "rounds":
         from querist.pool.rounds_report import report_of_rounds as report_of
     else:
-        from querist.campaign.campaign import report_of
+        from querist.tuning.showing import report_of_run as report_of
     click.echo(report_of(run, output))
 
 
@@ -54,11 +54,14 @@ def status(run: Path) -> None:
     from querist.accounting.progress import render_plain
     from querist.campaign.inspecting import progress_of
     from querist.campaign.partial import partial_of
+    from querist.tuning.study import is_study, study_of
 
     progress = progress_of(run)
     click.echo(render_plain(progress))
     for said in partial_of(run):
         click.echo(f"  {said['worker']}  {said['sample'][:12]}  {said['line']}")
+    if is_study(run):
+        click.echo(study_of(run).sentence())
 
 
 @click.command()

@@ -416,7 +416,8 @@ class Asking:
         """A label task gave nothing: each of its open questions failed."""
         if task in self._timed_out:
             limit = f"the oracle exceeded its time limit of {self._limit(task):g} s"
-            failure = Failure(Reason.TIMEOUT, limit, failure.traceback)
+            again = self.state.plan.retry.timeouts
+            failure = Failure(Reason.TIMEOUT, limit, failure.traceback, again)
         _, questions = self._returned(task)
         for question in questions:
             if question.task == task:

@@ -204,6 +204,7 @@ class Exploring:
         """Take in what a slice found."""
         slot = self._returned(task)
         slot.telling, slot.failures = [], 0
+        slot.not_before = 0.0  # news may have ended an earlier rest before its time
         slot.exhausted = result["exhausted"]
         slot.waiting = result["waiting"] or not (result["steps"] or len(result["candidates"]))
         if slot.waiting:

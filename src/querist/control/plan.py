@@ -41,11 +41,13 @@ class RetryRule:
         attempts: Tries in all before a question is quarantined.
         backoff: Seconds before the second try; doubles with each further one.
         give_up: End the campaign when this many questions were quarantined and none answered.
+        timeouts: Whether a question that exceeded its time limit is tried again.
     """
 
     attempts: int = 2
     backoff: float = 0.5
     give_up: int = 10
+    timeouts: bool = True
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait after try number ``attempt`` failed."""

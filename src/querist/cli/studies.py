@@ -1,0 +1,37 @@
+"""The file of a study, for the commands that take any file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from querist.cli.ending import end, say_best, shown
+
+
+def run_study(path: Path, folder: Path | None, engine: str | None, how: Mapping[str, Any]) -> None:
+    """Run a study and say what it found."""
+    from querist.tuning.study import Study
+
+    study = Study.load(path, engine=engine)
+    known, left_out = study.known_with_count()
+    if known or left_out:
+        aside = f", {left_out} left out: not in the space" if left_out else ""
+        click.echo(f"{len(known)} trials are known beforehand{aside}.", err=True)
+    made = study.campaign(known)
+    ended = made.run(folder, progress=shown(how["progress"]), walltime=how["walltime"])
+    say_best(ended.folder)
+    end(ended)
+
+
+def check_study(path: Path) -> None:
+    """Say that a study can be run, or what is wrong with it."""
+    from querist.tuning.study import Study
+
+    study = Study.load(path)
+    known, left_out = study.known_with_count()
+    study.campaign(known)
+    aside = f" {len(known)} trials are known beforehand, {left_out} left out." if known else ""
+    click.echo(f"{path} is sound.{aside}")

@@ -1,0 +1,1 @@
+"""Studies: settings of a simulation chosen for performance subject to quality."""

@@ -1,0 +1,78 @@
+"""The one contract of all searches, and their short names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from querist.core.errors import ConfigError, ContractError, QueristError
+from querist.core.tasks import resolve
+from querist.tuning.space import Values
+from querist.tuning.trial import Problem, Trial
+
+SEARCHES: dict[str, str] = {
+    "gp": "querist.tuning.searches.gp:GPSearch",
+    "random": "querist.tuning.searches.random:RandomSearch",
+    "sobol": "querist.tuning.searches.sobol:SobolSearch",
+    "grid": "querist.tuning.searches.grid:GridSearch",
+    "botorch": "querist.tuning.searches.botorch:BoTorchSearch",
+    "optuna": "querist.tuning.searches.optuna:OptunaSearch",
+    "gest": "querist.tuning.searches.gest:GestSearch",
+    "ask_tell": "querist.tuning.searches.ask_tell:AskTellSearch",
+}
+
+
+@runtime_checkable
+class Search(Protocol):
+    """Proposes settings. Made with a :class:`Problem` and its options; lives in one process.
+
+    After a crash it is made anew and told all that is known; it need not propose the same again.
+    One with a true attribute ``knows_its_end`` asks for nothing only where nothing is left to try;
+    in place of any other that asks for nothing while nobody works, a point is drawn at random.
+    """
+
+    def ask(self, count: int, pending: Sequence[Values]) -> Sequence[Mapping[str, Any]]:
+        """At most ``count`` points to try; none where nothing is left to try.
+
+        Args:
+            count: How many are wanted, at least one.
+            pending: Points that are being tried and whose results are not known yet.
+        """
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Results, each once: of what was asked for, and of what was known before.
+
+        A trial that lacks a wanted output is a failure already (``trial.failure``).
+        """
+
+
+def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = None) -> Search:
+    """A search by short name, by import path, or as it is.
+
+    Args:
+        use: Of ``SEARCHES``, "package.module:Name" of a class that takes a problem, or a search.
+        problem: What is searched.
+        options: Keyword arguments of the class.
+
+    Raises:
+        ConfigError: If there is no such search or it has no such option.
+        ContractError: If it has no ``ask`` or no ``tell``.
+    """
+    if not isinstance(use, str):
+        made = use
+    else:
+        target = use if ":" in use else SEARCHES.get(use)
+        if target is None:
+            known = ", ".join(SEARCHES)
+            raise ConfigError(f"search: {use!r} is none of {known}, nor 'package.module:Name'.")
+        try:
+            made = resolve(target)(problem, **(options or {}))
+        except QueristError:
+            raise
+        except TypeError as error:
+            raise ConfigError(f"search: {target} refused its options: {error}.") from error
+    lacking = [name for name in ("ask", "tell") if not callable(getattr(made, name, None))]
+    if lacking:
+        raise ContractError(f"{made!r} is no search: it has no {' and no '.join(lacking)}.")
+    found: Search = made
+    return found

@@ -1,0 +1,1 @@
+"""Searches: what to try next, one method a file, all behind one ask/tell contract."""

@@ -1,0 +1,125 @@
+"""Search by BoTorch: noisy expected improvement with constraints, jointly for all that is tried."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from querist.core.errors import require
+from querist.tuning.searches.bayes import BayesSearch
+from querist.tuning.searches.beliefs import Floats, Scale
+from querist.tuning.space import Values
+from querist.tuning.trial import Trial
+
+WHO = "the search botorch"
+BLOCK = 512
+
+
+class BoTorchSearch(BayesSearch):
+    """BoTorch's qLogNoisyExpectedImprovement over mixed spaces; extra botorch.
+
+    One SingleTaskGP for the objective and one for each limit, with BoTorch's priors; points that
+    are being tried are integrated over. Failures and costs are learned as by the search gp.
+
+    Args:
+        problem: What is searched.
+        samples: Quasi-random numbers of each integral.
+        options: Of :class:`~querist.tuning.searches.bayes.BayesSearch`.
+    """
+
+    def __init__(self, problem: Any, samples: int = 64, **options: Any) -> None:
+        _load()
+        super().__init__(problem, **options)
+        self._samples = samples
+
+    def prepare(self, pending: Sequence[Values]) -> None:
+        """Fit the processes to the trials that succeeded, and build the acquisition."""
+        good = [trial for trial in self.trials if not trial.failure]
+        self._function = self._built(good, pending) if good else None
+
+    def acquisition(self, features: Floats) -> Floats:
+        """The logarithm of the improvement, and of the probability of success."""
+        beliefs = self.refit()
+        if self._function is None or beliefs.incumbent is None:
+            return beliefs.log_chance(features)
+        torch = require("torch", "botorch", WHO)
+        found = []
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for start in range(0, len(features), BLOCK):
+                block = torch.tensor(features[start : start + BLOCK], dtype=torch.float64)
+                found.append(self._function(block[:, None, :]).numpy())
+        return np.concatenate(found) + beliefs.log_success(features)
+
+    def _built(self, good: Sequence[Trial], pending: Sequence[Values]) -> Any:
+        torch = require("torch", "botorch", WHO)
+        logei = require("botorch.acquisition.logei", "botorch", WHO)
+        objectives = require("botorch.acquisition.objective", "botorch", WHO)
+        sampling = require("botorch.sampling.normal", "botorch", WHO)
+        X = torch.tensor(self.space.features([t.settings for t in good]), dtype=torch.float64)
+        columns = [self._objective(good), *self._limits(good)]
+        model = self._models(X, columns)
+        waiting = torch.tensor(self.space.features(pending), dtype=torch.float64)
+        sampler = sampling.SobolQMCNormalSampler(
+            torch.Size([self._samples]), seed=self.problem.seed
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return logei.qLogNoisyExpectedImprovement(
+                model,
+                X,
+                sampler=sampler,
+                objective=objectives.GenericMCObjective(_first),
+                constraints=[_column(n) for n in range(1, len(columns))] or None,
+                X_pending=waiting if len(pending) else None,
+                prune_baseline=True,
+            )
+
+    def _objective(self, good: Sequence[Trial]) -> Floats:
+        losses = np.array([self.problem.loss(trial) for trial in good])
+        return -Scale.of(losses).apply(losses)
+
+    def _limits(self, good: Sequence[Trial]) -> list[Floats]:
+        """By how much each limit is missed, on the modelled scale."""
+        found = []
+        for limit in self.problem.limits:
+            values = np.array([t.outputs[limit.output] for t in good] + [limit.bound])
+            scaled = Scale.of(values).apply(values)
+            found.append((scaled[:-1] - scaled[-1]) * (1 if limit.side == "at_most" else -1))
+        return found
+
+    def _models(self, X: Any, columns: Sequence[Floats]) -> Any:
+        torch = require("torch", "botorch", WHO)
+        models = require("botorch.models", "botorch", WHO)
+        transforms = require("botorch.models.transforms.outcome", "botorch", WHO)
+        likelihoods = require("gpytorch.mlls", "botorch", WHO)
+        fit = require("botorch.fit", "botorch", WHO)
+        made = []
+        for column in columns:
+            Y = torch.tensor(column, dtype=torch.float64)[:, None]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                one = models.SingleTaskGP(X, Y, outcome_transform=transforms.Standardize(m=1))
+                fit.fit_gpytorch_mll(likelihoods.ExactMarginalLogLikelihood(one.likelihood, one))
+            made.append(one)
+        return models.ModelListGP(*made)
+
+
+def _load() -> None:
+    """Import BoTorch; what it and torch deprecate meanwhile is theirs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        require("botorch.models", "botorch", WHO)
+        require("botorch.acquisition.logei", "botorch", WHO)
+        require("botorch.fit", "botorch", WHO)
+
+
+def _first(samples: Any, X: Any = None) -> Any:  # noqa: ARG001 - BoTorch names it
+    return samples[..., 0]
+
+
+def _column(number: int) -> Any:
+    return lambda samples: samples[..., number]

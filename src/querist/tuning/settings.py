@@ -1,0 +1,235 @@
+"""The file of a study: one schema for Python and YAML, which refuses what it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from querist.campaign.loading import importable, problems_of
+from querist.campaign.settings import (
+    AllocationSettings,
+    CampaignSettings,
+    EngineSettings,
+    OracleSettings,
+    RetrySettings,
+    Settings,
+)
+from querist.core.errors import ConfigError
+from querist.tuning.space import Space
+from querist.tuning.trial import Problem
+
+ORACLE = "simulation"
+TUNER = "querist.tuning.tuner:Tuner"
+SIMULATION = "querist.tuning.simulation:Simulation"
+PLENTY = 10**9  # questions before a model that there never is
+
+
+class SearchSettings(Settings):
+    """Which search, with its options."""
+
+    use: str = "gp"
+    options: dict[str, Any] = Field(default_factory=dict)
+    live: Any = Field(default=None, exclude=True, repr=False)
+
+
+class StudyBudget(Settings):
+    """What may be spent: runs (failed ones count), cost, seconds of wall time."""
+
+    runs: int | None = Field(default=None, ge=1)
+    cost: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+def _search(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"use": value}
+    return value if value is None or isinstance(value, (dict, Settings)) else {"live": value}
+
+
+def _simulation(value: Any) -> Any:
+    """A function, or "module:function", is the oracle "function"."""
+    if isinstance(value, str) and ":" in value:
+        return {"use": "function", "options": {"function": value}}
+    if isinstance(value, str) or value is None or isinstance(value, (dict, Settings)):
+        return {"use": value} if isinstance(value, str) else value
+    if hasattr(value, "answer"):
+        return {"live": value}
+    return {"use": "function", "options": {"function": value}}
+
+
+def _kind(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+class StudySettings(Settings):
+    """All of a study. Each field is a key of ``study.yaml``.
+
+    ``space`` maps names to settings; one of ``minimise`` and ``maximise`` names an output;
+    ``constraints`` bounds outputs. ``begin`` are points to try first, ``start`` files or folders of
+    runs with what is known already.
+    """
+
+    name: str = "study"
+    folder: Path | None = None
+    seed: int = Field(default=0, ge=0)
+    engine: Annotated[EngineSettings, BeforeValidator(_kind)] = Field(
+        default_factory=EngineSettings
+    )
+    space: dict[str, Any] = Field(min_length=1)
+    minimise: str = ""
+    maximise: str = ""
+    constraints: dict[str, dict[str, float]] = Field(default_factory=dict)
+    simulation: Annotated[OracleSettings, BeforeValidator(_simulation)]
+    cost: str = ""
+    search: Annotated[SearchSettings, BeforeValidator(_search)] = Field(
+        default_factory=SearchSettings
+    )
+    ahead: int = Field(default=0, ge=0)
+    begin: tuple[dict[str, Any], ...] = ()
+    start: tuple[Path, ...] = ()
+    budget: StudyBudget = Field(default_factory=StudyBudget)
+    retry: RetrySettings = Field(default_factory=lambda: RetrySettings(timeouts=False))
+    allocation: AllocationSettings = Field(default_factory=AllocationSettings)
+    units: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, (str, Path)) else value
+
+    @model_validator(mode="after")
+    def _sense(self) -> StudySettings:
+        problem = self.problem()  # raises with what is wrong
+        for values in self.begin:
+            problem.space.own(values)
+        if not isinstance(self.simulation.workers, int):
+            raise ValueError("simulation.workers of a study is a number: runs that go on at once")
+        if self.budget == StudyBudget() and problem.space.size == float("inf"):
+            raise ValueError("the study would never end; give a budget: runs, cost or seconds")
+        return self
+
+    def problem(self) -> Problem:
+        """What is searched.
+
+        Raises:
+            ValueError: If space, objective or constraints cannot be used.
+        """
+        goal = {"minimise": self.minimise, "maximise": self.maximise}
+        try:
+            space = Space.of(self.space)
+            told = {**goal, "constraints": self.constraints}
+            return Problem.read(space, told, self.budget.runs, self.seed)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
+
+def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> CampaignSettings:
+    """The campaign that a study is: a tuner, no model, the simulation as its only oracle.
+
+    Args:
+        settings: Of the study.
+        known: Trials from elsewhere, as plain data.
+    """
+    problem, budget = settings.problem(), settings.budget
+    workers = settings.simulation.workers
+    parallel = (workers if isinstance(workers, int) else 1) + settings.simulation.outside
+    search = settings.search
+    tuner = {
+        "space": problem.space.plain(),
+        "goal": problem.goal(),
+        "search": search.live or {"use": search.use, "options": search.options},
+        "parallel": parallel + settings.ahead,
+        "runs": budget.runs,
+        "seed": settings.seed,
+        "cost": settings.cost,
+        "begin": [dict(values) for values in settings.begin],
+        "known": known,
+    }
+    limits = {"labels": budget.runs, "cost": budget.cost, "seconds": budget.seconds}
+    same = ("name", "folder", "seed", "engine", "allocation", "retry", "units")
+    values: dict[str, Any] = {name: getattr(settings, name) for name in same}
+    values |= {
+        "generators": (_tuner_role(tuner, search.live),),
+        "model": {"use": "random_features"},  # never fitted
+        "trainers": 0,
+        "oracles": {ORACLE: _oracle(settings, problem)},
+        "gate": {"output": problem.output},
+        "initial": PLENTY,
+        "holdout": 0.0,
+        "budget": {**limits, "labels": budget.runs or PLENTY},
+    }
+    return CampaignSettings(**values)
+
+
+def _tuner_role(options: dict[str, Any], live: Any) -> Any:
+    if live is None:
+        return {"use": TUNER, "options": options}
+    from querist.tuning.tuner import Tuner
+
+    return {"live": Tuner(**{**options, "search": {"use": live}})}
+
+
+def _oracle(settings: StudySettings, problem: Problem) -> Any:
+    told = settings.simulation.model_dump(exclude={"live"})
+    told["live"] = settings.simulation.live
+    function = told["options"].get("function")
+    if told["use"] != "function" or set(told["options"]) != {"function"}:
+        return told
+    options = {
+        "function": function,
+        "space": problem.space.plain(),
+        "output": problem.output,
+        "cost": settings.cost,
+    }
+    if isinstance(function, str):
+        return {**told, "use": SIMULATION, "options": options}
+    from querist.tuning.simulation import Simulation
+
+    return {**told, "use": "", "options": {}, "live": Simulation(**options)}
+
+
+def load_study(path: Path | str) -> StudySettings:
+    """Read ``study.yaml``; modules beside it can be imported, relative paths are relative to it.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    path = Path(path)
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    folder = path.resolve().parent
+    importable(folder)
+    return parse_study(config, str(path), folder)
+
+
+def parse_study(config: Any, where: str, folder: Path | None = None) -> StudySettings:
+    """Settings of a study from a mapping.
+
+    Args:
+        config: What the file holds.
+        where: Its name, for errors.
+        folder: What ``start`` is relative to.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"{where} should hold a mapping of settings, got {config!r}.")
+    located = dict(config)
+    start = located.get("start", ())
+    if folder is not None and start:
+        several = [start] if isinstance(start, (str, Path)) else list(start)
+        located["start"] = [str(folder / str(one)) for one in several]
+    try:
+        return StudySettings.model_validate(located)
+    except ValidationError as error:
+        problems = problems_of(error, StudySettings)
+        raise ConfigError(f"{where} cannot be used:", problems) from error

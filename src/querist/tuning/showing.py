@@ -1,0 +1,122 @@
+"""A study in the report of its run: best so far, and the trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from querist.accounting.report_html import Html, details, figure, join, nothing, table, tag
+from querist.accounting.report_plots import GRID, SERIES, WIDE, Canvas
+from querist.accounting.units import count, quantity
+from querist.campaign.campaign import report_of
+from querist.store.run_folder import RunFolder
+from querist.tuning.study import StudyResult, is_study, study_of
+from querist.tuning.trial import Trial, described
+
+ROWS = 200
+
+
+def report_of_run(folder: Path | str, path: Path | str | None = None) -> Path:
+    """Write the HTML report of any run; that of a study begins with what it found."""
+    if not is_study(folder):
+        return report_of(folder, path)
+    units = RunFolder(folder).config()["settings"].get("units", {})
+    return report_of(folder, path, {"Study": study_html(study_of(folder), units)})
+
+
+def study_html(result: StudyResult, units: Mapping[str, str] | None = None) -> Html:
+    """The section of a report that tells what a study found."""
+    if not result.trials:
+        return nothing("No run has ended yet.")
+    unit = (units or {}).get(result.problem.output, "")
+    caption = (
+        f"{result.problem.output} of each run against what all runs up to it cost together; the "
+        "line is the best so far that keeps all constraints. Crosses keep some constraint not; "
+        "ticks on the axis failed."
+    )
+    parts = [tag("p", f"{result.sentence()}.")]
+    parts.append(figure(best_so_far(result), caption, "wide"))
+    parts.append(details(f"Trials ({count(len(result.trials))})", _trials(result, unit)))
+    return join(parts)
+
+
+def best_so_far(result: StudyResult) -> str:
+    """The objective of runs and the best so far against cost, an ``<svg>`` element."""
+    canvas = Canvas("study", "Best so far", WIDE, 3.2)
+    with canvas as axes:
+        draw(axes, result)
+    return canvas.svg()
+
+
+def save_plot(result: StudyResult, path: Path | str) -> Path:
+    """The same figure as a file; its ending says the format (png, svg, pdf)."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(8.0, 3.6), layout="constrained")
+    draw(drawing.add_subplot(), result, ("tab:blue", "tab:red", "0.8"))
+    drawing.savefig(path, dpi=120)
+    return Path(path)
+
+
+def draw(axes: Any, result: StudyResult, colours: Sequence[str] = (*SERIES[:2], GRID)) -> None:
+    """Draw a study into a pair of axes.
+
+    Args:
+        axes: Of Matplotlib.
+        result: The study.
+        colours: Of good runs, of others, and of what was known before.
+    """
+    problem, curve = result.problem, result.curve()
+    spent = np.array([cost for cost, _ in curve])
+    values = np.array([t.outputs.get(problem.output, np.nan) for t in result.trials], float)
+    good = np.array([problem.holds(trial) for trial in result.trials], bool)
+    failed = np.array([bool(trial.failure) for trial in result.trials], bool)
+    best = np.array([np.nan if value is None else value for _, value in curve], float)
+    axes.plot(spent[good], values[good], "o", color=colours[0], alpha=0.6, label="run")
+    other = ~good & ~failed
+    if other.any():
+        axes.plot(spent[other], values[other], "x", color=colours[1], label="misses a constraint")
+    axes.step(spent, best, where="post", color=colours[0], label="best so far")
+    known = problem.best(result.known)
+    if known is not None:
+        axes.axhline(known.outputs[problem.output], ls=":", color=colours[2], label="known before")
+    finite = values[np.isfinite(values)]
+    if len(finite) and finite.min() > 0 and finite.max() > 30 * finite.min():
+        axes.set_yscale("log")
+    _failures(axes, spent[failed], colours[1])
+    axes.set_xlabel("cost of all runs together")
+    axes.set_ylabel(problem.output)
+    axes.legend()
+
+
+def _failures(axes: Any, spent: Any, colour: str) -> None:
+    if len(spent):
+        place = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        axes.plot(spent, np.zeros(len(spent)), "|", color=colour, ms=9, label="failed", **place)
+
+
+def _trials(result: StudyResult, unit: str) -> Html:
+    problem = result.problem
+    limits = [n for n in problem.wanted if n != problem.output]
+    last = result.trials[-ROWS:]
+    rows = [
+        (
+            described(trial.settings),
+            trial.failure or ("yes" if problem.holds(trial) else "no"),
+            quantity(trial.outputs.get(problem.output), unit),
+            *[quantity(trial.outputs.get(name)) for name in limits],
+            quantity(trial.cost),
+        )
+        for trial in sorted(last, key=lambda trial: _rank(result, trial))
+    ]
+    head = ("Settings", "Keeps all constraints", problem.output, *limits, "Cost")
+    return table(head, rows, "Trials, best first", "ll" + "n" * (len(head) - 2))
+
+
+def _rank(result: StudyResult, trial: Trial) -> tuple[int, float]:
+    if trial.failure:
+        return 2, 0.0
+    return (0 if result.problem.holds(trial) else 1), result.problem.loss(trial)

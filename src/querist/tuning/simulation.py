@@ -1,0 +1,82 @@
+"""A Python function of settings as an oracle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from querist.core.answers import Failure, Label, Outcome, Reason
+from querist.core.batch import Batch
+from querist.core.roles import TaskContext
+from querist.oracles.checks import CANCELLED, AnswerCheck, callable_of, failure_of
+from querist.oracles.function import call
+from querist.tuning.evidence import SECONDS, numbers
+from querist.tuning.space import Space
+
+# Trying again changes nothing about these, and what a setting cannot do is worth knowing.
+TELLING = {Reason.RAISED, Reason.NOT_FINITE, Reason.REJECTED, Reason.MEMORY, Reason.WRONG_SHAPE}
+
+
+class Simulation:
+    """Calls a function with settings as plain Python values, by name or as one mapping.
+
+    Settings that do not exist at a point are left out, or are what their ``otherwise`` says. The
+    function returns a number (the objective) or a mapping of names to numbers and arrays; to them
+    ``seconds`` is added, the wall time of the call, unless it is there. What it raises is a failed
+    trial, not tried again.
+
+    Args:
+        function: It, or "package.module:attribute"; ``context`` as for any function oracle.
+        space: As :meth:`~querist.tuning.space.Space.of` takes.
+        output: The name of a bare number.
+        cost: Name of the output that is a run's cost; "" for seconds.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any] | str,
+        space: Mapping[str, Any],
+        output: str = "y",
+        cost: str = "",
+    ) -> None:
+        self._call = callable_of(function, "the function of a study")
+        self._space, self._output, self._cost = Space.of(space), output, cost
+        self._check = AnswerCheck()
+
+    def answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
+        """One outcome a sample."""
+        return [
+            CANCELLED if context.should_stop() else self._one(sample, context)
+            for sample in samples.samples()
+        ]
+
+    def _one(self, sample: Any, context: TaskContext) -> Outcome:
+        begin = time.perf_counter()
+        # An isolation boundary: the function is the user's, and may raise anything.
+        try:
+            values = self._space.given(self._space.read(sample.arrays))
+            raw = call(self._call, values, context)
+            if isinstance(raw, Label | Failure):
+                return raw
+            named = dict(raw) if isinstance(raw, Mapping) else {self._output: raw}
+        except Exception as error:  # noqa: BLE001
+            return _final(failure_of(error))
+        named.setdefault(SECONDS, time.perf_counter() - begin)
+        outcome = self._check(sample, named)
+        if isinstance(outcome, Label):
+            return replace_cost(outcome, self._cost)
+        return _final(outcome)
+
+
+def replace_cost(label: Label, cost: str) -> Label:
+    """The label with the output of this name as its cost, where there is one."""
+    found = numbers(label.outputs).get(cost)
+    return label if found is None else label._replace(cost=found)
+
+
+def _final(outcome: Outcome) -> Outcome:
+    if isinstance(outcome, Failure) and outcome.reason in TELLING:
+        return replace(outcome, transient=False)
+    return outcome

@@ -1,0 +1,184 @@
+"""Studies: which settings of a simulation are best, found by running it as seldom as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from querist.campaign.campaign import Campaign, RunResult
+from querist.campaign.settings import EngineSettings
+from querist.core.errors import ConfigError
+from querist.store.run_folder import RunFolder
+from querist.tuning.evidence import Evidence, Journal
+from querist.tuning.known import known_trials
+from querist.tuning.settings import TUNER, StudySettings, campaign_of, load_study, parse_study
+from querist.tuning.trial import Problem, Trial, described
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResult:
+    """A study that ended, or as far as it is.
+
+    Attributes:
+        folder: Of the run.
+        problem: What was searched.
+        trials: All runs, in the order in which they ended.
+        known: What was known before.
+        status: "finished", "stopped", "failed", or "" where it goes on.
+        reason: Why it ended, a sentence.
+    """
+
+    folder: Path
+    problem: Problem
+    trials: tuple[Trial, ...]
+    known: tuple[Trial, ...] = ()
+    status: str = ""
+    reason: str = ""
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial that keeps all constraints, those known before included."""
+        return self.problem.best([*self.known, *self.trials])
+
+    @property
+    def cost(self) -> float:
+        """What all runs cost together."""
+        return sum(trial.cost or 0.0 for trial in self.trials)
+
+    def curve(self) -> list[tuple[float, float | None]]:
+        """After each run, the cost so far and the best objective so far (None before any)."""
+        found: list[tuple[float, float | None]] = []
+        spent, best = 0.0, self.problem.best(self.known)
+        for trial in self.trials:
+            spent += trial.cost or 0.0
+            best = self.problem.best([trial] if best is None else [best, trial])
+            found.append((spent, None if best is None else best.outputs[self.problem.output]))
+        return found
+
+    def sentence(self) -> str:
+        """Where it stands, one line."""
+        failed = sum(bool(trial.failure) for trial in self.trials)
+        told = f"{len(self.trials)} runs, {failed} failed"
+        if self.known:
+            told += f", {len(self.known)} known before"
+        best = self.best
+        if best is None:
+            return f"{told}; none keeps all constraints yet"
+        value = best.outputs[self.problem.output]
+        return f"{told}; best {self.problem.output} {value:.6g}: {described(best.settings)}"
+
+
+@dataclass(eq=False)
+class Study:
+    """A study; its fields are those of ``study.yaml``, by name.
+
+    Args:
+        settings: When they were made elsewhere; otherwise give them by name.
+        values: Of :class:`~querist.tuning.settings.StudySettings`.
+
+    Raises:
+        ConfigError: If something cannot be used; it names all of it.
+
+    Example:
+        >>> study = Study(space={"cutoff": {"real": [0.7, 1.2]}}, minimise="seconds",
+        ...     simulation=simulate, budget={"runs": 30})  # doctest: +SKIP
+    """
+
+    settings: StudySettings
+    _import_path: Path | None = field(default=None, repr=False)
+
+    def __init__(self, settings: StudySettings | None = None, **values: Any) -> None:
+        self.settings = settings or parse_study(values, "the study")
+        self._import_path = None
+
+    @classmethod
+    def load(cls, path: Path | str, *, engine: str | None = None) -> Study:
+        """From ``study.yaml``.
+
+        Args:
+            path: The file.
+            engine: Instead of the configured one.
+
+        Raises:
+            ConfigError: If it cannot be used.
+        """
+        settings = load_study(path)
+        if engine is not None and engine != settings.engine.kind:
+            kind = EngineSettings.model_validate({"kind": engine})
+            settings = settings.model_copy(update={"engine": kind})
+        study = cls(settings)
+        study._import_path = Path(path).resolve().parent
+        return study
+
+    def known(self) -> list[Trial]:
+        """What is known before it begins.
+
+        Raises:
+            ConfigError: If a file or folder of ``start`` cannot be used.
+        """
+        return self.known_with_count()[0]
+
+    def known_with_count(self) -> tuple[list[Trial], int]:
+        """The same, and how many observations were left out since they lie outside of the space."""
+        problem, cost = self.settings.problem(), self.settings.cost
+        read = [known_trials(path, problem, cost) for path in self.settings.start]
+        return [trial for found, _ in read for trial in found], sum(out for _, out in read)
+
+    def campaign(self, known: Sequence[Trial] = ()) -> Campaign:
+        """The campaign that this study is."""
+        made = Campaign(campaign_of(self.settings, [trial.plain() for trial in known]))
+        made._import_path = self._import_path
+        return made
+
+    def run(self, folder: Path | str | None = None, **how: Any) -> StudyResult:
+        """Run to the end; arguments as for :meth:`querist.Campaign.run`."""
+        known = self.known()
+        return self._told(self.campaign(known).run(folder, **how), known)
+
+    def resume(self, folder: Path | str | None = None, **how: Any) -> StudyResult:
+        """Continue after a stop or a crash; arguments as for :meth:`querist.Campaign.resume`.
+
+        From the command line: ``querist resume FOLDER``.
+        """
+        path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
+        known = list(study_of(path).known) if is_study(path) else self.known()
+        return self._told(self.campaign(known).resume(folder, **how), known)
+
+    def _told(self, ended: RunResult, known: Sequence[Trial]) -> StudyResult:
+        problem = self.settings.problem()
+        journal = Journal(ended.folder, Evidence(problem, self.settings.cost))
+        trials, reason = tuple(journal.news()), ended.reason
+        if ended.status == "finished" and problem.runs == len(trials):
+            reason = f"all {problem.runs} runs are made"
+        return StudyResult(ended.folder, problem, trials, tuple(known), ended.status, reason)
+
+
+def is_study(folder: Path | str) -> bool:
+    """Whether a run is a study that was made from files or plain data."""
+    return _tuner(RunFolder(folder)) is not None
+
+
+def study_of(folder: Path | str) -> StudyResult:
+    """Where a study stands, read from its journal; also while it runs.
+
+    Raises:
+        ConfigError: If the run is no study.
+    """
+    found = RunFolder(folder)
+    options = _tuner(found)
+    if options is None:
+        raise ConfigError(f"{found.path} is a run, but not of a study.")
+    problem = Problem.read(options["space"], options["goal"], options["runs"], options["seed"])
+    journal = Journal(found.path, Evidence(problem, options["cost"]))
+    known = tuple(Trial.of(told) for told in options["known"])
+    return StudyResult(found.path, problem, tuple(journal.news()), known)
+
+
+def _tuner(folder: RunFolder) -> Mapping[str, Any] | None:
+    for role in folder.config().get("settings", {}).get("generators", []):
+        if role.get("use") == TUNER:
+            options: Mapping[str, Any] = role["options"]
+            return options
+    return None

@@ -1,0 +1,177 @@
+"""Every search passes one contract, and the ones that learn beat chance."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from tuning_problems import GOAL, SPACE, Evolution, simulate
+
+from querist.core.errors import ConfigError, ContractError
+from querist.tuning.search import SEARCHES, Search, make_search
+from querist.tuning.trial import Problem, Trial
+
+FINITE = {"m": {"choice": ["a", "b"]}, "k": {"integer": [1, 3], "when": {"m": "b"}}}
+OPTIONS = {
+    "gp": {"candidates": 64},
+    "botorch": {"candidates": 16, "samples": 8},
+    "ask_tell": {"optimiser": "tuning_problems:Evolution", "options": {"width": len(SPACE)}},
+    "gest": {"generator": "gest_problems:Halton"},
+}
+SLOW = {"botorch"}
+NAMES = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SEARCHES]
+
+
+def problem(name: str = "", runs: int | None = 12, seed: int = 1) -> Problem:
+    space = dict(SPACE)
+    if name == "grid":
+        space |= {n: {**space[n], "levels": 2} for n in ("x", "rate", "mix")}
+    return Problem.read(space, GOAL, runs, seed)
+
+
+def tried(problem: Problem, values) -> Trial:
+    try:
+        outputs = simulate(**values)
+    except ValueError as error:
+        return Trial(values, {}, 0.5, str(error))
+    return problem.judged(Trial(values, outputs, outputs["hours"]))
+
+
+def searched(problem: Problem, search: Search, runs: int) -> list[Trial]:
+    trials: list[Trial] = []
+    while len(trials) < runs:
+        points = search.ask(1, [])
+        assert points, "it gave up"
+        trials.append(tried(problem, problem.space.own(points[0])))
+        search.tell(trials[-1:])
+    return trials
+
+
+def best(problem: Problem, trials: list[Trial]) -> float:
+    found = problem.best(trials)
+    return math.inf if found is None else problem.loss(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_points_are_in_the_space_and_none_is_tried_twice(name) -> None:
+    told = problem(name)
+    search = make_search(name, told, OPTIONS.get(name))
+    assert isinstance(search, Search)
+    first = tried(told, told.space.point([0.2, 0.4, 0.9, 0.5, 0.5]))
+    broken = tried(told, {"x": 0.5, "rate": 0.1, "order": 8, "method": "a"})
+    assert broken.failure
+    search.tell([broken, first])  # known beforehand, the failure first
+    pending = [told.space.own(values) for values in search.ask(3, [])]
+    assert 1 <= len(pending) <= 3
+    keys = {told.space.key(values) for values in [*pending, first.settings, broken.settings]}
+    assert len(keys) == len(pending) + 2
+    search.tell([tried(told, pending[0])])
+    for values in search.ask(2, pending[1:]):
+        assert told.space.key(told.space.own(values)) not in keys
+
+
+@pytest.mark.parametrize("name", ["random", "sobol", "grid", "gp"])
+def test_a_small_space_is_tried_to_its_end(name) -> None:
+    told = Problem.read(FINITE, {"minimise": "loss"}, None, 0)
+    search = make_search(name, told)
+    seen = set()
+    for _ in range(4):
+        [values] = search.ask(1, [])
+        seen.add(told.space.key(values))
+        search.tell([Trial(values, {"loss": float(values.get("k", 0))}, 1.0)])
+    assert len(seen) == 4
+    assert search.ask(1, []) == []
+
+
+def test_learning_beats_chance() -> None:
+    runs, found = 28, {}
+    for name in ("gp", "random"):
+        losses = []
+        for seed in range(2):
+            told = problem(runs=runs, seed=seed)
+            search = make_search(name, told, {"candidates": 128} if name == "gp" else {})
+            losses.append(best(told, searched(told, search, runs)))
+        found[name] = np.mean(losses)
+    assert found["gp"] < 0.3 * found["random"]
+
+
+def test_what_is_dear_is_avoided_while_much_is_left_to_spend() -> None:
+    told = Problem.read({"x": {"real": [0.0, 1.0]}}, {"minimise": "loss"}, 200, 0)
+    spent = {}
+    for aware in (True, False):
+        search = make_search("gp", told, {"candidates": 128, "cost_aware": aware, "first": 4})
+        trials = []
+        for _ in range(12):
+            [values] = search.ask(1, [])
+            wells = 40.0 * ((values["x"] - 0.2) * (values["x"] - 0.8)) ** 2 - 0.3 * values["x"]
+            trials.append(Trial(values, {"loss": wells}, float(np.exp(6 * values["x"]))))
+            search.tell(trials[-1:])
+        spent[aware] = sum(trial.cost for trial in trials[4:])
+    assert spent[True] < 0.7 * spent[False]
+
+
+def test_the_weight_of_cost_falls_to_nothing() -> None:
+    told = problem(runs=10)
+    search = make_search("gp", told, {"first": 2})
+    assert search.cost_weight == 1.0
+    search.tell([tried(told, told.space.point(place)) for place in np.full((10, 5), 0.5)])
+    assert search.cost_weight == 0.0
+
+
+@pytest.mark.slow
+def test_a_failing_region_is_learned() -> None:
+    told = problem(runs=30)
+    search = make_search("gp", told, {"candidates": 128})
+    trials = searched(told, search, 30)
+    assert sum(bool(trial.failure) for trial in trials[15:]) <= 1
+
+
+def test_optuna_learns_from_trials_of_others() -> None:
+    told = problem(runs=40)
+    search = make_search("optuna", told)
+    search.tell(
+        [tried(told, told.space.point(p)) for p in np.random.default_rng(0).random((20, 5))]
+    )
+    assert len(search._study.trials) == 20
+    assert any(trial.constraints["success"] == 1.0 for trial in search._study.trials)
+    assert searched(told, search, 5)
+
+
+def test_an_optimiser_is_told_rounds_in_its_own_order() -> None:
+    told, optimiser = problem(), Evolution(len(SPACE))
+    options = {"optimiser": optimiser, "together": 4}
+    search = make_search("ask_tell", told, options)
+    points = search.ask(2, [])
+    assert len(points) == 4  # a whole round
+    assert search.ask(1, points) == []
+    for values in reversed(points):
+        search.tell([tried(told, values)])
+    [(asked, losses)] = optimiser.told
+    assert [told.space.point(place) for place in asked] == list(points)
+    assert np.isfinite(losses).all()
+    assert len(search.ask(1, [])) == 4
+
+
+def test_a_missed_limit_is_a_penalty_for_an_optimiser_without_limits() -> None:
+    told, optimiser = problem(), Evolution(len(SPACE))
+    search = make_search("ask_tell", told, {"optimiser": optimiser, "penalty": 100.0})
+    [values] = search.ask(1, [])
+    search.tell([Trial(values, {"loss": 1.0, "error": 0.7})])
+    assert optimiser.told[0][1].tolist() == pytest.approx([1.0 + 100.0 * 0.2])
+
+
+@pytest.mark.parametrize(
+    "use, options, error, words",
+    [
+        ("gpp", {}, ConfigError, "none of gp"),
+        ("gp", {"firstt": 3}, ConfigError, "firstt"),
+        ("optuna", {"sampler": "NoSuch"}, ConfigError, "NoSuch"),
+        (object(), {}, ContractError, "no ask and no tell"),
+        ("ask_tell", {"optimiser": dict}, ContractError, "ask and tell"),
+        ("gest", {"generator": dict, "failed": "drop"}, ConfigError, "failed is one of"),
+    ],
+)
+def test_searches_that_cannot_be_are_refused(use, options, error, words) -> None:
+    with pytest.raises(error, match=words):
+        make_search(use, problem(), options)
