@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import pkgutil
 import re
 from pathlib import Path
 
@@ -11,6 +14,9 @@ import pytest
 from querist.service.routes.table import ROUTES
 
 HEADERS = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "cache-control": "no-store",
@@ -110,6 +116,67 @@ def test_the_document_of_the_interface_has_every_route_and_its_problems(shared) 
             assert {"404", "422", "429", "500"} <= refused
             for status in refused:
                 assert "application/problem+json" in operation["responses"][status]["content"]
+
+
+def test_every_operation_is_explained_with_examples(shared) -> None:
+    document = shared.http.get("/v1/openapi.json").json()
+    names = set()
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            where = f"{method} {path}"
+            assert operation["summary"].endswith("."), where
+            assert len(operation["summary"]) < 120, where
+            assert "Needs " in operation["description"], where
+            assert operation["operationId"] not in names, where
+            names.add(operation["operationId"])
+            for parameter in operation.get("parameters", ()):
+                assert parameter["description"], where
+            bodies = {"asked": operation.get("requestBody", {}), **operation["responses"]}
+            for status, body in bodies.items():
+                assert status == "asked" or body["description"]
+                for kind, content in body.get("content", {}).items():
+                    assert "schema" in content, (where, status)
+                    if kind != "application/octet-stream":
+                        assert {"example", "examples"} & set(content), (where, status)
+    # What is no JSON is not said to be.
+    for path, kind in (
+        ("/metrics", "text/plain"),
+        ("/v1/pools/{pool}/export", "application/octet-stream"),
+        ("/v1/jobs/{job}/events", "text/event-stream"),
+    ):
+        assert set(document["paths"][path]["get"]["responses"]["200"]["content"]) == {kind}
+
+
+def test_the_examples_are_what_they_are_examples_of(shared) -> None:
+    from querist.service import wire
+    from querist.service.wire.base import Ask, Told
+    from querist.service.wire.examples import EXAMPLES, PARAMETERS
+    from querist.service.wire.problem import Problem
+
+    models = {}
+    for found in pkgutil.iter_modules(wire.__path__):
+        module = importlib.import_module(f"{wire.__name__}.{found.name}")
+        models |= {n: m for n, m in vars(module).items() if inspect.isclass(m)}
+    for name, example in EXAMPLES.items():
+        assert issubclass(models[name], Ask | Told)
+        told = models[name].model_validate_json(json.dumps(example), strict=False)
+        assert set(example) <= set(type(told).model_fields), name
+    document = shared.http.get("/v1/openapi.json").json()
+    operations = [one for item in document["paths"].values() for one in item.values()]
+    used = {p["name"] for one in operations for p in one.get("parameters", ())}
+    assert used == set(PARAMETERS)
+    for operation in operations:
+        for response in operation["responses"].values():
+            problem = response.get("content", {}).get("application/problem+json", {})
+            for one in problem.get("examples", {}).values():
+                assert Problem.model_validate(one["value"]).type.startswith("/problems/")
+
+
+def test_no_page_loads_scripts_from_elsewhere(shared) -> None:
+    for path in ("/docs", "/redoc", "/docs/oauth2-redirect", "/", "/openapi.json"):
+        answer = shared.http.get(path)
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_the_page_lists_every_route(request) -> None:

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from querist.campaign.nearest import suggest
 from querist.core.errors import QueristError, require
+from querist.service import document
 from querist.service.call import Call, Download, Nothing, Plain, Received, Route, Stream
 from querist.service.errors import as_refused
 from querist.service.guard import problem_parts
@@ -19,7 +20,7 @@ from querist.service.idempotency import Once
 from querist.service.people import Principal
 from querist.service.problems import BY_STATUS, Refused, internal
 from querist.service.service import Service
-from querist.service.wire.problem import MEDIA_TYPE, Fault, Problem
+from querist.service.wire.problem import MEDIA_TYPE, Fault
 from querist.service.workspace import erase, room_for
 
 _LOG = logging.getLogger("querist.service.web")
@@ -49,8 +50,21 @@ def build(service: Service, routes: Sequence[Route], lifespan: Any) -> Any:
     for route in routes:
         binder.add(app, route)
     _say_problems(app, service.workspace.hidden)
-    _complete(app)
+    _with_document(app)
     return app
+
+
+def _with_document(app: Any) -> None:
+    """The document is made once, and completed."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document.complete(plain())
+        kept: dict[str, Any] = app.openapi_schema
+        return kept
+
+    app.openapi = openapi
 
 
 def in_thread(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
@@ -72,12 +86,12 @@ class _Binder:
             methods=[route.method],
             status_code=route.status,
             response_model=None,
-            responses=_responses(route, kinds.get(route.answer, route.answer)),
+            responses=document.responses(route, kinds.get(route.answer, route.answer)),
             operation_id=route.name,
-            summary=inspect.getdoc(route.handler),
+            **document.words(route),
             tags=[route.path.split("/")[2] if route.path.startswith("/v1/") else "server"],
             route_class_override=self._route_class(route),
-            openapi_extra=_extra(route),
+            openapi_extra=document.extra(route),
         )
 
     def _route_class(self, route: Route) -> Any:
@@ -333,72 +347,3 @@ def _sentence(error: Any, route: Route | None) -> str:
         return f"Is not known.{suggest(str(error['loc'][-1])[:100], known)}"
     message = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "Should")
     return message[:500]
-
-
-# -- the document of the interface ----------------------------------------------------------------
-
-
-def _responses(route: Route, answer: Any) -> dict[int | str, dict[str, Any]]:
-    """What a route may answer, as OpenAPI has it."""
-    problem = {"content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}}
-    statuses = [400, 404, 405, 408, 413, 421, 422, 429, 431, 500, 503]
-    if route.scope is not None:
-        statuses += [401, 403]
-    if route.method != "GET":
-        statuses += [403, 409, 415]
-    found: dict[int | str, dict[str, Any]] = {
-        status: {**problem, "description": BY_STATUS[status]} for status in sorted(set(statuses))
-    }
-    if answer is not None:
-        found[route.status] = {"model": answer, "description": "Done."}
-    else:
-        found[route.status] = {"description": "Done.", "content": _CONTENTS[route.answer]}
-    return found
-
-
-def _complete(app: Any) -> None:
-    """Add to the document what FastAPI does not know: problems, and how keys are sent."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = plain()
-            schemas = Problem.model_json_schema(ref_template=_REF)
-            parts = document.setdefault("components", {})
-            found = parts.setdefault("schemas", {})
-            found |= schemas.pop("$defs", {}) | {"Problem": schemas}
-            found.pop("HTTPValidationError", None)
-            found.pop("ValidationError", None)
-            parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        kept: dict[str, Any] = app.openapi_schema
-        return kept
-
-    app.openapi = openapi
-
-
-_REF = "#/components/schemas/{model}"
-_CONTENTS: dict[Any, dict[str, Any]] = {
-    Download: {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    Stream: {"text/event-stream": {"schema": {"type": "string"}}},
-    Plain: {"text/plain": {"schema": {"type": "string"}}},
-    Nothing: {},
-}
-
-_KEY_PARAMETER = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$"},
-}
-
-
-def _extra(route: Route) -> dict[str, Any]:
-    extra: dict[str, Any] = {}
-    if route.scope is not None:
-        extra["security"] = [{"key": []}]
-    if route.creates:
-        extra["parameters"] = [_KEY_PARAMETER]
-    if route.body == "file":
-        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-        extra["requestBody"] = {"required": True, "content": content}
-    return extra
