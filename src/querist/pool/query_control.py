@@ -40,6 +40,7 @@ PILOT = 1008
 
 _PILOT_UNITS = 2  # units of work that the pilot may be as long as
 
+_OURS = "querist.core.errors.RoleFailed: "  # before a sentence that is for people
 _JUDGED = 50  # candidates before a share of broken ones means anything
 _AT_ONCE = 2  # tasks of a worker, so that it never waits for its next one
 
@@ -190,7 +191,7 @@ class QueryController:
         lasting = not event.failure.transient and not (lost and self._workers)
         if lasting or task.attempt >= self.plan.attempts:
             tried = "" if lasting else f" (tried {task.attempt} times)"
-            self._end("failed", f"{event.failure.message}{tried}")
+            self._end("failed", f"{event.failure.message.removeprefix(_OURS)}{tried}")
         elif task.rows is None:
             self._select(task.attempt + 1)
         else:
