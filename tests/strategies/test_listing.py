@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from click.testing import CliRunner
 
 from querist.cli import main
-from querist.strategies import registry
+from querist.strategies import listing, registry
 
 
 def run(*arguments: str) -> str:
@@ -33,10 +34,34 @@ def test_everything_of_one() -> None:
     assert "member_probabilities" in text
 
 
+def test_choosers_and_streams_are_told_of() -> None:
+    assert "Hsu & Lin" in run("albl")
+    assert "hold-out" in run("auto")
+    assert "within a budget" in run("--family", "stream")
+
+
+# Every strategy that the page of the zoo promises, by the name that people look for.
+PROMISED = """least-confidence margin ratio entropy vote-entropy consensus-kl variation-ratios
+mean-std bald batchbald epig k-center core-set robust-k-center k-means k-means++ d2 typiclust
+probcover maxherding badge dbal cluster-margin information-density clue ceal
+expected-gradient-length adversarial-bim deepfool gsx gsy igs qbc-variance max-diag
+max-det max-dist bait lcmd bmdal ei pi ucb thompson kriging-believer local-penalisation
+qlogei random sub-sampled cost-aware learned-cost class-balanced multi-label
+density-weighted cold-start temperature auto albl stream"""
+
+
+@pytest.mark.parametrize("name", PROMISED.split())
+def test_what_is_promised_is_there_with_paper_cost_and_use(name: str) -> None:
+    told = listing.as_record(listing.found(name))
+    assert all(len(told[key]) > 5 for key in ("paper", "cost", "use")), told
+    assert any(year in told["paper"] for year in map(str, range(1933, 2027)))
+
+
 def test_json() -> None:
     records = [json.loads(line) for line in run("--json").splitlines()]
     modifiers = [one.name for one in registry.modifiers()]
-    assert [record["name"] for record in records] == [*registry.names(), *modifiers]
+    beside = ["auto", "albl", "stream"]
+    assert [record["name"] for record in records] == [*registry.names(), *modifiers, *beside]
     assert all(record["paper"] and record["cost"] and record["use"] for record in records)
 
 

@@ -6,11 +6,30 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from querist.strategies import registry
+from querist.strategies.beside import BESIDE, Beside
 from querist.strategies.contract import Strategy
 from querist.strategies.modifying import Modifier
 
+Listed = Strategy | Modifier | Beside
 
-def as_record(strategy: Strategy | Modifier) -> dict[str, Any]:
+
+def listed() -> list[Listed]:
+    """All strategies, all modifiers, and what stands beside them."""
+    return [*registry.everything(), *BESIDE]
+
+
+def found(name: str) -> Listed:
+    """One of them by its name.
+
+    Raises:
+        UnknownStrategy: If there is none.
+    """
+    beside = [one for one in BESIDE if one.name == name]
+    return beside[0] if beside else registry.find(name)
+
+
+def as_record(strategy: Listed) -> dict[str, Any]:
     """All that is known of a strategy, as plain values."""
     return {
         "name": strategy.name,
@@ -31,12 +50,12 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
-def as_json(strategies: Sequence[Strategy | Modifier]) -> Iterator[str]:
+def as_json(strategies: Sequence[Listed]) -> Iterator[str]:
     """One JSON object a strategy."""
     return (json.dumps(as_record(strategy)) for strategy in strategies)
 
 
-def show(strategies: Sequence[Strategy | Modifier], full: bool = False) -> None:
+def show(strategies: Sequence[Listed], full: bool = False) -> None:
     """Print a table, or with ``full`` everything of each."""
     from rich.console import Console
 
@@ -47,7 +66,7 @@ def show(strategies: Sequence[Strategy | Modifier], full: bool = False) -> None:
         console.print(_table(strategies))
 
 
-def _table(strategies: Sequence[Strategy | Modifier]) -> Any:
+def _table(strategies: Sequence[Listed]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -61,7 +80,7 @@ def _table(strategies: Sequence[Strategy | Modifier]) -> Any:
     return table
 
 
-def _card(strategy: Strategy | Modifier) -> Any:
+def _card(strategy: Listed) -> Any:
     from rich.table import Table
     from rich.text import Text
 
