@@ -14,6 +14,7 @@ Args of the command line:
     --peers: A folder into which modAL-python and scikit-activeml were installed with
         ``pip install --target``; without it their loops are left out.
     --quick: A tenth of the items; the numbers then say little.
+    --rounds: How often all of a case are measured, in turns; three unless ``--quick``.
 """
 
 from __future__ import annotations
@@ -278,9 +279,9 @@ def sizes(pool: Pool, model: Any, source: str, count: int, rounds: int) -> Itera
                    load=os.getloadavg()[0])  # fmt: skip
 
 
-def cases(bench: Bench) -> dict[str, Callable[[], Iterator[Line]]]:
+def cases(bench: Bench, rounds: int) -> dict[str, Callable[[], Iterator[Line]]]:
     """All cases by name."""
-    share, rounds = (10, 1) if bench.quick else (1, 3)
+    share = 10 if bench.quick else 1
     return {
         "local-32-fp32": lambda: local(bench, "fp32", 20_000 // share, 32, rounds),
         "local-32-bf16": lambda: local(bench, "bf16", 20_000 // share, 32, rounds),
@@ -304,13 +305,15 @@ def main() -> None:
     parser.add_argument("--peers", default="")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--case", action="append")
+    parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--million", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.million:
         print(json.dumps(run_million(given.million, given.cache)))
         return
     peers.with_packages(given.peers)
-    known = cases(Bench(given.data, given.cache, given.quick))
+    rounds = given.rounds or (1 if given.quick else 3)
+    known = cases(Bench(given.data, given.cache, given.quick), rounds)
     for name in given.case or known:
         for told in known[name]():
             print(json.dumps(told), flush=True)

@@ -30,8 +30,8 @@ from querist.sources.transforms.image import Image
 from querist.testing.servers.separate import separate
 
 LATENCY = 0.05
-# Round trips of a read. FTP's: a port, a connection to it, the file. moto closes connections.
-TRIPS = {"http": 1, "s3": 2, "ftp": 3}
+# Round trips of a read. FTP's: a port, a connection to it, the file.
+TRIPS = {"http": 1, "s3": 1, "ftp": 3}
 SIZE = 1500
 
 

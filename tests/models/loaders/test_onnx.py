@@ -139,3 +139,26 @@ def test_what_cannot_be_used_is_explained(tmp_path: Path) -> None:
         opened(convolution(0), backend="torch")
     with pytest.raises(ConfigError, match="onnxruntime has no bfloat16"):
         opened(convolution(0), precision="bf16").infer(images(np.random.default_rng(0), 1), OWN)
+
+
+@pytest.mark.filterwarnings("ignore")  # the quantiser's own
+def test_a_file_of_eight_bit_integers_runs_as_it_is() -> None:
+    quantisation = pytest.importorskip("onnxruntime.quantization")
+    plain, batch = convolution(3), images(np.random.default_rng(0), 40)
+    pixels = ((batch.transpose(0, 3, 1, 2) / 255.0 - 0.5) / 0.25).astype(np.float32)
+    some = iter([{"pixels": pixels}])
+
+    class Some(quantisation.CalibrationDataReader):
+        def get_next(self) -> Any:
+            return next(some, None)
+
+    small = folder() / "int8.onnx"
+    quantisation.quantize_static(plain, small, Some())
+    assert "DequantizeLinear" in {node.op_type for node in onnx.load(small).graph.node}
+    wanted = opened(plain).infer(batch, OWN)
+    for backend in ("onnxruntime", "openvino"):
+        model = opened(small, backend=backend)
+        assert model.provides == OWN
+        made = model.infer(batch, OWN)
+        np.testing.assert_allclose(made["probabilities"], wanted["probabilities"], atol=0.1)
+        assert not np.array_equal(made["probabilities"], wanted["probabilities"])

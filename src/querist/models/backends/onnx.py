@@ -17,6 +17,7 @@ from ..inference_settings import Normalise, OnnxSettings, suggest
 
 PREFIX = "querist_"
 PRODUCTS = ("Gemm", "MatMul")
+_REARRANGE = ("Constant", "Transpose", "Reshape", "Cast", "Identity", "DequantizeLinear")
 
 
 def onnx() -> Any:
@@ -290,8 +291,8 @@ def _embeddings(graph: Any, wanted: str, constants: set[str]) -> str:
 
 
 def _is_constant(node: Any, constants: set[str]) -> bool:
-    """Whether a node only rearranges weights."""
-    rearranges = node.op_type in ("Constant", "Transpose", "Reshape", "Cast", "Identity")
+    """Whether a node only rearranges weights, or makes numbers of those of eight bits."""
+    rearranges = node.op_type in _REARRANGE
     return rearranges and all(name in constants for name in _inputs(node))
 
 

@@ -133,15 +133,20 @@ def _renamed_file(name: str, numbers: dict[str, str]) -> str:
     return numbers.setdefault(stem, str(len(numbers) + 1)) + dot + suffix
 
 
-def parse(array: NDArray[np.uint8], trusted: Sequence[str] = ()) -> Any:
+def parse(array: NDArray[np.uint8], trusted: Sequence[str] = (), what: str = "this state") -> Any:
     """The estimator that :func:`dump` was given; nothing is unpickled.
+
+    Args:
+        array: What :func:`dump` gave, or a file of skops.
+        trusted: Dotted names of further types that may be loaded.
+        what: For the sentence that refuses others.
 
     Raises:
         MissingExtra: If skops is not installed.
         RunError: If it holds a type that is not trusted; nothing of it is made then.
     """
     data = np.ascontiguousarray(array).tobytes()
-    return _skops().loads(data, trusted=_check(data, trusted, "this state"))
+    return _skops().loads(data, trusted=_check(data, trusted, what))
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def load(settings: SklearnSettings, device: str, threads: int) -> Inference:
 def _read(path: Path, trusted: Sequence[str]) -> Any:
     content_digest(path)
     try:
-        return skops.parse(np.frombuffer(path.read_bytes(), np.uint8), trusted)
+        return skops.parse(np.frombuffer(path.read_bytes(), np.uint8), trusted, str(path))
     except (ValueError, KeyError, OSError, BadZipFile) as error:  # no zip file, or none of skops
         raise ConfigError(
             f"{path} is no skops file ({error}); write one by skops.io.dump(estimator, path)."
