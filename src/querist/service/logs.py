@@ -15,7 +15,8 @@ from typing import Any
 from querist.service.settings import LogSettings
 
 ROOT = "querist.service"
-_PLAIN = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime"}
+_PLAIN = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
+_PLAIN |= {"message", "asctime", "color_message"}  # the last is uvicorn's, for terminals
 
 
 class JsonLines(logging.Formatter):
