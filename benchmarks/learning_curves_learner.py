@@ -29,7 +29,7 @@ Choose = Callable[[Strategy, int, int, Given], tuple[NDArray[np.int64], Mapping[
 OFFERED = {
     "classes": {
         "items", "probabilities", "member_probabilities", "target_member_probabilities",
-        "embeddings", "labelled_embeddings", "labels", "labelled_classes",
+        "embeddings", "labelled_embeddings", "labels", "labelled_classes", "inputs", "model",
     },
     "numbers": {
         "items", "predictions", "member_predictions", "std", "embeddings", "labelled_embeddings",
@@ -39,10 +39,7 @@ OFFERED = {
 OFFERED["search"] = OFFERED["numbers"]
 # EPIG's targets: so many rows of the pool. BatchBALD's samples, and the largest batch it is run at.
 TARGETS, SAMPLES, SMALL_BATCH = 32, 2_000, 5
-LEFT_OUT = {
-    "bmdal": "picks what lcmd does, unless told another scheme",
-    "qlogei": "optimises for seconds in every round",
-}
+LEFT_OUT = {"bmdal": "picks what lcmd does, unless told another scheme"}
 # These measure distance between inputs; others of regression between the model's features.
 ON_INPUTS = {"igs", "local-penalisation"}
 
@@ -149,6 +146,8 @@ class Learner:
         if "target_member_probabilities" in wanted:
             some = generator(self.seed, 100 + self.round).choice(len(rows), TARGETS, replace=False)
             found["target_member_probabilities"] = found["member_probabilities"][some]
+        if "model" in wanted:
+            found |= {"model": self.model.logits, "inputs": split.inputs[rows]}
         for name in {"labels", "labelled_classes"} & wanted:
             found[name] = split.targets[self.labelled]
         if "iteration" in strategy.options:

@@ -71,6 +71,11 @@ class SoftmaxRegression:
             found["member_probabilities"] = softmax(logits)
         return {name: value for name, value in found.items() if name in wanted}
 
+    def logits(self, batch: Any) -> Any:
+        """``(k, C)`` of a torch batch of inputs, with gradients by it."""
+        weights = batch.new_tensor(self.weights)
+        return batch @ weights[:, :-1].T + weights[:, -1]
+
     def _draws(self) -> Matrix:
         """``(T, C, d + 1)`` weights."""
         chances = softmax(self._rows @ self.weights.T)

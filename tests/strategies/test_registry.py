@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +88,44 @@ def test_entry_points_add_strategies(entry_point) -> None:
     assert registry.get("first-class") is first_class
     picked = registry.get("first-class")(1, probabilities=np.array([[0.1, 0.9], [0.8, 0.2]]))
     assert picked.indices.tolist() == [1]
+
+
+PACKAGE = """
+from querist.strategies.contract import pointwise
+
+@pointwise(paper="ours", cost="O(n)", use="where the second class counts")
+def second_class(probabilities):
+    return probabilities[:, 1]
+"""
+POINTS = "[querist.strategies]\nsecond-class = their_package:second_class\n"
+PICK = """
+import querist
+from querist.strategies.listing import found, show
+
+show([found("second-class")], full=True)
+name = "temperature(second-class, beta=50)"
+print(querist.select(name, 1, probabilities=[[0.9, 0.1], [0.1, 0.9]], rng=0).indices)
+"""
+
+
+def test_an_installed_package_adds_its_strategy(tmp_path: Path) -> None:
+    """For real: metadata as an installer leaves it, found by another interpreter."""
+    (tmp_path / "their_package.py").write_text(PACKAGE)
+    about = tmp_path / "their_package-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(POINTS)
+    path = os.pathsep.join(map(str, (tmp_path, Path(registry.__file__).parents[2])))
+    done = subprocess.run(
+        [sys.executable, "-c", PICK],
+        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "where the second class counts" in done.stdout
+    assert done.stdout.endswith("[1]\n")
 
 
 @pytest.mark.parametrize(("value", "why"), [(3, "no strategy"), (impostor, "name of another")])
