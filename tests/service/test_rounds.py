@@ -113,6 +113,12 @@ def test_rounds_learn_from_the_labels_of_the_rounds_before(fresh, finished) -> N
     assert finished(fresh.http, query["id"])["state"] == "done"
     upload = model["settings"]["weights"].removeprefix("upload:")
     assert fresh.http.delete(f"/v1/uploads/{upload}").status_code == 409
+    # What its owner removed does not come back.
+    for path in (f"/v1/models/{seen['trained']}", f"/v1/uploads/{upload}"):
+        assert fresh.http.delete(path).status_code == 204
+    assert fresh.http.get(f"/v1/rounds/{second['id']}").status_code == 200
+    for path in (f"/v1/models/{seen['trained']}", f"/v1/uploads/{upload}"):
+        assert fresh.http.get(path).status_code == 404
 
 
 @pytest.mark.parametrize(

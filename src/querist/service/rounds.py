@@ -12,7 +12,7 @@ from typing import Any
 
 from querist.pool.pool import Pool
 from querist.service.ids import UPLOAD
-from querist.service.index.index import Index, Row, Taken, find, insert, now
+from querist.service.index.index import Index, Row, Taken, change, find, insert, now
 from querist.service.problems import Refused
 from querist.service.wire.jobs import JobState
 from querist.service.workspace import Workspace
@@ -50,9 +50,12 @@ def trained_model(job: str) -> str:
 
 
 def register(index: Index, workspace: Workspace, job: Row) -> None:
-    """Make the model of a round that is done a model of its tenant's; may be repeated."""
+    """Make the model of a round that is done a model of its tenant's; may be repeated.
+
+    It is done once: a model that its tenant removed does not come back.
+    """
     learned = job["result"].get("round", {})
-    if job["state"] != JobState.DONE or not learned.get("model"):
+    if job["state"] != JobState.DONE or not learned.get("model") or learned.get("registered"):
         return
     model, upload, round = (f"{kind}{job['id'][3:]}" for kind in ("mod", "upl", "rnd"))
     with index.read() as connection:
@@ -69,6 +72,8 @@ def register(index: Index, workspace: Workspace, job: Row) -> None:
     with suppress(Taken), index.write() as connection:  # another thread was quicker
         insert(connection, "uploads", file)
         insert(connection, "models", made)
+        result = {**job["result"], "round": {**learned, "registered": True}}
+        change(connection, "jobs", {"id": job["id"]}, result=result)
 
 
 def _copy(file: Path, to: Path) -> None:
