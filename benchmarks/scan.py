@@ -14,6 +14,7 @@ Args of the command line:
     --peers: A folder into which modAL-python and scikit-activeml were installed with
         ``pip install --target``; without it their loops are left out.
     --quick: A tenth of the items; the numbers then say little.
+    --divide: So many times fewer items, where the machine is busy.
     --rounds: How often all of a case are measured, in turns; three unless ``--quick``.
 """
 
@@ -279,9 +280,8 @@ def sizes(pool: Pool, model: Any, source: str, count: int, rounds: int) -> Itera
                    load=os.getloadavg()[0])  # fmt: skip
 
 
-def cases(bench: Bench, rounds: int) -> dict[str, Callable[[], Iterator[Line]]]:
-    """All cases by name."""
-    share = 10 if bench.quick else 1
+def cases(bench: Bench, rounds: int, share: int) -> dict[str, Callable[[], Iterator[Line]]]:
+    """All cases by name; all but ``million`` with a share of their items."""
     return {
         "local-32-fp32": lambda: local(bench, "fp32", 20_000 // share, 32, rounds),
         "local-32-bf16": lambda: local(bench, "bf16", 20_000 // share, 32, rounds),
@@ -306,6 +306,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--case", action="append")
     parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--divide", type=int, default=0)
     parser.add_argument("--million", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.million:
@@ -313,7 +314,8 @@ def main() -> None:
         return
     peers.with_packages(given.peers)
     rounds = given.rounds or (1 if given.quick else 3)
-    known = cases(Bench(given.data, given.cache, given.quick), rounds)
+    share = given.divide or (10 if given.quick else 1)
+    known = cases(Bench(given.data, given.cache, given.quick), rounds, share)
     for name in given.case or known:
         for told in known[name]():
             print(json.dumps(told), flush=True)

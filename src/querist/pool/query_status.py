@@ -87,6 +87,7 @@ class StatusWriter:
         self._points: deque[tuple[float, int]] = deque([(time.monotonic(), self._done)])
         self._status = QueryStatus(id, RUNNING, total=sum(parts.values()))
         self._next = 0.0
+        self._told: float | None = None
 
     def event(self, event: Event, now: float) -> None:
         """Nothing: what counts is recorded."""
@@ -100,6 +101,7 @@ class StatusWriter:
         if fact.kind == CHUNK:
             data = fact.data
             self._done += data["stop"] - data["start"]
+            self._told = data.get("rate")
             self._points.append((time.monotonic(), self._done))
             while self._points[-1][0] - self._points[1][0] > _MEASURED:
                 self._points.popleft()
@@ -138,9 +140,9 @@ class StatusWriter:
         return "select"
 
     def _rate(self) -> float | None:
-        # From the first unit's end, where there are two: the first one opens the model.
-        since = self._points[1 if len(self._points) > 2 else 0]
-        (first, before), (last, after) = since, self._points[-1]
+        if len(self._points) < 3:  # the first unit opened the model; it knows its rate beside that
+            return self._told
+        (first, before), (last, after) = self._points[1], self._points[-1]
         return (after - before) / (last - first) if last > first else None
 
     def end(self, state: str, error: str = "") -> None:

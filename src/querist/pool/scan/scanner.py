@@ -102,7 +102,7 @@ class Scanner:
         chunk.outputs = self._place.finished(chunk.rows.part, chunk.outputs)
         arrays = self._scorer.arrays(chunk)
         chunk.seconds.update({"wait": waited, "tell": time.perf_counter() - began})
-        start = chunk.rows.start
+        start, rate = chunk.rows.start, _rate(chunk)
         failures = sorted({at: (why, said) for at, why, said in chunk.failures}.items())
         counts = {**chunk.counts, "scored": int(chunk.good.sum()), "failed": len(failures)}
         return {
@@ -111,7 +111,8 @@ class Scanner:
             "seconds": {name: round(value, 6) for name, value in chunk.seconds.items()},
             "outputs": {n: [list(v.shape[1:]), v.dtype.str] for n, v in chunk.outputs.items()},
             "batch": best_batch(chunk.timings),
-            "chunk": _next_size(chunk),
+            "chunk": _next_size(rate),
+            "rate": rate,
             "memory_mb": round(resident_mb(), 1),
             "held_mb": round(self._stages.held.most / 2**20, 1),
             "notes": list(self._place.caches.notes),
@@ -146,12 +147,16 @@ def overlap(one: Range, other: Range) -> bool:
     return one.part == other.part and one.start < other.stop and other.start < one.stop
 
 
-def _next_size(chunk: Chunk) -> int:
-    """Rows of the units of work to come, by the rate of this one's last calls of the model."""
+def _rate(chunk: Chunk) -> float | None:
+    """Items a second of a unit's last calls of the model; None without any."""
     calls = chunk.timings[1:] or chunk.timings  # the first call may have compiled
     seconds = sum(spent for _, spent in calls)
-    if not seconds:
+    return sum(count for count, _ in calls) / seconds if seconds else None
+
+
+def _next_size(rate: float | None) -> int:
+    """Rows of the units of work to come, by the rate of the model."""
+    if rate is None:
         return _LARGEST
-    rate = sum(count for count, _ in calls) / seconds
     wanted = int(_SECONDS * rate)
     return min(_LARGEST, max(_SMALLEST, wanted // _ROUND * _ROUND))
