@@ -191,3 +191,59 @@ def test_two_tenants_at_once_do_not_mix(local, pictures, finished, tmp_path) -> 
     )
     client = type("As", (), {"get": lambda _, path: app.http.get(path, headers=keys["acme"])})()
     assert finished(client, sent.json()["id"])["state"] == "failed"
+
+
+def test_secrets_of_sources_are_told_to_their_server_only(serve, finished) -> None:
+    """Neither in logs, the jobs' own included, nor in answers."""
+    secrets = ("hunter2", "s3cr3t-key", "t0ken-7", "AKIAXXXX", "pa55word")
+    with HttpServer() as web:
+        web.replies["/private/"] = Reply(status=401)
+        web.replies["/item.png"] = Reply(status=500)
+        server = serve(
+            tenants={"default": {"hosts": [f"127.0.0.1:{web.port}"]}},
+            limits={"item_seconds": 2.0},
+            log={"file": "log", "level": "debug"},
+        )
+        sources = {
+            "http": {"headers": {"127.0.0.1": {"Authorization": "Bearer t0ken-7"}}},
+            "s3": {
+                "endpoint": web.url,
+                "key": "AKIAXXXX",
+                "secret": "s3cr3t-key",
+                "region": "eu-west-1",
+            },
+        }
+        with_user = web.url.replace("http://", "http://ada:hunter2@")
+        with server.client() as client:
+            body = {"name": "p", "transform": TRANSFORM, "sources": sources}
+            made = client.post("/v1/pools", json=body)
+            assert made.status_code == 201, made.text
+            pool = made.json()["id"]
+            told = [made.text, client.get(f"/v1/pools/{pool}").text]
+            uris = [f"{with_user}private/", "s3://bucket/x/", f"{with_user}item.png?key=pa55word"]
+            for uri in uris:
+                sent = client.post(f"/v1/pools/{pool}/additions", json={"uris": [uri]})
+                job = finished(client, sent.json()["id"])
+                told.append(json.dumps(job))
+                told.append(client.get(f"/v1/jobs/{job['id']}/failures").text)
+            sent = client.post(
+                f"/v1/pools/{pool}/manifests",
+                params={"format": "jsonl"},
+                content=json.dumps({"id": "one", "uri": uris[2]}).encode(),
+                headers=FILE,
+            )
+            assert finished(client, sent.json()["id"])["added"]["new"] == 1
+            scan = {"retries": 0, "abort_share": 1.0}
+            failed = finished(client, asked(client, pool, budget=1, where="all", scan=scan))
+            told.append(json.dumps(failed))
+            (failure,) = client.get(f"/v1/jobs/{failed['id']}/failures").json()["items"]
+            assert failure.pop("uri") == uris[2]  # as its owner gave it, to its owner
+            told.append(json.dumps(failure))
+        server.end()
+    sent = [request.headers.get("authorization", "") for request in web.requests]
+    assert any("Basic" in one for one in sent)
+    logs = [server.log, *(path.read_text() for path in server.folder.rglob("jobs/*/log"))]
+    assert len(logs) >= 5
+    for secret in secrets:
+        assert not [text for text in logs if secret in text], secret
+        assert not [text for text in told if secret in text], (secret, told)
