@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from querist.pool.scan.stages import TRIED, best_batch, pieces
+from querist.pool.scan.stages import TRIED, best_batch, pieces, without_place
 
 
 def test_the_first_batch_is_small_where_no_size_is_known() -> None:
@@ -35,3 +35,13 @@ def test_the_smallest_batch_that_is_quick_is_kept(rates: dict[int, float], wante
 def test_without_a_tried_size_none_is_kept() -> None:
     assert best_batch([]) is None
     assert best_batch([(16, 1.0), (12, 1.0)]) is None
+
+
+def test_a_sentence_without_its_place_is_still_one() -> None:
+    uri = "http://ada:secret@example.org/a.png?key=1"
+    for said in (f"There is no {uri}: the server says 404.", f"{uri} is too slow."):
+        told = without_place(said, uri)
+        assert "example.org" not in told
+        assert told in ("The item is not there: the server says 404.", "the item is too slow.")
+    gone = without_place("There is no file file:///data/a.png.", "file:///data/a.png")
+    assert gone == "The item is not there."

@@ -403,5 +403,7 @@ def without_place(message: str, uri: str) -> str:
     """A sentence without the item's URI: journals hold ids, not content."""
     for text in (shown(uri), uri, uri.removeprefix("file://")):
         if text:
+            for said in (f"There is no file {text}", f"There is no {text}"):
+                message = message.replace(said, "The item is not there")
             message = message.replace(text, "the item")
     return message
