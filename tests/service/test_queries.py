@@ -82,6 +82,21 @@ def test_a_budget_beyond_the_pool_fails_with_a_sentence(pooled, finished) -> Non
     assert result.status_code == 409
 
 
+def test_the_servers_limits_hold_whatever_is_asked(pooled) -> None:
+    from querist.store.run_folder import RunFolder
+
+    scan = {"memory_mb": 1_048_576, "readers": 1024, "batch": 2}
+    job = ask(pooled, strategy="random", scan=scan, workers=1024)
+    (folder,) = pooled.settings.data.glob(f"tenants/*/pools/*/queries/{job['id']}")
+    kept = RunFolder(folder).config()["settings"]
+    limits = pooled.settings.limits
+    assert kept["scan"]["memory_mb"] == limits.scan_memory_mb
+    assert kept["scan"]["readers"] == limits.scan_readers
+    assert kept["scan"]["batch"] == 2
+    assert kept["engine"]["workers"] == pooled.settings.jobs.workers
+    pooled.http.post(f"/v1/jobs/{job['id']}/cancel")
+
+
 def test_a_share_of_the_candidates(pooled, finished) -> None:
     job = finished(pooled.http, ask(pooled, strategy="random", budget=0.5)["id"])
     assert job["counts"]["picked"] == 10

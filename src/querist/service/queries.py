@@ -68,7 +68,11 @@ def picks(workspace: Workspace, row: Row) -> Iterator[Pick]:
 
 def settings_of(asked: QueryCreate, model: Any, settings: ServiceSettings) -> dict[str, Any]:
     """A query's settings as the library takes them, within the server's limits."""
+    limits = settings.limits
     scan = asked.scan.model_dump(exclude_none=True)
+    for name, most in (("memory_mb", limits.scan_memory_mb), ("readers", limits.scan_readers)):
+        if name in scan:
+            scan[name] = min(scan[name], most)
     workers = min(asked.workers, settings.jobs.workers)
     return {
         "model": model,

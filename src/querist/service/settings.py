@@ -95,6 +95,8 @@ class LimitSettings(Section):
         item_bytes: Of one item that is read.
         pixels: Of one image that is decoded (decompression bombs).
         item_seconds: For reading one item.
+        scan_memory_mb: What a query may hold between the stages of its scan, whatever it asks for.
+        scan_readers: Threads that read, likewise.
         streams: Open event streams of one tenant.
         wrong_keys: A minute from one address; beyond it 429.
     """
@@ -106,6 +108,8 @@ class LimitSettings(Section):
     item_bytes: Annotated[int, Field(ge=1)] = 64 * MIB
     pixels: Annotated[int, Field(ge=1)] = 50_000_000
     item_seconds: Annotated[float, Field(gt=0)] = 60.0
+    scan_memory_mb: Annotated[int, Field(ge=16)] = 4096
+    scan_readers: Annotated[int, Field(ge=1)] = 256
     streams: Annotated[int, Field(ge=1)] = 100
     wrong_keys: Annotated[int, Field(ge=1)] = 120
 
