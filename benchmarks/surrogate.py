@@ -33,7 +33,7 @@ from querist import Batch, Surrogate
 from querist.surrogate.errors import DriftWarning
 from querist.surrogate.gate import exact_interval
 
-COVERAGE, BATCH = 0.95, 25
+COVERAGE, BATCH, FRESH = 0.95, 25, 5000
 Vector = NDArray[np.float64]
 Z95 = 1.959963984540054
 
@@ -110,7 +110,7 @@ def promise(job: tuple[str, int, int]) -> dict[str, Any]:
         warnings.simplefilter("ignore", DriftWarning)  # a false alarm is counted, not told
         counts = np.array(list(stream(surrogate, simulation, batches, rng))).sum(axis=0)
         status, voice = surrogate.status(), surrogate._keeper.voice()
-        x = rng.uniform(size=(5000, simulation.width))
+        x = rng.uniform(size=(FRESH, simulation.width))
         found = {"trusted": int(counts[0]), "false": int(counts[1]), "open": False}
         found |= {"alarms": len(status["alarms"]), "simulated": status["answered_by_simulation"]}
         if voice is None:
@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    repeats = options.repeats or (4 if options.quick else 100)
+    repeats = options.repeats or (4 if options.quick else 60)
     batches = 30 if options.quick else 80
     for model in ("auto", "random_features"):
         for line in overhead(model):

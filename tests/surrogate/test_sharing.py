@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -99,6 +102,10 @@ def test_the_command_line_tells_the_status(tmp_path: Path) -> None:
     assert "closed" in told.output
     as_json = runner.invoke(main, ["surrogate", "status", str(tmp_path / "s"), "--json"])
     assert '"answered_by_simulation": 2' in as_json.output
+    assert runner.invoke(main, ["status", str(tmp_path / "s")]).output == told.output
+    resumed = runner.invoke(main, ["resume", str(tmp_path / "s")])
+    assert resumed.exit_code == 1
+    assert "Surrogate.open" in resumed.output
     effective = runner.invoke(main, ["effective", str(tmp_path / "s")])
     assert effective.exit_code == 0, effective.output
     refused = runner.invoke(main, ["surrogate", "status", str(tmp_path)])
@@ -140,3 +147,31 @@ def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
     assert exact <= status["answered_by_simulation"] <= exact + 3
     again = start(tmp_path, folder, 9, 30)
     assert len(again.communicate(timeout=60)[0].splitlines()) == 30
+
+
+@pytest.mark.slow
+def test_serving_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "waves.py").write_text("def wave(x):\n    return 2.0 * x\n")
+    with Surrogate(lambda x: 2.0 * x, tolerance=0.05, folder=tmp_path / "s") as surrogate:
+        surrogate(1.0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [sys.executable, "-m", "querist", "surrogate", "serve", "s", "--port", str(port)]
+    process = subprocess.Popen([*argv, "--simulation", "waves:wave"], cwd=tmp_path)
+    try:
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        while process.poll() is None:  # as long as it takes to listen
+            try:
+                client.get("/v1/health").raise_for_status()
+                break
+            except httpx.ConnectError:
+                time.sleep(0.05)
+        told = client.post("/v1/answers", json={"inputs": {"x": [1.5, 2.5]}}).json()
+        assert told["outputs"] == {"result": [3.0, 5.0]}
+        assert client.get("/v1/status").json()["answered_by_simulation"] == 3
+        client.close()
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert status_of(*state_in(tmp_path / "s"))["answered_by_simulation"] == 3

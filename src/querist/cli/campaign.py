@@ -89,6 +89,13 @@ def resume(run: Path, engine: str | None, walltime: float | None, progress: str)
 
         play(run.absolute().parent.parent, run.name, {}, {"progress": progress})
         return
+    if kind == "surrogate":
+        from querist.core.errors import RunError
+
+        raise RunError(
+            f"{run} holds a surrogate, which goes on when it is called: open it in a script with "
+            "querist.Surrogate.open(folder), or serve it with `querist surrogate serve`."
+        )
     from querist.campaign.campaign import Campaign
 
     found = Campaign.of_run(run, engine=engine)

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import click
 
-from querist.cli.run_kinds import kind_of_run, status_of_query, status_of_rounds
+from querist.cli.run_kinds import (
+    kind_of_run,
+    status_of_query,
+    status_of_rounds,
+    status_of_surrogate,
+)
 from querist.cli.shared import RUN, need_parent, sentences
 from querist.core.errors import ConfigError
 
@@ -49,7 +54,8 @@ def status(run: Path) -> None:
     """Say in one line where a run stands, and what its simulations said last."""
     kind = kind_of_run(run)
     if kind != "campaign":
-        (status_of_rounds if kind == "rounds" else status_of_query)(run)
+        told = {"rounds": status_of_rounds, "surrogate": status_of_surrogate}
+        told.get(kind, status_of_query)(run)
         return
     from querist.accounting.progress import render_plain
     from querist.campaign.inspecting import progress_of

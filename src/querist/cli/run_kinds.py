@@ -1,4 +1,4 @@
-"""What the folder of a run holds: a campaign, the query of a pool, or rounds of one."""
+"""What the folder of a run holds: a campaign, the query or rounds of a pool, or a surrogate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 
 def kind_of_run(run: Path) -> str:
-    """``campaign``, ``query`` or ``rounds``.
+    """``campaign``, ``query``, ``rounds`` or ``surrogate``.
 
     Raises:
         NotARun: If the folder holds no run.
@@ -16,7 +16,7 @@ def kind_of_run(run: Path) -> str:
     from querist.store.run_folder import RunFolder
 
     kind = RunFolder(run).config().get("kind")
-    return kind if kind in ("query", "rounds") else "campaign"
+    return kind if kind in ("query", "rounds", "surrogate") else "campaign"
 
 
 def status_of_query(run: Path) -> None:
@@ -37,3 +37,17 @@ def status_of_rounds(run: Path) -> None:
 
     with Pool.open(run.absolute().parent.parent) as pool:
         tell(pool, rounds_status(pool, run), {})
+
+
+def status_of_surrogate(run: Path) -> None:
+    """Lines of a surrogate."""
+    from querist.surrogate.surrogate import state_in
+    from querist.surrogate.telling import lines, status_of
+
+    tell(lines(status_of(*state_in(run))))
+
+
+def tell(rows: list[tuple[str, str]]) -> None:
+    """Names and values, in columns."""
+    for name, value in rows:
+        click.echo(f"{name:<24}{value}")

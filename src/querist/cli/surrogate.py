@@ -28,6 +28,7 @@ def status(folder: Path, as_json: bool, picture: Path | None) -> None:
     """Say what answered, with which coverage, and whether there was drift."""
     import json
 
+    from querist.cli.run_kinds import tell
     from querist.surrogate.surrogate import state_in
     from querist.surrogate.telling import lines, status_of
 
@@ -40,8 +41,7 @@ def status(folder: Path, as_json: bool, picture: Path | None) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    for name, value in lines(found):
-        click.echo(f"{name:<24}{value}")
+    tell(lines(found))
 
 
 @surrogate.command()
