@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from querist import Batch, Surrogate
-from querist.core.errors import ConfigError
+from querist.core.errors import ConfigError, ContractError
+from querist.core.prediction import Prediction
+from querist.models.random_features import RandomFeatures
 from querist.surrogate.errors import NoAnswer, SimulationFailed
 
 TOLERANCE = 0.02
@@ -101,3 +103,29 @@ def test_wrong_settings_are_refused() -> None:
         Surrogate(smooth, tolerance=1.0, coverages=0.9)
     with pytest.raises(ConfigError, match="model should be"):
         Surrogate(smooth, object(), tolerance=1.0)
+
+
+class Unteachable(RandomFeatures):
+    """A model whose fits fail."""
+
+    def fit(self, dataset, request):
+        raise RuntimeError("the optimiser gave up")
+
+
+def test_a_fit_that_fails_is_told_and_calls_go_on() -> None:
+    surrogate = Surrogate(smooth, Unteachable(), tolerance=TOLERANCE)
+    with pytest.warns(UserWarning, match="the optimiser gave up"):
+        fill(surrogate, 60)
+    status = surrogate.status()
+    assert "the optimiser gave up" in status["unlearned"]
+    assert status["answered_by_simulation"] == 60
+
+
+def test_a_model_without_uncertainty_is_refused() -> None:
+    class Sure(RandomFeatures):
+        def predict(self, batch):
+            return Prediction(super().predict(batch).mean, Batch({}))
+
+    surrogate = Surrogate(smooth, Sure(), tolerance=TOLERANCE)
+    with pytest.raises(ContractError, match="uncertainty"):
+        fill(surrogate, 80)

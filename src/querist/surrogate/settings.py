@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from querist.campaign.settings import Settings
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Open = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -21,7 +21,8 @@ class SurrogateSettings(Settings):
             is its largest within a sample (vectors ``(..., 3)`` by their norm).
         coverage: Least P(error <= tolerance | answered by the model).
         confidence: Least probability, over the audits, that a gate keeps it.
-        audit: Share of calls that are simulated although the model is trusted.
+        audit: Share of calls that are simulated although the model is trusted. With 0 nothing is
+            measured any more, and drift is not noticed.
         holdout: The same share while no model is trusted: what is not learned from, but judges.
         first: Labels to learn from before the first fit.
         growth: Factor by which they grow from fit to fit.
@@ -36,7 +37,7 @@ class SurrogateSettings(Settings):
     tolerance: float | dict[str, float]
     coverage: Open = 0.95
     confidence: Open = 0.9
-    audit: Open = 0.05
+    audit: Share = 0.05
     holdout: Open = 0.5
     first: int = Field(default=20, ge=2)
     growth: float = Field(default=1.5, gt=1.0, le=10.0)

@@ -329,6 +329,8 @@ def _together(
 ) -> tuple[NDArray[np.int64], Batch]:
     """Numbers of the inputs that have an answer, and the outputs that all of these have."""
     by_model = np.flatnonzero(verdict.by_model)
+    if verdict.said.mean is not None and len(by_model) == len(verdict.by_model):
+        return by_model, verdict.said.mean
     numbers = np.concatenate([by_model, np.array(list(rows), np.int64)])
     simulated = Batch.of(list(rows.values()))
     if not len(by_model) or verdict.said.mean is None:

@@ -108,16 +108,18 @@ class Tolerance:
                 f"a surrogate's model has to give the uncertainty of each judged output, but gives "
                 f"none of {silent or 'any number'}; use a committee or a Gaussian process."
             )
-        found = np.stack([prediction.uncertainty(name) / allowed for name, allowed in pairs])
-        largest: Vector = np.nan_to_num(found, nan=np.inf, posinf=np.inf).max(axis=0)
-        return largest
+        return _worst([prediction.uncertainty(name) / allowed for name, allowed in pairs])
 
     def errors(self, mean: Batch, labels: Batch) -> Vector:
         """``(n,)`` largest error over outputs: beyond 1 it is not within the tolerance."""
         pairs = self._pairs(labels)
-        found = np.stack([true_errors(mean, labels, name) / allowed for name, allowed in pairs])
-        largest: Vector = np.nan_to_num(found, nan=np.inf, posinf=np.inf).max(axis=0)
-        return largest
+        return _worst([true_errors(mean, labels, name) / allowed for name, allowed in pairs])
+
+
+def _worst(found: list[Vector]) -> Vector:
+    """``(n,)`` largest of several; what is no number is worse than any."""
+    largest: Vector = found[0] if len(found) == 1 else np.maximum.reduce(found)
+    return np.where(np.isnan(largest), np.inf, largest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
