@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from querist.accounting.effective import Covered, EffectiveFold
 from querist.accounting.effective_terms import ratio
+from querist.accounting.effective_text import rows as rows_of
 from querist.accounting.effective_units import Units, intervals
 from querist.accounting.spans import busy_seconds
 from querist.accounting.summary import SummaryBuilder, summarise
@@ -130,12 +131,19 @@ def test_look_ups_as_slow_as_simulations_never_pay() -> None:
 
 def test_calls_of_a_surrogate_count_as_look_ups_and_audits_give_the_coverage() -> None:
     calls = {"calls": 50, "trusted": 40, "refused": 3, "predict": 0.5}
-    audits = [(9.0, "surrogate.audited", {"within": i != 0}) for i in range(10)]
+    errors = [None, *np.linspace(0.1, 0.9, 9).tolist()]  # the simulation failed in the first
+    audits = [
+        (9.0, "surrogate.audited", {"within": i != 0, "error": error})
+        for i, error in enumerate(errors)
+    ]
     rows = facts(answer("a", 0, 2), (3.0, "surrogate.calls", calls), *audits)
     found = effective(rows)
     assert (found["n_lookup"], found["n_rejected"]) == (40, 10)
     told = found["surrogate"]
     assert (told["audits"], told["within"], told["refused"]) == (10, 9, 3)
+    assert told["error"] == pytest.approx({"mean": 0.5, "largest": 0.9})
+    line = "mean 0.500, largest 0.900 of the tolerance (of audits)"
+    assert ("Error of look-ups", line) in rows_of(found)
     # Wilson's interval of 9 in 10, from his equation
     assert told["interval"] == pytest.approx([0.595850, 0.982124], abs=1e-5)
 

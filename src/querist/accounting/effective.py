@@ -87,7 +87,8 @@ class EffectiveFold:
 
     Facts of a surrogate: ``surrogate.calls`` (``calls`` of the model, ``trusted`` among them,
     ``refused`` because the simulation was expected to fail, ``predict`` seconds) and
-    ``surrogate.audited`` (``within``: whether the error was within the tolerance).
+    ``surrogate.audited`` (``within``: whether the error was within the tolerance; ``error`` in its
+    units, where the simulation did not fail).
 
     Args:
         oracle: The simulation that look-ups stand for; "" for all oracles together.
@@ -99,6 +100,7 @@ class EffectiveFold:
         self._calls, self._slices, self._fits = Units(10), Units(3), Units(1)
         self._called, self._explored, self._fitted = Covered(), Covered(), Covered()
         self._refused = self._audits = self._within = 0
+        self._errors = [0, 0.0, 0.0]  # of audits: count, sum, largest
         self._reference = [0.0, 0.0]  # seconds and count of labels of the oracle that is named
 
     def label(self, fact: FactLike) -> None:
@@ -130,6 +132,10 @@ class EffectiveFold:
         """A trusted call of a surrogate was simulated anyway."""
         self._audits += 1
         self._within += bool(fact.data.get("within"))
+        error = finite(fact.data.get("error"))
+        if error is not None:
+            count, total, largest = self._errors
+            self._errors = [count + 1, total + error, max(largest, error)]
 
     def fitted(self, fact: FactLike) -> None:
         """A model was published: the spans of the trainers that made it."""
@@ -211,7 +217,10 @@ class EffectiveFold:
             return None
         share = self._within / self._audits if self._audits else None
         told = {"audits": self._audits, "within": self._within, "coverage": share}
-        return told | {"interval": wilson(self._within, self._audits), "refused": self._refused}
+        count, total, largest = self._errors
+        error = {"mean": total / count, "largest": largest} if count else None
+        interval = wilson(self._within, self._audits)
+        return told | {"interval": interval, "refused": self._refused, "error": error}
 
 
 def _unit(parts: list[int], seconds: float, timed: bool) -> list[float]:

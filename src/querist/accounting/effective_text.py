@@ -104,7 +104,11 @@ def _break_even(found: Found) -> str:
 
 
 def _error(found: Found) -> str:
-    told = found["lookup_error"]
+    told, audited = found["lookup_error"], found["surrogate"]
+    if audited is not None and audited["error"]:
+        error = audited["error"]
+        mean, largest = quantity(error["mean"]), quantity(error["largest"])
+        return f"mean {mean}, largest {largest} of the tolerance (of audits)"
     if not told or not told["n"]:
         return "not measured: no hold-out below the threshold"
     return (
