@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,7 +109,7 @@ class StudySettings(Settings):
             problem.space.own(values)
         if not isinstance(self.simulation.workers, int):
             raise ValueError("simulation.workers of a study is a number: runs that go on at once")
-        if self.budget == StudyBudget() and problem.space.size == float("inf"):
+        if self.budget == StudyBudget() and problem.space.size == math.inf:
             raise ValueError("the study would never end; give a budget: runs, cost or seconds")
         return self
 
@@ -150,6 +151,7 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
         "known": known,
     }
     limits = {"labels": budget.runs, "cost": budget.cost, "seconds": budget.seconds}
+    size = None if math.isinf(problem.space.size) else int(problem.space.size)
     same = ("name", "folder", "seed", "engine", "allocation", "retry", "units")
     values: dict[str, Any] = {name: getattr(settings, name) for name in same}
     values |= {
@@ -160,7 +162,7 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
         "gate": {"output": problem.output},
         "initial": PLENTY,
         "holdout": 0.0,
-        "budget": {**limits, "labels": budget.runs or PLENTY},
+        "budget": {**limits, "labels": budget.runs or size},
     }
     return CampaignSettings(**values)
 
