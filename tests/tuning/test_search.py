@@ -84,6 +84,7 @@ def test_a_small_space_is_tried_to_its_end(name) -> None:
     assert search.ask(1, []) == []
 
 
+@pytest.mark.slow
 def test_learning_beats_chance() -> None:
     runs, found = 28, {}
     for name in ("gp", "random"):
