@@ -39,7 +39,10 @@ OFFERED = {
 OFFERED["search"] = OFFERED["numbers"]
 # EPIG's targets: so many rows of the pool. BatchBALD's samples, and the largest batch it is run at.
 TARGETS, SAMPLES, SMALL_BATCH = 32, 2_000, 5
-LEFT_OUT = {"bmdal": "picks what lcmd does, unless told another scheme"}
+LEFT_OUT = {
+    "bmdal": "picks what lcmd does, unless told another scheme",
+    "qlogei": "optimises for seconds in every round",
+}
 # These measure distance between inputs; others of regression between the model's features.
 ON_INPUTS = {"igs", "local-penalisation"}
 

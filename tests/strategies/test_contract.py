@@ -13,15 +13,17 @@ CHECKS = [check for check in STRATEGY_CHECKS if check is not check_tensors_are_a
 LONG = {
     ("probcover", "check_memory_is_bounded"),
     ("maxherding", "check_memory_is_bounded"),
+    ("typiclust", "check_memory_is_bounded"),
     ("probcover", "check_meets_its_definition"),
     ("typiclust", "check_meets_its_definition"),
 }
+PATIENT = [pytest.mark.slow, pytest.mark.timeout(600)]
 CASES = [
     pytest.param(
         check,
         strategy,
         id=f"{strategy.name}-{check.__name__}",
-        marks=[pytest.mark.slow] if (strategy.name, check.__name__) in LONG else [],
+        marks=PATIENT if (strategy.name, check.__name__) in LONG else [],
     )
     for strategy in STRATEGIES
     for check in CHECKS
