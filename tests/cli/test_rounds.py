@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from querist.accounting.summary import Summary
 from querist.cli import main
 from querist.pool.pool import Pool
+from querist.testing.jobs import mpiexec
 
 WORDS = {"animal": ("cat", "dog", "horse"), "tool": ("hammer", "saw", "drill")}
 
@@ -207,3 +208,34 @@ def test_rounds_that_are_killed_end_as_those_that_are_not(pool: Path, tmp_path: 
             for id in ("killed", "undisturbed")
         ]
         assert picks[0] == picks[1]
+
+
+@pytest.mark.slow
+@pytest.mark.mpi
+def test_ranks_answer_a_query_and_play_rounds(pool: Path, tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def ranks(*said: object) -> subprocess.CompletedProcess[str]:
+        command = [*mpiexec(3), sys.executable, "-m", "querist", *map(str, said)]
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+
+    said = ["-n", 5, "--strategy", "k-center", "--progress", "none", "--json"]
+    told = ranks("query", "run", pool, *said, "--engine", "mpi")
+    assert (told.returncode, len(told.stdout.splitlines())) == (0, 5), told.stderr
+    assert told.stdout == call("query", "run", pool, *said).stdout
+    refused = ranks("query", "run", pool, *said)
+    assert refused.returncode != 0
+    assert "Use --engine mpi, or start one process" in refused.stderr
+    with (tmp_path / "items.csv").open("w") as file:
+        file.write(
+            "id,text\n" + "".join(f"n{n},a {('cat', 'saw')[n % 2]} {n}\n" for n in range(40))
+        )
+    with (tmp_path / "labels.csv").open("w") as file:
+        file.write("id,label\n" + "".join(f"n{n},{('pet', 'tool')[n % 2]}\n" for n in range(40)))
+    path = tmp_path / "pool.yaml"
+    path.write_text(
+        "data: {from: items.csv, classes: [pet, tool]}\nbudget: 4\nquery: {engine: mpi}\n"
+        "rounds: {count: 2, labels: labels.csv}\n"
+    )
+    told = ranks("run", path, "--progress", "none")
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "main: done, 8 labels")
