@@ -98,6 +98,16 @@ def test_what_is_wrong_is_a_sentence(
     assert sentence in result.stderr
 
 
+def test_labels_by_file_names_alone_are_found_in_their_folder(pool: Path, photos: Path) -> None:
+    labels = pool.parent / "elsewhere.csv"
+    labels.write_text("filename,label\n1.png,owl\n2.png,robin\n")
+    wrong = call("label", pool, "--from", labels)
+    assert wrong.stdout == "0 labels recorded\n"
+    assert f"There is no file {pool.parent / '1.png'}. and 1 more" in wrong.stderr
+    told = call("label", pool, "--from", labels, "--images", photos)
+    assert told.stdout == "2 labels recorded\n"
+
+
 @pytest.mark.slow
 def test_doubtful_labels_are_listed_and_written_to_be_corrected(tmp_path: Path) -> None:
     pytest.importorskip("cleanlab")

@@ -114,9 +114,14 @@ def test_what_cannot_be_is_refused_with_a_sentence(pool: Path) -> None:
     wrong = ["--rounds", 1, "-n", 2, "--trainer", "linaer_head"]
     assert "Did you mean 'linear_head'" in call("pool", "rounds", pool, *wrong).stderr
     assert not (pool / "rounds").exists()
+    for id in ("../evil", "..", ".hidden", "a/b", "x" * 41):
+        result = call("pool", "rounds", pool, id, "--rounds", 1, "-n", 2)
+        assert (result.exit_code, "Rounds are named by letters" in result.stderr) == (2, True)
+    assert "is a pool" in call("status", pool).stderr
     missing = ["--rounds", 1, "-n", 2, "--labels", "nowhere.csv", "--progress", "none"]
     result = call("pool", "rounds", pool, *missing)
     assert (result.exit_code, "nowhere.csv" in result.stderr) == (1, True)
+    assert str(pool / "rounds" / "main") in call("report", pool).stderr
 
 
 def test_the_pool_file_has_rounds(tmp_path: Path) -> None:

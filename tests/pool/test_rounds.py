@@ -266,7 +266,7 @@ def test_features_are_computed_once_for_all_rounds(digits, tmp_path) -> None:
     Counting.seen = 0
     path = labels_file(digits, tmp_path / "labels.csv")
     model = {"use": "python", "object": "rounds_models:Counting"}
-    asked = {"rounds": 3, "budget": 20, "model": model, "holdout": 30, "start": "k-center"}
+    asked = {"rounds": 3, "budget": 20, "model": model, "holdout": 30}
     status = digits.rounds("once", **asked, oracle="file", labels=str(path))
     assert status.state == "done"
     # Every picture once: a head is scanned as its base, whose features are kept.

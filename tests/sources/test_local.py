@@ -108,7 +108,7 @@ def test_a_file_that_tells_no_size_is_read_to_its_end() -> None:
 
 @pytest.mark.parametrize("uri", ["{}/none", "file://{}/none", "{}/a.txt/none"])
 def test_a_missing_file_is_a_sentence(folder: Path, uri: str) -> None:
-    with pytest.raises(MissingItem, match=r"There is no file file://.*none\."):
+    with pytest.raises(MissingItem, match=r"There is no file /.*none\."):
         LocalSource().read(uri.format(folder))
 
 

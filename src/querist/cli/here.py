@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
+
 from querist.cli.output import Record, Tell
 from querist.cli.query_here import status_record
 from querist.cli.values import named_model
@@ -76,10 +78,15 @@ class PoolHere:
         left = f", {written.left_out_total:,} left out" if written.left_out_total else ""
         return f"{written.path}: {written.items:,} items as {written.format}{left}"
 
-    def import_labels(self, path: Path, format: str) -> int:
+    def import_labels(self, path: Path, format: str, images: str = "") -> int:
         """Take labels from a manifest."""
         with Pool.open(self.folder) as pool:
-            return pool.import_labels(path, format).labelled
+            added = pool.import_labels(path, format, {"images": images})
+        reasons = added_record(added)["reasons"]
+        if reasons:
+            more = f" and {added.broken_total - 1:,} more" if added.broken_total > 1 else ""
+            click.echo(f"not used: {reasons[0]}{more}", err=True)
+        return added.labelled
 
     def forget(self, item: str) -> None:
         """Erase an item."""

@@ -25,6 +25,7 @@ LATER, SKIP, QUIT, EMPTY = "", "s", "q", "e"
     "--from", "file", type=click.Path(path_type=Path), help="A manifest that holds labels."
 )
 @click.option("--format", default="", help="Of that manifest, where its name does not tell.")
+@click.option("--images", default="", help="Folder that file names in it are relative to.")
 @click.option("--skip", multiple=True, metavar="ID", help="It cannot be told: do not ask again.")
 @click.option("--ask", is_flag=True, help="Show items and ask for the label of each.")
 @click.option("--query", default="", help="With --ask: those that this query picked, in order.")
@@ -43,7 +44,8 @@ def label(pool: str, labels: tuple[str, ...], **how: Any) -> None:
         raise click.UsageError("give ID=LABEL or --skip ID, or --from FILE, or --ask.")
     place = pool_at(pool, how["server"], how["insecure"])
     if how["file"] is not None:
-        recorded, skipped = place.import_labels(how["file"], how["format"]), 0
+        recorded = place.import_labels(how["file"], how["format"], how["images"])
+        skipped = 0
     elif named:
         recorded, skipped = _named(place, labels, how)
     else:

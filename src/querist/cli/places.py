@@ -51,8 +51,8 @@ class PoolPlace(Protocol):
         """Write a manifest; a sentence."""
         ...
 
-    def import_labels(self, path: Path, format: str) -> int:
-        """Take labels from a manifest; how many."""
+    def import_labels(self, path: Path, format: str, images: str = "") -> int:
+        """Take labels from a manifest; how many. ``images``: where its file names are."""
         ...
 
     def forget(self, item: str) -> None:

@@ -100,11 +100,11 @@ def asked_of(how: Mapping[str, Any]) -> Record:
 def play(folder: Path, id: str, asked: Record, how: Mapping[str, Any]) -> None:
     """Begin rounds in a pool's folder or go on with them, and tell how far they are."""
     from querist.pool.pool import Pool
-    from querist.pool.rounds_state import FOLDER, rounds_status
+    from querist.pool.rounds_state import folder_of, rounds_status
 
-    path = folder / FOLDER / id
-    there = (path / "manifest.json").is_file()
     with Pool.open(folder) as pool:
+        path = folder_of(pool, id)
+        there = (path / "manifest.json").is_file()
         if not there and (how.get("status") or not {"rounds", "budget"} <= set(asked)):
             raise ConfigError(
                 f"There are no rounds {id!r} in {folder} yet. Begin some: "
@@ -185,16 +185,30 @@ def _next(pool: Pool, status: RoundsStatus, how: Mapping[str, Any]) -> list[str]
         else:
             query = folder / "queries" / f"{status.id}-{status.number}"
             lines += [
-                "Label them one after the other, or in a file (write it with -o FILE.csv):",
+                "Label them one after the other:",
                 f"  querist label {folder} --ask --query {query}",
-                f"  querist label {folder} --from FILE.csv",
+                "or in a file, whose column label you fill in:",
+                f"{go_on} --status -o todo.csv",
+                f"  querist label {folder} --from todo.csv",
             ]
         lines += ["Then go on with:", go_on]
     elif status.state == "ready":
         lines += ["Go on with:", go_on]
+    lines += _failures(folder, status)
     if status.model is not None:
         lines.append(f"The newest model: {folder / 'rounds' / status.id / 'model.yaml'}")
     return lines
+
+
+def _failures(folder: Path, status: RoundsStatus) -> list[str]:
+    """Where to see the items that the round's query could not use."""
+    from querist.pool.query import query_status
+
+    query = folder / "queries" / f"{status.id}-{status.number}"
+    failed = query_status(query).failed if (query / "manifest.json").is_file() else 0
+    if not failed:
+        return []
+    return [f"{counted(failed, 'item')} could not be used: querist query failures {query}"]
 
 
 def _write(pool: Pool, status: RoundsStatus, path: Path) -> None:

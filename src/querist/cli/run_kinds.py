@@ -6,14 +6,29 @@ from pathlib import Path
 
 import click
 
+from querist.core.errors import ConfigError
+
+SHOWN = 8
+
 
 def kind_of_run(run: Path) -> str:
     """``campaign``, ``query``, ``rounds`` or ``surrogate``.
 
     Raises:
         NotARun: If the folder holds no run.
+        ConfigError: If it is a pool, with the runs in it.
     """
     from querist.store.run_folder import RunFolder
+
+    if (run / "pool.json").is_file():
+        found = [path.parent for path in run.glob("rounds/*/manifest.json")]
+        found += [path.parent for path in run.glob("queries/*/manifest.json")]
+        shown = "".join(f"\n  {path}" for path in sorted(found)[:SHOWN])
+        more = f"\n  ... and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise ConfigError(
+            f"{run} is a pool (see: querist pool show {run}). Name one of its rounds or queries:"
+            f"{shown or ' there are none yet.'}{more}"
+        )
 
     kind = RunFolder(run).config().get("kind")
     return kind if kind in ("query", "rounds", "surrogate") else "campaign"

@@ -42,8 +42,10 @@ class PoolThere:
         written = self.client.export(self.pool, path, format or suffix_of(path), which)
         return f"{written}: {which} items of {self.pool}"
 
-    def import_labels(self, path: Path, format: str) -> int:
+    def import_labels(self, path: Path, format: str, images: str = "") -> int:
         """Send a manifest."""
+        if images:
+            raise ConfigError("--images is for a pool in a folder; send a manifest with ids.")
         return self.client.import_labels(self.pool, path, format or suffix_of(path)).labels
 
     def label(self, values: Mapping[str, Any], by: str) -> int:

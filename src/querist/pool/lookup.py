@@ -67,7 +67,9 @@ def unknown(connection: sqlite3.Connection, pool: str, id: str) -> UnknownItem:
     """The error for an id that there is not."""
     if connection.execute("SELECT 1 FROM tombstones WHERE id = ?", (id,)).fetchone():
         return Forgotten(f"The pool {pool!r} was told to forget {id!r}.")
-    return UnknownItem(f"The pool {pool!r} has no item {id!r:.300}.")
+    return UnknownItem(
+        f"The pool {pool!r} has no item {id!r:.300}; `querist pool items` shows ids."
+    )
 
 
 def marks(number: int) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError
-from querist.pool.choosing import strategy_named
+from querist.pool.choosing import WITHOUT_LABELS, strategy_named
 from querist.pool.errors import PoolError
 from querist.pool.pool import Pool
 from querist.pool.query import run_query, start_query
@@ -35,12 +35,21 @@ from querist.pool.rounds_state import (
     TRAINED,
     RoundsStatus,
     RoundsTold,
+    folder_of,
     picked_rows,
     rounds_settings,
     rounds_status,
     unanswered,
 )
-from querist.pool.rounds_training import Learned, Watch, check_trainer, judge, lesson_of, train
+from querist.pool.rounds_training import (
+    FINE_TUNE,
+    Learned,
+    Watch,
+    check_trainer,
+    judge,
+    lesson_of,
+    train,
+)
 from querist.pool.settings import PoolSettings
 from querist.store.files import atomic_write
 from querist.store.run_folder import RunFolder, new_run_id
@@ -59,7 +68,7 @@ def start_rounds(
     """
     checked = parse_rounds(settings)
     check_rounds(checked, pool.settings)
-    folder = pool.folder / FOLDER / (id or new_run_id())
+    folder = folder_of(pool, id or new_run_id())
     folder.parent.mkdir(exist_ok=True)
     told = {"kind": "rounds", "settings": checked.model_dump(mode="json")}
     RunFolder.create(folder, told, seeds={"seed": checked.seed}, run_id=folder.name)
@@ -92,7 +101,7 @@ def play(
     Raises:
         ConfigError: If they are there and other settings are given.
     """
-    folder = pool.folder / FOLDER / id
+    folder = folder_of(pool, id)
     if not (folder / "manifest.json").is_file():
         start_rounds(pool, settings, id)
     else:
@@ -200,6 +209,8 @@ class _Advance:
             model = told.model
             first = model is None
             asked = query_of(self._settings, number, self._first if first else model, first)
+            if first and "strategy" not in asked and not self._knows_classes:
+                asked["strategy"] = WITHOUT_LABELS
         asked["budget"] = min(asked["budget"], left)
         return {**asked, "note": f"round {number} of {self._run.run_id}"}
 
@@ -213,6 +224,14 @@ class _Advance:
         model = self._settings.model or {}
         untrained = model.get("use") == "torch" and not model.get("weights")
         return None if untrained and self._settings.start is None else self._settings.model
+
+    @property
+    def _knows_classes(self) -> bool:
+        """Whether the model of the settings says something of the pool's classes before it learns.
+
+        One that is fine-tuned from weights does; what a base of heads says is of other classes.
+        """
+        return self._settings.trainer.get("use") == FINE_TUNE and self._first is not None
 
     def _labelled(self, query: str) -> bool:
         """Ask the oracle about what has no label; whether there is nothing left to ask."""

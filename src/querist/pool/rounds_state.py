@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.core.errors import ConfigError
 from querist.pool.items import Item
 from querist.pool.pool import Pool
 from querist.pool.query import query_picks
@@ -22,7 +24,23 @@ QUERIES = "queries"
 PICKED, TRAINED, MORE = "round.picked", "round.trained", "rounds.more"
 NOTHING_LEFT = "nothing is left to label"
 
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+
 LABELLING, READY, RUNNING, DONE = "labelling", "ready", "running", "done"
+
+
+def folder_of(pool: Pool, id: str) -> Path:
+    """The folder of the rounds of an id.
+
+    Raises:
+        ConfigError: If it cannot be the name of a folder.
+    """
+    if not _ID.fullmatch(id):
+        raise ConfigError(
+            f"Rounds are named by letters, digits, '.', '-' and '_', beginning with a letter or "
+            f"digit, and by 40 of them at most; got {id!r:.80}."
+        )
+    return pool.folder / FOLDER / id
 
 
 class RoundsStatus(NamedTuple):

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from querist.sources.source import Forbidden, MissingItem, SourceError, Unreachable
-from querist.sources.uris import file_uri, shown
+from querist.sources.uris import shown_path
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _NAME = getattr(os, "O_PATH", 0)
@@ -78,7 +78,7 @@ def _require_below(real: bytes, roots: tuple[bytes, ...], path: bytes) -> bytes:
         if real == root or real.startswith(root.rstrip(b"/") + b"/"):
             return root
     raise Forbidden(
-        f"{shown(file_uri(path))} is outside of the folders that may be read. "
+        f"{shown_path(path)} is outside of the folders that may be read. "
         "Move or copy it there, or have its folder added to the allowed roots."
     )
 
@@ -97,12 +97,12 @@ def special(mode: int, path: bytes) -> Forbidden:
         stat.S_IFBLK: "a device",
     }
     kind = kinds.get(stat.S_IFMT(mode), "a special file")
-    return Forbidden(f"{shown(file_uri(path))} is {kind}; only ordinary files are read.")
+    return Forbidden(f"{shown_path(path)} is {kind}; only ordinary files are read.")
 
 
 def as_source_error(error: OSError, path: bytes) -> SourceError:
     """What the operating system said, as one of our errors."""
-    name = shown(file_uri(path))
+    name = shown_path(path)
     if error.errno in _MISSING:
         return MissingItem(f"There is no file {name}.")
     if error.errno in _REFUSED:

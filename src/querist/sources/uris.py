@@ -80,6 +80,12 @@ def shown(uri: str) -> str:
     return text if len(text) <= 300 else f"{text[:140]}...{text[-140:]}"
 
 
+def shown_path(path: bytes) -> str:
+    """A path of this machine for a sentence, as people write it."""
+    text = printable(path.decode("utf-8", "backslashreplace"))
+    return text if len(text) <= 300 else f"{text[:140]}...{text[-140:]}"
+
+
 def printable(text: str) -> str:
     """A text of others for a sentence of one line."""
     text = text.encode("utf-8", "backslashreplace").decode()

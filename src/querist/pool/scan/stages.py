@@ -26,7 +26,7 @@ from querist.pool.scan.place import Place
 from querist.pool.scan.work import Block, Chunk
 from querist.sources.source import Forbidden, MissingItem, SourceError, TooLarge, Unreachable
 from querist.sources.transforms.contract import BadItem
-from querist.sources.uris import scheme_of, shown
+from querist.sources.uris import local_path, scheme_of, shown, shown_path
 
 TRIED = (16, 32, 64, 128, 256)
 """Sizes of batches that are tried where none is known."""
@@ -401,7 +401,8 @@ def best_batch(timings: list[tuple[int, float]]) -> int | None:
 
 def without_place(message: str, uri: str) -> str:
     """A sentence without the item's URI: journals hold ids, not content."""
-    for text in (shown(uri), uri, uri.removeprefix("file://")):
+    path = shown_path(local_path(uri)) if scheme_of(uri) == "file" else ""
+    for text in (shown(uri), uri, path, uri.removeprefix("file://")):
         if text:
             for said in (f"There is no file {text}", f"There is no {text}"):
                 message = message.replace(said, "The item is not there")

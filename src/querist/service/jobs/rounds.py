@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from querist.pool.choosing import WITHOUT_LABELS
 from querist.pool.errors import PoolError
 from querist.pool.pool import Pool
+from querist.pool.rounds_training import FINE_TUNE
 from querist.service.jobs.line import CANCELLED, SUSPENDED, Line, Wish
 from querist.store.files import atomic_write
 
@@ -67,11 +69,11 @@ def _settings(asked: Mapping[str, Any], model: Mapping[str, Any] | None) -> dict
     settings = dict(asked["query"])
     if model is not None:
         return {**settings, "model": model}
-    base = asked["model"] or {}
+    base, tuned = asked["model"] or {}, asked["trainer"]["use"] == FINE_TUNE
     untrained = base.get("use") == "torch" and not base.get("weights")
-    return {**settings, "model": None if untrained else asked["model"], "strategy": None} | {
-        "options": {}
-    }
+    knows_classes = tuned and base and not untrained
+    settings |= {"strategy": None if knows_classes else WITHOUT_LABELS, "options": {}}
+    return {**settings, "model": None if untrained else asked["model"]}
 
 
 def drift_of(told: Mapping[str, Any]) -> dict[str, Any]:
