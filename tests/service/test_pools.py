@@ -269,7 +269,7 @@ def test_nothing_is_taken_in_when_the_disk_is_nearly_full(app, monkeypatch) -> N
 
 
 def test_so_many_files_of_a_tenant_arrive_at_once(app, monkeypatch) -> None:
-    monkeypatch.setitem(app.service._receiving, tenant_of(app), 8)
+    monkeypatch.setitem(app.service._receiving, tenant_of(app), 24)
     headers = {"Content-Type": "application/octet-stream"}
     answer = app.http.post("/v1/uploads", params={"kind": "onnx"}, content=b"x", headers=headers)
     assert answer.status_code == 429

@@ -12,7 +12,7 @@ from querist.service.guard import Guard
 from querist.service.routes.table import ROUTES
 from querist.service.service import Service
 from querist.service.settings import ServiceSettings
-from querist.service.web import build, in_thread
+from querist.service.web import allow_threads, build, in_thread
 
 _UPLOADS = re.compile(
     "|".join(
@@ -40,6 +40,7 @@ def create_app(settings: ServiceSettings) -> App:
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
+        allow_threads()
         service.open_streams(in_thread)
         await in_thread(service.start)
         try:

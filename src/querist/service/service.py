@@ -35,7 +35,7 @@ from querist.service.workspace import Workspace
 from querist.store.manifest import git_state
 
 _LOG = logging.getLogger("querist.service.requests")
-_AT_ONCE = 8  # of the forty threads: so many requests of one tenant that may take long
+_AT_ONCE = 24  # of web.THREADS: so many requests of one tenant that may take long
 
 
 class Service:

@@ -25,6 +25,7 @@ from querist.service.workspace import erase, room_for
 
 _LOG = logging.getLogger("querist.service.web")
 _CHUNK = 1 << 20
+THREADS = 80
 Handle = Callable[[Any], Awaitable[Any]]
 
 
@@ -65,6 +66,15 @@ def _with_document(app: Any) -> None:
         return kept
 
     app.openapi = openapi
+
+
+def allow_threads() -> None:
+    """Let so many requests be answered at once; on the event loop.
+
+    Most of them wait for the disk, and those that wait together share its syncs.
+    """
+    threads = require("anyio", "service", "the service").to_thread
+    threads.current_default_thread_limiter().total_tokens = THREADS
 
 
 def in_thread(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from querist.service.index.grouping import Writers
 from querist.service.index.sql import integrity_error, migrate, open_engine, sa
 from querist.service.index.tables import tables
 
@@ -34,9 +34,9 @@ class Index:
         self._engine = open_engine(url)
         migrate(self._engine)
         # SQLite lets those who wait for its one writer sleep longer and longer, and wakes none of
-        # them; this process's own writers queue here instead, and get on as soon as one is done.
+        # them; this process's own writers queue up here instead, and share their commits.
         one_writer = self._engine.dialect.name == "sqlite"
-        self._turn: AbstractContextManager[Any] = threading.Lock() if one_writer else nullcontext()
+        self._writers = Writers(self._engine) if one_writer else None
 
     @property
     def engine(self) -> Any:
@@ -56,12 +56,21 @@ class Index:
         Raises:
             Taken: If it broke a uniqueness.
         """
-        connecting = self._engine.connect().execution_options(querist_write=True)
         try:
-            with self._turn, connecting as connection, connection.begin():
+            with self._writing() as connection:
                 yield connection
         except integrity_error() as error:
             raise Taken(str(getattr(error, "orig", ""))) from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._writers is not None:
+            with self._writers.write() as connection:
+                yield connection
+            return
+        connecting = self._engine.connect().execution_options(querist_write=True)
+        with connecting as connection, connection.begin():
+            yield connection
 
     def ping(self) -> None:
         """Raise what the database raises when it does not answer."""

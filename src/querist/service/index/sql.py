@@ -57,7 +57,7 @@ def open_engine(url: str) -> Any:
         require("psycopg", "service", "a PostgreSQL index")
         parsed = parsed.set(drivername="postgresql+psycopg")
         return sqlalchemy.create_engine(
-            parsed, pool_size=20, max_overflow=30, pool_pre_ping=True, hide_parameters=True
+            parsed, pool_size=20, max_overflow=70, pool_pre_ping=True, hide_parameters=True
         )
     raise ConfigError(f"'index' should be a sqlite:// or postgresql:// URL, got {backend}://.")
 
@@ -67,7 +67,7 @@ def _sqlite(url: Any) -> Any:
     engine = sqlalchemy.create_engine(
         url,
         pool_size=20,
-        max_overflow=30,
+        max_overflow=70,
         hide_parameters=True,
         connect_args={"timeout": 30.0, "check_same_thread": False},
     )
