@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -121,9 +120,12 @@ def mapped(case: Case, folder: Path, quick: bool) -> dict[str, Any]:
 
 def alone(*arguments: str, python: str = sys.executable) -> dict[str, Any]:
     """Run a program with one thread in a process of its own; the object it prints last."""
-    environment = {**os.environ, **selection_measure.ONE_THREAD}
     done = subprocess.run(
-        [python, *arguments], capture_output=True, text=True, check=False, env=environment
+        [python, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=selection_measure.alone(),
     )
     if done.returncode:
         return {"failed": done.stderr.strip().splitlines()[-1:]}

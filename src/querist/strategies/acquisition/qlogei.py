@@ -15,8 +15,9 @@ from querist.strategies.contract import Picks, batchwise
 from querist.strategies.mapped import table
 from querist.strategies.rows import Rows
 
-# Numbers of a joint sample of candidates and what was picked before, at once.
-AT_ONCE = 1 << 18
+# Numbers at once: of joint samples of candidates and what was picked before, and of the labelled
+# rows, of which the process makes a copy for every candidate.
+AT_ONCE = 1 << 19
 
 
 @batchwise(
@@ -105,6 +106,7 @@ def _greedy(rows: Rows, fitted: _Fitted, labelled: int, budget: int) -> Picks:
     for place in range(budget):
         function, parts = fitted.acquisition(pending), []
         joint = (place + 1) * (place + 1 + fitted.samples + labelled)
+        joint = max(joint, (place + 1 + labelled) * rows.shape[1])
         with torch.no_grad():
             for _, block in rows.blocks(max(1, AT_ONCE // joint)):
                 some = fitted.scaled(fitted.tensor(dense(block)))
