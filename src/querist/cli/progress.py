@@ -71,7 +71,8 @@ def line_of(told: Any) -> str:
     from querist.accounting.units import duration
 
     of = f" of {told.total:,}" if told.total else ""
-    doing = told.stage or getattr(told, "state", "") or "waiting"
+    over = told.total is not None and told.done >= told.total > 0
+    doing = told.stage or getattr(told, "state", "") or ("done" if over else "waiting")
     said = [f"{doing} {told.done:,}{of}"]
     if getattr(told, "failed", 0):
         said.append(f"{told.failed:,} failed")

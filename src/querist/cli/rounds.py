@@ -166,7 +166,10 @@ def _shown(status: RoundsStatus) -> tuple[str, list[str]]:
 
 def line_of(status: RoundsStatus) -> str:
     """One line."""
-    where = f"round {status.number} of {status.rounds}" if status.number else "the hold-out"
+    number = max(1, status.number)
+    where = f"round {number} of {status.rounds}"
+    if status.number == 0 and status.picked:
+        where = "the hold-out"
     if status.state == "done":
         labels = f", {status.metrics[-1]['labels']:,.0f} labels" if status.metrics else ""
         return f"{status.id}: done{labels}{f' ({status.note})' if status.note else ''}"

@@ -39,6 +39,7 @@ def test_a_first_query_at_a_service(serve, photos: Path, tmp_path: Path) -> None
         seen: list[str] = []
         added = client.wait(client.add("birds", str(photos)), lambda job: seen.append(job.state))
         assert (added.state, added.progress.done, seen[-1]) == ("done", 13, "done")
+        assert (added.added.new, added.added.broken) == (13, 0)
         picked = client.query("birds", budget=4, strategy="typiclust")
         assert len(picked) == 4
         assert picked.query.counts.picked == 4
@@ -108,7 +109,8 @@ def call(*arguments: object) -> Result:
 def test_the_command_line_says_the_same_of_a_service(serve, photos: Path, tmp_path: Path) -> None:
     server = serve(tenants={"default": {"roots": [str(photos)]}})
     at = ("--server", server.url)
-    assert call("pool", "create", "birds", photos, *at).exit_code == 0
+    created = call("pool", "create", "birds", photos, *at)
+    assert (created.exit_code, created.stdout) == (0, "birds: 13 new\n")
     shown = json.loads(call("pool", "show", "birds", "--json", *at).stdout)
     assert (shown["items"], shown["states"]["unlabelled"]) == (13, 13)
     result = call("query", "run", "birds", "-n", 3, *at, "-o", tmp_path / "picks.csv")

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
 from querist.service.client.call import Flow, Listing, delete, get, pages, path_of, post
 from querist.service.client.calls.references import Ref, job_id, pool_id
 from querist.service.wire.base import Page
-from querist.service.wire.jobs import Failure, Job
+from querist.service.wire.jobs import AdditionJob, Failure, Job
+
+
+def _which(job: Any) -> str:
+    kind = job.get("kind") if isinstance(job, Mapping) else job.kind
+    return "addition" if kind == "addition" else "other"
+
+
+AnyJob = Annotated[
+    Annotated[AdditionJob, Tag("addition")] | Annotated[Job, Tag("other")], Discriminator(_which)
+]
+"""A job as its kind has it: an addition tells what it found."""
 
 
 def jobs(pool: Ref = "", kind: str = "", state: str = "") -> Listing[Job]:
@@ -20,8 +36,8 @@ def jobs(pool: Ref = "", kind: str = "", state: str = "") -> Listing[Job]:
 
 
 def job(job: Ref) -> Flow[Job]:
-    """One job as it stands."""
-    found: Job = yield from get(Job, "jobs", job_id(job))
+    """One job as it stands; an addition with what it found."""
+    found: Job = yield from get(AnyJob, "jobs", job_id(job))
     return found
 
 
