@@ -20,5 +20,10 @@ def one_minus_largest(probabilities):
     return 1.0 - probabilities.max(axis=1)
 
 
+def marks(x):
+    """Two labels of a digit at once: whether it is even, and whether it is above four."""
+    return np.array([digit(x) % 2 == 0, digit(x) > 4]).astype(int)
+
+
 def product(x):
     return float(x[0] * x[1])

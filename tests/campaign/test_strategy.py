@@ -253,6 +253,23 @@ def test_a_network_is_differentiated_in_a_campaign(use, tmp_path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.torch
+def test_several_labels_of_a_sample_are_asked_and_learned(tmp_path) -> None:
+    oracle = {"use": "function", "options": {"function": "pool_roles:marks", "outputs": "marks"}}
+    strategy = {"use": "multi-label", "batch": 20, "least": 900}
+    model = {"use": "torch_classifier", "options": {"task": "labels", "schedule": {"epochs": 60}}}
+    made = campaign(strategy, tmp_path, model=model, oracle=oracle, output="marks",
+                    budget={"labels": 200}, queue={"limit": 1000, "max_fresh": 20},
+                    retrain={"every_labels": 20}, final_fit=True)  # fmt: skip
+    assert made.run(tmp_path / "run", progress=False).status == "finished"
+    whys = Counter(record.data["why"] for record in asked(tmp_path / "run"))
+    assert whys == {"initial": 20, "multi-label": 180}
+    said = made.model(tmp_path / "run").predict(Batch.stack(x=PIXELS[TEST])).mean["marks"]
+    truth = np.stack([DIGITS[TEST] % 2 == 0, DIGITS[TEST] > 4], axis=1)
+    assert (said == truth).mean() > 0.85
+
+
+@pytest.mark.slow
 def test_a_batch_strategy_works_in_other_processes(tmp_path) -> None:
     strategy = {"use": "badge", "embeddings": "inputs", "batch": 10, "least": 900}
     made = campaign(strategy, tmp_path, engine="processes", budget={"labels": 40})

@@ -39,7 +39,7 @@ def killed(site: Site, kills: int, seed: int) -> None:
     for _ in range(kills):
         # The first samples are drawn at random: those not yet asked are drawn anew after a kill.
         answered = max(10, len(site.facts("answer.label"))) + chance.randint(1, 8)
-        until(lambda n=answered: len(site.facts("answer.label")) >= n)
+        until(lambda n=answered: len(site.facts("answer.label")) >= n, patience=120.0)
         site.kill(process)
         seen.append((len(site.calls()), {f.data["sample"] for f in site.facts("answer.label")}))
         process = site.begin()
