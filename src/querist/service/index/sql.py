@@ -66,8 +66,8 @@ def _sqlite(url: Any) -> Any:
     sqlalchemy = sa()
     engine = sqlalchemy.create_engine(
         url,
-        pool_size=20,
-        max_overflow=70,
+        pool_size=50,
+        max_overflow=50,
         hide_parameters=True,
         connect_args={"timeout": 30.0, "check_same_thread": False},
     )
