@@ -212,6 +212,19 @@ def test_a_time_limit_counts_from_the_start_and_for_every_question_of_a_task() -
     assert len(records) == 3
 
 
+def test_what_exceeded_its_time_limit_is_not_tried_again_where_that_is_said() -> None:
+    for again in (True, False):
+        campaign = plan(oracles=(OraclePlan("f", timeout=2.0),), retry=RetryRule(timeouts=again))
+        harness = ControlHarness(campaign, 0, World(label_seconds=1e6))
+        controller, task, _ = until_asked(harness)
+        controller.handle(TaskStarted(task, "w"), 10.0)
+        controller.handle(Tick(), 12.0)
+        killed = TaskFailed(task, "w", Failure(Reason.CANCELLED, "killed"))
+        records = of(Record, controller.handle(killed, 12.0))
+        [failed] = [r.fact for r in records if r.fact.kind == "answer.failure"]
+        assert failed.data["final"] is not again
+
+
 def test_an_answer_that_comes_after_its_time_limit_still_counts() -> None:
     campaign = plan(oracles=(OraclePlan("f", timeout=2.0),))
     harness = ControlHarness(campaign, 0, World(label_seconds=1e6))

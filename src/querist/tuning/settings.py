@@ -137,7 +137,7 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
     """
     problem, budget = settings.problem(), settings.budget
     workers = settings.simulation.workers
-    parallel = (workers if isinstance(workers, int) else 1) + settings.simulation.outside
+    parallel = settings.simulation.outside or (workers if isinstance(workers, int) else 1)
     search = settings.search
     tuner = {
         "space": problem.space.plain(),
