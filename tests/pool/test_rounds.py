@@ -22,6 +22,7 @@ from querist.pool.pool import Pool
 from querist.pool.query import query_result
 from querist.pool.rounds import advance_rounds, embeddings_of, rounds_status, start_rounds
 from querist.pool.rounds_oracles import LabelService, LabelsFile
+from querist.pool.rounds_report import summary_of_rounds
 from querist.pool.rounds_state import RoundsTold, picked_rows
 from querist.sources.source import SourceError
 from querist.store.run_folder import RunFolder
@@ -235,6 +236,12 @@ def test_labels_that_are_there_already_choose_the_first_round(digits) -> None:
     assert [one["labels"] for one in status.metrics] == [40]
     first = digits.folder / "queries" / "later-1"
     assert query_result(first).strategy == "margin"
+    digits.label({id: known[id] for id in status.missing}, by="ada")
+    digits.rounds("later")
+    summary = summary_of_rounds(digits.folder / "rounds" / "later")
+    assert (summary["labels"]["imported"], summary["labels"]["charged"]) == (40, 5)
+    assert summary["learning"]["labels"] == [40, 45]
+    assert summary["labels"]["by_origin"] == {"imported": 40, "person": 5}
 
 
 def test_rounds_end_when_nothing_is_left(tmp_path) -> None:

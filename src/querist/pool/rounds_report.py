@@ -82,6 +82,9 @@ def _facts(pool: Pool, run: RunFolder) -> Iterator[_Fact]:
                 labels += kind == "answer.label"
             yield from answers
         elif record.kind == TRAINED:
+            if number == 0:  # what was labelled before the rounds
+                labels += int(data["labels"])
+                yield wall, "labels.imported", {"count": data["labels"], "purpose": "train"}
             yield from _trained(number, data, wall, labels)
 
 
