@@ -297,7 +297,7 @@ def test_a_picture_that_is_gone_is_left_out_of_training(digits, tmp_path) -> Non
 
 
 NETWORK = {"use": "torch", "builder": "rounds_models:network"}
-TUNED = {"use": "fine_tune", "epochs": 12, "batch_size": 16, "learning_rate": 0.01}
+TUNED = {"use": "fine_tune", "epochs": 8, "batch_size": 16, "learning_rate": 0.02}
 
 
 @pytest.mark.slow
