@@ -119,6 +119,11 @@ def test_rounds_learn_from_the_labels_of_the_rounds_before(fresh, finished) -> N
     assert fresh.http.get(f"/v1/rounds/{second['id']}").status_code == 200
     for path in (f"/v1/models/{seen['trained']}", f"/v1/uploads/{upload}"):
         assert fresh.http.get(path).status_code == 404
+    kept = f"tenants/*/pools/*/rounds/{second['id']}"
+    assert list(fresh.settings.data.glob(kept))
+    assert fresh.http.delete(f"/v1/jobs/{second['job']}").status_code == 204
+    assert not list(fresh.settings.data.glob(kept))
+    assert fresh.http.get(f"/v1/rounds/{second['id']}").status_code == 404
 
 
 @pytest.mark.parametrize(

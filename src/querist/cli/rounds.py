@@ -50,6 +50,7 @@ MAIN = "main"
 @click.option("--holdout", type=click.IntRange(min=1), help="Random items that judge each model.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of what is drawn.")
 @click.option("--scan", multiple=True, metavar="NAME=VALUE", help="memory_mb=512, batch=64 ...")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes that share each query.")
 @click.option("--status", is_flag=True, help="Only say how far they are.")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="Write a CSV of items to be labelled."
@@ -88,6 +89,11 @@ def asked_of(how: Mapping[str, Any]) -> Record:
     said: Record = {name: how[name] for name in ("rounds", "budget", "strategy", "start", "seed")}
     model = model_of(how["model"]) if how["server"] else named_model(how["model"])
     said |= {"holdout": how["holdout"], "model": model}
+    workers = how["workers"]
+    if workers and how["server"]:
+        said["workers"] = workers
+    elif workers:
+        said["engine"] = {"kind": "processes", "workers": workers}
     said |= {"options": pairs(how["option"], "--option"), "scan": pairs(how["scan"], "--scan")}
     said["trainer"] = pairs(trainer, "--trainer") if "=" in "".join(trainer) else "".join(trainer)
     if labels:

@@ -7,12 +7,13 @@ from pathlib import Path
 from querist.service.index.index import Index, Row, now, remove
 from querist.service.index.sql import sa
 from querist.service.index.tables import tables
+from querist.service.rounds import home_of
 from querist.service.wire.jobs import JobState
 from querist.service.workspace import Workspace, erase
 
 
 def erase_job(index: Index, workspace: Workspace, row: Row) -> None:
-    """Remove a finished job, its events and rounds, its folder and that of its query."""
+    """Remove a finished job, its events and rounds, its folder, that of its query or training."""
     with index.write() as connection:
         remove(connection, "rounds", job=row["id"])
         remove(connection, "events", job=row["id"])
@@ -21,6 +22,8 @@ def erase_job(index: Index, workspace: Workspace, row: Row) -> None:
     erase(workspace.job(row["tenant"], row["id"]))
     if row["folder"]:
         erase(workspace.data / row["folder"])
+    if row["kind"] == "round":  # what it trained is a model of its own by now
+        erase(home_of(workspace, row["tenant"], row["pool"], f"rnd{row['id'][3:]}"))
 
 
 def erase_manifest(row: Row) -> None:
