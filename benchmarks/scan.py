@@ -15,6 +15,8 @@ Args of the command line:
         ``pip install --target``; without it their loops are left out.
     --quick: A tenth of the items; the numbers then say little.
     --divide: So many times fewer items, where the machine is busy.
+    --lean: Without the loops over eager PyTorch, whose threads wait for each other most of the
+        time where the machine is busy.
     --rounds: How often all of a case are measured, in turns; three unless ``--quick``.
 """
 
@@ -47,6 +49,7 @@ from querist.testing.servers.separate import separate
 
 WANTED = frozenset({"probabilities"})
 COLD = {"cache": False}
+LEAST = "least-confidence"
 LATENCY, RATE = 0.05, 1_000_000.0
 Line = dict[str, Any]
 
@@ -88,8 +91,12 @@ def local(bench: Bench, precision: str, count: int, size: int, rounds: int) -> I
     images = bench.decoded(files[: min(count, 8192 if size == 32 else 512)], size)
     pool = bench.pool(folder, size)
     eager = peers.eager(bench.weights, bench.threads)
-    loops = dict(peer_loops(eager, peers.ours(model), files, size, precision))
-    scan = Call(lambda: pool.query(0.25, model=model, scan=COLD), count)
+    backends = {f", our backend, {precision}": peers.ours(model)}
+    if precision != "fp32":
+        exact = open_inference(bench.model("fp32", size), threads=bench.threads)
+        backends[", our backend, fp32"] = peers.ours(exact)
+    loops = dict(peer_loops(eager, backends, files, size, bench.lean))
+    scan = Call(lambda: pool.query(0.25, strategy=LEAST, model=model, scan=COLD), count)
     alone = {"forward": forward(model, images, count), "decode": decoding(files, size)}
     found = in_turns({**alone, "scan": scan, **loops}, rounds)
     ours, limit, decode = (found[name] for name in ("scan", "forward", "decode"))
@@ -111,18 +118,21 @@ def local(bench: Bench, precision: str, count: int, size: int, rounds: int) -> I
 def held(pool: Pool, model: Any) -> float:
     """MiB that lay between the stages at most."""
     seen: list[Any] = []
-    pool.query(0.25, model=model, scan=COLD, progress=seen.append)
+    pool.query(0.25, strategy=LEAST, model=model, scan=COLD, progress=seen.append)
     return float(seen[-1].held_mb)
 
 
 def peer_loops(
-    eager: peers.Backend, ours: peers.Backend, files: list[Path], size: int, precision: str
+    eager: peers.Backend,
+    ours: dict[str, peers.Backend],
+    files: list[Path],
+    size: int,
+    lean: bool,
 ) -> Iterator[tuple[str, Call]]:
     """The loops of others over local files; those that are slow get fewer files."""
     few = min(len(files), 1000 if size == 32 else 60)
-    some = len(files) if size == 32 else min(len(files), 256)
+    some = len(files) if size == 32 else min(len(files), 128)
     quarter = round(0.25 * len(files))
-    own = f", our backend, {precision}"
 
     def naive(backend: peers.Backend, batch: int, count: int) -> Call:
         def run() -> np.ndarray | None:
@@ -132,13 +142,16 @@ def peer_loops(
 
         return Call(run, count)
 
-    yield "naive-1", naive(eager, 1, few)
-    yield "naive-64", naive(eager, 64, some)
-    yield f"naive-64{own}", naive(ours, 64, len(files))
+    if not lean:
+        yield "naive-1", naive(eager, 1, few)
+        yield "naive-64", naive(eager, 64, some)
+    for own, backend in ours.items():
+        yield f"naive-64{own}", naive(backend, 64, len(files))
     if size == 32 and peers.with_packages(""):
         for name, loop in (("modAL", peers.modal), ("scikit-activeml", peers.scikit_activeml)):
-            for what, backend in (("", eager), (own, ours)):
-                run = lambda loop=loop, b=backend: loop(files, b, quarter)  # noqa: E731
+            own, backend = next(iter(ours.items()))
+            for what, used in (({} if lean else {"": eager}) | {own: backend}).items():
+                run = lambda loop=loop, b=used: loop(files, b, quarter)  # noqa: E731
                 yield name + what, Call(run, len(files))
 
 
@@ -148,14 +161,16 @@ def slow(bench: Bench, kind: Any, count: int, rounds: int) -> Iterator[Line]:
     model = open_inference(bench.model("bf16"), threads=bench.threads)
     images = bench.decoded(sorted(folder.iterdir())[: min(count, 8192)], 32)
     with separate(kind, folder, LATENCY, RATE) as server:
-        pool = bench.pool(server.url, sources=server.options)
+        pool = bench.pool(server.url, sources=kept(server.options))
         uris = [item.uri for rows in pool.rows() for item in pool.fetch(rows)]
         few = 60 if kind != "ftp" else 30
         with Sources(options=server.options) as sources:
             calls = {
                 "network": fetching(uris, server.options),
                 "compute": forward(model, images, count),
-                "scan": Call(lambda: pool.query(0.25, model=model, scan=COLD), count),
+                "scan": Call(
+                    lambda: pool.query(0.25, strategy=LEAST, model=model, scan=COLD), count
+                ),
                 "peer": Call(lambda: one_by_one(sources, uris[:few], model), few),
             }
             found = in_turns(calls, rounds)
@@ -165,6 +180,14 @@ def slow(bench: Bench, kind: Any, count: int, rounds: int) -> Iterator[Line]:
     yield line(kind, ours, found["peer"], items=count, limit=limit, compute=max(compute.wall),
                peer_name="fetch, decode and infer one by one", latency_s=LATENCY, rate_bytes=RATE,
                load=os.getloadavg()[0])  # fmt: skip
+
+
+def kept(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as a pool keeps them: a secret by the name of a variable."""
+    if "s3" not in options:
+        return options
+    os.environ["S3_SECRET"] = options["s3"]["secret"]
+    return {"s3": {**options["s3"], "secret": "$S3_SECRET"}}
 
 
 def fetching(uris: list[str], options: dict[str, Any]) -> Call:
@@ -192,7 +215,7 @@ def again(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
     """A second round of the same model, and another model over warm caches."""
     pool, asked = bench.pool(bench.folder(count)), bench.model("fp32")
     first, second = Rates(), Rates()
-    first.take(Call(lambda: pool.query(0.25, model=asked), count))
+    first.take(Call(lambda: pool.query(0.25, strategy=LEAST, model=asked), count))
     began = time.perf_counter()
     open_inference(asked, threads=bench.threads).close()
     opening = time.perf_counter() - began
@@ -200,7 +223,7 @@ def again(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
     pool.label(dict.fromkeys(picked, "cat"))
     left = count - len(picked)
     for _ in range(rounds):
-        second.take(Call(lambda: pool.query(0.25, model=asked), left))
+        second.take(Call(lambda: pool.query(0.25, strategy=LEAST, model=asked), left))
         assert second.made.counts["inferred"] == second.made.counts["read"] == 0
     opened = count / (count / first.wall[0] - opening)
     first.wall, first.cpu = first.wall * rounds, first.cpu * rounds
@@ -218,7 +241,7 @@ def new_model(bench: Bench, pool: Pool, count: int, rounds: int) -> Line:
 
     def run() -> QueryResult:
         shutil.rmtree(pool.folder / "cache" / "outputs")
-        return pool.query(0.25, model=model)
+        return pool.query(0.25, strategy=LEAST, model=model)
 
     found = in_turns({"forward": forward(model, images, count), "scan": Call(run, count)}, rounds)
     counts = found["scan"].made.counts
@@ -243,7 +266,7 @@ def run_million(count: int, cache: Path) -> Line:
     with Pool.create(folder, {"transform": {"modality": "text"}}) as pool:
         adding.take(Call(lambda: pool.add_items(f"item {n}" for n in range(count)), count))
         asked = {"use": "python", "function": "scan_million:scores"}
-        ours.take(Call(lambda: pool.query(10_000, model=asked, scan=COLD), count))
+        ours.take(Call(lambda: pool.query(10_000, strategy=LEAST, model=asked, scan=COLD), count))
     shutil.rmtree(folder, ignore_errors=True)
     scored = ours.made.counts["scored"]
     return line("million", ours, items=count, added_per_s=max(adding.wall), resident_mb=peak_mb(),
@@ -263,7 +286,7 @@ def curve(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
     yield from sizes(bench.pool(folder), model, "local", count, rounds)
     for kind in ("s3", "http"):
         with separate(kind, folder, LATENCY, RATE) as server:
-            pool = bench.pool(server.url, sources=server.options)
+            pool = bench.pool(server.url, sources=kept(server.options))
             yield from sizes(pool, model, kind, count, rounds)
 
 
@@ -271,7 +294,10 @@ def sizes(pool: Pool, model: Any, source: str, count: int, rounds: int) -> Itera
     """One source's line of the figure."""
 
     def scan(batch: int) -> Call:
-        return Call(lambda: pool.query(0.25, model=model, scan={**COLD, "batch": batch}), count)
+        return Call(
+            lambda: pool.query(0.25, strategy=LEAST, model=model, scan={**COLD, "batch": batch}),
+            count,
+        )
 
     tried = (1, 2, 4, 8, 16, 32, 64, 128, 256)
     found = in_turns({str(batch): scan(batch) for batch in tried}, rounds)
@@ -307,6 +333,7 @@ def main() -> None:
     parser.add_argument("--case", action="append")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--divide", type=int, default=0)
+    parser.add_argument("--lean", action="store_true")
     parser.add_argument("--million", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.million:
@@ -315,7 +342,7 @@ def main() -> None:
     peers.with_packages(given.peers)
     rounds = given.rounds or (1 if given.quick else 3)
     share = given.divide or (10 if given.quick else 1)
-    known = cases(Bench(given.data, given.cache, given.quick), rounds, share)
+    known = cases(Bench(given.data, given.cache, given.quick, given.lean), rounds, share)
     for name in given.case or known:
         for told in known[name]():
             print(json.dumps(told), flush=True)

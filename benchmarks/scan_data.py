@@ -22,10 +22,11 @@ class Bench:
         archive: CIFAR-10 as JPEG files, ``train/CLASS/NNNN.jpg`` in a tar archive.
         cache: A folder outside of the repository, for the unpacked files and the weights.
         quick: A tenth of everything.
+        lean: Without the slowest peers.
     """
 
-    def __init__(self, archive: Path, cache: Path, quick: bool) -> None:
-        self.cache, self.quick = cache, quick
+    def __init__(self, archive: Path, cache: Path, quick: bool, lean: bool = False) -> None:
+        self.cache, self.quick, self.lean = cache, quick, lean
         self.threads = len(os.sched_getaffinity(0))
         cache.mkdir(parents=True, exist_ok=True)
         if not (cache / "train").exists():
