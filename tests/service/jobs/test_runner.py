@@ -172,15 +172,18 @@ def test_a_tenant_that_comes_later_does_not_wait_for_anothers_queue(
         key = admin.post("/v1/keys", json=body).json()["secret"]
         ended: dict[str, float] = {}
         with server.client(key) as other:
-            jobs: dict[str, list[str]] = {}
-            for name, client, number in (("first", admin, 6), ("second", other, 1)):
+            ready = {}
+            for name, client in (("first", admin), ("second", other)):
                 made = {"name": "p", "classes": ["cat", "dog"], "uris": [str(folder)]}
                 made["transform"] = {"modality": "image", "size": 8}
                 pool = client.post("/v1/pools", json=made).json()
                 assert finished(client, pool["addition"])["state"] == "done"
-                model = client.post("/v1/models", json=MODEL).json()["id"]
+                ready[name] = pool["id"], client.post("/v1/models", json=MODEL).json()["id"]
+            jobs: dict[str, list[str]] = {}
+            for name, client, number in (("first", admin, 6), ("second", other, 1)):
+                pool, model = ready[name]
                 asked = {"model": model, "strategy": "margin", "budget": 2}
-                path = f"/v1/pools/{pool['id']}/queries"
+                path = f"/v1/pools/{pool}/queries"
                 jobs[name] = [client.post(path, json=asked).json()["id"] for _ in range(number)]
             assert finished(other, jobs["second"][0])["state"] == "done"
             ended["second"] = time.monotonic()

@@ -212,6 +212,9 @@ class Runner:
             state, more = self._outcome(row, process, status)
             move(connection, row, state, "", **values, **more)
         del self._own[job], self._rows[job]
+        # Until it is summed up again, this runner's work counts already: who is next hangs on it.
+        tenant = row["tenant"]
+        self._served[tenant] = self._served.get(tenant, 0.0) + process.seconds
         _LOG.info("job ended", extra={"job": job, "status": status, "state": state.value})
         self._say(row)
 
