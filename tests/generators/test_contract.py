@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from querist.generators.ask_tell import AskTell
+from querist.generators.basin_hopping import BasinHopping
 from querist.generators.candidates import Candidates
+from querist.generators.cut_and_splice import CutAndSplice
 from querist.generators.langevin import LangevinWalkers
 from querist.generators.random_walk import RandomWalk
 from querist.generators.stream import Stream
@@ -51,6 +53,17 @@ def surfaces(arrays) -> dict:
     }
 
 
+def cluster(arrays) -> dict:
+    vectors = arrays["positions"][:, None] - arrays["positions"][None]
+    squared = (vectors**2).sum(axis=-1) + 1e9 * np.eye(len(vectors))
+    sixth = squared**-3.0
+    slope = 24 * (2 * sixth**2 - sixth) / squared
+    return {
+        "energy": 2 * (sixth**2 - sixth).sum(),
+        "forces": (slope[..., None] * vectors).sum(axis=1),
+    }
+
+
 def endless() -> Iterator[dict]:
     number = 0
     while True:
@@ -88,6 +101,14 @@ CASES = [
     GeneratorCase("candidates", lambda: Candidates(POINTS, chunk=4, cyclic=True), bowl),
     GeneratorCase(
         "candidates-given", lambda: Candidates(POINTS, chunk=4, order="given", cyclic=True), bowl
+    ),
+    GeneratorCase(
+        "basin-hopping", lambda: BasinHopping([18] * 5, 1.12, walkers=3, max_steps=40), cluster
+    ),
+    GeneratorCase(
+        "cut-and-splice",
+        lambda: CutAndSplice([18] * 5, 1.12, walkers=3, population=3, max_steps=40, seed=2),
+        cluster,
     ),
     GeneratorCase("stream", lambda: Stream(endless, chunk=3), bowl),
     GeneratorCase("uniform", lambda: Uniform([0, -1], 1, batch=5), bowl),

@@ -13,7 +13,9 @@ from querist.models.calibration import Calibrated
 from querist.models.committee import Committee
 from querist.models.gaussian_process import GaussianProcess
 from querist.models.gradient_domain.model import GradientDomain
+from querist.models.local import LocalPotential
 from querist.models.mc_dropout import MCDropout
+from querist.models.promising import Promising
 from querist.models.random_features import RandomFeatures
 from querist.models.torch_classifier import TorchClassifier
 from querist.models.torch_ensemble import TorchEnsemble
@@ -55,6 +57,13 @@ def molecules(rng: np.random.Generator, count: int) -> Dataset:
     )
 
 
+def equal_atoms(rng: np.random.Generator, count: int) -> Dataset:
+    """Four equal atoms around a shape, held by springs between all pairs."""
+    drawn = molecules(rng, count)
+    numbers = np.full((count, 4), 6)
+    return Dataset(Batch.stack(numbers=numbers, positions=drawn.inputs["positions"]), drawn.outputs)
+
+
 def stretched(batch: Batch) -> Batch:
     return Batch.stack(numbers=batch["numbers"], positions=1.3 * np.asarray(batch["positions"]))
 
@@ -68,6 +77,22 @@ CORE = (
         count=30,
         far=stretched,
         tolerance=1e-5,
+    ),
+    ModelCase(
+        "LocalPotential",
+        lambda: LocalPotential(1.6, cutoff=2.0, channels=3, degree=2, draws=3),
+        equal_atoms,
+        "forces",
+        count=30,
+        far=stretched,
+    ),
+    ModelCase(
+        "Promising",
+        lambda: Promising(LocalPotential(1.6, cutoff=2.0, channels=3, degree=2)),
+        equal_atoms,
+        "energy",
+        count=30,
+        far=stretched,
     ),
     ModelCase("RandomFeatures", lambda: RandomFeatures(members=4, features=64)),
     ModelCase("RandomFeatures, rbf", lambda: RandomFeatures(members=3, features=64, kernel="rbf")),

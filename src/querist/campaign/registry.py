@@ -7,7 +7,9 @@ from querist.campaign.nearest import suggest
 BUILT_IN: dict[str, dict[str, str]] = {
     "generator": {
         "ask_tell": "querist.generators.ask_tell:AskTell",
+        "basin_hopping": "querist.generators.basin_hopping:BasinHopping",
         "candidates": "querist.generators.candidates:Candidates",
+        "cut_and_splice": "querist.generators.cut_and_splice:CutAndSplice",
         "langevin": "querist.generators.langevin:LangevinWalkers",
         "random_walk": "querist.generators.random_walk:RandomWalk",
         "stream": "querist.generators.stream:Stream",
@@ -18,7 +20,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "committee": "querist.models.committee:Committee",
         "gaussian_process": "querist.models.gaussian_process:GaussianProcess",
         "gradient_domain": "querist.models.gradient_domain.model:GradientDomain",
+        "local_potential": "querist.models.local.model:LocalPotential",
         "mc_dropout": "querist.models.mc_dropout:MCDropout",
+        "promising": "querist.models.promising:Promising",
         "random_features": "querist.models.random_features:RandomFeatures",
         "torch_classifier": "querist.models.torch_classifier:TorchClassifier",
         "torch_ensemble": "querist.models.torch_ensemble:TorchEnsemble",

@@ -1,0 +1,97 @@
+"""Geometries of clusters: random ones, kicked ones, and children of two parents. In Angstrom."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+_ATTEMPTS = 2000
+_UP = np.array([0.0, 0.0, 1.0])
+_CLOSEST = 0.75  # of the typical distance: what a move may leave between two atoms
+
+
+def random_cluster(
+    rng: np.random.Generator, atoms: int, distance: float, closest: float = 0.85
+) -> FloatArray:
+    """Atoms at random in a ball a little larger than a compact cluster's.
+
+    Args:
+        rng: Randomness.
+        atoms: How many ``n``.
+        distance: Typical distance of nearest neighbours, in Angstrom.
+        closest: Least distance of two atoms, in units of ``distance``.
+
+    Returns:
+        Positions (n, 3), centred.
+    """
+    # Spheres of this diameter, packed as densely as can be, fill 74 % of space.
+    radius = 0.5 * distance * (atoms / 0.74) ** (1 / 3) * 1.2
+    placed = np.zeros((0, 3))
+    for attempt in range(1, 1_000_000):
+        if attempt % _ATTEMPTS == 0:
+            radius *= 1.05  # too full
+        point = rng.uniform(-radius, radius, 3)
+        if np.linalg.norm(point) > radius:
+            continue
+        if not len(placed) or np.linalg.norm(placed - point, axis=1).min() > closest * distance:
+            placed = np.vstack([placed, point])
+            if len(placed) == atoms:
+                break
+    return np.asarray(placed - placed.mean(axis=0))
+
+
+def kicked(rng: np.random.Generator, positions: FloatArray, step: float) -> FloatArray:
+    """Every coordinate displaced uniformly by at most ``step`` Angstrom.
+
+    Li and Scheraga, Proc. Natl. Acad. Sci. 84, 6611, 1987; Wales and Doye, J. Phys. Chem. A 101,
+    5111, 1997. Atoms that leave the ball around the cluster come back to its surface.
+    """
+    moved = positions + rng.uniform(-step, step, positions.shape)
+    centred = moved - moved.mean(axis=0)
+    largest = np.linalg.norm(positions - positions.mean(axis=0), axis=1).max()
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.asarray(centred * np.minimum(1.0, largest / np.maximum(lengths, 1e-12)))
+
+
+def rotated(rng: np.random.Generator, positions: FloatArray) -> FloatArray:
+    """Centred and turned at random (uniformly, by a random quaternion: Shoemake 1992)."""
+    w, x, y, z = (q := rng.standard_normal(4)) / np.linalg.norm(q)
+    matrix = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    return np.asarray((positions - positions.mean(axis=0)) @ matrix.T)
+
+
+def spliced(
+    rng: np.random.Generator, one: FloatArray, other: FloatArray, distance: float
+) -> FloatArray:
+    """The upper part of one parent on the lower part of another, both turned at random.
+
+    Deaven and Ho, Phys. Rev. Lett. 75, 288, 1995. The halves are drawn apart until no two atoms are
+    too close.
+
+    Args:
+        rng: Randomness.
+        one: A parent (n, 3).
+        other: A parent (n, 3).
+        distance: Typical distance of nearest neighbours, in Angstrom.
+
+    Returns:
+        A child (n, 3), centred.
+    """
+    atoms = len(one)
+    first, second = rotated(rng, one), rotated(rng, other)
+    first, second = (part[np.argsort(part[:, 2])] for part in (first, second))
+    cut = int(rng.integers(max(1, atoms // 4), max(2, atoms - atoms // 4)))
+    planes = [0.5 * (part[cut - 1, 2] + part[cut, 2]) for part in (first, second)]
+    upper, lower = first[cut:], second[:cut]
+    upper = upper + _UP * (planes[1] - planes[0])
+    while np.linalg.norm(upper[:, None] - lower[None], axis=2).min() < _CLOSEST * distance:
+        upper = upper + _UP * (0.05 * distance)
+    child = np.vstack([upper, lower])
+    return np.asarray(child - child.mean(axis=0))
