@@ -198,7 +198,8 @@ def _pair_sums(basis: Basis, pairs: Pairs, kinds: IntArray, values: FloatArray) 
     count = len(basis.elements)
     where = pairs.centre * count + kinds[pairs.neighbour]
     sums = [np.bincount(where, value, minlength=pairs.atoms * count) for value in values]
-    return np.asarray(np.stack(sums, axis=1), np.float64).reshape(pairs.atoms, -1)
+    found = np.asarray(np.stack(sums, axis=1), np.float64)
+    return found.reshape(pairs.atoms, count * basis.pairs)
 
 
 def to_atoms(pairs: Pairs, gradient: FloatArray) -> FloatArray:
