@@ -1,0 +1,300 @@
+"""A committee of smooth diabatic Hamiltonians of two states, learned from adiabatic answers alone.
+
+Adiabatic energies have kinks and couplings have poles where surfaces meet; the 2 x 2 matrix behind
+them is smooth. A network gives its three elements, a mean ``m`` and the halves ``(d, c)`` of the
+difference and the coupling, as functions of the coordinates, and is fitted so that the matrix's
+eigenvalues ``m -+ sqrt(d^2 + c^2)``, their gradients, and the interstate coupling
+``(d grad c - c grad d) / sqrt(d^2 + c^2)`` agree with the answers; of the coupling only up to its
+sign, which an electronic-structure program leaves open. No diabatic labels are needed (compare
+Guan, Xie, Yarkony and Guo, Phys. Chem. Chem. Phys. 23, 24962, 2021). A constant rotation of
+``(d, c)`` changes nothing that is seen, so members are compared by their eigenvalues, never by
+their matrices.
+
+Units: Angstrom, eV, eV/A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as held
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from querist.core.answers import Dataset, Purpose
+from querist.core.batch import Batch
+from querist.core.prediction import Prediction
+from querist.core.roles import FitRequest, FitResult, ModelState, WorkerContext
+
+FORMAT = "photodynamics.diabatic/1"
+Floats = NDArray[np.float64]
+Weights = dict[str, torch.Tensor]
+
+
+def coordinates(places: torch.Tensor) -> torch.Tensor:
+    """Of one sample of few dimensions: the coordinates themselves, ``(n,) -> (n,)``."""
+    return places
+
+
+def inverse_distances(places: torch.Tensor) -> torch.Tensor:
+    """Of one molecule, ``(3 atoms,) -> (pairs,)`` inverse distances in 1/A."""
+    atoms = places.reshape(-1, 3)
+    first, second = torch.triu_indices(len(atoms), len(atoms), 1)
+    return 1 / (atoms[first] - atoms[second]).norm(dim=1)
+
+
+FEATURES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "coordinates": coordinates,
+    "inverse_distances": inverse_distances,
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is fitted: ``(n, q)`` places, ``(n, 2)`` energies, ``(n, 2, q)``, ``(n, q)``."""
+
+    places: torch.Tensor
+    energies: torch.Tensor
+    gradients: torch.Tensor
+    coupling: torch.Tensor
+
+
+@dataclass(eq=False)
+class DiabaticCommittee:
+    """Networks of one shape that differ by their random start.
+
+    Attributes:
+        members: How many.
+        features: Name in :data:`FEATURES` of what the networks see.
+        field: Name of the coordinates.
+        hidden: Width of the two hidden layers.
+        iterations: Most steps of a fit; later fits begin at the previous weights.
+        starts: Random starts of which a member keeps the best, at a first fit.
+        length: In Angstrom, weighs gradients against energies.
+        near: Share of the energies' spread below which a gap counts no more.
+    """
+
+    members: int = 4
+    features: str = "coordinates"
+    field: str = "positions"
+    hidden: int = 24
+    iterations: int = 60
+    starts: int = 3
+    length: float = 0.3
+    near: float = 0.02
+    _state: list[Weights] | None = held(default=None, init=False, repr=False)
+    _scales: dict[str, torch.Tensor] = held(default_factory=dict, init=False, repr=False)
+    _shape: tuple[int, ...] = held(default=(), init=False, repr=False)
+
+    def open(self, context: WorkerContext) -> None:
+        """Take the worker's number of threads."""
+        torch.set_num_threads(max(1, context.threads))
+
+    # ---- fitting
+
+    def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
+        """Fit the members that are asked for; ``should_stop`` is polled between iterations."""
+        rows = dataset.only(Purpose.TRAIN)
+        answers = self._answers(rows)
+        scales = self._scaling(answers)
+        chosen = request.members or tuple(range(self.members))
+        arrays: dict[str, Any] = {f"s/{name}": value.numpy() for name, value in scales.items()}
+        losses = []
+        for member in chosen:
+            weights, loss = self._member(answers, scales, request, member)
+            arrays |= {f"m{member}/{name}": value.numpy() for name, value in weights.items()}
+            losses.append(loss)
+        metrics = {"train.rows": float(len(rows.inputs)), "train.loss": float(np.mean(losses))}
+        data = {"format": FORMAT, "members": self.members, "features": self.features}
+        return FitResult(ModelState(arrays, data), metrics)
+
+    def _answers(self, rows: Dataset) -> Answers:
+        def flat(values: Any, *shape: int) -> torch.Tensor:
+            return torch.tensor(np.asarray(values, np.float64).reshape(*shape))
+
+        count, places = len(rows.inputs), rows.inputs[self.field]
+        return Answers(
+            flat(places, count, -1),
+            flat(rows.outputs["energies"], count, 2),
+            flat(rows.outputs["gradients"], count, 2, -1),
+            flat(rows.outputs["couplings"], count, -1),
+        )
+
+    def _scaling(self, answers: Answers) -> dict[str, torch.Tensor]:
+        seen = torch.vmap(FEATURES[self.features])(answers.places)
+        return {
+            "center": seen.mean(0),
+            "width": seen.std(0).clamp(min=1e-3),
+            "zero": answers.energies.mean().reshape(1),
+            "unit": answers.energies.std().clamp(min=0.01).reshape(1),
+        }
+
+    def _member(
+        self, answers: Answers, scales: Weights, request: FitRequest, member: int
+    ) -> tuple[Weights, float]:
+        before = _weights(request.previous, member) if request.previous else {}
+        generator = torch.Generator().manual_seed(1_000_003 * request.seed + member)
+        candidates = [self._fresh(len(scales["center"]), generator) for _ in range(self.starts)]
+        if before:
+            kept = {name: torch.tensor(before[f"s/{name}"]) for name in scales}
+            candidates = [_rescaled(before, kept, scales), *candidates[:1]]
+        found = [self._minimised(one, answers, scales, request, 10) for one in candidates]
+        best = min(found, key=lambda pair: pair[1])[0]
+        return self._minimised(best, answers, scales, request, self.iterations)
+
+    def _fresh(self, inputs: int, generator: torch.Generator) -> Weights:
+        sizes = [inputs, self.hidden, self.hidden, 3]
+        weights: Weights = {}
+        for layer, (before, after) in enumerate(pairwise(sizes)):
+            scale = (2.0 if layer == 0 else 1.0) / before**0.5
+            shape = {"generator": generator, "dtype": torch.float64}
+            weights[f"w{layer}"] = scale * torch.randn(after, before, **shape)
+            weights[f"b{layer}"] = torch.randn(after, **shape) * (1.0 if layer == 0 else 0.1)
+        return weights
+
+    def _minimised(
+        self,
+        weights: Weights,
+        answers: Answers,
+        scales: Weights,
+        request: FitRequest,
+        iterations: int,
+    ) -> tuple[Weights, float]:
+        """Levenberg and Marquardt: a step solves the linearised problem, damped as it fails.
+
+        With fewer residuals than weights the damped system is solved in the residuals' space,
+        ``-J^T (J J^T + damping)^-1 r``.
+        """
+        shapes = {name: value.shape for name, value in weights.items()}
+        flat = torch.cat([value.reshape(-1) for value in weights.values()])
+
+        def residuals(point: torch.Tensor) -> torch.Tensor:
+            return self._residuals(_unflat(point, shapes), answers, scales)
+
+        slopes = torch.func.jacrev(residuals, chunk_size=64)
+        now, damping = residuals(flat), 1e-2
+        for _ in range(iterations):
+            if request.should_stop() or damping > 1e6:
+                break
+            jacobian = slopes(flat)
+            gram = jacobian @ jacobian.T
+            while damping <= 1e6:
+                damped = gram + damping * torch.eye(len(now), dtype=now.dtype)
+                step = -jacobian.T @ torch.linalg.solve(damped, now)
+                then = residuals(flat + step)
+                if then.square().sum() < now.square().sum():
+                    break
+                damping *= 4
+            gain = 1 - float(then.square().sum() / now.square().sum())
+            if damping > 1e6 or gain < 0:
+                break
+            flat, now, damping = flat + step, then, damping / 3
+            if gain < 1e-4:
+                break
+        return _unflat(flat, shapes), float(now.square().sum())
+
+    def _residuals(self, weights: Weights, answers: Answers, scales: Weights) -> torch.Tensor:
+        """What is left of energies, gradients and coupling; its squares add up to means."""
+        energies, gradients, coupling = self._surfaces(weights, answers.places, scales)
+        unit = scales["unit"]
+        # Where surfaces are near, hops are decided: the gap counts there by what it is.
+        near = (answers.energies[:, 1] - answers.energies[:, 0]) / 2 + self.near * unit
+        near = torch.minimum(near, unit)[:, None]
+        off, tilt = energies - answers.energies, (gradients - answers.gradients) * self.length
+        signs = torch.sign((coupling * answers.coupling).sum(1, keepdim=True)).detach()
+        signs = torch.where(signs == 0, torch.ones_like(signs), signs)
+        turned = (signs * coupling - answers.coupling) * self.length / near
+        parts = [
+            off.sum(1, keepdim=True) / (2 * unit),
+            (off[:, 1:] - off[:, :1]) / 2 / near,
+            tilt.sum(1) / (2 * unit),
+            (tilt[:, 1] - tilt[:, 0]) / 2 / near,
+            turned,
+        ]
+        return torch.cat([part.reshape(-1) / part.numel() ** 0.5 for part in parts])
+
+    def _surfaces(
+        self, weights: Weights, places: torch.Tensor, scales: Weights
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """``(n, 2)`` energies, ``(n, 2, q)`` gradients, ``(n, q)`` coupling of one member."""
+
+        def matrix(place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            seen = (FEATURES[self.features](place) - scales["center"]) / scales["width"]
+            for layer in range(2):
+                seen = torch.tanh(weights[f"w{layer}"] @ seen + weights[f"b{layer}"])
+            value = weights["w2"] @ seen + weights["b2"]
+            return value, value
+
+        slopes, values = torch.vmap(torch.func.jacfwd(matrix, has_aux=True))(places)
+        mean, half, other = values.unbind(1)
+        dmean, dhalf, dother = slopes.unbind(1)
+        gap = (half.square() + other.square() + 1e-16).sqrt()
+        dgap = (half[:, None] * dhalf + other[:, None] * dother) / gap[:, None]
+        coupling = (half[:, None] * dother - other[:, None] * dhalf) / gap[:, None]
+        unit, zero = scales["unit"], scales["zero"]
+        energies = torch.stack([mean - gap, mean + gap], 1) * unit + zero
+        return energies, torch.stack([dmean - dgap, dmean + dgap], 1) * unit, coupling * unit
+
+    # ---- predicting
+
+    def load(self, state: ModelState) -> None:
+        """Use this state from the next prediction on."""
+        count = int(state.data["members"])
+        self._state = []
+        for member in range(count):
+            named = _weights(state, member)
+            self._state.append({name: torch.tensor(value) for name, value in named.items()})
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Mean and standard deviation over the members, coupling signs agreed on."""
+        assert self._state is not None, "load comes first"
+        shape = batch[self.field].shape
+        places = torch.tensor(np.asarray(batch[self.field], np.float64).reshape(shape[0], -1))
+        said: list[dict[str, Floats]] = []
+        with torch.no_grad():
+            for weights in self._state:
+                scales = {name[2:]: value for name, value in weights.items() if name[1] == "/"}
+                energies, gradients, coupling = self._surfaces(weights, places, scales)
+                h = coupling.numpy()
+                if said:
+                    first = said[0]["couplings"].reshape(h.shape)
+                    h = h * np.where((h * first).sum(1, keepdims=True) < 0, -1.0, 1.0)
+                said.append(
+                    {
+                        "energies": energies.numpy(),
+                        "gradients": gradients.numpy().reshape(shape[0], 2, *shape[1:]),
+                        "couplings": h.reshape(shape[0], 1, *shape[1:]),
+                    }
+                )
+        stacked = {name: np.stack([one[name] for one in said]) for name in said[0]}
+        mean = Batch.stack(**{name: value.mean(0) for name, value in stacked.items()})
+        std = Batch.stack(**{name: value.std(0) for name, value in stacked.items()})
+        return Prediction(mean, std, tuple(Batch.stack(**one) for one in said))
+
+
+def _unflat(flat: torch.Tensor, shapes: Mapping[str, torch.Size]) -> Weights:
+    pieces = flat.split([shape.numel() for shape in shapes.values()])
+    return {n: one.reshape(shape) for (n, shape), one in zip(shapes.items(), pieces, strict=True)}
+
+
+def _weights(state: ModelState, member: int) -> dict[str, Any]:
+    """A member's arrays, with the scales that they were fitted with, which all members share."""
+    own = {n.partition("/")[2]: v for n, v in state.arrays.items() if n.startswith(f"m{member}/")}
+    shared = {name: value for name, value in state.arrays.items() if name.startswith("s/")}
+    return own | shared if own else {}
+
+
+def _rescaled(before: Mapping[str, Any], old: Weights, new: Weights) -> Weights:
+    """Previous weights that say the same of differently scaled inputs and outputs."""
+    weights = {n: torch.tensor(v) for n, v in before.items() if not n.startswith("s/")}
+    first = weights["w0"]
+    weights["b0"] = weights["b0"] + first @ ((new["center"] - old["center"]) / old["width"])
+    weights["w0"] = first * (new["width"] / old["width"])
+    ratio = old["unit"] / new["unit"]
+    weights["w2"], weights["b2"] = weights["w2"] * ratio, weights["b2"] * ratio
+    weights["b2"][0] += ((old["zero"] - new["zero"]) / new["unit"])[0]
+    return weights
