@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from querist.cli.entry import main
+from querist.core.errors import RunError
 from querist.store.run_folder import RunFolder
 from querist.surrogate.record import Disk, Entry
 from querist.surrogate.surrogate import Surrogate, state_in
@@ -110,6 +111,20 @@ def test_the_command_line_tells_the_status(tmp_path: Path) -> None:
     assert effective.exit_code == 0, effective.output
     refused = runner.invoke(main, ["surrogate", "status", str(tmp_path)])
     assert refused.exit_code != 0
+
+
+def test_a_forked_process_has_to_open_the_folder_itself(tmp_path: Path, monkeypatch) -> None:
+    surrogate = Surrogate(lambda x: x, tolerance=0.1, folder=tmp_path / "s")
+    surrogate(1.0)
+    monkeypatch.setattr("querist.surrogate.keeping.os.getpid", lambda: -1)
+    with pytest.raises(RunError, match="forked"):
+        surrogate(2.0)
+    surrogate.close()  # leaves the folder to whom it belongs
+    monkeypatch.undo()
+    surrogate._keeper.close()
+    assert [r.kind for r in RunFolder(tmp_path / "s").journal_reader().read_new()].count(
+        "answer.label"
+    ) == 1
 
 
 @pytest.mark.slow

@@ -86,6 +86,7 @@ class Keeper:
         self.settings, self._model, self._on_alarm = settings, model, on_alarm
         self._engine = engine
         self._fits: Workshop | None = None
+        self._pid = None if folder is None else os.getpid()
         self._log: Log = Memory() if folder is None else Disk(folder)
         self._shelf: Shelf = MemoryShelf() if folder is None else FolderShelf(folder)
         self._tolerance = Tolerance(settings.tolerance)
@@ -155,6 +156,7 @@ class Keeper:
 
     def verdict(self, batch: Batch, rng: np.random.Generator | None) -> Verdict:
         """Say what is to become of ``n`` inputs; without randomness there are no audits."""
+        self._refuse_fork()
         with self._lock:
             self.refresh()
             gate, count = self.state.gate, len(batch)
@@ -173,6 +175,14 @@ class Keeper:
             by_model = trusted & ~judging & ~refused
             self._count(count, int(by_model.sum()), int(refused.sum()), begun)
             return Verdict(said, by_model, refused, judging, trusted, gate.version)
+
+    def _refuse_fork(self) -> None:
+        """A forked process has neither the journal's lock nor the threads that belong to it."""
+        if self._pid is not None and self._pid != os.getpid():
+            raise RunError(
+                "this surrogate was opened before the process was forked; open its folder again in "
+                "each process, which then share it."
+            )
 
     def _count(self, calls: int, trusted: int, refused: int, begun: float) -> None:
         told, now = self._pending, time.perf_counter()
@@ -382,7 +392,7 @@ class Keeper:
 
     def close(self) -> None:
         """Record what is pending, end workers, and let others write."""
-        if self._shut.is_set():
+        if self._shut.is_set() or self._pid not in (None, os.getpid()):
             return
         self._shut.set()
         self._wake.set()

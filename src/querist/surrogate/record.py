@@ -120,6 +120,8 @@ class Disk:
 
     def _append(self, entries: list[tuple[Entry, str | None]]) -> None:
         assert self._writer is not None
+        assert self._lock is not None
+        self._lock.check()
         new = []
         for entry, message in entries:
             data = dict(entry.data) if message is None else {**entry.data, "message": message}
