@@ -140,7 +140,8 @@ def test_generators_may_differ_in_size(package, tmp_path) -> None:
 
 
 def test_several_explorers_share_the_generators(package, tmp_path) -> None:
-    _, result = run(package, tmp_path, engine="processes", explorers=2)
+    # So many labels that the second explorer is there before the first one is done with them.
+    _, result = run(package, tmp_path, engine="processes", explorers=2, labels=300)
     assert result.status == "finished"
     assert {record.data["slot"] for record in facts(result, "explored")} == {0, 1}
 
