@@ -1,14 +1,20 @@
-"""Set before anything imports NumPy: one thread a process, no display, one Hypothesis profile."""
+"""Set before anything imports NumPy: one thread a process, no display, one Hypothesis profile.
+
+Modules of ``tests/shared`` can be imported by their plain names.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS")
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in THREADS})
 os.environ["MPLBACKEND"] = "Agg"
+sys.path.insert(0, str(Path(__file__).with_name("shared")))
 
 # Deadlines measure the machine, so there are none. `ci` is the same search every time.
 SLOW_IS_FINE = [HealthCheck.too_slow]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from command_line import call
 
 from querist.campaign.labels import LabelReader
 from querist.cli import main
@@ -25,14 +26,6 @@ CONFIG: dict[str, Any] = {
     "retrain": {"every_labels": 5},
     "engine": "inline",
 }
-
-
-def call(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert "Traceback" not in result.output
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def written(folder: Path, **changes: Any) -> Path:

@@ -10,22 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from command_line import call
 
 from querist.accounting.summary import Summary
-from querist.cli import main
 from querist.pool.pool import Pool
 from querist.testing.jobs import mpiexec
 
 WORDS = {"animal": ("cat", "dog", "horse"), "tool": ("hammer", "saw", "drill")}
-
-
-def call(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert "Traceback" not in result.output
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 @pytest.fixture

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples" / "nanoconfinement"
 MODULES = ("slit", "monte_carlo", "problem", "dataset", "check")
-
-
-@pytest.fixture(scope="module")
-def example() -> Iterator[Any]:
-    """The example's modules; their plain names are forgotten afterwards, others may have them."""
-    before = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    finally:
-        sys.path.remove(str(FOLDER))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
 
 
 @pytest.mark.parametrize("salt", [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)])

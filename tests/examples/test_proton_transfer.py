@@ -5,9 +5,7 @@ The whole campaign runs in the examples' stage of CI, not here.
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,20 +21,6 @@ from querist.engines.launched import launched
 
 FOLDER = Path(__file__).parents[2] / "examples" / "proton_transfer"
 MODULES = ("molecule", "problem", "surfaces", "drawing", "check", "demo", "compare")
-
-
-@pytest.fixture(scope="module")
-def example() -> Iterator[Any]:
-    """The example's modules; their plain names are forgotten afterwards, others may have them."""
-    before = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    finally:
-        sys.path.remove(str(FOLDER))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from querist.core.events import Event, Fact
 from querist.pool.query_state import CHUNK, ENDED, QueryState
 from querist.store.errors import StoreError
 from querist.store.files import atomic_write
+from querist.store.lock import known_dead
 
 FILE = "status.json"
 _EVERY = 0.4  # seconds between two writings
@@ -173,18 +174,6 @@ def read_status(folder: Path, id: str) -> QueryStatus:
     pid, host = told.pop("pid", 0), told.pop("host", "")
     known = {name: told[name] for name in QueryStatus._fields if name in told}
     status = QueryStatus(**known)
-    if status.state in (RUNNING, CANCELLING) and _is_gone(pid, host):
+    if status.state in (RUNNING, CANCELLING) and known_dead(pid, host):
         return status._replace(state=STOPPED, rate=None, seconds_left=None, message="interrupted")
     return status
-
-
-def _is_gone(pid: int, host: str) -> bool:
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

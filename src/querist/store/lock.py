@@ -232,7 +232,7 @@ class _Exclusive:
         except FileNotFoundError:
             return None
         holder = _read_holder(self.path)
-        if age > self._stale_s or (holder is not None and _is_dead_here(holder)):
+        if age > self._stale_s or (holder is not None and known_dead(holder.pid, holder.host)):
             return None
         return holder or Holder()
 
@@ -263,11 +263,12 @@ class _Exclusive:
             probe.unlink()
 
 
-def _is_dead_here(holder: Holder) -> bool:
-    if holder.host != socket.gethostname():
+def known_dead(pid: int, host: str) -> bool:
+    """Whether a process is gone for certain; of another host's nothing is known."""
+    if host != socket.gethostname():
         return False
     try:
-        os.kill(holder.pid, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Mapping
+
+from querist.store.lock import known_dead
 
 
 class Clock:
@@ -26,14 +26,4 @@ class Clock:
 
 def someone(sessions: Mapping[str, tuple[str, int]]) -> bool:
     """Whether one of these sessions is alive, as far as can be known from here."""
-    return any(host != socket.gethostname() or _alive(pid) for host, pid in sessions.values())
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return any(not known_dead(pid, host) for host, pid in sessions.values())

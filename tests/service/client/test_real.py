@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from command_line import call
 from PIL import Image
 
 from querist import AsyncClient, Client
-from querist.cli import main
 from querist.service.client import errors
 
 
@@ -95,14 +94,6 @@ def test_a_job_is_followed_over_the_death_of_the_server(serve, photos: Path) -> 
         server.start()
         assert [event.event for event in events][-1] == "end"
         assert client.wait(begun).state == "done"
-
-
-def call(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert "Traceback" not in result.output
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 @pytest.mark.slow

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from command_line import call
 from PIL import Image
 
 from querist import Client
-from querist.cli import main
 
 NETWORK = """
 import time
@@ -50,14 +49,6 @@ def stripes(tmp_path: Path) -> Path:
 
 def kind(uri: str) -> str:
     return ("standing", "lying")[int(Path(uri).stem) % 2]
-
-
-def call(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert "Traceback" not in result.output
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 @pytest.mark.slow
