@@ -15,8 +15,11 @@ from ..inferring import Feeds
 from ..running import Call, NetworkRunner, filled, is_tokens, joined, pieces, refusal
 from . import torch as backend
 
-# Rows of one request: larger ones gain nothing, smaller ones keep all streams busy.
+# Rows of one request: larger ones gain nothing, smaller ones keep all streams busy. Items that are
+# small as inputs (images of 32 px) gain another 5 %, and leave more to the threads beside, where
+# twice as many go together; for larger ones that would only take memory.
 ROWS = 64
+SMALL_BYTES = 16384
 
 
 def openvino() -> Any:
@@ -121,9 +124,11 @@ class _Requests:
 
     def call(self, feeds: Feeds) -> list[NDArray[Any]]:
         """The outputs of a batch, in its order."""
-        count = len(next(iter(feeds.values())))
+        first = next(iter(feeds.values()))
+        count = len(first)
         self._made = {}
-        parts = list(pieces(feeds, self._fixed or self._rows(count)))
+        most = 2 * ROWS if first.nbytes <= SMALL_BYTES * count else ROWS
+        parts = list(pieces(feeds, self._fixed or self._rows(count, most)))
         try:
             for at, part in enumerate(parts):
                 inputs = [filled(array, self._fixed) for array in part.values()]
@@ -133,7 +138,7 @@ class _Requests:
             raise refusal(error, feeds, "run by openvino") from error
         return joined([self._made[at] for at in range(len(parts))], count)
 
-    def _rows(self, count: int) -> int:
+    def _rows(self, count: int, most: int) -> int:
         """Rows of one request, so that all streams have as much to do."""
-        rounds = -(-count // (ROWS * self._streams))
+        rounds = -(-count // (most * self._streams))
         return -(-count // (rounds * self._streams))
