@@ -9,18 +9,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from tuning_problems import GOAL, SPACE, simulate
+from gest_problems import Halton
+from tuning_problems import GOAL, SPACE, Evolution, simulate
 
 from querist.cli import main
 from querist.core.errors import ConfigError
 from querist.store.run_folder import RunFolder
+from querist.testing.jobs import mpiexec
 from querist.tuning.search import make_search
+from querist.tuning.searches.gest import vocs_of
 from querist.tuning.showing import report_of_run, save_plot
-from querist.tuning.study import Study, is_study, study_of
+from querist.tuning.study import Study, study_of
 
 HERE = str(Path(__file__).resolve().parent)
 BASE = {
@@ -85,12 +89,23 @@ def test_a_grid_ends_by_itself_and_numbers_may_be_bare(tmp_path) -> None:
     assert result.best.settings == {"k": 4}
 
 
-def test_a_search_of_ones_own_may_be_a_live_object(tmp_path) -> None:
-    told = study()
-    live = make_search("random", told.settings.problem())
-    result = study(search=live, budget={"runs": 3}).run(tmp_path / "run", progress=False)
-    assert len(result.trials) == 3
-    assert not is_study(tmp_path / "run")  # only the same script knows it
+@pytest.mark.parametrize("kind", ["search", "gest", "ask_tell", "in options"])
+def test_a_search_may_be_a_live_object_and_the_folder_is_read_as_any_other(tmp_path, kind) -> None:
+    problem = study().settings.problem()
+    live: Any = {
+        "search": lambda: make_search("random", problem),
+        "gest": lambda: Halton(vocs_of(problem)),
+        "ask_tell": lambda: Evolution(len(SPACE)),
+        "in options": lambda: {"use": "gest", "options": {"generator": Halton(vocs_of(problem))}},
+    }[kind]()
+    result = study(search=live, budget={"runs": 4}).run(tmp_path / "run", progress=False)
+    assert len(result.trials) == 4
+    assert study_of(tmp_path / "run").trials == result.trials
+    assert cli("status", tmp_path / "run").output.strip().endswith(result.sentence())
+    assert "Best so far" in report_of_run(tmp_path / "run").read_text()
+    refused = cli("resume", tmp_path / "run")  # only the same script has the object
+    assert refused.exit_code == 1
+    assert "live Python objects" in refused.output
 
 
 def test_what_is_known_is_not_tried_again(tmp_path) -> None:
@@ -260,3 +275,48 @@ def test_a_killed_study_goes_on_with_all_it_knew(tmp_path) -> None:
     assert len(after) == 14
     keys = {study_of(run).problem.space.key(trial.settings) for trial in after}
     assert len(keys) == 14
+
+
+# ------------------------------------------------------------------------------------------ MPI
+
+
+@pytest.mark.slow
+@pytest.mark.mpi
+@pytest.mark.parametrize("way", ["file", "script"])
+def test_a_study_runs_over_mpi_and_goes_on_without(tmp_path, way) -> None:
+    """Of four ranks one searches and decides, and two simulate at once."""
+    pytest.importorskip("mpi4py")
+    simulation = {
+        "use": "function",
+        "options": {"function": "tuning_problems:slowly"},
+        "workers": 2,
+    }
+    config = {**BASE, "engine": "mpi", "search": "sobol", "simulation": simulation, "name": "s"}
+    config |= {"minimise": "loss", "budget": {"runs": 10}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    script = f"from querist import Study\nprint(Study(**{config!r}).run(progress=False).reason)\n"
+    (tmp_path / "script.py").write_text(script)
+    paths = [HERE, *[p for p in sys.path if p]]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    tune = ["-m", "querist", "tune", "study.yaml", "--progress", "none"]
+    command = tune if way == "file" else ["script.py"]
+    ended = subprocess.run(
+        [*mpiexec(4), sys.executable, *command],
+        cwd=tmp_path,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.returncode == 0, ended.stderr
+    run = tmp_path / "runs" / "s"
+    trials = study_of(run).trials
+    assert len(trials) == 10
+    records = list(RunFolder(run).journal_reader().read_new())
+    assert next(r.data["engine"] for r in records if r.kind == "run.started") == "mpi"
+    answered = [r.data["worker"] for r in records if r.kind.startswith("answer.")]
+    assert len(set(answered)) == 2
+    assert study_of(run).best is not None
+    assert cli("resume", run, "--engine", "inline", "--progress", "none").exit_code == 0
+    assert study_of(run).trials == trials

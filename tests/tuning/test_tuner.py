@@ -132,3 +132,25 @@ def test_a_search_without_a_new_idea_is_replaced_by_chance() -> None:
         seen |= set(proposal.batch.ids)
         made.observe(answered(proposal, range(len(proposal.batch)), {"y": np.asarray(2.0)}))
     assert len(seen) == 3
+
+
+class Listener(Stubborn):
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def tell(self, trials):
+        self.told += [trial.settings["x"] for trial in trials]
+
+
+def test_a_live_search_is_told_each_result_once_also_after_a_crash() -> None:
+    known = [{"settings": {"x": 0.25, "k": 2}, "outputs": {"y": 1.0}, "origin": "before"}]
+    first = Tuner(PLAIN, {"minimise": "y"}, {"use": Listener()}, 1, known=known)
+    proposal = first.propose()
+    first.observe(asked(proposal))
+    first.observe(answered(proposal, [0], {"y": np.asarray(2.0)}))
+    listener = Listener()
+    again = Tuner(PLAIN, {"minimise": "y"}, {"use": listener}, 1, known=known)
+    again.restore(*first.state())
+    assert sorted(listener.told) == [0.25, 0.5]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 SPACE = {
@@ -22,6 +24,12 @@ def simulate(x, rate, order, method, mix=0.5):
     loss = 4 * (x - 0.3) ** 2 + (np.log10(rate) + 2) ** 2 / 2 + (order - 5) ** 2 / 8
     loss += {"a": 0.3, "b": 0.0, "c": 0.6}[method] + 2 * (mix - 0.7) ** 2
     return {"loss": float(loss), "error": abs(x - 0.2) + 0.05 * order, "hours": 1.0 + x}
+
+
+def slowly(**settings):
+    """The same in a moment, so that all workers get some."""
+    time.sleep(0.05)
+    return simulate(**settings)
 
 
 class Evolution:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -50,7 +51,9 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
     """A search by short name, by import path, or as it is.
 
     Args:
-        use: Of ``SEARCHES``, "package.module:Name" of a class that takes a problem, or a search.
+        use: Of ``SEARCHES``, "package.module:Name" of a class that takes a problem, or an object: a
+            search, a generator of the gest-api standard (``suggest`` and ``ingest``), or an
+            optimiser over the unit cube (``ask(n)`` or ``ask()``, and ``tell(points, values)``).
         problem: What is searched.
         options: Keyword arguments of the class.
 
@@ -59,7 +62,7 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
         ContractError: If it has no ``ask`` or no ``tell``.
     """
     if not isinstance(use, str):
-        made = use
+        made = _adapted(use, problem)
     else:
         target = use if ":" in use else SEARCHES.get(use)
         if target is None:
@@ -76,3 +79,19 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
         raise ContractError(f"{made!r} is no search: it has no {' and no '.join(lacking)}.")
     found: Search = made
     return found
+
+
+def _adapted(made: Any, problem: Problem) -> Any:
+    """A live object as a search; what is neither of the kinds that are known, as it is."""
+    if hasattr(made, "suggest") and hasattr(made, "ingest"):
+        return resolve(SEARCHES["gest"])(problem, made)
+    ask = getattr(made, "ask", None)
+    if isinstance(made, type) or not callable(ask):
+        return made
+    try:
+        inspect.signature(ask).bind(1, [])  # a search takes a count and what is pending
+    except TypeError:
+        return resolve(SEARCHES["ask_tell"])(problem, made)
+    except ValueError:  # built-ins may have no signature
+        pass
+    return made

@@ -27,6 +27,7 @@ ORACLE = "simulation"
 TUNER = "querist.tuning.tuner:Tuner"
 SIMULATION = "querist.tuning.simulation:Simulation"
 PLENTY = 10**9  # questions before a model that there never is
+LIVE_OPTIONS = object()  # a search by name whose options hold Python objects
 
 
 class SearchSettings(Settings):
@@ -46,9 +47,24 @@ class StudyBudget(Settings):
 
 
 def _search(value: Any) -> Any:
+    """A name, or a mapping; any object is a live search, and so is one in a mapping's options."""
     if isinstance(value, str):
         return {"use": value}
-    return value if value is None or isinstance(value, (dict, Settings)) else {"live": value}
+    if value is None or isinstance(value, Settings):
+        return value
+    if isinstance(value, dict):
+        is_plain = _plain(value.get("options", {}))
+        return value if is_plain or "live" in value else {**value, "live": LIVE_OPTIONS}
+    return {"live": value}
+
+
+def _plain(value: Any) -> bool:
+    """Whether a file could hold it."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(one) for key, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (str, int, float, bool))
 
 
 def _simulation(value: Any) -> Any:
@@ -138,11 +154,11 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
     problem, budget = settings.problem(), settings.budget
     workers = settings.simulation.workers
     parallel = settings.simulation.outside or (workers if isinstance(workers, int) else 1)
-    search = settings.search
+    live = _live_search(settings.search, problem)
     tuner = {
         "space": problem.space.plain(),
         "goal": problem.goal(),
-        "search": search.live or {"use": search.use, "options": search.options},
+        "search": {"use": settings.search.use, "options": settings.search.options},
         "parallel": parallel + settings.ahead,
         "runs": budget.runs,
         "seed": settings.seed,
@@ -155,7 +171,7 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
     same = ("name", "folder", "seed", "engine", "allocation", "retry", "units")
     values: dict[str, Any] = {name: getattr(settings, name) for name in same}
     values |= {
-        "generators": (_tuner_role(tuner, search.live),),
+        "generators": (_tuner_role(tuner, live),),
         "model": {"use": "random_features"},  # never fitted
         "trainers": 0,
         "oracles": {ORACLE: _oracle(settings, problem)},
@@ -167,12 +183,25 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
     return CampaignSettings(**values)
 
 
+def _live_search(search: SearchSettings, problem: Problem) -> Any:
+    """The search that was given as a Python object; None where a file could say it."""
+    if search.live is None:
+        return None
+    from querist.tuning.search import make_search
+
+    if search.live is LIVE_OPTIONS:
+        return make_search(search.use, problem, search.options)
+    return make_search(search.live, problem)
+
+
 def _tuner_role(options: dict[str, Any], live: Any) -> Any:
     if live is None:
         return {"use": TUNER, "options": options}
     from querist.tuning.tuner import Tuner
 
-    return {"live": Tuner(**{**options, "search": {"use": live}})}
+    # Beside the object its options are kept in the run's folder, for those who only read that.
+    told = {**options, "search": {"live": type(live).__name__}}
+    return {"live": Tuner(**{**options, "search": {"use": live}}), "options": told}
 
 
 def _oracle(settings: StudySettings, problem: Problem) -> Any:

@@ -156,7 +156,7 @@ class Study:
 
 
 def is_study(folder: Path | str) -> bool:
-    """Whether a run is a study that was made from files or plain data."""
+    """Whether a run is a study."""
     return _tuner(RunFolder(folder)) is not None
 
 
@@ -177,8 +177,9 @@ def study_of(folder: Path | str) -> StudyResult:
 
 
 def _tuner(folder: RunFolder) -> Mapping[str, Any] | None:
+    """The options of a study's tuner; one with a live search has no name, but the same options."""
     for role in folder.config().get("settings", {}).get("generators", []):
-        if role.get("use") == TUNER:
-            options: Mapping[str, Any] = role["options"]
+        options: Mapping[str, Any] = role.get("options") or {}
+        if role.get("use") in (TUNER, "") and {"space", "goal", "search", "known"} <= set(options):
             return options
     return None

@@ -58,6 +58,7 @@ class Tuner:
         self._begin = [self.space.own(values) for values in begin]
         self._elsewhere = [Trial.of(told) for told in known]
         self._journal: Journal | None = None
+        self._told: set[str] = set()  # to a live search, which cannot be made anew
         self._reset()
 
     def _reset(self) -> None:
@@ -194,8 +195,17 @@ class Tuner:
                 del self._busy[walker]
                 self._asked.discard(walker)
         if new:
-            self._search.tell(new)
+            self._tell(new)
             self._dry = False
+
+    def _tell(self, trials: Sequence[Trial]) -> None:
+        """Tell the search results, a live one each of them once."""
+        if not isinstance(self._use["use"], str):
+            keys = {self.space.key(trial.settings): trial for trial in trials}
+            trials = [trial for key, trial in keys.items() if key not in self._told]
+            self._told |= set(keys)
+        if trials:
+            self._search.tell(trials)
 
     # ------------------------------------------------------------------------------- continuing
 
