@@ -10,7 +10,10 @@ import pytest
 
 from querist import Batch, Surrogate
 from querist.core.errors import ConfigError, RunError
+from querist.core.roles import ModelState
+from querist.models.graphs import graph_of
 from querist.models.random_features import RandomFeatures
+from querist.models.torch_ensemble import TorchEnsemble
 from querist.store.errors import DamagedFile
 from querist.surrogate.errors import NoAnswer
 
@@ -70,6 +73,32 @@ def test_a_file_answers_as_the_surrogate_does(tmp_path: Path, suffix: str, model
     assert alone.ask(trusted).share("model") == 1.0  # nothing is audited where nothing can be
     with pytest.raises(NoAnswer):
         alone.ask(batch)
+
+
+@pytest.mark.slow
+def test_a_committee_of_networks_goes_into_onnx(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    options, schedule = {"hidden": (16, 8)}, {"epochs": 60}
+    model = TorchEnsemble(members=3, options=options, schedule=schedule)
+    surrogate = Surrogate(simulation, model, tolerance=5.0, coverage=0.8, first=40)
+    rng = np.random.default_rng(0)
+    while surrogate.status()["threshold"] is None:
+        surrogate.many(x=rng.uniform(size=60), y=rng.uniform(size=60))
+    path = tmp_path / "exported.onnx"
+    surrogate.export(path)
+    batch = inputs()
+    ours = surrogate._keeper.voice().say(batch)
+    theirs = Surrogate.load(path)._keeper.voice().say(batch)
+    np.testing.assert_allclose(theirs.score, ours.score, rtol=1e-3, atol=1e-6)  # float32 here
+    np.testing.assert_allclose(theirs.mean["v"], ours.mean["v"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_ones_own_does_not_go_into_onnx(tmp_path: Path) -> None:
+    state = ModelState({}, {"format": "querist.torch_ensemble/1"})
+    with pytest.raises(ConfigError, match="built-in perceptron"):
+        graph_of(state)
 
 
 def test_onnx_needs_nothing_of_ours_to_obey_the_gate(tmp_path: Path) -> None:

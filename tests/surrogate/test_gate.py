@@ -165,3 +165,32 @@ def test_an_alarm_knows_about_when_it_began() -> None:
     said = [alarm.add(True) for _ in range(10)]
     assert any(said)
     assert alarm.since <= 11
+
+
+def level_of_inverse_sampling(due: int, share: float, inner: float, level: float) -> float:
+    """P(a threshold of exactly 5 % wrong is proven) when it is looked at after ``due`` audits.
+
+    They are counted within a smaller threshold, which a share of the audits is within, and of
+    which ``inner`` are wrong.
+    """
+    outer = (0.05 - share * inner) / (1.0 - share)
+    found = 0.0
+    for more in range(int(due / share) + 200):
+        chance = stats.nbinom.pmf(more, due, share)
+        if chance < 1e-9:
+            continue
+        most = np.searchsorted(stats.binom.cdf(range(due + more + 1), due + more, 0.05), level)
+        wrong = np.arange(most)  # within the smaller threshold
+        both = stats.binom.pmf(wrong, due, inner) * stats.binom.cdf(most - 1 - wrong, more, outer)
+        found += chance * both.sum()
+    return found
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.95])
+def test_larger_thresholds_keep_the_level_though_their_audits_are_not_counted(share) -> None:
+    promise = Promise(0.95, 0.9)
+    for look in (1, 2):
+        level = 0.8 * promise.spent(look)
+        for inner in (0.0, 0.02, 0.05, 0.052):
+            found = level_of_inverse_sampling(promise.due(look, look), share, inner, level)
+            assert found <= level

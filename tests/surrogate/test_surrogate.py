@@ -96,6 +96,15 @@ def test_a_folder_resumes_with_model_and_gate(tmp_path: Path) -> None:
         Surrogate(smooth, tolerance=0.5, folder=folder)
 
 
+def test_a_tolerance_of_what_is_no_output_is_told_by_each_call() -> None:
+    surrogate = Surrogate(lambda x: {"energy": x}, tolerance={"enrgy": 0.1})
+    with pytest.raises(SimulationFailed, match=r"gave no enrgy.*outputs are \['energy'\]"):
+        surrogate(1.0)
+    assert surrogate.status()["failed"] == 1
+    with pytest.raises(SimulationFailed, match="gave no number"):
+        Surrogate(lambda x: {"text": "none"}, tolerance=0.1)(1.0)
+
+
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="tolerance"):
         Surrogate(smooth, tolerance=-1.0)

@@ -19,6 +19,8 @@ from querist.core.roles import ModelState
 from .gaussian_process import FORMAT as PROCESS
 from .random_features import FORMAT as FEATURES
 from .table import Fields, Scaler
+from .torch_ensemble import FORMAT as NETWORKS
+from .torch_ensemble import PERCEPTRON
 
 _ROOT5 = np.sqrt(5.0)
 
@@ -104,11 +106,12 @@ def graph_of(state: ModelState, *, noisy: bool = False) -> tuple[Graph, str, str
     Raises:
         ConfigError: If it is of a model that cannot be written so.
     """
-    make = {PROCESS: _process, FEATURES: _features}.get(str(state.data.get("format")))
-    if make is None:
+    kinds = {PROCESS: _process, FEATURES: _features, NETWORKS: _networks}
+    make = kinds.get(str(state.data.get("format")))
+    if make is None or (make is _networks and state.data.get("network") != PERCEPTRON):
         raise ConfigError(
-            "only Gaussian processes and random features can be written as ONNX here; write a "
-            ".safetensors file for other models."
+            "only Gaussian processes, random features and ensembles of the built-in perceptron can "
+            "be written as ONNX here; write a .safetensors file for other models."
         )
     held = {name: np.asarray(array, np.float64) for name, array in state.arrays.items()}
     return make({**state.data, "noisy": noisy}, held)
@@ -160,13 +163,46 @@ def _features(
     for member in range(int(data["members"])):
         prefix = f"m{member}/"
         own = {k.removeprefix(prefix): v for k, v in held.items() if k.startswith(prefix)}
-        values = _member(graph, matrix, own, outputs)
-        said.append(graph.add("Unsqueeze", values, graph.axes(0)))
-    stacked = graph.add("Concat", *said, axis=0)
+        said.append(_member(graph, matrix, own, outputs))
+    mean, std = _over_members(graph, said)
+    return graph, mean, std, outputs
+
+
+def _over_members(graph: Graph, said: list[str], ddof: int = 0) -> tuple[str, str]:
+    """``(n, q)`` mean and standard deviation of what members say."""
+    count = len(said)
+    stacked = graph.add(
+        "Concat", *[graph.add("Unsqueeze", one, graph.axes(0)) for one in said], axis=0
+    )
     mean = graph.add("ReduceMean", stacked, graph.axes(0), keepdims=0)
     away = graph.add("Sub", stacked, mean)
     square = graph.add("ReduceMean", graph.add("Mul", away, away), graph.axes(0), keepdims=0)
-    return graph, mean, graph.add("Sqrt", square), outputs
+    square = graph.add("Mul", square, count / max(1, count - ddof))
+    return mean, graph.add("Sqrt", square)
+
+
+def _networks(
+    data: Mapping[str, Any], held: Mapping[str, NDArray[np.float64]]
+) -> tuple[Graph, str, str, Fields]:
+    """Perceptrons with SiLU (x times its logistic function) between the layers."""
+    first = data["m0"]
+    graph, outputs = Graph(), Fields.from_metadata(first["outputs"])
+    matrix = graph.matrix(Fields.from_metadata(first["inputs"]))
+    said = []
+    for member in range(int(data["members"])):
+        prefix = f"m{member}/"
+        own = {k.removeprefix(prefix): v for k, v in held.items() if k.startswith(prefix)}
+        values = graph.scaled(matrix, Scaler.from_arrays(held, f"m{member}.x_"))
+        layers = sorted(int(name.split(".")[0]) for name in own if name.endswith("weight"))
+        for layer in layers:
+            values = graph.add("MatMul", values, own[f"{layer}.weight"].T)
+            values = graph.add("Add", values, own[f"{layer}.bias"])
+            if layer != layers[-1]:
+                values = graph.add("Mul", values, graph.add("Sigmoid", values))
+        y = Scaler.from_arrays(held, f"m{member}.y_")
+        said.append(graph.add("Add", graph.add("Mul", values, y.std), y.mean))
+    mean, std = _over_members(graph, said, ddof=1)
+    return graph, mean, std, outputs
 
 
 def _member(

@@ -30,6 +30,7 @@ from .members import (
 from .table import Fields, Matrix, Scaler, Training
 
 FORMAT = "querist.torch_ensemble/1"
+PERCEPTRON = "perceptron"  # the only network whose layers are known by its weights
 WHO = "TorchEnsemble"
 
 
@@ -121,7 +122,9 @@ class TorchEnsemble:
         for member, one in zip(chosen, fitted, strict=True):
             arrays |= {f"m{member}/{name}": array for name, array in one.weights.items()}
             arrays |= x.arrays(f"m{member}.x_") | y.arrays(f"m{member}.y_")
-        state = {"format": FORMAT, "members": self.members}
+        state: dict[str, Any] = {"format": FORMAT, "members": self.members}
+        if self.module is None and self.loss == "squared":
+            state["network"] = PERCEPTRON
         state |= {f"m{member}": data.metadata() for member in chosen}
         metrics = {
             "train.rows": float(len(data.X)),

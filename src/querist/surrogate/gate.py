@@ -16,7 +16,13 @@ Lei 2021, arXiv 2110.01052, theorem 1), with fixed sequence testing from two sta
 error probability. Distribution-free control of this kind goes back to Bates et al. 2021 (J. ACM
 68, 43) and Vovk, Gammerman & Shafer 2005. Audits grow, so that there are several looks, each due
 when a number of audits that depends on scores alone is reached; look j spends 6 / (pi j)^2 of the
-error probability, which sums to one.
+error probability, which sums to one. A look is due by the count within the first threshold. For
+that one the binomial law is exact; for larger ones that count is fixed and theirs is not (inverse
+sampling), whose exact level ``tests/surrogate/test_gate.py`` computes: not above the one spent.
+
+The probability is for each model. With several on trial the newest that trusts about as much as the
+best is used, so that the gate in force is none drawn at random; what that costs is measured, not
+proven (``benchmarks/surrogate.py``).
 
 Under drift, or where calls are correlated (a single molecular-dynamics run), nothing is
 guaranteed: coverage is what audits measure, and :class:`Alarm` says when they speak against it.

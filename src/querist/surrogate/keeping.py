@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from querist.core.answers import Failure, Label, Outcome, Purpose, question_id
 from querist.core.batch import Array, Batch
-from querist.core.errors import RunError
+from querist.core.errors import QueristError, RunError
 from querist.core.roles import ModelState
 from querist.core.tasks import Factory
 from querist.store.run_folder import RunFolder
@@ -246,7 +246,8 @@ class Keeper:
         error = None
         if isinstance(outcome, Label) and verdict.said.mean is not None:
             said = verdict.said.mean.take([index])
-            error = float(self._tolerance.errors(said, Batch.of([outcome.outputs]))[0])
+            found = float(self._tolerance.errors(said, Batch.of([outcome.outputs]))[0])
+            error = found if np.isfinite(found) else None
         data = {
             "t": self.clock(),
             "version": verdict.version,
@@ -268,7 +269,7 @@ class Keeper:
             model = make(published.model, self._model)
             model.load(states[MODEL])
             failing = Failing(states[FAILING]) if FAILING in states else None
-            self._voices[version] = Voice(model, failing, self._tolerance)
+            self._voices[version] = Voice(model, failing, self._tolerance, published.form)
         return self._voices[version]
 
     def voice(self) -> Voice | None:
@@ -361,7 +362,7 @@ class Keeper:
             if not gate.version:
                 raise RunError("no model has passed its audits yet, so there is nothing to export.")
             published = self.state.published[gate.version]
-            about = {"model": published.model, "gate": asdict(gate)}
+            about = {"model": published.model, "gate": asdict(gate), "form": published.form}
             return Exported(about, self._shelf.load(published.ref))
 
     def adopt(self, exported: Exported) -> None:
@@ -382,13 +383,20 @@ class Keeper:
             if self._wake.wait(REFRESH_S):
                 self._wake.clear()
                 if self.settings.learn == "background":
-                    self.upkeep()
+                    self._upkeep_here()
             elif time.monotonic() - self._used > IDLE_S and self._learning.acquire(blocking=False):
                 try:
                     with self._lock:
                         self._log.release()
                 finally:
                     self._learning.release()
+
+    def _upkeep_here(self) -> None:
+        """In the thread, whose end would end all learning."""
+        try:
+            self.upkeep()
+        except QueristError as error:
+            warnings.warn(f"a surrogate could not learn: {error}", stacklevel=2)
 
     def close(self) -> None:
         """Record what is pending, end workers, and let others write."""

@@ -19,7 +19,17 @@ from querist.surrogate.gate import GRID, Alarm, Promise, Trial, first_threshold
 from querist.surrogate.record import Entry
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.shelf import FAILING
-from querist.surrogate.state import Answered, Gate, Published, State, labelled, tried
+from querist.surrogate.state import (
+    Answered,
+    Gate,
+    Published,
+    State,
+    alike,
+    form_of,
+    form_of_batch,
+    labelled,
+    tried,
+)
 from querist.surrogate.voices import FEWEST_FAILURES, Lesson, Voice
 
 # Tested for refusals, as 1 - P(fails): from where all neighbours failed to where most of them did.
@@ -37,12 +47,14 @@ class Homework:
         version: Of the model to be.
         cutoff: Fact up to which labels were seen.
         since: Fact from which on they were.
+        rows: Labels that there were, those that could not be learned from included.
     """
 
     lesson: Lesson
     version: int
     cutoff: int
     since: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,14 +122,23 @@ Judged = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]
 
 def judge(voice: Voice, judges: list[Answered]) -> Judged:
     """Scores, whether errors were beyond the tolerance (failures are), P(fails); ``(n,)`` each."""
-    wrong = np.ones(len(judges), np.bool_)
-    if not judges:
-        return np.zeros(0), wrong, np.zeros(0)
+    count = len(judges)
+    scores, wrong, fails = np.full(count, np.inf), np.ones(count, np.bool_), np.zeros(count)
+    groups: dict[Any, list[int]] = {}
+    for number, one in enumerate(judges):
+        groups.setdefault((form_of(one.inputs), form_of(one.outputs)), []).append(number)
+    for rows in groups.values():
+        scores[rows], wrong[rows], fails[rows] = _judged(voice, [judges[i] for i in rows])
+    return scores, wrong, fails
+
+
+def _judged(voice: Voice, judges: list[Answered]) -> Judged:
+    """The same of some that can be one batch."""
     said = voice.say(Batch.of([one.inputs for one in judges]))
-    good = [i for i, one in enumerate(judges) if one.outputs is not None]
-    if good and said.mean is not None:
-        labels = Batch.of([judges[i].outputs or {} for i in good])
-        wrong[good] = voice.tolerance.errors(said.mean.take(good), labels) > 1.0
+    wrong = np.ones(len(judges), np.bool_)
+    labels = [one.outputs for one in judges if one.outputs is not None]
+    if labels and said.mean is not None:
+        wrong = voice.tolerance.errors(said.mean, Batch.of(labels)) > 1.0
     return said.score, wrong | ~np.isfinite(said.score), said.fails
 
 
@@ -241,16 +262,20 @@ class Learner:
             before = 0
         if rows < max(told.first, int(before * told.growth)):
             return None
-        learned = state.training(told.most_rows)
+        learned = alike(state.training(told.most_rows))
+        if sum(one.outputs is not None for one in learned) < told.first:
+            return None
         failed = sum(one.outputs is None for one in learned)
         known = tried(learned) if failed >= FEWEST_FAILURES else None
         version = max(state.published, default=0) + 1
         lesson = Lesson(labelled(learned), known, told.seed + version)
-        return Homework(lesson, version, state.seq, state.since)
+        return Homework(lesson, version, state.seq, state.since, rows)
 
     def published(self, work: Homework, fitted: Fitted, ref: ModelRef, state: State) -> Entry:
         """The fact of a fit whose states were saved."""
-        voice = self.load(Published(ref, work.cutoff, fitted.model, 0, fitted.fails, 0))
+        form = form_of_batch(work.lesson.dataset.inputs)
+        told = Published(ref, work.cutoff, fitted.model, 0, fitted.fails, 0, form=form)
+        voice = self.load(told)
         after = state.alarm_seqs[-1] if state.alarm_seqs else 0
         before = [one for one in state.judges(after) if one.seq <= work.cutoff][-PROVEN:]
         scores, wrong, _ = judge(voice, before)
@@ -261,11 +286,13 @@ class Learner:
             "digest": ref.digest,
             "dataset": len(state.learned) + len(state.judging),
             "train": len(work.lesson.dataset),
+            "rows": work.rows,
             "cutoff": work.cutoff,
             "since": work.since,
             "start": first_threshold(scores, wrong, 1.0 - self.settings.coverage),
             "model": fitted.model,
             "fails": fitted.fails,
+            "form": form,
             "metrics": fitted.metrics,
             "spans": [fitted.spans],
             "workers": [fitted.worker],
@@ -294,6 +321,7 @@ class Learner:
             "why": "imported",
             "threshold": gate["threshold"],
             "refusal": gate["refusal"],
+            "form": about.get("form"),
         }
         told = {name: gate[name] for name in ("threshold", "refusal", "share", "audits")}
         opened = {"t": self.now(), "version": ref.version, **told}
@@ -301,6 +329,6 @@ class Learner:
 
     def unlearned(self, work: Homework, message: str) -> Entry:
         """The fact of a fit that failed."""
-        rows = len(work.lesson.dataset)
-        data = {"t": self.now(), "train": rows, "since": work.since, "message": message}
+        rows = {"train": len(work.lesson.dataset), "rows": work.rows}
+        data = {"t": self.now(), **rows, "since": work.since, "message": message}
         return Entry("surrogate.unlearned", data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -17,6 +18,7 @@ from querist.core.tasks import ModelRef
 from querist.surrogate.record import Known
 
 POINTS = 4000
+Form = tuple[tuple[str, int], ...]
 JUDGES = (Purpose.CALIBRATION.value, Purpose.AUDIT.value)
 
 
@@ -81,6 +83,7 @@ class Published:
         fails: Whether it knows where the simulation fails.
         start: Index of the threshold that is tested first.
         threshold, refusal: What audits had proven where it was imported from.
+        form: Names and numbers of axes of the inputs that it learned from; None if not known.
     """
 
     ref: ModelRef
@@ -91,6 +94,7 @@ class Published:
     start: int
     threshold: float | None = None
     refusal: float | None = None
+    form: Form | None = None
 
 
 class Audit(NamedTuple):
@@ -125,7 +129,7 @@ class State:
         audited: Audits since the last alarm.
         alarms: Data of the alarms.
         alarm_seqs: The facts that they are.
-        fitted: Labels at the last fit or attempt, and ``since`` then.
+        fitted: Labels that there were at the last fit or attempt, and ``since`` then.
         unlearned: Why the last fit failed; empty if it did not.
         since: Fact from which on labels are learned from; moved by an alarm of drift.
         forgotten: Fact up to which audits say nothing any more.
@@ -194,11 +198,13 @@ class State:
         ref = ModelRef(data["version"], tuple(data["files"]), data["digest"])
         told = {k: data[k] for k in ("cutoff", "model", "fails", "start")}
         told |= {k: data.get(k) for k in ("threshold", "refusal")}
+        form = data.get("form")
+        told["form"] = None if form is None else tuple((str(n), int(axes)) for n, axes in form)
         self.published[ref.version] = Published(ref, rows=data["train"], **told)
-        self.fitted, self.unlearned = (data["train"], data["since"]), ""
+        self.fitted, self.unlearned = (data.get("rows", data["train"]), data["since"]), ""
 
     def _unlearned(self, fact: Known) -> None:
-        self.fitted = fact.data["train"], fact.data["since"]
+        self.fitted = fact.data.get("rows", fact.data["train"]), fact.data["since"]
         self.unlearned = fact.data["message"]
 
     def _gate(self, fact: Known) -> None:
@@ -255,6 +261,41 @@ class State:
     def judges(self, after: int) -> list[Answered]:
         """Audits in the facts behind ``after``."""
         return self.judging[bisect_right(self.judging, after, key=attrgetter("seq")) :]
+
+
+def form_of(arrays: Mapping[str, Array] | None) -> Form | None:
+    """What has to be alike for samples to be one batch: names and numbers of axes."""
+    return None if arrays is None else tuple(sorted((n, np.ndim(a)) for n, a in arrays.items()))
+
+
+def form_of_batch(batch: Batch) -> Form:
+    """The same of all samples of a batch."""
+    return tuple(sorted((n, int(c.shapes.shape[1])) for n, c in batch.columns.items()))
+
+
+def alike(answers: list[Answered]) -> list[Answered]:
+    """Those that can be learned from together: of the form that most have, and of finite inputs.
+
+    One call with a field more, or a NaN that the simulation could make sense of, is answered and
+    kept like any other, but must not keep the model from learning from all the rest.
+    """
+    finite = [one for one in answers if _finite(one.inputs)]
+    forms = Counter(form_of(one.inputs) for one in finite)
+    labels = Counter(form_of(one.outputs) for one in finite if one.outputs is not None)
+    if not forms:
+        return []
+    form, label = forms.most_common(1)[0][0], (labels.most_common(1) or [(None, 0)])[0][0]
+    return [
+        one
+        for one in finite
+        if form_of(one.inputs) == form and form_of(one.outputs) in (label, None)
+    ]
+
+
+def _finite(arrays: Mapping[str, Array]) -> bool:
+    return all(
+        a.dtype.kind not in "fc" or np.isfinite(a).all() for a in map(np.asarray, arrays.values())
+    )
 
 
 def labelled(answers: list[Answered]) -> Dataset:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from querist.campaign.ranks import recruit
 from querist.campaign.registry import target_of
-from querist.core.answers import Label, Outcome
+from querist.core.answers import Failure, Label, Outcome, Reason
 from querist.core.batch import Array, Batch
 from querist.core.errors import ConfigError, QueristError, RunError
 from querist.core.roles import Model
@@ -32,7 +32,7 @@ from querist.surrogate.keeping import Keeper, Verdict
 from querist.surrogate.record import Known
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
-from querist.surrogate.voices import AUTO
+from querist.surrogate.voices import AUTO, Tolerance
 from querist.surrogate.working import EngineLike, Workshop, label_payload, outcome_of, simulations
 
 KIND = "surrogate"
@@ -86,6 +86,7 @@ class Surrogate:
         self.settings = _settings(settings)
         self._found = {"simulation": importable(simulation), "use": _name_of(model)}
         self._form, self._oracle = Form(simulation), oracle_of(simulation)
+        self._lacking = Tolerance(self.settings.tolerance).lacking
         self._engine = _manned(engine)
         self.folder = None if folder is None else _opened(folder, self.settings, simulation, model)
         # Ranks are for simulations: one fit at a time needs none of its own.
@@ -146,10 +147,15 @@ class Surrogate:
         samples = [batch.sample(int(i)) for i in asked]
         payloads = [label_payload(sample, ORACLE) for sample in samples]
         for number, done in self._workshop().run("label", payloads):
-            index, outcome = int(asked[number]), outcome_of(done)
+            index, outcome = int(asked[number]), self._judgeable(outcome_of(done))
             self._keeper.answered(samples[number].arrays, index, verdict, (outcome, done))
             yield index, outcome
         self._keeper.learn()
+
+    def _judgeable(self, outcome: Outcome) -> Outcome:
+        """A failure in place of a label that has no number to judge a model by."""
+        why = self._lacking(outcome.outputs) if isinstance(outcome, Label) else ""
+        return Failure(Reason.WRONG_SHAPE, why, transient=False) if why else outcome
 
     def _workshop(self) -> Workshop:
         with self._making:
@@ -332,7 +338,8 @@ def _together(
     if verdict.said.mean is not None and len(by_model) == len(verdict.by_model):
         return by_model, verdict.said.mean
     numbers = np.concatenate([by_model, np.array(list(rows), np.int64)])
-    simulated = Batch.of(list(rows.values()))
+    shared = set.intersection(*map(set, rows.values())) if rows else set()
+    simulated = Batch.of([{n: a for n, a in one.items() if n in shared} for one in rows.values()])
     if not len(by_model) or verdict.said.mean is None:
         order = np.argsort(numbers, kind="stable")
         return numbers[order], simulated.take(order)

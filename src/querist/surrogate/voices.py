@@ -22,6 +22,7 @@ from querist.models.gaussian_process import GaussianProcess
 from querist.models.random_features import RandomFeatures
 from querist.surrogate.failing import Failing, fit_failing
 from querist.surrogate.onnx_model import OnnxModel
+from querist.surrogate.state import Form, form_of_batch
 
 Vector = NDArray[np.float64]
 AUTO = "auto"
@@ -111,9 +112,30 @@ class Tolerance:
         return _worst([prediction.uncertainty(name) / allowed for name, allowed in pairs])
 
     def errors(self, mean: Batch, labels: Batch) -> Vector:
-        """``(n,)`` largest error over outputs: beyond 1 it is not within the tolerance."""
+        """``(n,)`` largest error over outputs: beyond 1 it is not within the tolerance.
+
+        Where a label has another shape than its prediction, the error is infinite.
+        """
         pairs = self._pairs(labels)
-        return _worst([true_errors(mean, labels, name) / allowed for name, allowed in pairs])
+        try:
+            return _worst([true_errors(mean, labels, name) / allowed for name, allowed in pairs])
+        except (ShapeError, KeyError):
+            if len(labels) == 1:
+                return np.full(1, np.inf)
+            each = [self.errors(mean.take([i]), labels.take([i])) for i in range(len(labels))]
+            return np.concatenate(each)
+
+    def lacking(self, outputs: Mapping[str, Any]) -> str:
+        """Why an answer cannot be judged, a sentence; "" where it can."""
+        numeric = {n for n, value in outputs.items() if np.asarray(value).dtype.kind in "biuf"}
+        wanted = set(self.by) if isinstance(self.by, Mapping) else set()
+        if wanted <= numeric and numeric:
+            return ""
+        missing = ", ".join(sorted(wanted - numeric)) or "number"
+        return (
+            f"the simulation gave no {missing}, which there is a tolerance for; its outputs are "
+            f"{sorted(outputs)}."
+        )
 
 
 def _worst(found: list[Vector]) -> Vector:
@@ -124,15 +146,25 @@ def _worst(found: list[Vector]) -> Vector:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Voice:
-    """A loaded model, and the one of failures where there is one."""
+    """A loaded model, and the one of failures where there is one.
+
+    Attributes:
+        model: It.
+        failing: Says where the simulation fails.
+        tolerance: Of errors.
+        form: Of inputs that it learned from; a model might pass over a field that it never saw.
+    """
 
     model: Model
     failing: Failing | None
     tolerance: Tolerance
+    form: Form | None = None
 
     def say(self, batch: Batch) -> Said:
         """Predict ``n`` inputs; what cannot be represented has an infinite score."""
         fails = np.zeros(len(batch))
+        if self.form is not None and len(batch) and form_of_batch(batch) != self.form:
+            return Said(None, np.full(len(batch), np.inf), fails)
         try:
             if self.failing is not None:
                 fails = self.failing.probability(batch)
@@ -171,12 +203,27 @@ class Lesson:
     previous: tuple[str, ModelState] | None = None
 
 
+def _of_one_shape(dataset: Dataset) -> Dataset:
+    """The labels whose arrays have the shapes that most of them have."""
+    columns = [*dataset.inputs.columns.values(), *dataset.outputs.columns.values()]
+    shapes = np.concatenate([column.shapes for column in columns], axis=1)
+    _, which, counts = np.unique(shapes, axis=0, return_inverse=True, return_counts=True)
+    rows = np.flatnonzero(which.reshape(-1) == int(counts.argmax()))
+    return Dataset(dataset.inputs.take(rows), dataset.outputs.take(rows))
+
+
 def learn(model: Factory | None, lesson: Lesson) -> dict[str, Any]:
     """Fit: ``model`` (which one), ``state``, ``failing`` (state or None) and ``metrics``."""
     name = choose(model, lesson.dataset)
     known = lesson.previous if lesson.previous and lesson.previous[0] == name else None
     request = FitRequest(lesson.seed, known[1] if known else None)
-    fitted: FitResult = make(name, model).fit(lesson.dataset, request)
+    try:
+        fitted: FitResult = make(name, model).fit(lesson.dataset, request)
+    except ShapeError:
+        most = _of_one_shape(lesson.dataset)
+        if len(most) in (0, len(lesson.dataset)):
+            raise
+        fitted = make(name, model).fit(most, request)
     failing = None
     if lesson.tried is not None:
         # Inputs of changing shape have no neighbours in this sense: nothing is refused then.

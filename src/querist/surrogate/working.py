@@ -81,11 +81,15 @@ class Workshop:
                 task = Task(f"{kind}-{self._count}", kind, self._spec.name, payload)
                 tasks[task.id] = index
                 self._engine.submit(task)
-            while tasks:
-                for event in self._engine.events(1.0):
-                    done = self._done(event)
-                    if done is not None and done.task in tasks:
-                        yield tasks.pop(done.task), done
+            try:
+                while tasks:
+                    for event in self._engine.events(1.0):
+                        done = self._done(event)
+                        if done is not None and done.task in tasks:
+                            yield tasks.pop(done.task), done
+            finally:  # the caller was interrupted: what waits must not keep the next one waiting
+                for left in tasks:
+                    self._engine.cancel(left, "nobody waits for it any more", hard=False)
 
     def _done(self, event: Any) -> Done | None:
         if isinstance(event, TaskFinished | TaskFailed):
