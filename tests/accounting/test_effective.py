@@ -148,6 +148,29 @@ def test_calls_of_a_surrogate_count_as_look_ups_and_audits_give_the_coverage() -
     assert told["interval"] == pytest.approx([0.595850, 0.982124], abs=1e-5)
 
 
+def test_every_answer_of_a_surrogate_was_called_for() -> None:
+    # By hand: 2 s each; 4 to learn from, 4 that judge, 40 look-ups of 0.5 s in all, a fit of 3 s.
+    names = "abcdefgh"
+    purposes = ["train", "calibration", "train", "audit"] * 2
+    told = [
+        answer(name, 2.0 * i, 2.0 * i + 2, worker="", purpose=purpose)
+        for i, (name, purpose) in enumerate(zip(names, purposes, strict=True))
+    ]
+    calls = {"calls": 40, "trusted": 40, "refused": 0, "predict": 0.5}
+    fit = {"version": 1, "digest": "d", "dataset": 8, "spans": [spans(16, 19)], "workers": [""]}
+    more = ((19.0, "model.published", fit), (20.0, "surrogate.calls", calls))
+    begun = {"epoch": 0, "wall": 0.0}
+    found = effective(facts((0.0, "run.started", begun | {"engine": "surrogate"}), *told, *more))
+    assert (found["n_train"], found["n_other"]) == (4, 4)
+    assert found["audited"]["delivered"] == 48
+    assert found["audited"]["elapsed"]["speed_up"] == pytest.approx(2 * 48 / 20)
+    # Only the fit has to be earned back: 3 / (2 - 0.5 / 40).
+    assert found["break_even"]["lookups"] == pytest.approx(3 / 1.9875)
+    campaign = effective(facts((0.0, "run.started", begun), *told, *more))
+    assert campaign["audited"]["delivered"] == 44
+    assert campaign["break_even"]["lookups"] == pytest.approx((3 + 8) / 1.9875)
+
+
 def test_the_bootstrap_interval_holds_the_truth_as_often_as_it_says() -> None:
     def mean(calls: Any) -> float | None:
         return ratio(calls[0], calls[1])

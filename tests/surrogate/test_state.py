@@ -20,14 +20,11 @@ def test_most_decide_which_form_is_learned_from() -> None:
     plain = [one({"x": float(i)}, {"y": 1.0}) for i in range(3)]
     failed, other_output = one({"x": 9.0}), one({"x": 4.0}, {"y": 1.0, "z": 2.0})
     odd = [one({"x": 1.0, "extra": 2.0}, {"y": 1.0}), one({"x": [1.0]}, {"y": 1.0})]
+    odd.append(one({"x": "one"}))
     not_a_number = one({"x": np.nan}, {"y": 1.0})
     assert alike([*plain, *odd, failed, other_output, not_a_number]) == [*plain, failed]
     assert alike([not_a_number]) == alike([]) == []
     assert alike([failed]) == [failed]
-
-
-def add(x: Any, extra: float = 0.0) -> float:
-    return float(np.nansum(x)) + extra
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from querist.accounting.effective_terms import Terms, break_even, ratio, wilson
 from querist.accounting.effective_units import Floats, Units, intervals
 from querist.accounting.facts import FactLike, finite, number, several, span, text, whole
 
+SURROGATE = "surrogate"  # the engine that a surrogate's folder names
 LABEL, FAILURE, ABSTENTION = "label", "failure", "abstention"
 KEPT = 2048  # disjoint intervals of a union that are held
 # Columns of a unit of calls: seconds, counts that were timed, and counts, by what they were for.
@@ -100,8 +101,13 @@ class EffectiveFold:
         self._calls, self._slices, self._fits = Units(10), Units(3), Units(1)
         self._called, self._explored, self._fitted = Covered(), Covered(), Covered()
         self._refused = self._audits = self._within = 0
+        self._is_surrogate = False  # then somebody called for each answer, audits included
         self._errors = [0, 0.0, 0.0]  # of audits: count, sum, largest
         self._reference = [0.0, 0.0]  # seconds and count of labels of the oracle that is named
+
+    def started(self, fact: FactLike) -> None:
+        """A run began."""
+        self._is_surrogate = text(fact.data, "engine") == SURROGATE
 
     def label(self, fact: FactLike) -> None:
         """A simulation gave a label."""
@@ -194,6 +200,7 @@ class EffectiveFold:
         calls = np.vstack([self._calls.table(), np.array(units).reshape(-1, 10)])
         tables = [calls, self._slices.table(), self._fits.table()]
         audit = _Audit(tables, _spent(workers), now, self._t_seq(calls.sum(axis=0)))
+        audit.counts_others = self._is_surrogate
         alone = called.alone, self._explored.alone, self._fitted.alone
         return {
             "oracle": self._oracle,
@@ -253,7 +260,13 @@ def _spent(workers: Mapping[str, Any]) -> dict[str, float]:
 
 
 class _Audit:
-    """One run's numbers, and what follows from them."""
+    """One run's numbers, and what follows from them.
+
+    Attributes:
+        counts_others: Whether simulations that are not learned from are answers of use.
+    """
+
+    counts_others = False
 
     def __init__(
         self, tables: list[Floats], workers: dict[str, float], now: float, t_seq: float | None
@@ -316,9 +329,15 @@ class _Audit:
         }
 
     @property
+    def _simulated(self) -> float:
+        """Simulations that gave an answer of use: no hold-out, unless somebody called for it."""
+        others = self.calls[OTHER_N] if self.counts_others else 0.0
+        return float(self.calls[TRAIN_N] + others)
+
+    @property
     def delivered(self) -> float:
-        """Answers of use: simulations for training and trusted look-ups; no audit, no hold-out."""
-        return float(self.calls[TRAIN_N] + self.slices[2])
+        """Answers of use: such simulations, and trusted look-ups."""
+        return self._simulated + float(self.slices[2])
 
     def audited(self) -> dict[str, Any] | None:
         """What delivered answers would have cost one after the other, over all that was paid."""
@@ -373,5 +392,5 @@ class _Audit:
         spent = self.spent()
         paid = spent["trusted_lookups"] + spent["rejected_lookups"]
         fixed = spent["total"] - paid
-        found = break_even(self.t_seq, paid / lookups, float(self.calls[TRAIN_N]), fixed)
+        found = break_even(self.t_seq, paid / lookups, self._simulated, fixed)
         return {"lookups": found, "reached": found is not None and lookups >= found}

@@ -130,7 +130,7 @@ class SummaryBuilder:
         workers, costs, questions = self._workers, self._costs, self._questions
         learning, effective = self._learning, self._effective
         return {
-            "run.started": (self._run.started, workers.gone),
+            "run.started": (self._run.started, workers.gone, effective.started),
             "run.ended": (self._run.ended, workers.gone),
             "worker.joined": (workers.joined,),
             "worker.lost": (workers.lost,),

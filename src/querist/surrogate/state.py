@@ -18,7 +18,8 @@ from querist.core.tasks import ModelRef
 from querist.surrogate.record import Known
 
 POINTS = 4000
-Form = tuple[tuple[str, int], ...]
+Form = tuple[tuple[str, int, bool], ...]
+TEXT = "US"
 JUDGES = (Purpose.CALIBRATION.value, Purpose.AUDIT.value)
 
 
@@ -83,7 +84,7 @@ class Published:
         fails: Whether it knows where the simulation fails.
         start: Index of the threshold that is tested first.
         threshold, refusal: What audits had proven where it was imported from.
-        form: Names and numbers of axes of the inputs that it learned from; None if not known.
+        form: Of the inputs that it learned from (:func:`form_of`); None if not known.
     """
 
     ref: ModelRef
@@ -199,7 +200,9 @@ class State:
         told = {k: data[k] for k in ("cutoff", "model", "fails", "start")}
         told |= {k: data.get(k) for k in ("threshold", "refusal")}
         form = data.get("form")
-        told["form"] = None if form is None else tuple((str(n), int(axes)) for n, axes in form)
+        told["form"] = (
+            None if form is None else tuple((n, int(k), bool(text)) for n, k, text in form)
+        )
         self.published[ref.version] = Published(ref, rows=data["train"], **told)
         self.fitted, self.unlearned = (data.get("rows", data["train"]), data["since"]), ""
 
@@ -264,13 +267,17 @@ class State:
 
 
 def form_of(arrays: Mapping[str, Array] | None) -> Form | None:
-    """What has to be alike for samples to be one batch: names and numbers of axes."""
-    return None if arrays is None else tuple(sorted((n, np.ndim(a)) for n, a in arrays.items()))
+    """What has to be alike for samples to be one batch: names, numbers of axes, text or not."""
+    if arrays is None:
+        return None
+    held = ((name, np.asarray(a)) for name, a in arrays.items())
+    return tuple(sorted((name, a.ndim, a.dtype.kind in TEXT) for name, a in held))
 
 
 def form_of_batch(batch: Batch) -> Form:
     """The same of all samples of a batch."""
-    return tuple(sorted((n, int(c.shapes.shape[1])) for n, c in batch.columns.items()))
+    held = batch.columns.items()
+    return tuple(sorted((n, int(c.shapes.shape[1]), c.data.dtype.kind in TEXT) for n, c in held))
 
 
 def alike(answers: list[Answered]) -> list[Answered]:
