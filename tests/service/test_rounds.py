@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -195,3 +198,103 @@ def test_a_network_is_fine_tuned_and_registered(fresh, finished, monkeypatch) ->
     assert (seen["model"], seen["metrics"]["labels"]) == (model, 8)
     made = fresh.http.get(f"/v1/models/{seen['trained']}").json()["settings"]
     assert made == {**settings, "classes": ["lying", "standing"], "weights": made["weights"]}
+
+
+@pytest.mark.slow
+def test_a_file_of_labels_answers_and_a_holdout_judges(fresh, finished) -> None:
+    lines = [f"{path},{kind(str(path))}" for path in sorted(fresh.folder.glob("*.png"))]
+    file = fresh.folder / "labels.csv"
+    file.write_text("\n".join(["path,label", *lines]))
+    body = {"budget": 10, "strategy": "random"}
+    aside = fresh.http.post(f"/v1/pools/{fresh.pool}/queries", json=body).json()
+    assert finished(fresh.http, aside["id"])["state"] == "done"
+    oracle = {"use": "file", "labels": str(file)}
+    made = [begin(fresh, holdout=aside["id"], oracle=oracle).json()]
+    for _ in range(2):
+        job = finished(fresh.http, made[-1]["job"])
+        assert job["state"] == "done", job
+        made.append(begin(fresh, holdout=aside["id"], oracle=oracle).json())
+    finished(fresh.http, made[-1]["job"])
+    seen = fresh.http.get(f"/v1/rounds/{made[1]['id']}").json()
+    assert (seen["picked"], seen["labelled"], seen["waiting"]) == (8, 8, "")
+    assert seen["holdout"] == aside["id"]
+    last = fresh.http.get(f"/v1/rounds/{made[-1]['id']}").json()
+    assert last["metrics"]["holdout.rows"] == 10
+    assert last["metrics"]["holdout.accuracy"] > 0.8
+    picked = {p["id"] for p in fresh.http.get(f"/v1/queries/{aside['id']}/picks").json()["items"]}
+    for one in made[1:]:
+        found = fresh.http.get(f"/v1/queries/{one['query']}/picks").json()["items"]
+        assert not picked & {pick["id"] for pick in found}
+
+
+class _Labels(BaseHTTPRequestHandler):
+    """Labels all items but the first by their names."""
+
+    asked: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        items = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["items"]
+        self.asked.append((dict(self.headers), items))
+        body = json.dumps({"labels": {one["id"]: kind(one["uri"]) for one in items[1:]}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_service_labels_where_the_tenant_may_ask_it(
+    allowed, local, pictures, finished, monkeypatch
+) -> None:
+    monkeypatch.setenv("QUERIST_LABELS_TOKEN", "the server's own")
+    monkeypatch.setattr(_Labels, "asked", [])
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Labels) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{server.server_port}"
+        tenant: dict[str, Any] = {"roots": [str(pictures(12))]}
+        if allowed:
+            tenant |= {"model_hosts": [host], "private": True}
+        app = local(tenants={"default": tenant})
+        app.folder = pictures(12)
+        app.pool = new_pool(app, "pictures", finished)
+        oracle = {"use": "service", "labels": f"http://{host}/labels"}
+        first = begin(app, oracle=oracle, trainer={}).json()
+        job = finished(app.http, first["job"])
+        server.shutdown()
+    assert job["state"] == "done", job
+    seen = app.http.get(f"/v1/rounds/{first['id']}").json()
+    if allowed:
+        [(headers, items)] = _Labels.asked
+        assert "Authorization" not in headers  # the server's token is for nobody else
+        assert len(items) == 8
+        assert (seen["picked"], seen["labelled"]) == (8, 7)
+        assert "has not labelled 1 picked items yet" in seen["waiting"]
+    else:
+        assert (seen["picked"], seen["labelled"], _Labels.asked) == (8, 0, [])
+        assert "gave no labels" in seen["waiting"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"oracle": {"use": "person"}}, "An oracle is"),
+        ({"oracle": {"use": "file", "labels": "/etc/passwd"}}, "cannot be read"),
+        ({"oracle": {"use": "file", "labels": ""}}, "is needed"),
+        ({"oracle": {"use": "service", "labels": "file:///etc/passwd"}}, "http(s) address"),
+        ({"oracle": {"use": "service", "labels": ["x"]}}, "labels"),
+        ({"oracle": {"use": "file", "labels": "x", "token": "y"}}, "An oracle is"),
+        ({"holdout": "job_aaaaaaaaaaaaaaaaaaaa", "trainer": {}}, "name a trainer"),
+    ],
+)
+def test_oracles_and_holdouts_that_are_none_are_refused(striped, wrong, sentence) -> None:
+    answer = begin(striped, **wrong)
+    assert answer.status_code == 422, answer.text
+    assert sentence in answer.text
+
+
+def test_a_holdout_is_a_query_of_the_pool(striped) -> None:
+    assert begin(striped, holdout="job_aaaaaaaaaaaaaaaaaaaa").status_code == 404

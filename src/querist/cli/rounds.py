@@ -66,7 +66,8 @@ def rounds(pool: str, id: str, **how: Any) -> None:
     POOL is a folder, or a pool.yaml with a section rounds. ID tells several rounds of one pool
     apart. Where people label, it returns when labels are awaited, and says how to give them; the
     same command goes on then. Ctrl-C ends it in order, and nothing is lost by a crash. At a service
-    (--server) each call begins one round, once the items of the one before are labelled.
+    (--server) each call begins one round, or goes on until there are as many as --rounds says, once
+    the items of the one before are labelled.
     """
     need_parent(how["output"])
     asked = asked_of(how)

@@ -13,12 +13,16 @@ from typing import Any, Protocol
 from querist.core.errors import ConfigError
 from querist.pool.errors import PoolError
 from querist.pool.items import Item
+from querist.pool.model_servers import ServerClient
 from querist.pool.pool import Pool
 from querist.pool.rounds_settings import RoundsSettings
+from querist.pool.settings import ModelAccess
+from querist.sources.source import SourceError
 
 LARGEST = 64 << 20  # bytes of a service's answer
 TIMEOUT = 60.0
 TOKEN = "QUERIST_LABELS_TOKEN"
+_HEAD = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 class RoundOracle(Protocol):
@@ -48,11 +52,11 @@ class LabelsFile:
     """A manifest of labels: CSV, JSON Lines, COCO ...; items are found by id, URI or text.
 
     Args:
-        path: Of the file; read again for each round, so that it may grow.
+        path: Of the file, or its URI; read again for each round, so that it may grow.
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._path = Path(path)
+        self._path = str(path)
 
     def answer(self, pool: Pool, items: Sequence[Item]) -> None:
         """Take the labels that the file has of these items, and no others.
@@ -76,7 +80,9 @@ class LabelService:
 
     Posted is ``{"items": [{"id": ..., "uri": ..., "metadata": {...}}]}``, with ``"inline"`` where a
     text or row is no file; wanted is ``{"labels": {id: label}}``, in which items may be missing
-    that are not labelled yet. A bearer token is taken from the variable QUERIST_LABELS_TOKEN.
+    that are not labelled yet. A bearer token is taken from the variable QUERIST_LABELS_TOKEN, but
+    never where a pool says which servers may be asked (``models`` of its settings, as all pools of
+    a service do): then the address is held to that, and the token would be the server's own.
 
     Args:
         url: ``http://`` or ``https://``.
@@ -100,15 +106,13 @@ class LabelService:
             PoolError: If it cannot be reached, or answers something else.
         """
         body = json.dumps({"items": [_told(item) for item in items]}).encode()
-        head = {"Content-Type": "application/json", "Accept": "application/json"}
-        if token := os.environ.get(TOKEN):
-            head["Authorization"] = f"Bearer {token}"
-        request = urllib.request.Request(self._url, body, head)
+        allowed = pool.settings.models
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
-                labels = json.loads(answer.read(LARGEST))["labels"]
-        except (urllib.error.URLError, OSError) as error:
-            raise PoolError(f"the service {self._url} gave no labels: {error}.") from error
+            said = self._plainly(body) if allowed is None else self._guarded(body, allowed)
+            labels = json.loads(said)["labels"]
+        except (urllib.error.URLError, OSError, SourceError) as error:
+            why = str(error).rstrip(".")
+            raise PoolError(f"the service {self._url} gave no labels: {why}.") from error
         except (ValueError, KeyError, TypeError) as error:
             raise PoolError(
                 f"the service {self._url} should answer {{'labels': {{id: label}}}}: {error}."
@@ -117,6 +121,27 @@ class LabelService:
         if not isinstance(labels, dict) or not set(labels) <= known:
             raise PoolError(f"the service {self._url} labelled items that it was not asked about.")
         pool.label(labels, by="service")
+
+    def _plainly(self, body: bytes) -> bytes:
+        head = dict(_HEAD)
+        if token := os.environ.get(TOKEN):
+            head["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(self._url, body, head)
+        with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+            data: bytes = answer.read(LARGEST)
+            return data
+
+    def _guarded(self, body: bytes, allowed: ModelAccess) -> bytes:
+        client = ServerClient(allowed)
+        try:
+            answer = client.request(
+                "POST", self._url, content=body, headers=_HEAD, timeout=self._timeout
+            )
+        finally:
+            client.close()
+        if answer.status_code != 200:
+            raise OSError(f"it answered with status {answer.status_code}")
+        return bytes(answer.content)
 
     def wait(self, missing: int) -> str:
         """What the service did not say."""

@@ -16,8 +16,10 @@ from querist.service.index.index import Index, Row, Taken, change, find, insert,
 from querist.service.problems import Refused
 from querist.service.wire.jobs import JobState
 from querist.service.workspace import Workspace
+from querist.sources.source import SourceError
 
 TRAINERS = ("linear_head", "fine_tune")
+ORACLES = ("file", "service")
 KIND = "safetensors"
 
 
@@ -37,6 +39,31 @@ def check_trainer(pool: Pool, trainer: Mapping[str, Any], model: Mapping[str, An
         raise Refused("invalid", "The server fine-tunes one module; leave 'members' out.")
     settings = {"rounds": 1, "budget": 1, "model": model, "trainer": dict(trainer)}
     check(parse_rounds(settings, "the round"), pool.settings)
+
+
+def check_oracle(pool: Pool, oracle: Mapping[str, Any]) -> None:
+    """Refuse an oracle that is none, or whose file the pool may not read.
+
+    Raises:
+        Refused: With the reason.
+        ConfigError: Likewise.
+    """
+    from querist.pool.rounds_oracles import oracle_of
+    from querist.pool.rounds_settings import parse_rounds
+
+    if not oracle:
+        return
+    if set(oracle) != {"use", "labels"} or oracle["use"] not in ORACLES:
+        names = " or ".join(f"'{name}'" for name in ORACLES)
+        raise Refused("invalid", f"An oracle is {{'use': {names}, 'labels': its address}}.")
+    labels = oracle["labels"]
+    settings = {"rounds": 1, "budget": 1, "oracle": oracle["use"], "labels": labels}
+    oracle_of(parse_rounds(settings, "the round"))
+    if oracle["use"] == "file":
+        try:
+            pool.sources.stat(labels)
+        except SourceError as error:
+            raise Refused("invalid", f"The file of labels cannot be read: {error}") from None
 
 
 def home_of(workspace: Workspace, tenant: str, pool: str, round: str) -> Path:

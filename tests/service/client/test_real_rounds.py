@@ -76,13 +76,49 @@ def test_rounds_at_a_service_from_the_command_line(serve, stripes: Path, tmp_pat
     assert lines[2].split()[:4] == ["2", "done", "5", "6"]
     assert "mod_" in lines[2]
     assert '"p_value"' in call("pool", "drift", "birds", "--json", *at).stdout
-    refused = call("pool", "rounds", "birds", *said, "--holdout", 5)
-    assert (refused.exit_code, "--holdout" in refused.stderr) == (2, True)
+    refused = call("pool", "rounds", "birds", *said, "--start", "random")
+    assert (refused.exit_code, "--start" in refused.stderr) == (2, True)
     with Client(server.url) as client:
         first = rows[0]["id"]
         assert [one.kind for one in client.history("birds", first)] == ["skip"]
         assert client.unlabel("birds", [first]).labels == 1
         assert [one.kind for one in client.history("birds", first)] == ["skip", "withdraw"]
+
+
+@pytest.mark.slow
+def test_rounds_with_a_file_of_labels_and_a_holdout(serve, stripes: Path, tmp_path: Path) -> None:
+    server = serve(tenants={"default": {"roots": [str(tmp_path)]}})
+    at = ("--server", server.url, "--progress", "none")
+    names = [f"{path},{kind(path)}" for path in map(str, sorted(stripes.iterdir()))]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *names]))
+    call("pool", "create", "birds", stripes, "--classes", "lying,standing", *at[:2])
+    said = ["-n", 5, "--rounds", 3, "--holdout", 12, "--labels", tmp_path / "labels.csv"]
+    result = call("pool", "rounds", "birds", *said, *at)
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    told = [line.split() for line in result.stdout.splitlines()]
+    assert [line[:5] for line in told[1:]] == [
+        [str(number), "done", str(5 * (number - 1)), "5", "5"] for number in (1, 2, 3)
+    ]
+    assert "hold-out" in " ".join(told[3]), result.stdout
+    again = call("pool", "rounds", "birds", *said, *at)  # there are three: nothing is to be done
+    assert again.stdout == result.stdout
+
+
+@pytest.mark.slow
+def test_people_label_the_holdout_first(serve, stripes: Path, tmp_path: Path) -> None:
+    server = serve(tenants={"default": {"roots": [str(stripes)]}})
+    at, todo = ("--server", server.url), tmp_path / "todo.csv"
+    said = ["-n", 6, "--holdout", 8, "--progress", "none", "-o", todo, *at]
+    call("pool", "create", "birds", stripes, "--classes", "lying,standing", *at)
+    for missing, rounds in ((8, 0), (6, 1), (6, 2)):
+        result = call("pool", "rounds", "birds", *said)
+        assert f"{missing} items without a label" in result.stderr, result.output
+        assert len(result.stdout.splitlines()) == (1 + rounds if rounds else 1)
+        with todo.open() as file:
+            lines = [f"{row['id']},{kind(row['item'])}" for row in csv.DictReader(file)]
+        todo.write_text("\n".join(["id,label", *lines]))
+        call("label", "birds", "--from", todo, *at)
+    assert "hold-out" in result.stdout.splitlines()[2]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from querist.core.errors import QueristError
 from querist.pool.items import Added
 from querist.pool.pool import Pool
 from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Line, Wish
-from querist.service.jobs.rounds import drift_of, prepared
+from querist.service.jobs.rounds import answered, drift_of, prepared
 
 Kind = Callable[[Mapping[str, Any], Line, Wish], int]
 
@@ -102,7 +102,11 @@ def round_(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
     learned = prepared(told, line, wish)
     if isinstance(learned, int):
         return learned
-    return query(told, line, wish, lambda: {"round": {**learned, "drift": drift_of(told)}})
+
+    def more() -> dict[str, Any]:
+        return {"round": {**learned, "drift": drift_of(told), "waiting": answered(told)}}
+
+    return query(told, line, wish, more)
 
 
 class _Scan:

@@ -13,7 +13,7 @@ from querist.service.index.index import Row, count, find, insert, newest_first, 
 from querist.service.jobs.records import new_job, told
 from querist.service.problems import Refused
 from querist.service.queries import folder_of, settings_of
-from querist.service.rounds import check_trainer, home_of, register, trained_model
+from querist.service.rounds import check_oracle, check_trainer, home_of, register, trained_model
 from querist.service.routes.paging import After, Limit, OptionalId, PathId, page_of
 from querist.service.routes.queries import begin_query, library_model, registered_model
 from querist.service.wire.base import Page
@@ -34,20 +34,22 @@ def create_round(call: Call, pool: PathId, body: RoundCreate) -> Round:
 
     Without a trainer the query's model picks as it is. A training is part of the round's job, and
     goes on after a crash of the server, as the query does; its model is registered when that is
-    done.
+    done. With an oracle that is no person, what was picked is labelled before the job ends.
     """
     call.service.own(call.who, "pools", "pool", pool)
     if body.after is not None:
         call.service.own(call.who, "rounds", "round", body.after)
-    if body.trainer:
-        return _trained_round(call, pool, body)
+    if body.trainer or body.oracle:
+        return _round_of_its_own(call, pool, body)
+    if body.holdout is not None:
+        raise Refused("invalid", "A hold-out judges what is trained; name a trainer.")
     query = begin_query(call, pool, body.query)
     with call.service.index.write() as connection:
         row = _recorded(connection, call, pool, query.id, body)
     return _told(call, row)
 
 
-def _trained_round(call: Call, pool: str, body: RoundCreate) -> Round:
+def _round_of_its_own(call: Call, pool: str, body: RoundCreate) -> Round:
     """One transaction records the job and the round; the job's process makes all folders."""
     service, job = call.service, call.new_id("job")
     home = home_of(service.workspace, call.who.tenant, pool, call.new_id("rnd"))
@@ -87,9 +89,31 @@ def _asked(call: Call, pool: str, body: RoundCreate) -> dict[str, Any]:
     if body.query.strategy is not None:
         needs_of(strategy_named(body.query.strategy, body.query.options), True)
     with call.service.opened(call.who, pool) as opened:
-        check_trainer(opened, body.trainer, model)
-    registered = registered_model(call, body.query.model)
-    return {"query": settings, "model": model, "registered": registered, "trainer": body.trainer}
+        if body.trainer:
+            check_trainer(opened, body.trainer, model)
+        check_oracle(opened, body.oracle)
+    return {
+        "query": settings,
+        "model": model,
+        "registered": registered_model(call, body.query.model),
+        "trainer": body.trainer,
+        "holdout": _holdout(call, pool, body),
+        "oracle": body.oracle,
+    }
+
+
+def _holdout(call: Call, pool: str, body: RoundCreate) -> str | None:
+    """The name of the query that was set aside, checked."""
+    if body.holdout is None:
+        return None
+    if not body.trainer:
+        raise Refused("invalid", "A hold-out judges what is trained; name a trainer.")
+    row = call.service.own(call.who, "jobs", "query", body.holdout)
+    if row["pool"] != pool or row["kind"] != "query":
+        raise Refused("invalid", "A hold-out is a query of this pool, and no round.")
+    if row["state"] != JobState.DONE:
+        raise Refused("conflict", f"The query {body.holdout} is {row['state']}, not done.")
+    return folder_of(call.service.workspace, row).name
 
 
 def _recorded(connection: Any, call: Call, pool: str, job: str, body: RoundCreate) -> Row:
@@ -130,7 +154,7 @@ def _told(call: Call, row: Row) -> Round:
     result = job["result"].get("round", {}) if job else {}
     if job and result.get("model"):
         register(call.service.index, call.service.workspace, job)  # a server may have died before
-    metrics = {"labels": result["labels"], **result["metrics"]} if result else {}
+    metrics = {"labels": result["labels"], **result["metrics"]} if "labels" in result else {}
     picked, labelled = _labelled(call, job) if job else (0, 0)
     return Round(
         id=row["id"],
@@ -146,6 +170,8 @@ def _told(call: Call, row: Row) -> Round:
         trained=trained_model(row["job"]) if result.get("model") else None,
         metrics=metrics,
         drift=result.get("drift", {}),
+        holdout=row["asked"].get("holdout"),
+        waiting=result.get("waiting", ""),
         created=row["created"],
     )
 

@@ -19,11 +19,18 @@ class RoundCreate(Ask):
             none is named), {"use": "fine_tune"} trains a torch module; with their options. Empty
             trains nothing. Where there is nothing to learn yet, the strategy is the one that fits.
         after: The round that this one follows; None for the first.
+        holdout: A query of this pool whose picks judge what is trained and are never learned from,
+            such as one with the strategy "random".
+        oracle: Who labels what is picked: people, later, where it is empty; {"use": "file",
+            "labels": URI} takes the labels that a manifest has; {"use": "service", "labels": URL}
+            posts the items to a service that answers {"labels": {id: label}}.
     """
 
     query: QueryCreate
     trainer: Options = Field(default_factory=dict)
     after: Id | None = None
+    holdout: Id | None = None
+    oracle: Options = Field(default_factory=dict)
 
 
 class Round(Told):
@@ -35,8 +42,12 @@ class Round(Told):
         error: Why it failed.
         picked, labelled: Items to label, and those that are labelled or skipped.
         model: The model that picked; ``trained`` is the one made of it and the labels.
-        metrics: Of the training; "labels" is how many it learned from.
+        metrics: Of the training; "labels" is how many it learned from, "holdout.accuracy" and the
+            like are judged on the hold-out.
         drift: Of the pool against earlier rounds.
+        holdout: The query whose picks were set aside.
+        waiting: Why the oracle labelled less than was picked; "" where it labelled all, or none was
+            asked.
     """
 
     id: str
@@ -52,6 +63,8 @@ class Round(Told):
     trained: str | None = None
     metrics: Options = Field(default_factory=dict)
     drift: Options = Field(default_factory=dict)
+    holdout: str | None = None
+    waiting: str = ""
     created: Instant
 
 

@@ -41,12 +41,23 @@ def start_round(
     *,
     trainer: Mapping[str, Any] | None = None,
     after: Ref | None = None,
+    holdout: Ref | None = None,
+    oracle: Mapping[str, str] | None = None,
     **said: Unpack[QueryOptions],
 ) -> Flow[Round]:
-    """Begin the next round: what to pick, and the trainer (none trains nothing)."""
+    """Begin the next round: what to pick, and the trainer (none trains nothing).
+
+    ``holdout`` is a query whose picks judge what is trained, and are not learned from; ``oracle``
+    labels what is picked: {"use": "file", "labels": URI} or {"use": "service", "labels": URL}.
+    """
     query = yield from _asked(said)
-    last = None if after is None else id_of(after)
-    body = RoundCreate(query=query, trainer=dict(trainer or {}), after=last)
+    body = RoundCreate(
+        query=query,
+        trainer=dict(trainer or {}),
+        after=None if after is None else id_of(after),
+        holdout=None if holdout is None else id_of(holdout),
+        oracle=dict(oracle or {}),
+    )
     id_ = yield from pool_id(pool)
     begun: Round = yield from post(Round, "pools", id_, "rounds", body=body)
     return begun
