@@ -235,3 +235,10 @@ def test_ranks_answer_a_query_and_play_rounds(pool: Path, tmp_path: Path) -> Non
     )
     told = ranks("run", path, "--progress", "none")
     assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "main: done, 8 labels")
+    folder = told.stdout.splitlines()[0].partition(":")[0]
+    asked = ["pool", "rounds", folder, "again", "--progress", "none"]
+    told = ranks(*asked, "--rounds", 1, "-n", 4, "--labels", tmp_path / "labels.csv",
+                 "--engine", "mpi")  # fmt: skip
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "again: done, 12 labels")
+    told = ranks(*asked, "--rounds", 2)  # of the engine that they were begun with
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "again: done, 16 labels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,11 @@ MAIN = "main"
 @click.option("--seed", type=click.IntRange(min=0), help="Of what is drawn.")
 @click.option("--scan", multiple=True, metavar="NAME=VALUE", help="memory_mb=512, batch=64 ...")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that share each query.")
+@click.option(
+    "--engine",
+    type=click.Choice(["inline", "processes", "mpi"]),
+    help="Where queries run; by default inline, or processes with --workers.",
+)
 @click.option("--status", is_flag=True, help="Only say how far they are.")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="Write a CSV of items to be labelled."
@@ -76,6 +82,7 @@ def rounds(pool: str, id: str, **how: Any) -> None:
 
         play_there(pool, asked, how)
         return
+    _enlist(Path(pool), id, asked)
     if pool.endswith((".yaml", ".yml")):
         folder, id, found = brought_up(Path(pool), how["progress"])
         asked = found | asked
@@ -84,17 +91,34 @@ def rounds(pool: str, id: str, **how: Any) -> None:
     play(folder, id, {} if how["status"] else asked, how)
 
 
+def _enlist(pool: Path, id: str, asked: Record) -> None:
+    """Of an MPI job only rank 0 returns; what was begun with an engine goes on with it."""
+    from querist.campaign import ranks
+
+    def described(path: Path) -> Any:
+        if path.suffix in (".yaml", ".yml"):
+            return (ranks.described(path).get("query") or {}) | {}
+        return json.loads((path / "rounds" / id / "config.json").read_bytes())["settings"]
+
+    kind = asked.get("engine", {}).get("kind")
+    begun = pool.suffix in (".yaml", ".yml") or (pool / "rounds" / id / "config.json").is_file()
+    ranks.enlist(pool, kind or (None if begun else "inline"), described)
+
+
 def asked_of(how: Mapping[str, Any]) -> Record:
     """What the options say of rounds; what was not said is not there."""
     labels, trainer = how["labels"], list(how["trainer"])
     said: Record = {name: how[name] for name in ("rounds", "budget", "strategy", "start", "seed")}
     model = model_of(how["model"]) if how["server"] else named_model(how["model"])
     said |= {"holdout": how["holdout"], "model": model}
-    workers = how["workers"]
+    workers, kind = how["workers"], how["engine"]
+    if kind and how["server"]:
+        raise ConfigError("--engine: a service has its own; take --workers.")
     if workers and how["server"]:
         said["workers"] = workers
-    elif workers:
-        said["engine"] = {"kind": "processes", "workers": workers}
+    elif workers or kind:
+        engine = {"kind": kind or "processes", "workers": workers}
+        said["engine"] = {name: value for name, value in engine.items() if value}
     said |= {"options": pairs(how["option"], "--option"), "scan": pairs(how["scan"], "--scan")}
     said["trainer"] = pairs(trainer, "--trainer") if "=" in "".join(trainer) else "".join(trainer)
     if labels:

@@ -102,12 +102,21 @@ def play(
         ConfigError: If they are there and other settings are given.
     """
     folder = folder_of(pool, id)
+    _attend(settings.get("engine", {}))
     if not (folder / "manifest.json").is_file():
         start_rounds(pool, settings, id)
     else:
         _agree(RunFolder(folder), settings)
     watch = watch or Watch()
     return advance_rounds(pool, folder, watch.should_stop, watch.tell)
+
+
+def _attend(engine: Mapping[str, Any]) -> None:
+    """With MPI, return on rank 0 only: the others share the queries, and exit with it."""
+    if engine.get("kind") == "mpi":
+        from querist.engines.mpi import attend
+
+        attend()
 
 
 def _agree(run: RunFolder, settings: Mapping[str, Any]) -> None:
@@ -147,6 +156,9 @@ def advance_rounds(
 ) -> RoundsStatus:
     """Do all that can be done now; returns when labels are awaited, or all rounds are over.
 
+    With the engine "mpi" all ranks call this. It returns on rank 0, which trains; the others share
+    the queries.
+
     Args:
         pool: Whose rounds.
         folder: Of the rounds.
@@ -160,6 +172,7 @@ def advance_rounds(
         PoolError: If a labelling service fails.
     """
     run = RunFolder(folder)
+    _attend(rounds_settings(run).engine)
     advance = _Advance(pool, run, Watch(progress, should_stop))
     with run.lock():
         while not should_stop() and advance.step():
