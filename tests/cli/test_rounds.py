@@ -58,6 +58,8 @@ def test_a_file_of_labels_carries_all_rounds(pool: Path) -> None:
     assert len(summary["learning"]["metrics"]["accuracy"]) == 2
     assert call("report", folder).output.strip().endswith("report.html")
     page = (folder / "report.html").read_text()
+    assert 'id="learning"' in page
+    assert not [part for part in ("workers", "cost", "uncertainty") if f'id="{part}"' in page]
     assert "accuracy by number of labels." in page
     # The model that came of it asks further queries.
     model = folder / "model.yaml"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,14 @@ from querist.store.errors import StoreFailed
 KEYS = [cache_key("a", str(number)) for number in range(100)]
 
 
-def put(folder: Path, first: int) -> None:
-    ByteCache(folder, 1 << 24).put([(key, b"x" * 100) for key in KEYS[first : first + 10]])
+PUT = """
+import sys
+from pathlib import Path
+from querist.store.cache import ByteCache, cache_key
+folder, first = sys.argv[1], int(sys.argv[2])
+keys = [cache_key("a", str(number)) for number in range(first, first + 10)]
+ByteCache(Path(folder), 1 << 24).put([(key, b"x" * 100) for key in keys])
+"""
 
 
 def test_what_was_put_is_got(tmp_path: Path) -> None:
@@ -66,15 +74,12 @@ def test_keys_are_erased(tmp_path: Path) -> None:
 
 
 def test_processes_share_it(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
     cache = ByteCache(tmp_path / "cache", 1 << 24)
     cache.put([(KEYS[50], b"mine")])
-    workers = [context.Process(target=put, args=(tmp_path / "cache", n * 10)) for n in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", PUT, str(tmp_path / "cache")]
+    workers = [subprocess.Popen([*command, str(10 * n)], env=env) for n in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0]
     assert cache.get(KEYS[:20]) == [b"x" * 100] * 20
     assert cache.get(KEYS[50:51]) == [b"mine"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import files
@@ -47,6 +47,7 @@ class Report:
             where it is not given).
         extra: What else belongs to the run (its configuration ...): text or JSON-able, by title;
             :class:`~querist.accounting.report_html.Html` is a section of its own, at the top.
+        without: Sections of which a run of this kind knows nothing: "workers", "cost" ...
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Report:
         summary: Summary,
         units: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
+        without: Collection[str] = (),
     ) -> None:
+        self.without = frozenset(without)
         self.data: Mapping[str, Any] = summary.data
         self.units = dict(units or {})
         self.cost_unit = self.units.get("cost", "s")
@@ -81,6 +84,7 @@ class Report:
         if self.data.get("selection", {}).get("made"):
             told = ("Strategy", "strategy", lambda: selection_html(self.data["selection"]))
             parts.insert(3, told)
+        parts = [part for part in parts if part[1] not in self.without]
         own = [(n, _anchor(n), value) for n, value in self.extra.items() if isinstance(value, Html)]
         parts[:0] = [(name, anchor, partial(Html, value)) for name, anchor, value in own]
         links = tag("nav", *[tag("a", n, href=f"#{a}") for n, a, _ in parts], aria_label="Sections")
@@ -130,21 +134,24 @@ class Report:
         purposes = ", ".join(f"{count(n)} {name}" for name, n in labels["by_purpose"].items())
         bound = saved["oracle_seconds_upper_estimate"]
         rate = self.data["rates"]["labels_per_second"]
-        shown = [
-            tile("Labels", count(labels["total"]), purposes),
-            self._error_tile(),
+        spent = [
             tile("Oracle time spent", duration(costs["seconds"]), self._cost_note()),
             tile(
                 "Oracle time saved, at most",
                 duration(bound),
                 f"{count(saved['trusted_predictions'])} trusted predictions",
             ),
+        ]
+        shown = [
+            tile("Labels", count(labels["total"]), purposes),
+            self._error_tile(),
+            *([] if "cost" in self.without else spent),
             tile(
                 "Campaign time",
                 duration(self.seconds),
                 f"{quantity(rate * 3600)} labels an hour" if rate else "",
             ),
-            self._busy_tile(),
+            *([] if "workers" in self.without else [self._busy_tile()]),
             tile(
                 "Failed calls",
                 count(failures["total"]),
@@ -406,6 +413,7 @@ def write_report(
     path: Path | str,
     units: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
 ) -> Path:
     """Write the report; whoever reads meanwhile sees the old file or the new one.
 
@@ -415,11 +423,12 @@ def write_report(
         units: Unit by output name ("forces": "eV/Å"), by metric name, and of "cost".
         extra: What else belongs to the run (its configuration ...): text or JSON-able, by title;
             :class:`~querist.accounting.report_html.Html` is a section of its own, at the top.
+        without: Sections of which a run of this kind knows nothing: "workers", "cost" ...
 
     Returns:
         The path.
     """
     target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    part.write_text(report_html(summary, units, extra), encoding="utf-8")
+    part.write_text(Report(summary, units, extra, without).html(), encoding="utf-8")
     return part.replace(target)

@@ -26,6 +26,7 @@ from querist.pool.rounds_state import (
 )
 from querist.store.run_folder import RunFolder
 
+UNKNOWN = ("workers", "cost", "uncertainty")  # queries tell of workers, and people of no cost
 _ON = {"holdout.": "holdout", "validation.": "recent"}
 
 
@@ -59,7 +60,8 @@ def report_of_rounds(folder: Path | str, path: Path | str | None = None) -> Path
     run = RunFolder(folder)
     target = Path(path) if path is not None else run.path / "report.html"
     settings = rounds_settings(run).model_dump(mode="json")
-    return write_report(summary_of_rounds(folder), target, {}, {"Configuration": settings})
+    shown = {"Configuration": settings}
+    return write_report(summary_of_rounds(folder), target, {}, shown, without=UNKNOWN)
 
 
 _Fact = tuple[float, str, dict[str, Any]]
