@@ -14,6 +14,7 @@ from querist.generators.candidates import Candidates
 from querist.generators.cut_and_splice import CutAndSplice
 from querist.generators.langevin import LangevinWalkers
 from querist.generators.random_walk import RandomWalk
+from querist.generators.strained_cells import StrainedCells
 from querist.generators.stream import Stream
 from querist.generators.surface_hopping import SurfaceHopping
 from querist.generators.uniform import Uniform
@@ -64,6 +65,21 @@ def cluster(arrays) -> dict:
     }
 
 
+def crystal() -> StrainedCells:
+    cell = np.diag([2.0, 2.1, 9.0])
+    sizes = (2, 3)
+    starts = [
+        {
+            "numbers": np.full(n, 29),
+            "positions": np.arange(3.0 * n).reshape(n, 3) / n,
+            "cell": cell,
+            "pbc": np.array([True, True, False]),
+        }
+        for n in sizes
+    ]
+    return StrainedCells(starts, walkers=3)
+
+
 def endless() -> Iterator[dict]:
     number = 0
     while True:
@@ -110,6 +126,7 @@ CASES = [
         lambda: CutAndSplice([18] * 5, 1.12, walkers=3, population=3, max_steps=40, seed=2),
         cluster,
     ),
+    GeneratorCase("strained-cells", crystal, lambda _: {"energy": 0.0}),
     GeneratorCase("stream", lambda: Stream(endless, chunk=3), bowl),
     GeneratorCase("uniform", lambda: Uniform([0, -1], 1, batch=5), bowl),
     GeneratorCase("uniform-seeded", lambda: Uniform(0, 1, batch=5, seed=4), bowl),

@@ -12,6 +12,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "cut_and_splice": "querist.generators.cut_and_splice:CutAndSplice",
         "langevin": "querist.generators.langevin:LangevinWalkers",
         "random_walk": "querist.generators.random_walk:RandomWalk",
+        "strained_cells": "querist.generators.strained_cells:StrainedCells",
         "stream": "querist.generators.stream:Stream",
         "surface_hopping": "querist.generators.surface_hopping:SurfaceHopping",
         "uniform": "querist.generators.uniform:Uniform",
