@@ -176,3 +176,13 @@ def test_a_missed_limit_is_a_penalty_for_an_optimiser_without_limits() -> None:
 def test_searches_that_cannot_be_are_refused(use, options, error, words) -> None:
     with pytest.raises(error, match=words):
         make_search(use, problem(), options)
+
+
+def test_an_optimiser_that_asks_for_nothing_finite_is_told() -> None:
+    class Lost(Evolution):
+        def ask(self, n):
+            return np.full((n, len(self.mean)), np.nan)
+
+    search = make_search(Lost(len(SPACE)), problem())
+    with pytest.raises(ContractError, match="NaN"):
+        search.ask(1, [])

@@ -92,6 +92,8 @@ class AskTellSearch:
                 f"the optimiser asked for points of shape {points.shape[1:]}, but there are "
                 f"{len(self.space)} settings."
             )
+        if not np.isfinite(points).all():
+            raise ContractError("the optimiser asked for a point with a coordinate that is NaN.")
         return points
 
     def tell(self, trials: Sequence[Trial]) -> None:
