@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from network import INPUTS, OUTPUTS, network
 from numpy.typing import NDArray
+from slit import BINS, places
 
 from querist.campaign.labels import LabelReader
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
-from querist.core.roles import FitRequest
-from querist.models.gaussian_process import GaussianProcess
+from querist.core.roles import FitRequest, Model
 
 RESULTS = Path(__file__).resolve().parent / "results"
-INPUTS = ("length", "cation", "anion", "concentration", "diameter")
-OUTPUTS = ("contact", "peak", "midplane", "profile")
 Arrays = dict[str, NDArray[np.float64]]
 
 
@@ -38,32 +37,46 @@ def collected(folders: list[str]) -> Arrays:
     return {name: array[np.sort(once)] for name, array in found.items()}
 
 
+def keep(found: Arrays, path: Path) -> None:
+    """Write answers: one side of the symmetric profiles, in three digits."""
+    small = {name: array.astype(np.float32) for name, array in found.items()}
+    small["profile"] = found["profile"][:, : BINS // 2 + 1].astype(np.float16)
+    np.savez_compressed(path, **small)
+
+
 def kept() -> Arrays:
     """The answers that come with the example."""
     with np.load(RESULTS / "answers.npz", allow_pickle=False) as file:
-        return {name: np.asarray(file[name], np.float64) for name in file.files}
+        found = {name: np.asarray(file[name], np.float64) for name in file.files}
+    half = found["profile"]
+    return {**found, "profile": np.concatenate([half, half[:, -2::-1]], axis=1)}
 
 
-def fitted(found: Arrays, rows: Any) -> GaussianProcess:
-    """A Gaussian process of these rows."""
+def fitted(found: Arrays, rows: Any, model: Model) -> Model:
+    """A model of these rows."""
     inputs = Batch.stack(**{name: found[name][rows] for name in INPUTS})
     outputs = Batch.stack(**{name: found[name][rows] for name in OUTPUTS})
-    model = GaussianProcess()
     model.load(model.fit(Dataset(inputs, outputs), FitRequest()).state)
     return model
 
 
-def predicted(model: GaussianProcess, found: Arrays, rows: Any) -> Arrays:
+def predicted(model: Model, found: Arrays, rows: Any) -> Arrays:
     """Means for these rows."""
     said = model.predict(Batch.stack(**{name: found[name][rows] for name in INPUTS}))
     return {name: np.asarray(said.mean[name], np.float64) for name in OUTPUTS}
 
 
-def errors(found: Arrays, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """By output: mean absolute error on a third held out, and that of the mean (mol/l)."""
+def split(found: Arrays, seed: int = 0) -> tuple[Any, Any]:
+    """A third of the rows to test on, and the others."""
     order = np.random.default_rng(seed).permutation(len(found["peak"]))
     test, train = np.split(order, [len(order) // 3])
-    said = predicted(fitted(found, train), found, test)
+    return test, train
+
+
+def errors(found: Arrays, model: Model | None = None) -> dict[str, tuple[float, float]]:
+    """By output: mean absolute error on a third held out, and that of the mean (mol/l)."""
+    test, train = split(found)
+    said = predicted(fitted(found, train, model or network()), found, test)
     told = {}
     for name in OUTPUTS:
         truth, mean = found[name][test], found[name][train].mean(axis=0)
@@ -75,14 +88,14 @@ def draw(found: Arrays, path: Path) -> None:
     """Held-out profiles, simulated and predicted, and the three numbers against each other."""
     from matplotlib.figure import Figure
 
-    order = np.random.default_rng(0).permutation(len(found["peak"]))
-    test, train = np.split(order, [len(order) // 3])
-    said = predicted(fitted(found, train), found, test)
+    test, train = split(found)
+    said = predicted(fitted(found, train, network()), found, test)
     figure = Figure(figsize=(9.0, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     shown = [int(np.flatnonzero(found["cation"][test] == z)[0]) for z in (1, 2, 3)]
     for colour, row in zip(("tab:blue", "tab:orange", "tab:green"), shown, strict=True):
-        at, place = test[row], (np.arange(24) + 0.5) / 48 * found["length"][test[row]]
+        at = test[row]
+        place = places(found["length"][at], found["diameter"][at])
         salt = f"{found['cation'][at]:.0f}:{found['anion'][at]:.0f}"
         name = f"{salt}, {found['concentration'][at]:.2f} mol/l, {found['diameter'][at]:.2f} nm"
         left.step(place, found["profile"][at], where="mid", color=colour, lw=1, label=name)
@@ -105,8 +118,7 @@ def main(folders: list[str]) -> None:
     found = collected(folders) if folders else kept()
     RESULTS.mkdir(exist_ok=True)
     if folders:
-        small = {name: array.astype(np.float32) for name, array in found.items()}
-        np.savez_compressed(RESULTS / "answers.npz", **small)
+        keep(found, RESULTS / "answers.npz")
     draw(found, RESULTS / "profiles.png")
     print(f"{len(found['peak'])} answers; on a third held out (mean absolute error, of the mean):")
     for name, (error, plain) in errors(found).items():

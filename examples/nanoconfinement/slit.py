@@ -11,14 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 BJERRUM = 0.714  # nm, water at 298 K
 AVOGADRO = 0.60221  # particles in a cubic nm at one mol/l
-BINS = 48  # of the scaled profile, even
+BINS = 149  # of the scaled profile, odd, so that one is in the middle
 IONS = 60  # about so many in all
+SMOOTH = 0.2  # nm, below which a profile's shape is known from forces alone
+MIDDLE = 15  # bins around the middle
+UNEVEN, BLOCKS = 0.12, 0.1  # the largest differences of sides, and of halves
 LOW = {"length": 3.0, "concentration": 0.3, "diameter": 0.5}
 HIGH = {"length": 4.0, "concentration": 0.9, "diameter": 0.75}
 VALENCIES = ((1, 1), (2, 1), (3, 1), (1, 2), (2, 2))  # cation, anion
@@ -66,67 +70,111 @@ class Slit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:
-    """Mean numbers of cations and anions by bin, ``(2, BINS)``, in each half of the sampling."""
+    """Means over half of the sampling, by bin.
 
-    first: Floats
-    second: Floats
-    samples: int
+    Attributes:
+        numbers: ``(2, BINS)`` of cations and anions.
+        pulls: ``(2, BINS)`` sum of the forces on them across the gap, kT/nm.
+    """
 
-    def both(self) -> Floats:
-        """``(2, BINS)`` mean numbers of all of the sampling."""
-        return (self.first + self.second) / 2.0
+    numbers: Floats
+    pulls: Floats
+
+    def __add__(self, other: Counted) -> Counted:
+        """The mean of two halves."""
+        numbers, pulls = self.numbers + other.numbers, self.pulls + other.pulls
+        return Counted(numbers / 2.0, pulls / 2.0)
 
 
-def refused(slit: Slit, counted: Counted) -> str:
+Halves = tuple[Counted, Counted]
+
+
+def density(slit: Slit, counted: Counted) -> Floats:
+    """``(BINS,)`` density of the cations, mol/l, each side by itself.
+
+    In equilibrium the slope of a density is the mean force on what is there, over kT. Integrated
+    forces give the fine structure with less noise than counting does, and counting the coarse one
+    (Borgis, Assaraf, Rotenberg & Vuilleumier, Mol. Phys. 111, 3486, 2013; both together: Coles,
+    Mangaud, Frenkel & Rotenberg, J. Chem. Phys. 154, 191101, 2021). Both are the same profile, so
+    that the smooth part of one and the rest of the other are it as well.
+    """
+    area = slit.side**2 * AVOGADRO
+    plain = counted.numbers[0] / (area * slit.length / BINS)
+    steps = counted.pulls[0] / area
+    rise = np.cumsum(steps) - steps / 2.0  # from the left wall, where it is zero
+    pulled = rise - steps.sum() / 2.0  # the mean of that and of the same from the right
+    blur = blurred(slit.length)
+    return blur @ plain + pulled - blur @ pulled
+
+
+@cache
+def blurred(length: float) -> Floats:
+    """``(BINS, BINS)`` weights of a Gaussian of width ``SMOOTH``; beyond the walls is nothing."""
+    places = (np.arange(BINS) + 0.5) * length / BINS
+    away = (places[:, None] - places) / SMOOTH
+    weights = np.exp(-(away**2) / 2.0)
+    found: Floats = weights * length / BINS / (SMOOTH * math.sqrt(2.0 * math.pi))
+    return found
+
+
+def refused(slit: Slit, halves: Halves) -> str:
     """Why an answer is no good; "" where it is.
 
     Neutral: all ions are between the walls. Symmetric: the two sides agree. Converged: the two
     halves of the sampling agree. The last two compare differences to the profile itself.
     """
-    found = counted.both()
-    plus, minus = found.sum(axis=1)
+    both = halves[0] + halves[1]
+    plus, minus = both.numbers.sum(axis=1)
     if abs(plus * slit.cation - minus * slit.anion) > 1e-6 * slit.cation * sum(slit.counts):
         return f"the gap is not neutral: {plus:.3f} cations, {minus:.3f} anions"
     if abs(plus - slit.counts[0]) > 1e-6:
         return f"ions left the gap: {plus:.3f} of {slit.counts[0]} cations are counted"
-    uneven = difference(found, found[:, ::-1])
-    if uneven > 0.25:
+    profile = density(slit, both)
+    uneven = difference(profile, profile[::-1])
+    if uneven > UNEVEN:
         return f"the profile is not symmetric: its sides differ by {uneven:.0%}"
-    blocks = difference(symmetric(counted.first), symmetric(counted.second))
-    if blocks > 0.2:
+    blocks = difference(*(symmetric(density(slit, half)) for half in halves))
+    if blocks > BLOCKS:
         return f"the run is too short: its halves differ by {blocks:.0%}"
     return ""
 
 
 def symmetric(profile: Floats) -> Floats:
     """The mean of a profile and its mirror image."""
-    return (profile + profile[:, ::-1]) / 2.0
+    return (profile + profile[::-1]) / 2.0
 
 
 def difference(one: Floats, other: Floats) -> float:
-    """Mean absolute difference of two profiles of cations over their mean."""
-    return float(np.abs(one[0] - other[0]).sum() / one[0].sum())
+    """Mean absolute difference of two profiles over the mean of the first."""
+    return float(np.abs(one - other).sum() / one.sum())
 
 
-def outputs(slit: Slit, counted: Counted) -> dict[str, float | Floats]:
-    """Densities of cations: the symmetric profile over the scaled gap, and three numbers of it.
+def outputs(slit: Slit, halves: Halves) -> dict[str, float | Floats]:
+    """Densities of cations, mol/l: the symmetric profile, and what is read off it.
 
     Returns:
-        ``profile``, ``(BINS // 2,)`` mol/l from a wall to the middle; ``contact``, the density
-        where an ion touches the wall; ``peak``, the greatest; ``midplane``, around the middle.
+        ``profile``, ``(BINS,)`` at :func:`places`; ``contact``, its ends, where a wall begins to
+        repel an ion; ``peak``, the greatest; ``midplane``, the mean around the middle.
     """
-    volume = slit.side**2 * slit.length / BINS
-    profile = symmetric(counted.both())[0] / (volume * AVOGADRO)
-    half = profile[: BINS // 2]
-    touching = slit.diameter / 2.0 / slit.length * BINS
-    at = min(int(touching + 0.5), len(half) - 2)
-    smooth = np.convolve(half, [0.25, 0.5, 0.25], mode="valid")
+    found = symmetric(density(slit, halves[0] + halves[1]))
+    centres = (np.arange(BINS) + 0.5) * slit.length / BINS
+    profile = np.interp(places(slit.length, slit.diameter), centres, found)
     return {
-        "profile": half,
-        "contact": float(half[at : at + 2].mean()),
-        "peak": float(smooth.max()),
-        "midplane": float(half[-6:].mean()),
+        "profile": profile,
+        "contact": float(profile[0]),
+        "peak": float(profile.max()),
+        "midplane": float(profile[(BINS - MIDDLE) // 2 : (BINS + MIDDLE) // 2].mean()),
     }
+
+
+def places(length: float, diameter: float) -> Floats:
+    """``(BINS,)`` evenly from where one wall begins to repel to where the other does, nm.
+
+    Beyond, a profile falls by the repulsion alone. Scaled so, profiles of all gaps and ions begin
+    at the same place, which makes them smooth functions of the inputs.
+    """
+    touching = 2.0 ** (1.0 / 6.0) * diameter / 2.0
+    return np.linspace(touching, length - touching, BINS)
 
 
 def drawn(count: int, seed: int) -> dict[str, Floats]:
