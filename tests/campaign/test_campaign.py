@@ -18,7 +18,15 @@ from querist.core.batch import Batch
 from querist.core.errors import ConfigError, RunError
 from querist.core.prediction import Proposal
 from querist.store.errors import NotARun, RunExists, RunLocked
+from querist.store.reader import read_journal
 from querist.store.run_folder import RunFolder
+
+
+def halting(x: np.ndarray) -> dict[str, Any]:
+    """Fails where the sum of its numbers is above 0.2."""
+    if x.sum() > 0.2:
+        raise ArithmeticError("did not converge")
+    return square(x)
 
 
 class Live:
@@ -56,6 +64,20 @@ def campaign(**changes: Any) -> Campaign:
 
 def live(**changes: Any) -> Campaign:
     return campaign(generator=Live(), oracle=square, **changes)
+
+
+@pytest.mark.parametrize("avoids", [True, False])
+def test_a_campaign_learns_where_its_oracle_fails(avoids: bool, tmp_path: Path) -> None:
+    model = {"use": "avoiding", "options": {"model": MODEL["use"], "options": MODEL["options"]}}
+    model["options"]["model"] = "querist.models.random_features:RandomFeatures"
+    changes = {"budget": {"labels": 40}, "holdout": 0.0, "retry": {"attempts": 1}}
+    changes |= {"retrain": {"every_labels": 2}, "queue": {"limit": 20}}
+    changes |= {"slice": {"steps": 1, "seconds": None}}  # news soon reach who explores
+    made = campaign(oracle=halting, model=model if avoids else MODEL, **changes)
+    result = made.run(tmp_path / "run", progress=False)
+    kinds = [f.kind for f in read_journal(result.folder / "journal") if f.kind[:7] == "answer."]
+    share = kinds.count("answer.failure") / len(kinds)
+    assert share < 0.45 if avoids else share > 0.5
 
 
 def records(folder: Path, *kinds: str) -> list[Any]:

@@ -60,6 +60,17 @@ def test_failures_and_abstentions_are_no_labels(scribe, reader) -> None:
     assert not reader._samples
 
 
+def test_what_failed_belongs_to_the_labels_that_came_after_it(scribe, reader) -> None:
+    scribe.ask(1, 2, 3, 4, 5)
+    lost = failed(4, True, reason="lost its worker")
+    scribe.write(failed(2, True), labelled(1), failed(3, False), lost, failed(3, True), labelled(5))
+    reader.read()
+    found = [reader.failed(version) for version in (0, 1, 2)]
+    assert [len(one) for one in found] == [0, 1, 2]
+    assert found[2]["x"].ravel().tolist() == [2.0, 3.0]
+    assert found[2].ids == (sample(2).id, sample(3).id)
+
+
 def test_imported_labels_stand_where_they_were_imported(scribe, reader) -> None:
     scribe.label(1)
     given = Dataset(

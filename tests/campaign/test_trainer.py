@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from campaign_roles import Mean
-from journals import Scribe, sample
+from journals import Scribe, failed, sample
 
 from querist.campaign.handlers.parts import load_state
 from querist.campaign.handlers.trainer import Trainer, judge, true_error, without_files
@@ -70,6 +70,17 @@ def test_a_fit_sees_training_and_calibration_labels_and_never_the_hold_out(
     assert result["metrics"] == {"rows": 6.0, "bad": None}
     state = load_state(folder.path, ModelRef(1, (result["file"],), result["digest"]))
     assert float(state.arrays["mean"]) == np.mean([1, 4, 9, 16, 2500, 25])
+
+
+def test_a_fit_is_told_what_failed(trainer, context, folder) -> None:
+    scribe = Scribe(folder)
+    scribe.ask(7)
+    scribe.write(failed(7, True))
+    trainer.run(fit(), context)
+    assert len(trainer._fitted.given[1].failed) == 0  # it failed after the last of these labels
+    scribe.label(8)
+    trainer.run(fit(dataset=10), context)
+    assert trainer._fitted.given[1].failed["x"].ravel().tolist() == [7.0]
 
 
 def test_the_hold_out_changes_nothing_in_a_fit(worker, context, folder) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
+from querist.models.avoiding import Avoiding
 from querist.models.calibration import Calibrated
 from querist.models.committee import Committee
 from querist.models.gaussian_process import GaussianProcess
@@ -86,6 +87,7 @@ CORE = (
         count=30,
         far=stretched,
     ),
+    ModelCase("Avoiding", lambda: Avoiding(RandomFeatures(members=2, features=64))),
     ModelCase(
         "Promising",
         lambda: Promising(LocalPotential(1.6, cutoff=2.0, channels=3, degree=2)),

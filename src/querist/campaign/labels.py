@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.core.answers import Dataset
+from querist.core.answers import Dataset, Reason
 from querist.core.batch import Array, Batch
 from querist.core.errors import RunError
 from querist.core.events import unpack_batch
@@ -18,6 +18,8 @@ from querist.sources.formats.fields import aligned
 from querist.store.reader import JournalReader
 
 WAIT_SECONDS = 60.0
+_NOT_OF_THE_INPUT = (Reason.WORKER_LOST, Reason.CANCELLED, Reason.WRONG_SHAPE)
+_OF_THE_INPUT = {reason.value for reason in Reason if reason not in _NOT_OF_THE_INPUT}
 
 
 class LabelReader:
@@ -37,6 +39,7 @@ class LabelReader:
         self._purposes: list[str] = []
         self._levels: list[str] = []
         self._costs: dict[str, float] = {}
+        self._failed: list[tuple[int, Batch]] = []  # with the number of labels of then
 
     def __len__(self) -> int:
         return len(self._purposes)
@@ -78,6 +81,14 @@ class LabelReader:
             version,
         )
 
+    def failed(self, version: int) -> Batch:
+        """Inputs of questions that failed for good before label number ``version`` was durable.
+
+        So the same version always has the same failures. What failed through no fault of its input
+        (its worker was lost, it was cancelled) is left out.
+        """
+        return _same_fields([one for labels, one in self._failed if labels < version])
+
     def costs(self, samples: Sequence[str]) -> NDArray[np.float64]:
         """``(n,)`` what the answers to these samples cost; of imported ones the mean of the rest.
 
@@ -104,11 +115,9 @@ class LabelReader:
         self._samples[record.data["question"]] = (arrays, record.data.get("uri"))
 
     def _labelled(self, record: Any) -> None:
-        arrays, uri = self._samples.pop(record.data["question"])
+        inputs = _one(self._samples.pop(record.data["question"]), record)
         outputs = {k[4:]: v for k, v in record.arrays.items() if k[:4] == "out/"}
-        one = Batch.of([arrays])
-        uris = None if uri is None else (uri,)
-        self._inputs.append(Batch(one.columns, (record.data["sample"],), uris))
+        self._inputs.append(inputs)
         self._outputs.append(Batch.of([outputs]))
         self._purposes.append(record.data["purpose"])
         self._levels.append(record.data["level"])
@@ -122,8 +131,18 @@ class LabelReader:
         self._levels.extend([record.data["level"]] * len(inputs))
 
     def _closed(self, record: Any) -> None:
-        if record.data.get("final", True):
-            self._samples.pop(record.data["question"], None)
+        if not record.data.get("final", True):
+            return
+        found = self._samples.pop(record.data["question"], None)
+        if found is not None and record.data.get("reason") in _OF_THE_INPUT:
+            self._failed.append((len(self), _one(found, record)))
+
+
+def _one(sample: tuple[Mapping[str, Array], str | None], record: Any) -> Batch:
+    """The input that a record answers."""
+    arrays, uri = sample
+    uris = None if uri is None else (uri,)
+    return Batch(Batch.of([arrays]).columns, (record.data["sample"],), uris)
 
 
 def _first(parts: list[Batch], count: int) -> list[Batch]:

@@ -18,6 +18,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "uniform": "querist.generators.uniform:Uniform",
     },
     "model": {
+        "avoiding": "querist.models.avoiding:Avoiding",
         "committee": "querist.models.committee:Committee",
         "gaussian_process": "querist.models.gaussian_process:GaussianProcess",
         "gradient_domain": "querist.models.gradient_domain.model:GradientDomain",

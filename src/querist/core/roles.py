@@ -154,6 +154,7 @@ class FitRequest:
         previous_version: Dataset version that ``previous`` was fitted on.
         members: Which committee members to fit; None for all.
         should_stop: Poll it now and then; when true, return what there is or raise.
+        failed: Inputs of the questions that failed for good before; None where nobody knows.
     """
 
     seed: int = 0
@@ -161,6 +162,7 @@ class FitRequest:
     previous_version: int = 0
     members: tuple[int, ...] | None = None
     should_stop: Callable[[], bool] = lambda: False
+    failed: Batch | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,11 +178,7 @@ class Model(Protocol):
     """Predicts with uncertainty and can be fitted; ``fit`` changes nothing in ``predict``."""
 
     def predict(self, batch: Batch) -> Prediction:
-        """Predict ``n`` samples with the loaded state.
-
-        Raises:
-            UnsupportedSample: For a sample that it cannot represent.
-        """
+        """Predict ``n`` samples; UnsupportedSample for one that it cannot represent."""
 
     def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
         """Fit to the rows of purpose "train" (a calibrator uses "calibration"); never hold-out."""

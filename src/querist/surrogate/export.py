@@ -18,14 +18,14 @@ import numpy as np
 from querist.core.errors import ConfigError, ShapeError
 from querist.core.roles import ModelState
 from querist.models.backends.onnx import assembled, metadata_of
+from querist.models.failing import MAJORITY, NEIGHBOURS
 from querist.models.graphs import Graph, graph_of
 from querist.models.table import Fields
 from querist.store.arrays import load_arrays, save_arrays
 from querist.store.errors import DamagedFile
 from querist.store.files import atomic_write
-from querist.surrogate.failing import NEIGHBOURS
 from querist.surrogate.shelf import FAILING, MODEL
-from querist.surrogate.voices import FILE, MAJORITY
+from querist.surrogate.voices import FILE
 
 FORMAT = "querist.surrogate/1"
 SAFETENSORS, ONNX = ".safetensors", ".onnx"

@@ -21,11 +21,11 @@ from querist.core.batch import Array, Batch
 from querist.core.errors import QueristError, RunError
 from querist.core.roles import ModelState
 from querist.core.tasks import Factory
+from querist.models.failing import Failing
 from querist.store.run_folder import RunFolder
 from querist.surrogate.clock import Clock, someone
 from querist.surrogate.errors import DriftWarning
 from querist.surrogate.export import Exported
-from querist.surrogate.failing import Failing
 from querist.surrogate.learner import Fitted, Homework, Learner
 from querist.surrogate.record import Disk, Entry, Log, Memory
 from querist.surrogate.settings import SurrogateSettings

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from querist.core.batch import Batch
 from querist.core.tasks import ModelRef
+from querist.models.failing import FEWEST_FAILURES
 from querist.surrogate.gate import GRID, Alarm, Promise, Trial, first_threshold
 from querist.surrogate.record import Entry
 from querist.surrogate.settings import SurrogateSettings
@@ -30,7 +31,7 @@ from querist.surrogate.state import (
     labelled,
     tried,
 )
-from querist.surrogate.voices import FEWEST_FAILURES, Lesson, Voice
+from querist.surrogate.voices import Lesson, Voice
 
 # Tested for refusals, as 1 - P(fails): from where all neighbours failed to where most of them did.
 REFUSALS = range(GRID.index(0.125), GRID.index(0.5) + 1)

@@ -18,9 +18,9 @@ from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, Model, ModelState
 from querist.core.tasks import Factory
 from querist.models.calibration import true_errors
+from querist.models.failing import MAJORITY, Failing, fit_failing
 from querist.models.gaussian_process import GaussianProcess
 from querist.models.random_features import RandomFeatures
-from querist.surrogate.failing import Failing, fit_failing
 from querist.surrogate.onnx_model import OnnxModel
 from querist.surrogate.state import Form, form_of_batch
 
@@ -28,8 +28,6 @@ Vector = NDArray[np.float64]
 AUTO = "auto"
 FEW = 8  # numbers of an output for which there is a Gaussian process each
 ROWS = 1500  # that a Gaussian process takes
-MAJORITY = 0.5
-FEWEST_FAILURES = 5  # before anything is learned of where the simulation fails
 GIVEN, FILE = "given", "onnx"
 _PROCESS, _FEATURES = "gaussian_process", "random_features"
 
@@ -216,7 +214,8 @@ def learn(model: Factory | None, lesson: Lesson) -> dict[str, Any]:
     """Fit: ``model`` (which one), ``state``, ``failing`` (state or None) and ``metrics``."""
     name = choose(model, lesson.dataset)
     known = lesson.previous if lesson.previous and lesson.previous[0] == name else None
-    request = FitRequest(lesson.seed, known[1] if known else None)
+    failed = None if lesson.tried is None else lesson.tried[0].take(lesson.tried[1])
+    request = FitRequest(lesson.seed, known[1] if known else None, failed=failed)
     try:
         fitted: FitResult = make(name, model).fit(lesson.dataset, request)
     except ShapeError:

@@ -77,6 +77,7 @@ class Trainer:
             previous_version=payload["previous_dataset"],
             members=payload["members"],
             should_stop=context.should_stop,
+            failed=self._labels.failed(payload["dataset"].version),
         )
         seen = without_files(dataset.only(Purpose.TRAIN, Purpose.CALIBRATION))  # never the hold-out
         fitted = self._fitted.fit(seen, request)

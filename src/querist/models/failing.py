@@ -1,8 +1,9 @@
 """Where a simulation fails: the share of failures among the nearest inputs that were tried.
 
 Nothing is assumed of the region (a step is no smooth function), and whether it may be acted upon is
-not for this to say: audits judge it as they judge the model. Cover & Hart, Nearest neighbor pattern
-classification, IEEE Trans. Inf. Theory 13, 21 (1967).
+not for this to say: the audits of a surrogate judge it as they judge the model, and in a campaign
+:class:`~querist.models.avoiding.Avoiding` does what it was told. Cover & Hart, Nearest neighbor
+pattern classification, IEEE Trans. Inf. Theory 13, 21 (1967).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from querist.models.table import Fields, Scaler
 FORMAT = "querist.surrogate.failing/1"
 WHO = "the classifier of failures"
 NEIGHBOURS = 5
+MAJORITY = 0.5
+FEWEST_FAILURES = 5  # before anything is learned of where the simulation fails
 Vector = NDArray[np.float64]
 
 
