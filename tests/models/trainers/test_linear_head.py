@@ -51,7 +51,7 @@ def test_it_learns_and_opens(tmp_path: Path) -> None:
 def test_it_is_the_optimum_that_scikit_learn_finds(tmp_path: Path) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     H, codes = blobs(60, spread=4.0)
-    made = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "h", LinearHead(l2=2.0))
+    made = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "h", LinearHead(l2=2.0, scale="each"))
     X = (H - H.mean(0)) / H.std(0)
     theirs = linear_model.LogisticRegression(C=0.5, tol=1e-9, max_iter=5000).fit(X, codes)
     ours = open_inference(made.settings).infer(H, frozenset({"probabilities"}))
@@ -77,9 +77,10 @@ def test_contract(check: Any, members: int, tmp_path: Path) -> None:
 
 def test_an_earlier_head_spares_steps_and_changes_nothing(tmp_path: Path) -> None:
     H, codes = blobs(80, spread=3.0)
-    first = train_linear_head(H[:70], codes[:70], CLASSES, BASE, tmp_path / "a", LinearHead(l2=1.0))
-    cold = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "b", LinearHead(l2=1.0))
-    how = LinearHead(l2=1.0, previous=tmp_path / "a")
+    plain = LinearHead(l2=1.0, scale="each")
+    first = train_linear_head(H[:70], codes[:70], CLASSES, BASE, tmp_path / "a", plain)
+    cold = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "b", plain)
+    how = LinearHead(l2=1.0, scale="each", previous=tmp_path / "a")
     warm = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "c", how)
     assert warm.metrics["train.iterations"] < cold.metrics["train.iterations"]
     one, two = (read_state(tmp_path / name)["weight"] for name in "bc")
@@ -143,3 +144,24 @@ def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
     base = {**BASE, "provides": ["probabilities"]}
     with pytest.raises(ConfigError, match="wants a base that provides embeddings"):
         open_inference({**made.settings, "base": base})
+
+
+@pytest.mark.parametrize(("units", "best"), [("own", "each"), ("one", "together")])
+def test_scale_is_chosen_by_what_it_predicts(tmp_path: Path, units: str, best: str) -> None:
+    """Columns of different units want a scale each; noise that hardly varies wants none."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 60)
+    X = rng.normal(size=(60, 40)) * (1e-3 if units == "one" else 1e3)
+    X[:, 0] = (y - 0.5) * (2.0 if units == "one" else 1e-3) + rng.normal(size=60) * 1e-4
+    base = {"use": "features"}
+    files = {scale: tmp_path / f"{scale}.safetensors" for scale in ("auto", "each", "together")}
+    for scale, file in files.items():
+        train_linear_head(X, y, ["a", "b"], base, file, LinearHead(scale=scale, l2=1.0))
+    held = {scale: read_state(file)["weight"] for scale, file in files.items()}
+    np.testing.assert_allclose(held["auto"], held[best])
+    assert not np.allclose(held["each"], held["together"])
+
+
+def test_a_scale_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="scale is auto, each or together"):
+        LinearHead(scale="both")

@@ -7,7 +7,7 @@ of another model, which a scan has in its cache, so a new round runs no network 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from .trained import (
 
 Matrix = NDArray[np.float64]
 Codes = NDArray[np.int64]
+SCALES = ("each", "together")
 GRID = tuple(float(10.0**power) for power in range(-2, 5))
 
 
@@ -39,8 +40,12 @@ class LinearHead:
     """How a head is trained.
 
     Attributes:
-        l2: Strength of the penalty ``l2 / 2 |W|^2`` beside the summed loss, of standardised
-            features; "auto" takes the best of seven by cross-validated log loss.
+        l2: Strength of the penalty ``l2 / 2 |W|^2`` beside the summed loss, of scaled features;
+            "auto" takes the best of seven by cross-validated log loss.
+        scale: "each" divides each feature by its standard deviation, "together" all by one number,
+            which keeps directions small that hardly vary (of a singular value decomposition, for
+            example, where these are mostly noise); "auto" takes the better one by cross-validated
+            log loss.
         class_weight: None, "balanced", or a weight for each class.
         calibrate: Whether a temperature (Guo et al. 2017) is fitted on the rows set aside.
         validation: Share of the rows set aside at random, to calibrate and to judge; the head is
@@ -52,6 +57,7 @@ class LinearHead:
     """
 
     l2: float | str = "auto"
+    scale: str = "auto"
     class_weight: Any = None
     calibrate: bool = False
     validation: float = 0.2
@@ -63,6 +69,8 @@ class LinearHead:
     def __post_init__(self) -> None:
         if self.l2 != "auto" and (isinstance(self.l2, str) or self.l2 < 0.0):
             raise ConfigError(f"l2 is a number from 0, or 'auto', but got {self.l2!r}.")
+        if self.scale not in ("auto", *SCALES):
+            raise ConfigError(f"scale is auto, each or together, but got {self.scale!r}.")
         if not 0.0 <= self.validation < 1.0 or self.members < 1 or self.iterations < 1:
             raise ConfigError(
                 "a linear head wants a validation share from 0 to below 1, at least 1 member and "
@@ -72,7 +80,7 @@ class LinearHead:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """What one head is fitted to: standardised ``(n, d)`` features, codes, weights by row."""
+    """What one head is fitted to: scaled ``(n, d)`` features, codes, weights by row."""
 
     X: Matrix
     codes: Codes
@@ -114,15 +122,14 @@ def train_linear_head(
             f"a linear head wants finite embeddings (n, d) for {len(codes)} labels, but got the "
             f"shape {H.shape}{'' if np.isfinite(H).all() else ' with values not finite'}."
         )
-    mean, std = H.mean(axis=0), H.std(axis=0)
-    std = np.where(std > 1e-12 * (1.0 + abs(mean)), std, 1.0)
     weights = class_weights(codes, len(classes), how.class_weight)[codes]
+    how, mean, std = _scaled(Problem(H, codes, weights, len(classes)), how)
     X, basis = in_few_coordinates((H - mean) / std)
     problem = Problem(X, codes, weights, len(classes))
     start = _earlier(how.previous, mean, std, problem) if how.previous else None
     heads, metrics = _fitted(problem, how, start if start is None else _within(start, basis))
     heads = [np.vstack([basis @ head[:-1], head[-1:]]) for head in heads]
-    # Standardisation becomes part of the weights, so that the head takes embeddings as they are.
+    # The scales become part of the weights, so that the head takes embeddings as they are.
     W = np.stack([head[:-1] / std[:, None] for head in heads])
     b = np.stack([head[-1] - mean @ (head[:-1] / std[:, None]) for head in heads])
     write_state(Path(file), {"weight": W.astype(np.float32), "bias": b.astype(np.float32)})
@@ -133,6 +140,30 @@ def train_linear_head(
         "classes": [str(name) for name in classes],
     }
     return Trained(settings, {"train.rows": float(len(codes)), **metrics})
+
+
+def _scaled(
+    raw: Problem, how: LinearHead
+) -> tuple[LinearHead, NDArray[np.float64], NDArray[np.float64]]:
+    """How it is trained with scale and penalty chosen; ``(d,)`` means and divisors.
+
+    Both are chosen on the rows that are not set aside, so that these judge what was never seen.
+    """
+    mean, std = raw.X.mean(axis=0), raw.X.std(axis=0)
+    varies = std > 1e-12 * (1.0 + abs(mean))
+    whole = float(np.sqrt((std[varies] ** 2).mean())) if varies.any() else 1.0
+    divisors = {"each": np.where(varies, std, 1.0), "together": np.full(len(std), whole)}
+    if how.scale != "auto":
+        return how, mean, divisors[how.scale]
+    learn, _ = set_aside(len(raw.codes), how.validation, np.random.default_rng([how.seed, 0]))
+    found = {}
+    for scale, divisor in divisors.items():
+        X, _ = in_few_coordinates((raw.X[learn] - mean) / divisor)
+        part = Problem(X, raw.codes[learn], raw.weights[learn], raw.count)
+        found[scale] = _chosen_l2(part, how, np.random.default_rng([how.seed, 3]))
+    best = min(found, key=lambda scale: found[scale][1])
+    l2 = found[best][0] if how.l2 == "auto" else how.l2
+    return replace(how, scale=best, l2=l2), mean, divisors[best]
 
 
 def in_few_coordinates(X: Matrix) -> tuple[Matrix, Matrix]:
@@ -174,14 +205,13 @@ def cross_validated(
     H = np.asarray(embeddings, np.float64)
     if H.ndim != 2 or len(H) != len(codes) or len(codes) < 2:
         raise ShapeError(f"wanted at least two rows of embeddings (n, d), but got {H.shape}.")
-    mean, std = H.mean(axis=0), H.std(axis=0)
-    std = np.where(std > 1e-12 * (1.0 + abs(mean)), std, 1.0)
     weights = class_weights(codes, len(classes), how.class_weight)[codes]
+    how, mean, std = _scaled(Problem(H, codes, weights, len(classes)), how)
     X, _ = in_few_coordinates((H - mean) / std)
     problem = Problem(X, codes, weights, len(classes))
     rng = np.random.default_rng([how.seed, 2])
     fold = rng.permutation(len(codes)) % min(folds, len(codes))
-    l2 = _chosen_l2(problem, how, rng) if how.l2 == "auto" else float(how.l2)
+    l2 = _chosen_l2(problem, how, rng)[0] if how.l2 == "auto" else float(how.l2)
     made = np.zeros((len(codes), len(classes)))
     for at in range(fold.max() + 1):
         learn, judge = np.flatnonzero(fold != at), np.flatnonzero(fold == at)
@@ -196,7 +226,7 @@ def _fitted(
     """``(d + 1, C)`` of each member, biases last, and metrics."""
     rng = np.random.default_rng([how.seed, 0])
     learn, judge = set_aside(len(problem.codes), how.validation, rng)
-    l2 = _chosen_l2(problem.part(learn), how, rng) if how.l2 == "auto" else float(how.l2)
+    l2 = _chosen_l2(problem.part(learn), how, rng)[0] if how.l2 == "auto" else float(how.l2)
     metrics, temperature = {"train.l2": l2}, 1.0
     if len(judge):
         held = problem.part(judge)
@@ -259,18 +289,22 @@ def fit(
     return found.reshape(d + 1, count), steps
 
 
-def _chosen_l2(problem: Problem, how: LinearHead, rng: np.random.Generator) -> float:
-    """The penalty of the least log loss over up to five folds; the largest among equals.
+def _chosen_l2(
+    problem: Problem, how: LinearHead, rng: np.random.Generator
+) -> tuple[float, float]:
+    """The penalty of the least log loss over up to five folds, and that; the largest among equals.
 
     Those above the number of rows leave nothing but the frequencies of the classes. Few rows that
     were picked to differ seem to want them, because no fold tells of another.
     """
     folds = min(5, len(problem.codes) // 2)
     if folds < 2:
-        return 1.0
+        return 1.0, 0.0
     fold = rng.permutation(len(problem.codes)) % folds
     most = max(1.0, float(len(problem.codes)))
-    losses = dict.fromkeys(sorted((l2 for l2 in GRID if l2 <= most), reverse=True), 0.0)
+    grid = GRID if how.l2 == "auto" else (float(how.l2),)
+    tried = sorted((l2 for l2 in grid if l2 <= most), reverse=True) or list(grid)
+    losses = dict.fromkeys(tried, 0.0)
     for at in range(folds):
         learn, judge = (problem.part(np.flatnonzero(mask)) for mask in (fold != at, fold == at))
         head: Matrix | None = None
@@ -278,7 +312,8 @@ def _chosen_l2(problem: Problem, how: LinearHead, rng: np.random.Generator) -> f
             head, _ = fit(learn, l2, how.iterations, head)
             own = softmax(scores(head, judge.X))[np.arange(len(judge.codes)), judge.codes]
             losses[l2] -= float((judge.weights * np.log(np.maximum(own, 1e-300))).sum())
-    return min(losses, key=lambda l2: losses[l2])
+    best = min(losses, key=lambda l2: losses[l2])
+    return best, losses[best]
 
 
 def _temperature(z: Matrix, held: Problem) -> float:
