@@ -51,7 +51,8 @@ def test_it_learns_and_opens(tmp_path: Path) -> None:
 def test_it_is_the_optimum_that_scikit_learn_finds(tmp_path: Path) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     H, codes = blobs(60, spread=4.0)
-    made = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "h", LinearHead(l2=2.0, scale="each"))
+    how = LinearHead(l2=2.0, scale="each")
+    made = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "h", how)
     X = (H - H.mean(0)) / H.std(0)
     theirs = linear_model.LogisticRegression(C=0.5, tol=1e-9, max_iter=5000).fit(X, codes)
     ours = open_inference(made.settings).infer(H, frozenset({"probabilities"}))

@@ -289,9 +289,7 @@ def fit(
     return found.reshape(d + 1, count), steps
 
 
-def _chosen_l2(
-    problem: Problem, how: LinearHead, rng: np.random.Generator
-) -> tuple[float, float]:
+def _chosen_l2(problem: Problem, how: LinearHead, rng: np.random.Generator) -> tuple[float, float]:
     """The penalty of the least log loss over up to five folds, and that; the largest among equals.
 
     Those above the number of rows leave nothing but the frequencies of the classes. Few rows that
