@@ -136,6 +136,8 @@ class EffectiveFold:
 
     def audited(self, fact: FactLike) -> None:
         """A trusted call of a surrogate was simulated anyway."""
+        if fact.data.get("trusted") is False:  # once trusted, not any more: it only tells of drift
+            return
         self._audits += 1
         self._within += bool(fact.data.get("within"))
         error = finite(fact.data.get("error"))

@@ -204,6 +204,11 @@ class Trial:
                 return GRID[index]
         return None
 
+    @property
+    def watched(self) -> float | None:
+        """The largest threshold that was proven, used or not; audits within it tell of drift."""
+        return GRID[max(self.proven)] if self.proven else None
+
     def trusted_share(self) -> float:
         """Share of the audits within the threshold that is set."""
         if self.threshold is None or not self.scores:

@@ -53,6 +53,7 @@ class Verdict:
         by_model, refused, judging: ``(n,)``; neither of the first two means to be simulated, and
             ``judging`` that it is not learned from.
         trusted: ``(n,)`` whether the gate trusts the model, audited or not.
+        watched: ``(n,)`` whether it does or once did: what audits look for drift among.
         version: Of the model.
     """
 
@@ -61,6 +62,7 @@ class Verdict:
     refused: Flags
     judging: Flags
     trusted: Flags
+    watched: Flags
     version: int
 
 
@@ -164,17 +166,18 @@ class Keeper:
             nobody = np.zeros(count, np.bool_)
             share = self.settings.audit if trusts else self.settings.holdout
             judging = nobody if rng is None else rng.random(count) < share
-            if not trusts and gate.refusal is None:
+            if gate.watched is None and gate.refusal is None:
                 said = Said(None, np.full(count, np.inf), np.zeros(count))
-                return Verdict(said, nobody, nobody, judging, nobody, gate.version)
+                return Verdict(said, nobody, nobody, judging, nobody, nobody, gate.version)
             begun = time.perf_counter()
             said = self._voice(gate.version).say(batch)
             trusted = said.score <= gate.threshold if gate.threshold is not None else nobody
+            watched = said.score <= gate.watched if gate.watched is not None else nobody
             limit = np.inf if gate.refusal is None else gate.refusal
             refused = (said.fails >= limit) & ~judging
             by_model = trusted & ~judging & ~refused
             self._count(count, int(by_model.sum()), int(refused.sum()), begun)
-            return Verdict(said, by_model, refused, judging, trusted, gate.version)
+            return Verdict(said, by_model, refused, judging, trusted, watched, gate.version)
 
     def _refuse_fork(self) -> None:
         """A forked process has neither the journal's lock nor the threads that belong to it."""
@@ -205,7 +208,7 @@ class Keeper:
         with self._lock:
             entries = self._tell_calls()
             entries += self._answer_entries(inputs, purpose, outcome, ended)
-            if judging and trusted:
+            if judging and verdict.watched[index]:
                 entries.append(self._audit_entry(index, verdict, outcome))
             self._record(entries)
 
@@ -252,6 +255,7 @@ class Keeper:
             "t": self.clock(),
             "version": verdict.version,
             "within": error is not None and error <= 1.0,
+            "trusted": bool(verdict.trusted[index]),
             "error": error,
             "score": float(verdict.said.score[index]),
         }
@@ -282,6 +286,7 @@ class Keeper:
     def learn(self) -> None:
         """Learn from what is new: now, or in the background, as the settings say."""
         if self.settings.learn == "background":
+            self._judge()  # here: the thread may be in a long fit, and drift does not wait for it
             self._wake.set()
         else:
             self.upkeep()
@@ -302,18 +307,21 @@ class Keeper:
 
     def upkeep(self) -> None:
         """Do what the writer does, where no other process or thread is at it."""
+        self._judge()
         if not self._learning.acquire(blocking=False):
             return
         try:
-            while (work := self._judged()) is not None:
+            while (work := self._due()) is not None:
                 self._fit(work)
+                self._judge()
         finally:
             self._learning.release()
 
-    def _judged(self) -> Homework | None:
+    def _judge(self) -> None:
+        """Look for drift and set the gate, also while another thread fits."""
         with self._lock:
             if not self._log.writes():
-                return None
+                return
             self._follow()
             for step in (self._learner.drifted, self._learner.decide):
                 entries = step(self.state)
@@ -321,7 +329,10 @@ class Keeper:
                     self._record(entries)
             live = {*self._learner.candidates, self.state.gate.version}
             self._voices = {v: voice for v, voice in self._voices.items() if v in live}
-            return self._learner.homework(self.state)
+
+    def _due(self) -> Homework | None:
+        with self._lock:
+            return self._learner.homework(self.state) if self._log.writes() else None
 
     def _fit(self, work: Homework) -> None:
         if self._fits is None:

@@ -241,17 +241,21 @@ class Learner:
         if not held:
             refusing = [v for v, c in self.candidates.items() if c.refusal is not None]
             version = max(refusing, default=state.gate.version)
-            return Gate(version, None, self.candidates[version].refusal if refusing else None)
+            last = self.candidates.get(version)
+            watched = None if last is None else last.trusts.watched
+            return Gate(version, None, last.refusal if last else None, watched=watched)
         share = {version: c.trusts.trusted_share() for version, c in held.items()}
         best = max(share.values())
         version = max(v for v in held if share[v] >= KEEPS * best)
         chosen = held[version]
         # The share is for people and changes with each audit: it is that of the last look.
-        now = state.gate.version, state.gate.threshold, state.gate.refusal
-        if now == (version, chosen.trusts.threshold, chosen.refusal):
-            return state.gate
+        in_force = state.gate
+        now = in_force.version, in_force.threshold, in_force.refusal, in_force.watched
+        watched = chosen.trusts.watched
+        if now == (version, chosen.trusts.threshold, chosen.refusal, watched):
+            return in_force
         share_told, rests = round(share[version], 4), len(chosen.trusts.scores)
-        return Gate(version, chosen.trusts.threshold, chosen.refusal, share_told, rests)
+        return Gate(version, chosen.trusts.threshold, chosen.refusal, share_told, rests, watched)
 
     # -- fitting --------------------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ class Gate:
         refusal: Least P(simulation fails), by this version, that is refused; None for nothing.
         share: Of the audits that it would have trusted.
         audits: On which it rests.
+        watched: Largest score that was ever proven. Where more were wrong since, ``threshold`` is
+            smaller, and what lies between tells whether that was chance or drift.
     """
 
     version: int = 0
@@ -57,6 +59,7 @@ class Gate:
     refusal: float | None = None
     share: float = 0.0
     audits: int = 0
+    watched: float | None = None
 
 
 @dataclass(slots=True)
@@ -99,7 +102,7 @@ class Published:
 
 
 class Audit(NamedTuple):
-    """A trusted call that was simulated anyway: its fact, its result, and all calls until then."""
+    """A call that is, or was once, trusted, and was simulated anyway; all calls until then."""
 
     seq: int
     wrong: bool
@@ -212,7 +215,7 @@ class State:
 
     def _gate(self, fact: Known) -> None:
         told = {k: fact.data[k] for k in ("version", "threshold", "refusal", "share", "audits")}
-        self.gate = Gate(**told)
+        self.gate = Gate(**told, watched=fact.data.get("watched", fact.data["threshold"]))
 
     def _calls(self, fact: Known) -> None:
         for name in ("calls", "trusted", "refused", "predict"):
@@ -220,9 +223,10 @@ class State:
         self._point()
 
     def _audited(self, fact: Known) -> None:
-        self.counts.audits += 1
         within = bool(fact.data["within"])
-        self.counts.within += within
+        if fact.data.get("trusted", True):
+            self.counts.audits += 1
+            self.counts.within += within
         c = self.counts
         self.audited.append(Audit(fact.seq, not within, c.calls, c.trusted))
         self._point()
