@@ -15,6 +15,7 @@ import argparse
 import csv
 import statistics
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,7 @@ def write(file: Path, trials: Iterable[Trial]) -> None:
 
 def replayed(table: Table, use: str, seed: int, runs: int) -> tuple[int, float]:
     """Runs, and share of the grid's cost, until a search is as good as the grid."""
-    found = table.problem
-    problem = Problem(found.space, found.output, found.maximise, found.limits, runs, seed)
+    problem = replace(table.problem, runs=runs, seed=seed)
     search, spare, spent = make_search(use, problem), make_search("random", problem), 0.0
     for count in range(1, len(table._trials) + 1):
         [values] = search.ask(1, []) or spare.ask(1, [])  # out of ideas: at random

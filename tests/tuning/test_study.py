@@ -320,3 +320,52 @@ def test_a_study_runs_over_mpi_and_goes_on_without(tmp_path, way) -> None:
     assert study_of(run).best is not None
     assert cli("resume", run, "--engine", "inline", "--progress", "none").exit_code == 0
     assert study_of(run).trials == trials
+
+
+def test_a_study_over_candidates_stops_when_enough_is_found(tmp_path) -> None:
+    rows = "".join(f"{n / 10},{kind}\n" for n in range(10) for kind in "ab")
+    (tmp_path / "table.csv").write_text(f"x,kind\n{rows}")
+    path = tmp_path / "objective.yaml"
+    told = {
+        "candidates": "table.csv",
+        "maximise": "y",
+        "simulation": "tuning_problems:hill",
+        "search": {"use": "gp", "options": {"acquisition": "thompson"}},
+        "stop": {"target": 0.99},
+        "optimum": 1.0,
+        "engine": "inline",
+        "folder": str(tmp_path / "run"),
+    }
+    path.write_text(yaml.safe_dump(told))
+    assert cli("check", path).exit_code == 0
+    made = cli("run", path, "--progress", "none")
+    assert made.exit_code == 0, made.output
+    result = study_of(tmp_path / "run")
+    assert result.best.outputs["y"] >= 0.99
+    assert len(result.trials) < 20
+    assert result.problem.enough(result.trials).startswith("the target of 0.99 is reached")
+    assert "simple regret" in report_of_run(tmp_path / "run").read_text()
+
+
+@pytest.mark.slow
+def test_several_objectives_show_their_front(tmp_path) -> None:
+    told = Study(
+        space={"x": {"real": [-1.0, 3.0]}},
+        minimise=["near", "far"],
+        reference={"near": 4.0, "far": 4.0},
+        simulation="tuning_problems:two",
+        budget={"runs": 10},
+        engine="inline",
+    )
+    result = told.run(tmp_path / "run", progress=False)
+    front = result.front
+    assert len(front) >= 4
+    assert all(0.0 <= trial.settings["x"] <= 2.0 for trial in front)
+    volumes = [value for _, value in result.curve() if value is not None]
+    assert volumes == sorted(volumes)
+    assert 9.0 < volumes[-1] < 13.34  # of the whole front: 16 less the integral of (2 - sqrt(u))^2
+    assert "on the front, hypervolume" in result.sentence()
+    text = report_of_run(tmp_path / "run").read_text()
+    assert "hypervolume" in text
+    assert "The line is the front" in text
+    assert save_plot(result, tmp_path / "front.png").stat().st_size > 5000

@@ -47,7 +47,7 @@ def test_a_trial_without_a_wanted_number_failed() -> None:
     "goal, words",
     [
         ({}, "one of minimise and maximise"),
-        ({"minimise": "a", "maximise": "b"}, "one of minimise and maximise"),
+        ({"minimise": "a", "maximise": "b"}, "'a' has none"),
         ({"minimise": "a", "constraints": {"b": {"below": 1}}}, "at_most"),
     ],
 )

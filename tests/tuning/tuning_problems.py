@@ -32,6 +32,16 @@ def slowly(**settings):
     return simulate(**settings)
 
 
+def hill(x, kind):
+    """Highest, 1, at x 0.7 of kind b."""
+    return {"y": 1.0 - (x - 0.7) ** 2 - 0.2 * (kind == "a")}
+
+
+def two(x):
+    """Two bowls; the front is x from 0 to 2."""
+    return {"near": x**2, "far": (x - 2) ** 2}
+
+
 class Evolution:
     """A small evolution strategy over the unit cube: ``ask(n)`` and ``tell(points, values)``."""
 

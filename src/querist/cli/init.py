@@ -11,11 +11,13 @@ from querist.cli.shared import need_parent, sentences
 from querist.core.errors import ConfigError
 
 TEMPLATES = {
+    "objective": ("querist.tuning", "objective.yaml"),
     "pool": ("querist.pool", "pool.yaml"),
     "service": ("querist.service", "service.yaml"),
     "tune": ("querist.tuning", "study.yaml"),
 }
 FILES = {"tune": "study.yaml"}
+COMMANDS = {"pool": "run", "service": "serve", "tune": "tune", "objective": "run"}
 
 
 @click.command()
@@ -30,15 +32,16 @@ FILES = {"tune": "study.yaml"}
 )
 @sentences
 def init(what: str, file: Path | None, force: bool, alaas: Path | None) -> None:
-    """Write a commented pool.yaml, service.yaml or study.yaml to fill in."""
+    """Write a commented pool.yaml, service.yaml, study.yaml or objective.yaml."""
     path = file or Path(FILES.get(what, f"{what}.yaml"))
     need_parent(path)
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already; name another file, or say --force.")
     text = template(what) if alaas is None else translated(what, alaas)
     path.write_text(text, encoding="utf-8")
-    command = {"pool": "run", "service": "serve", "tune": "tune"}[what]
-    click.echo(f"wrote {path}; edit it, then: querist check {path}; querist {command} {path}")
+    click.echo(
+        f"wrote {path}; edit it, then: querist check {path}; querist {COMMANDS[what]} {path}"
+    )
 
 
 def template(what: str) -> str:

@@ -24,7 +24,7 @@ def kind_of(path: Path) -> str:
         return "campaign"
     if not isinstance(value, Mapping):
         return "campaign"
-    if "space" in value:
+    if "space" in value or "candidates" in value:
         return "study"
     if "data" in value:  # a mapping of what is to be labelled, or the folder of a service
         return "pool" if not isinstance(value["data"], str) else "service"

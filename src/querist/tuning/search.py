@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from querist.core.errors import ConfigError, ContractError, QueristError
 from querist.core.tasks import resolve
 from querist.tuning.space import Values
-from querist.tuning.trial import Problem, Trial
+from querist.tuning.trial import CANDIDATES, FIDELITY, SEVERAL, Problem, Trial
 
 SEARCHES: dict[str, str] = {
     "gp": "querist.tuning.searches.gp:GPSearch",
@@ -21,6 +21,20 @@ SEARCHES: dict[str, str] = {
     "gest": "querist.tuning.searches.gest:GestSearch",
     "ask_tell": "querist.tuning.searches.ask_tell:AskTellSearch",
 }
+ALL = frozenset({CANDIDATES, SEVERAL, FIDELITY})
+REFUSED = {"optuna": ALL, "gest": ALL, "ask_tell": ALL, "botorch": frozenset({SEVERAL, FIDELITY})}
+
+
+def _refused(name: str) -> frozenset[str]:
+    """What a search cannot do."""
+    return REFUSED.get(name, frozenset())
+
+
+def _check_able(use: str, problem: Problem) -> None:
+    unable = sorted(problem.needs & _refused(use))
+    if unable:
+        able = ", ".join(name for name in SEARCHES if not problem.needs & _refused(name))
+        raise ConfigError(f"search: {use} cannot do {' and '.join(unable)}; these can: {able}.")
 
 
 @runtime_checkable
@@ -64,6 +78,7 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
     if not isinstance(use, str):
         made = _adapted(use, problem)
     else:
+        _check_able(use, problem)
         target = use if ":" in use else SEARCHES.get(use)
         if target is None:
             known = ", ".join(SEARCHES)

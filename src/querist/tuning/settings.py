@@ -20,6 +20,7 @@ from querist.campaign.settings import (
     Settings,
 )
 from querist.core.errors import ConfigError
+from querist.tuning.candidates import read_candidates, space_of
 from querist.tuning.space import Space
 from querist.tuning.trial import Problem
 
@@ -44,6 +45,21 @@ class StudyBudget(Settings):
     runs: int | None = Field(default=None, ge=1)
     cost: float | None = Field(default=None, gt=0)
     seconds: float | None = Field(default=None, gt=0)
+
+
+class FidelitySettings(Settings):
+    """The setting that says how good and how dear a run is, and its value that counts."""
+
+    setting: str
+    target: float
+
+
+class StopSettings(Settings):
+    """When enough is found; see :class:`~querist.tuning.aims.StopRule`."""
+
+    target: float | None = None
+    patience: int | None = Field(default=None, ge=1)
+    gain: float = Field(default=0.0, ge=0)
 
 
 def _search(value: Any) -> Any:
@@ -85,9 +101,11 @@ def _kind(value: Any) -> Any:
 class StudySettings(Settings):
     """All of a study. Each field is a key of ``study.yaml``.
 
-    ``space`` maps names to settings; one of ``minimise`` and ``maximise`` names an output;
-    ``constraints`` bounds outputs. ``begin`` are points to try first, ``start`` files or folders of
-    runs with what is known already.
+    ``space`` maps names to settings; ``candidates`` is a file of points, or a list, of which alone
+    may be chosen (then ``space`` may be left out). ``minimise`` and ``maximise`` name an output, or
+    several with their ``reference``; ``constraints`` bounds outputs; ``stop`` says when enough is
+    found; ``optimum`` is the best value that can be, where that is known. ``begin`` are points to
+    try first, ``start`` files or folders of runs with what is known already.
     """
 
     name: str = "study"
@@ -96,10 +114,15 @@ class StudySettings(Settings):
     engine: Annotated[EngineSettings, BeforeValidator(_kind)] = Field(
         default_factory=EngineSettings
     )
-    space: dict[str, Any] = Field(min_length=1)
-    minimise: str = ""
-    maximise: str = ""
+    space: dict[str, Any] = Field(default_factory=dict)
+    candidates: Path | tuple[dict[str, Any], ...] = ()
+    minimise: str | tuple[str, ...] = ""
+    maximise: str | tuple[str, ...] = ""
+    reference: dict[str, float] = Field(default_factory=dict)
     constraints: dict[str, dict[str, float]] = Field(default_factory=dict)
+    fidelity: FidelitySettings | None = None
+    stop: StopSettings = Field(default_factory=StopSettings)
+    optimum: float | None = None
     simulation: Annotated[OracleSettings, BeforeValidator(_simulation)]
     cost: str = ""
     search: Annotated[SearchSettings, BeforeValidator(_search)] = Field(
@@ -135,11 +158,16 @@ class StudySettings(Settings):
         Raises:
             ValueError: If space, objective or constraints cannot be used.
         """
-        goal = {"minimise": self.minimise, "maximise": self.maximise}
+        same = ("minimise", "maximise", "reference", "constraints", "optimum")
+        goal: dict[str, Any] = {name: getattr(self, name) for name in same}
+        goal |= {"stop": self.stop.model_dump()}
+        goal |= {"fidelity": self.fidelity.model_dump() if self.fidelity else None}
         try:
-            space = Space.of(self.space)
-            told = {**goal, "constraints": self.constraints}
-            return Problem.read(space, told, self.budget.runs, self.seed)
+            rows = self.candidates
+            if isinstance(rows, Path):
+                rows = tuple(read_candidates(rows))
+            space = Space.of(self.space or (space_of(rows) if rows else {}))
+            return Problem.read(space, {**goal, "candidates": rows}, self.budget.runs, self.seed)
         except ConfigError as error:
             raise ValueError(str(error)) from error
 
@@ -256,6 +284,8 @@ def parse_study(config: Any, where: str, folder: Path | None = None) -> StudySet
         raise ConfigError(f"{where} should hold a mapping of settings, got {config!r}.")
     located = dict(config)
     start = located.get("start", ())
+    if folder is not None and isinstance(located.get("candidates"), str):
+        located["candidates"] = str(folder / located["candidates"])
     if folder is not None and start:
         several = [start] if isinstance(start, (str, Path)) else list(start)
         located["start"] = [str(folder / str(one)) for one in several]

@@ -299,6 +299,15 @@ class Space:
                 found.append(float(here))
         return found
 
+    def column(self, name: str) -> int:
+        """The column of features of an ordered setting that always exists."""
+        found = 0
+        for other, setting in self.settings.items():
+            if other == name:
+                break
+            found += (1 if setting.ordered else len(_columns(setting))) + bool(setting.when)
+        return found
+
     @property
     def size(self) -> float:
         """At most how many points there are."""

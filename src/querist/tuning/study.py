@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from querist.campaign.campaign import Campaign, RunResult
 from querist.campaign.settings import EngineSettings
 from querist.core.errors import ConfigError
 from querist.store.run_folder import RunFolder
 from querist.tuning.evidence import Evidence, Journal
+from querist.tuning.front import hypervolume
 from querist.tuning.known import known_trials
 from querist.tuning.settings import TUNER, StudySettings, campaign_of, load_study, parse_study
 from querist.tuning.trial import Problem, Trial, described
@@ -48,14 +51,18 @@ class StudyResult:
         return sum(trial.cost or 0.0 for trial in self.trials)
 
     def curve(self) -> list[tuple[float, float | None]]:
-        """After each run, the cost so far and the best objective so far (None before any)."""
-        found: list[tuple[float, float | None]] = []
-        spent, best = 0.0, self.problem.best(self.known)
-        for trial in self.trials:
-            spent += trial.cost or 0.0
-            best = self.problem.best([trial] if best is None else [best, trial])
-            found.append((spent, None if best is None else best.outputs[self.problem.output]))
-        return found
+        """After each run, the cost so far and the best objective so far (None before any).
+
+        Of several objectives it is the hypervolume that the runs so far dominate.
+        """
+        progress = self.problem.progress([*self.known, *self.trials])[len(self.known) :]
+        spent = np.cumsum([trial.cost or 0.0 for trial in self.trials]).tolist()
+        return list(zip(spent, progress, strict=True))
+
+    @property
+    def front(self) -> list[Trial]:
+        """Of several objectives, the trials that none other beats in all (Pareto's front)."""
+        return self.problem.front([*self.known, *self.trials])
 
     def sentence(self) -> str:
         """Where it stands, one line."""
@@ -66,6 +73,10 @@ class StudyResult:
         best = self.best
         if best is None:
             return f"{told}; none keeps all constraints yet"
+        if self.problem.several:
+            front = self.front
+            volume = hypervolume(self.problem.losses(front), self.problem.reference)
+            return f"{told}; {len(front)} on the front, hypervolume {volume:.6g}"
         value = best.outputs[self.problem.output]
         return f"{told}; best {self.problem.output} {value:.6g}: {described(best.settings)}"
 
@@ -152,6 +163,8 @@ class Study:
         trials, reason = tuple(journal.news()), ended.reason
         if ended.status == "finished" and problem.runs == len(trials):
             reason = f"all {problem.runs} runs are made"
+        if ended.status == "finished":
+            reason = problem.enough([*known, *trials]) or reason
         return StudyResult(ended.folder, problem, trials, tuple(known), ended.status, reason)
 
 

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from querist.core.errors import ConfigError
+from querist.tuning.aims import (
+    NO_STOP,
+    Aim,
+    Fidelity,
+    StopRule,
+    read_aims,
+    read_fidelity,
+    read_stop,
+)
+from querist.tuning.candidates import CandidateSpace, plain_points
+from querist.tuning.front import hypervolume, on_front
 from querist.tuning.space import Space, Value, Values
 
 ABOVE, BELOW = "at_least", "at_most"
+CANDIDATES, SEVERAL, FIDELITY = "candidates", "several objectives", "a fidelity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,65 +90,168 @@ class Problem:
 
     Attributes:
         space: What may be set.
-        output: The number that is optimised.
-        maximise: Whether larger is better.
+        aims: What is optimised; mostly one.
         limits: What must hold besides.
         runs: How many runs are planned, None for no plan.
         seed: Of everything random.
+        fidelity: The setting that says how good and dear a run is; None without one.
+        stop: When enough is found.
+        optimum: The best value that can be, where that is known; only shown, never searched with.
     """
 
     space: Space
-    output: str
-    maximise: bool = False
+    aims: tuple[Aim, ...]
     limits: tuple[Limit, ...] = ()
     runs: int | None = None
     seed: int = 0
+    fidelity: Fidelity | None = None
+    stop: StopRule = NO_STOP
+    optimum: float | None = None
 
     @classmethod
     def read(cls, space: Any, goal: Mapping[str, Any], runs: int | None, seed: int) -> Problem:
-        """From plain data: ``goal`` has ``minimise`` or ``maximise``, and ``constraints``.
+        """From plain data.
+
+        Args:
+            space: As :meth:`~querist.tuning.space.Space.of` takes.
+            goal: ``minimise`` or ``maximise``, the name of an output or of several (with
+                ``reference``), and perhaps ``constraints``, ``candidates`` (a list of points),
+                ``fidelity``, ``stop`` and ``optimum``.
+            runs: How many are planned.
+            seed: Of everything random.
 
         Raises:
-            ConfigError: If there is not exactly one objective, or a constraint has no bound.
+            ConfigError: If there is no objective, or a constraint has no bound.
         """
-        named = {word: goal[word] for word in ("minimise", "maximise") if goal.get(word)}
-        if len(named) != 1:
-            raise ConfigError("a study wants one of minimise and maximise: the name of an output.")
-        word, output = next(iter(named.items()))
         limits = tuple(
             limit
             for name, bounds in (goal.get("constraints") or {}).items()
             for limit in _limits(name, bounds)
         )
-        return cls(Space.of(space), output, word == "maximise", limits, runs, seed)
+        found = Space.of(space)
+        if goal.get("candidates"):
+            found = CandidateSpace.holding(found, goal["candidates"])
+        fidelity = _sound(read_fidelity(goal.get("fidelity")), found)
+        stop = read_stop(goal.get("stop"))
+        optimum = goal.get("optimum")
+        return cls(found, read_aims(goal), limits, runs, seed, fidelity, stop, optimum)
 
     def goal(self) -> dict[str, Any]:
         """The plain data that :meth:`read` takes as ``goal``."""
         bounds: dict[str, dict[str, float]] = {}
         for limit in self.limits:
             bounds.setdefault(limit.output, {})[limit.side] = limit.bound
-        return {"maximise" if self.maximise else "minimise": self.output, "constraints": bounds}
+        found: dict[str, Any] = {"constraints": bounds}
+        for word, up in (("minimise", False), ("maximise", True)):
+            names = [aim.output for aim in self.aims if aim.maximise == up]
+            if names:
+                found[word] = names[0] if len(self.aims) == 1 else names
+        if len(self.aims) > 1:
+            found["reference"] = {aim.output: aim.reference for aim in self.aims}
+        if (points := plain_points(self.space)) is not None:
+            found["candidates"] = points
+        if self.fidelity is not None:
+            found["fidelity"] = asdict(self.fidelity)
+        if self.stop != NO_STOP:
+            found["stop"] = asdict(self.stop)
+        if self.optimum is not None:
+            found["optimum"] = self.optimum
+        return found
+
+    @property
+    def output(self) -> str:
+        """The number that is optimised; of several the first."""
+        return self.aims[0].output
+
+    @property
+    def maximise(self) -> bool:
+        """Whether larger is better, of the first objective."""
+        return self.aims[0].maximise
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one objective."""
+        return len(self.aims) > 1
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a search must be able to do, of ``CANDIDATES``, ``SEVERAL`` and ``FIDELITY``."""
+        found = {
+            CANDIDATES: isinstance(self.space, CandidateSpace),
+            SEVERAL: self.several,
+            FIDELITY: self.fidelity is not None,
+        }
+        return frozenset(need for need, wanted in found.items() if wanted)
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """Names of the outputs that every run must give."""
-        return tuple(dict.fromkeys((self.output, *(limit.output for limit in self.limits))))
+        aims = (aim.output for aim in self.aims)
+        return tuple(dict.fromkeys((*aims, *(limit.output for limit in self.limits))))
 
     def loss(self, trial: Trial) -> float:
-        """The objective as a number that should be small."""
-        value = trial.outputs[self.output]
-        return -value if self.maximise else value
+        """The (first) objective as a number that should be small."""
+        return self.aims[0].loss(trial.outputs[self.output])
+
+    def losses(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
+        """``(n, m)`` objectives as numbers that should be small."""
+        rows = [[aim.loss(trial.outputs[aim.output]) for aim in self.aims] for trial in trials]
+        return np.array(rows, float).reshape(len(rows), len(self.aims))
+
+    @property
+    def reference(self) -> NDArray[np.float64]:
+        """``(m,)`` reference point of several objectives, as losses."""
+        return np.array([aim.loss(aim.reference or 0.0) for aim in self.aims])
+
+    def counts(self, trial: Trial) -> bool:
+        """Whether it was run at the fidelity that counts."""
+        if self.fidelity is None:
+            return True
+        return bool(trial.settings.get(self.fidelity.setting) == self.fidelity.target)
 
     def holds(self, trial: Trial) -> bool:
-        """Whether a trial gave a result that keeps all limits."""
-        return not trial.failure and all(x <= 0 for x in self.excesses(trial))
+        """Whether a trial gave a result that counts and keeps all limits."""
+        good = not trial.failure and self.counts(trial)
+        return good and all(x <= 0 for x in self.excesses(trial))
+
+    def front(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Trials that keep all limits and that no other such trial beats in every objective."""
+        good = [trial for trial in trials if self.holds(trial)]
+        losses = self.losses(good)
+        order = losses[:, 0].argsort(kind="stable").tolist()
+        mask = on_front(losses)
+        return [good[row] for row in order if mask[row]]
+
+    def progress(self, trials: Sequence[Trial]) -> list[float | None]:
+        """After each trial, the best objective so far, or of several the hypervolume.
+
+        None before any trial that keeps all limits.
+        """
+        found: list[float | None] = []
+        kept: list[Trial] = []
+        for trial in trials:
+            if not self.holds(trial):
+                found.append(found[-1] if found else None)
+                continue
+            kept = self.front([*kept, trial])
+            if self.several:
+                found.append(hypervolume(self.losses(kept), self.reference))
+            else:
+                found.append(kept[0].outputs[self.output])
+        return found
+
+    def enough(self, trials: Sequence[Trial]) -> str:
+        """Why nothing more need be tried; "" where the search should go on."""
+        if self.stop == NO_STOP:
+            return ""
+        return self.stop.reason(self.progress(trials), self.several or self.maximise)
 
     def excesses(self, trial: Trial) -> list[float]:
         """By how much each limit is missed, in order."""
         return [limit.excess(trial.outputs[limit.output]) for limit in self.limits]
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
-        """The best trial that keeps all limits."""
+        """The best trial that keeps all limits; of several objectives, by the first."""
         good = [trial for trial in trials if self.holds(trial)]
         return min(good, key=self.loss, default=None)
 
@@ -147,6 +265,23 @@ class Problem:
         known = ", ".join(sorted(trial.outputs)) or "no number"
         why = f"it gave no finite number {missing[0]!r}, only: {known}"
         return Trial(trial.settings, {}, trial.cost, why, trial.origin, trial.ended)
+
+
+def _sound(fidelity: Fidelity | None, space: Space) -> Fidelity | None:
+    """The fidelity, if its setting is a number that always exists and can have the target."""
+    if fidelity is None:
+        return None
+    setting = space.settings.get(fidelity.setting)
+    if setting is None or not setting.ordered or setting.when:
+        raise ConfigError(
+            f"fidelity.setting: {fidelity.setting!r} is no number of the space that always exists; "
+            f"known: {', '.join(space.settings)}."
+        )
+    try:
+        setting.own(fidelity.target)
+    except ValueError as error:
+        raise ConfigError(f"fidelity.target {error}.") from None
+    return fidelity
 
 
 def _limits(name: str, bounds: Any) -> list[Limit]:

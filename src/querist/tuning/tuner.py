@@ -69,7 +69,7 @@ class Tuner:
         self._busy: dict[int, Values] = {}
         self._asked: set[int] = set()
         self._counted = self._version = 0
-        self._dry = False
+        self._dry, self._enough = False, ""
         self._learn(self._elsewhere)
 
     def open(self, context: WorkerContext) -> None:
@@ -85,7 +85,7 @@ class Tuner:
     @property
     def exhausted(self) -> bool:
         """Whether nothing more will be proposed."""
-        return not self._busy and (self._dry or self._room <= 0)
+        return not self._busy and (self._dry or bool(self._enough) or self._room <= 0)
 
     @property
     def _room(self) -> float:
@@ -96,7 +96,7 @@ class Tuner:
     def propose(self) -> Proposal:
         """Points for the walkers that are free, and those that wait to be predicted again."""
         wanted = int(min(self.parallel - len(self._busy), self._room))
-        if wanted > 0 and not self._dry:
+        if wanted > 0 and not self._dry and not self._enough:
             for values in self._next(wanted):
                 self._occupy(values)
         free = [walker for walker in self._busy if walker not in self._asked]
@@ -197,6 +197,7 @@ class Tuner:
         if new:
             self._tell(new)
             self._dry = False
+            self._enough = self.problem.enough(list(self._known.values()))
 
     def _tell(self, trials: Sequence[Trial]) -> None:
         """Tell the search results, a live one each of them once."""

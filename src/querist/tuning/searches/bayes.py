@@ -20,6 +20,7 @@ from querist.tuning.trial import Problem, Trial
 
 GOOD = 8  # trials around which candidates are drawn
 ROUNDS = 3  # of refinement
+CLOSE = 0.01  # of the range of every setting: a choice that only refines what was tried
 
 
 class BayesSearch:
@@ -34,6 +35,7 @@ class BayesSearch:
     """
 
     knows_its_end = True
+    escapes = True  # whether it needs help to leave a minimum
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class BayesSearch:
         self.trials: list[Trial] = []
         self._drawing = Drawing(problem.space, problem.seed)
         self._beliefs: Beliefs | None = None
-        self._fitted = 0
+        self._fitted = self._close = 0
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Keep results."""
@@ -68,7 +70,7 @@ class BayesSearch:
         tried = {self.space.key(trial.settings) for trial in self.trials}
         tried |= {self.space.key(values) for values in pending}
         if len(tried) < self.first or not self.trials:
-            return self._drawing.next_even(tried)
+            return self._drawing.next_even(tried, self._skewed)
         self.refit()
         around = [trial.settings for trial in self._good()]
         points = self._drawing.candidates(self._candidates, around, tried)
@@ -76,17 +78,42 @@ class BayesSearch:
             return None
         self.prepare(pending)
         best, value = self._best(points)
-        for _ in range(ROUNDS if self.space.size > len(points) else 0):
+        for _ in range(0 if self._drawing.listed else ROUNDS):
             near = [p for p in self._drawing.near([best], 32) if self.space.key(p) not in tried]
             if near:
                 better, higher = self._best(near)
                 best, value = (better, higher) if higher > value else (best, value)
+        if self.escapes and self._again_close(best, pending):
+            return self._elsewhere(points, pending)
         return best
+
+    def _again_close(self, values: Values, pending: Sequence[Values]) -> bool:
+        """Whether this is the second, fourth ... choice next to what was tried."""
+        told = [trial.settings for trial in self.trials] + list(pending)
+        away = np.array([self.space.places(v) for v in told]) - self.space.places(values)
+        self._close += bool(np.abs(away).max(axis=1).min() < CLOSE)
+        close = self._close == 2
+        self._close %= 2
+        return close
+
+    def _elsewhere(self, points: Sequence[Values], pending: Sequence[Values]) -> Values:
+        """The point of which least is known, where runs may succeed.
+
+        A process that is sure of a wrong explanation refines one minimum for ever; and where the
+        explanation is right, refining every other time is enough.
+        """
+        features = self.space.features(points)
+        told = self.refit().believing(self.space.features(pending))
+        std = np.ones(len(points)) if told.loss is None else told.loss(features)[1]
+        worth = (
+            np.log(std) + told.log_chance(features) - self.cost_weight * self._log_cost(features)
+        )
+        return points[int(np.argmax(worth))]
 
     def refit(self) -> Beliefs:
         """Models of all trials so far."""
         if self._beliefs is None or self._fitted < len(self.trials):
-            self._beliefs = Beliefs.of(self.problem, self.trials, self._beliefs)
+            self._beliefs = Beliefs.of(self.problem, self.trials)
             self._fitted = len(self.trials)
         return self._beliefs
 
@@ -109,10 +136,22 @@ class BayesSearch:
         """How much cost counts now: from 1 at the first choice to 0 at the last planned run."""
         if not self.cost_aware:
             return 0.0
+        if self.problem.fidelity is not None:
+            return 1.0  # to compare fidelities is all that cost is there for
         if self.problem.runs is None:
             return 1.0
         left = self.problem.runs - len(self.trials)
         return min(1.0, max(0.0, left / max(1, self.problem.runs - self.first)))
+
+    def _skewed(self, places: Floats) -> Floats:
+        """Coordinates of an even design, with more of them far from the fidelity that counts."""
+        fidelity = self.problem.fidelity
+        if fidelity is None:
+            return places
+        place = self.space.settings[fidelity.setting].place(fidelity.target)
+        found, column = places.copy(), list(self.space.settings).index(fidelity.setting)
+        found[column] = found[column] ** 2 if place > 0.5 else np.sqrt(found[column])
+        return found
 
     def _log_cost(self, features: Floats) -> Floats:
         process = self.refit().cost

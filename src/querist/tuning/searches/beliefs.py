@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
 from querist.core.roles import FitRequest, ModelState
-from querist.models.gaussian_process import GaussianProcess
+from querist.models import kernels
+from querist.models.gaussian_process import GaussianProcess, covariance
+from querist.models.table import Scaler
 from querist.tuning.trial import Limit, Problem, Trial
 
 Floats = NDArray[np.float64]
 WIDE = 10.0  # ratio of largest to smallest from which the logarithm is taken
+VERY_WIDE = 1e3
 LEAST_STD = 1e-9
 
 
@@ -40,23 +43,61 @@ class Scale:
         return np.asarray(np.log(np.maximum(values, 1e-300)) if self.log else values)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """A fitted process, on scales of its own.
+
+    Attributes:
+        X: ``(n, f)`` scaled features.
+        theta: ``(f + 2,)`` log variance, log lengths and log noise.
+        chol: ``(n, n)`` Cholesky factor of the covariance of labels.
+        alpha: ``(n,)`` its solution for the labels.
+        x, y: Scales of features and of outputs.
+    """
+
+    X: Floats
+    theta: Floats
+    chol: Floats
+    alpha: Floats
+    x: Scaler
+    y: Scaler
+
+    @classmethod
+    def of(cls, state: ModelState) -> Posterior:
+        """From the state of a :class:`~querist.models.gaussian_process.GaussianProcess`."""
+        held = {name: np.asarray(array, np.float64) for name, array in state.arrays.items()}
+        parts = (held["X"], held["theta"][0], held["chol"][0], held["alpha"][0])
+        return cls(*parts, Scaler.from_arrays(held, "x_"), Scaler.from_arrays(held, "y_"))
+
+    def inputs(self, X: Floats) -> Floats:
+        """Features, scaled."""
+        return self.x.apply(X)
+
+    def output(self, values: Floats) -> Floats:
+        """``(k,)`` scaled outputs on the scale of the labels."""
+        return self.y.undo(values[:, None])[:, 0]
+
+
 class Process:
     """A Gaussian process of some numbers.
 
     Args:
         X: ``(n, f)`` features.
         y: ``(n,)`` numbers.
-        start: A process fitted before, from whose hyper-parameters the search starts.
-        tune: Whether hyper-parameters are looked for; else those of ``start`` are taken.
+        start: A process whose hyper-parameters are taken; None to look for them. The search begins
+            where they are expected, not at those found before: from there it may never leave the
+            explanation of the first few runs.
     """
 
-    def __init__(self, X: Floats, y: Floats, start: Process | None = None, tune: bool = True):
+    def __init__(self, X: Floats, y: Floats, start: Process | None = None) -> None:
         self.X, self.y = X, y
         self._model = GaussianProcess()
         data = Dataset(Batch.stack(x=X), Batch.stack(y=y))
         previous = None if start is None else start.state
-        request = FitRequest(0, previous, 0, None, lambda: not tune)
-        self.state: ModelState = self._model.fit(data, request).state
+        request = FitRequest(0, previous, 0, None, lambda: start is not None)
+        fitted = self._model.fit(data, request)
+        self.state: ModelState = fitted.state
+        self.evidence = fitted.metrics["evidence"] - float(np.log(self.held.y.std[0]))
         self._model.load(self.state)
 
     def __call__(self, X: Floats) -> tuple[Floats, Floats]:
@@ -65,10 +106,41 @@ class Process:
         mean, std = said.mean["y"], said.std["y"]
         return np.asarray(mean, float), np.maximum(np.asarray(std, float), LEAST_STD)
 
+    @property
+    def kernel(self) -> str:
+        """Its name."""
+        return self._model.kernel
+
+    @property
+    def held(self) -> Posterior:
+        """What it predicts from."""
+        return Posterior.of(self.state)
+
+    def correlation(self, A: Floats, B: Floats) -> Floats:
+        """``(k,)`` posterior correlations between function values at rows of two ``(k, f)``."""
+        from scipy.linalg import solve_triangular
+
+        held = self.held
+        a, b = held.inputs(A), held.inputs(B)
+        lengths = np.exp(held.theta[1:-1])
+        apart = (((a - b) / lengths) ** 2).sum(axis=1)
+        variance = np.exp(held.theta[0])
+        prior = variance * kernels.correlation(self.kernel, apart)
+        halves = [
+            solve_triangular(
+                held.chol, covariance(self.kernel, X, held.X, held.theta).T, lower=True
+            )
+            for X in (a, b)
+        ]
+        left = [np.maximum(variance - (half**2).sum(axis=0), 1e-12) for half in halves]
+        return np.asarray(
+            (prior - (halves[0] * halves[1]).sum(axis=0)) / np.sqrt(left[0] * left[1])
+        )
+
     def believing(self, X: Floats) -> Process:
         """As if results at these points came out as expected (the kriging believer)."""
         both = np.concatenate([self.X, X]), np.concatenate([self.y, self(X)[0]])
-        return Process(*both, start=self, tune=False)
+        return Process(*both, start=self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,27 +162,21 @@ class Beliefs:
     incumbent: float | None
 
     @classmethod
-    def of(
-        cls, problem: Problem, trials: Sequence[Trial], before: Beliefs | None = None
-    ) -> Beliefs:
+    def of(cls, problem: Problem, trials: Sequence[Trial]) -> Beliefs:
         """Fit everything."""
         good = [trial for trial in trials if not trial.failure]
         every = problem.space.features([trial.settings for trial in trials])
         came = np.array([not trial.failure for trial in trials], bool)
         success = None
         if came.any() and not came.all():
-            success = Process(every, came.astype(float), None if before is None else before.success)
-        cost = _costs(trials, every, None if before is None else before.cost)
+            success = Process(every, came.astype(float))
+        cost = _costs(trials, every)
         if not good:
             return cls(None, (), success, cost, None)
         X = every[came]
         losses = np.array([problem.loss(trial) for trial in good])
-        loss = Process(X, Scale.of(losses).apply(losses), None if before is None else before.loss)
-        old = before.limits if before is not None and before.limits else None
-        limits = tuple(
-            _limit(limit, good, X, None if old is None else old[number][0])
-            for number, limit in enumerate(problem.limits)
-        )
+        loss = likelier(X, losses)
+        limits = tuple(_limit(limit, good, X) for limit in problem.limits)
         kept = np.array([problem.holds(trial) for trial in good], bool)
         incumbent = float(loss(X[kept])[0].min()) if kept.any() else None
         return cls(loss, limits, success, cost, incumbent)
@@ -141,18 +207,31 @@ class Beliefs:
         return found
 
 
-def _limit(
-    limit: Limit, good: Sequence[Trial], X: Floats, start: Process | None
-) -> tuple[Process, float, float]:
+def likelier(X: Floats, y: Floats) -> Process:
+    """A process of numbers or, where that explains them better, of their logarithms.
+
+    Densities are compared per number, in its own units (warped processes, Snelson, Ghahramani &
+    Rasmussen 2004, eq. 6). Logarithms are tried only over three orders of magnitude: they make
+    wells narrow, and a search may miss one.
+    """
+    plain = Process(X, y)
+    if not (y.min() > 0.0 and y.max() > VERY_WIDE * y.min()):
+        return plain
+    logs = np.log(y)
+    warped = Process(X, logs)
+    return warped if warped.evidence - logs.mean() > plain.evidence else plain
+
+
+def _limit(limit: Limit, good: Sequence[Trial], X: Floats) -> tuple[Process, float, float]:
     values = np.array([trial.outputs[limit.output] for trial in good])
     scale = Scale.of(np.append(values, limit.bound))
     bound = float(scale.apply(np.array([limit.bound]))[0])
-    return Process(X, scale.apply(values), start), bound, 1.0 if limit.side == "at_most" else -1.0
+    return Process(X, scale.apply(values)), bound, 1.0 if limit.side == "at_most" else -1.0
 
 
-def _costs(trials: Sequence[Trial], X: Floats, start: Process | None) -> Process | None:
+def _costs(trials: Sequence[Trial], X: Floats) -> Process | None:
     known = np.array([bool(t.cost) and float(t.cost or 0) > 0 for t in trials], bool)
     if known.sum() < 2:
         return None
     costs = np.log([float(trial.cost or 1.0) for trial in trials])[known]
-    return Process(X[known], costs, start) if np.ptp(costs) > 1e-3 else None
+    return Process(X[known], costs) if np.ptp(costs) > 1e-3 else None

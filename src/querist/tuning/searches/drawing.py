@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.tuning.candidates import CandidateSpace
 from querist.tuning.space import Space, Values
 
 FINITE = 4096  # points that are listed instead of drawn
 STEPS = (0.25, 0.08, 0.025, 0.008)
+
+
+def _same(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    return places
 
 
 class Drawing:
@@ -27,7 +32,8 @@ class Drawing:
 
         self.space, self.rng = space, np.random.default_rng(seed)
         self._sobol = qmc.Sobol(len(space), rng=np.random.default_rng([seed, 1]))
-        self._all = list(space.all()) if space.size <= FINITE else None
+        listed = isinstance(space, CandidateSpace) or space.size <= FINITE
+        self._all = list(space.all()) if listed else None
 
     def even(self, count: int) -> NDArray[np.float64]:
         """``(count, d)`` next coordinates of one low-discrepancy sequence."""
@@ -35,11 +41,23 @@ class Drawing:
             warnings.simplefilter("ignore")
             return np.asarray(self._sobol.random(count))
 
-    def next_even(self, tried: set[str]) -> Values | None:
-        """The next point of the sequence that was not tried; None where hardly any is left."""
+    @property
+    def listed(self) -> bool:
+        """Whether :meth:`candidates` gives all that is left."""
+        return self._all is not None
+
+    def next_even(
+        self, tried: set[str], moved: Callable[[NDArray[np.float64]], NDArray[np.float64]] = _same
+    ) -> Values | None:
+        """The next point of the sequence that was not tried; None where hardly any is left.
+
+        Args:
+            tried: Keys of points.
+            moved: Gives ``(d,)`` coordinates in place of those of the sequence.
+        """
         for _ in range(64):
             for place in self.even(1):
-                values = self.space.point(place)
+                values = self.space.point(moved(place))
                 if self.space.key(values) not in tried:
                     return values
         return self.any(tried)

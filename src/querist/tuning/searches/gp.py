@@ -1,36 +1,157 @@
-"""The search that needs nothing: the library's Gaussian process and expected improvement."""
+"""The search that needs nothing: the library's Gaussian process and an acquisition function."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from querist.core.errors import ConfigError
 from querist.strategies.acquisition.log_ei import log_ei
 from querist.tuning.searches.bayes import BayesSearch
-from querist.tuning.searches.beliefs import Beliefs, Floats
+from querist.tuning.searches.beliefs import Beliefs, Floats, Process
+from querist.tuning.searches.paths import drawn
 from querist.tuning.space import Values
+from querist.tuning.trial import Problem
+
+ACQUISITIONS = ("ei", "ucb", "thompson")
+RHO = 0.05  # of the augmented Chebyshev norm, as in the paper
+FAR = 1e3  # a missed limit outweighs every objective on the scale of its standard deviation
 
 
 class GPSearch(BayesSearch):
-    """Expected improvement times the probability that all limits hold, for the expected cost.
+    """The point that promises most by a Gaussian process; limits, failures and costs are learned.
 
+    ``ei``: expected improvement times the probability that all limits hold, for the expected cost.
     Constrained improvement as of Gardner et al. 2014; the logarithm as of Ament et al. 2023 (arXiv
     2310.20708). Improvement counts from the best expectation among the trials that keep all limits,
     so that one lucky measurement is no record. Until one does, the probability alone is looked at.
-    Points that are being tried count as if they came out as expected. Options: see
-    :class:`~querist.tuning.searches.bayes.BayesSearch`.
+    Points that are being tried count as if they came out as expected (the kriging believer of
+    Ginsbourger et al. 2010). ``ucb``: the gain of the optimistic bound, mean and ``kappa`` standard
+    deviations (Srinivas et al. 2010, eq. 6), times that probability; what is being tried has less
+    deviation (GP-BUCB, Desautels et al. 2014). ``thompson``: the best of one function drawn from
+    the posterior, limits likewise (Kandasamy et al. 2018; Eriksson & Poloczek 2021, section 3), so
+    that runs at once differ by chance.
+
+    Of several objectives, each choice weighs them anew: ParEGO's augmented Chebyshev norm (Knowles
+    2006, eq. 2) between the best values and the reference point. With a fidelity, improvement is
+    that at the target, times the correlation between a result here and there, for the expected cost
+    (Huang et al. 2006, eq. 13 without its term of noise).
+
+    Args:
+        problem: What is searched.
+        acquisition: One of ``ACQUISITIONS``.
+        kappa: Of ucb.
+        options: Of :class:`~querist.tuning.searches.bayes.BayesSearch`; only ei is weighed by cost
+            by default.
     """
 
+    def __init__(
+        self, problem: Problem, acquisition: str = "ei", kappa: float = 2.0, **options: Any
+    ) -> None:
+        if acquisition not in ACQUISITIONS:
+            raise ConfigError(f"acquisition is one of {ACQUISITIONS}, got {acquisition!r}.")
+        if problem.fidelity is not None and acquisition != "ei":
+            raise ConfigError(f"with a fidelity the acquisition is ei, got {acquisition!r}.")
+        super().__init__(problem, **{"cost_aware": acquisition == "ei", **options})
+        self._kind, self._kappa = acquisition, kappa
+        self.escapes = acquisition != "thompson"  # chance leads away
+        self._rng = np.random.default_rng([problem.seed, 2])
+
     def prepare(self, pending: Sequence[Values]) -> None:
-        """Condition the objective on what is under way."""
-        self._ready: Beliefs = self.refit().believing(self.space.features(pending))
+        """Condition the objective on what is under way, or draw functions."""
+        told = self.refit()
+        if self.problem.several and told.loss is not None:
+            told = self._weighed(told)
+        if self.problem.fidelity is not None and told.loss is not None:
+            told = replace(told, incumbent=self._level(told.loss))
+        if self._kind == "thompson":
+            self._drawn = _functions(told, self._rng)
+        self._ready: Beliefs = told.believing(self.space.features(pending))
 
     def acquisition(self, features: Floats) -> Floats:
-        """Logarithm of the constrained expected improvement."""
-        ready, found = self._ready, self._ready.log_chance(features)
+        """What trying points is worth: a logarithm, but for thompson."""
+        ready = self._ready
+        if self._kind == "thompson":
+            return self._sampled(features)
+        at = self._at_target(features)
+        found = ready.log_chance(at)
         if ready.loss is None or ready.incumbent is None:
             return found
-        mean, std = ready.loss(features)
-        best = np.array([-ready.incumbent])
-        return found + log_ei.scores(predictions=-mean, std=std, labels=best)
+        mean, std = ready.loss(at)
+        if self._kind == "ucb":
+            return found + self._optimism(self._kappa * std - mean)
+        found = found + log_ei.scores(
+            predictions=-mean, std=std, labels=-np.array([ready.incumbent])
+        )
+        if self.problem.fidelity is None:
+            return found
+        return found + np.log(np.maximum(ready.loss.correlation(features, at), 1e-9))
+
+    def _optimism(self, bound: Floats) -> Floats:
+        """Logarithm of a bound above that of the worst trial; it orders as the bound does."""
+        loss = self._ready.loss
+        assert loss is not None
+        mean, std = loss(loss.X)
+        floor = float((-mean - self._kappa * std).min())
+        return np.log(np.maximum(bound - floor, 1e-300))
+
+    def _sampled(self, features: Floats) -> Floats:
+        """A drawn objective where drawn limits hold, else by how much these are missed."""
+        loss, misses = self._drawn
+        missed = sum((np.maximum(miss(features), 0.0) for miss in misses), np.zeros(len(features)))
+        worth = np.zeros(len(features)) if loss is None else -loss(features)
+        return np.where(missed > 0.0, -FAR * (1.0 + missed), worth)
+
+    def _weighed(self, told: Beliefs) -> Beliefs:
+        """Beliefs of one weighing of several objectives."""
+        problem = self.problem
+        good = [trial for trial in self.trials if not trial.failure]
+        losses = problem.losses(good)
+        ideal = losses.min(axis=0)
+        width = np.maximum(problem.reference - ideal, 1e-12 + 1e-3 * np.ptp(losses, axis=0))
+        weights = self._rng.dirichlet(np.ones(len(problem.aims)))
+        parts = weights * (losses - ideal) / width
+        process = Process(self.space.features([t.settings for t in good]), chebyshev(parts))
+        kept = np.array([problem.holds(trial) for trial in good], bool)
+        best = float(process(process.X[kept])[0].min()) if kept.any() else None
+        return replace(told, loss=process, incumbent=best)
+
+    def _level(self, loss: Process) -> float:
+        """The best expectation at the target among all points that were tried at any fidelity."""
+        return float(loss(self._at_target(loss.X))[0].min())
+
+    def _at_target(self, features: Floats) -> Floats:
+        """The same points at the fidelity that counts."""
+        fidelity = self.problem.fidelity
+        if fidelity is None:
+            return features
+        found = features.copy()
+        setting = self.space.settings[fidelity.setting]
+        found[:, self.space.column(fidelity.setting)] = setting.feature(fidelity.target)
+        return found
+
+
+def chebyshev(parts: Floats) -> Floats:
+    """``(n,)`` augmented Chebyshev norms of ``(n, m)`` weighed losses (Knowles 2006, eq. 2)."""
+    return np.asarray(parts.max(axis=1) + RHO * parts.sum(axis=1))
+
+
+Function = Callable[[Floats], Floats]
+
+
+def _functions(told: Beliefs, rng: np.random.Generator) -> tuple[Function | None, list[Function]]:
+    """One draw of the objective, and of by how many deviations each limit is missed."""
+    misses: list[Function] = []
+    for process, bound, sign in told.limits:
+        misses.append(_miss(drawn(process, rng), bound, sign, process))
+    if told.success is not None:
+        misses.append(_miss(drawn(told.success, rng), 0.5, -1.0, told.success))
+    return (None if told.loss is None else drawn(told.loss, rng)), misses
+
+
+def _miss(function: Function, bound: float, sign: float, process: Process) -> Function:
+    spread = float(process.y.std()) or 1.0
+    return lambda features: sign * (function(features) - bound) / spread
