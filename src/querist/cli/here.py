@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,10 @@ PAGE = 1000
 
 
 class Listed(NamedTuple):
-    """How far an addition is, as progress is shown."""
+    """How far an addition is, or something else, as progress is shown."""
 
     done: int
-    failed: int
+    failed: int = 0
     stage: str = "listing"
     total: int | None = None
 
@@ -103,6 +104,23 @@ class PoolHere:
         with Pool.open(self.folder) as pool:
             return pool.estimate(settings_from(asked))._asdict()
 
+    def issues(self, model: Any, tell: Tell) -> list[Record]:
+        """Judged here."""
+        from querist.pool.label_review import review
+
+        with Pool.open(self.folder) as pool:
+            found = review(pool, of_this_machine(model), _telling(tell, "features"))
+        return [one._asdict() for one in found]
+
+    def agreement(self, asked: Mapping[str, Any], tell: Tell) -> Record:
+        """Both models run here."""
+        from querist.pool.agreeing import Comparison, agreement_of
+
+        model = of_this_machine(asked["model"]) or {}
+        how = Comparison(asked["strategy"], asked["limit"], _telling(tell, "items"))
+        with Pool.open(self.folder) as pool:
+            return asdict(agreement_of(pool, model, asked["other"], asked["budget"], how))
+
     def start(self, asked: Mapping[str, Any]) -> str:
         """Make the folder of a query; nothing runs yet."""
         return str(start_query(self.folder, settings_from(asked)))
@@ -129,9 +147,22 @@ def settings_from(asked: Mapping[str, Any]) -> Record:
     options = {"kind": engine} if isinstance(engine, str) else dict(engine)
     if workers:
         options["workers"] = workers
-    if isinstance(said.get("model"), str):
-        said["model"] = named_model([said["model"]])
+    if "model" in said:
+        said["model"] = of_this_machine(said["model"])
     return {**said, "engine": options} if options else said
+
+
+def of_this_machine(model: Any) -> Any:
+    """Settings of a model.
+
+    Raises:
+        ConfigError: If it is a name, which only a service knows.
+    """
+    return named_model([model]) if isinstance(model, str) else model
+
+
+def _telling(tell: Tell, stage: str) -> Callable[[int], None]:
+    return lambda done: tell(Listed(done, stage=stage))
 
 
 def listed(added: Added) -> Listed:

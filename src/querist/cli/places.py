@@ -75,6 +75,14 @@ class PoolPlace(Protocol):
         """What a query will cost."""
         ...
 
+    def issues(self, model: Any, tell: Tell) -> list[Record]:
+        """Labels that are probably wrong, the worst first, as features of a model tell."""
+        ...
+
+    def agreement(self, asked: Mapping[str, Any], tell: Tell) -> Record:
+        """How many picks stay the same when a model runs in another way."""
+        ...
+
 
 class QueryPlace(Protocol):
     """A query, wherever it is."""

@@ -13,7 +13,7 @@ from querist.cli.places import INSECURE, SERVER, client_of, pool_at
 from querist.cli.rounds import rounds
 from querist.cli.shared import PROGRESS, need_parent, sentences
 from querist.cli.todo import write_todo
-from querist.cli.values import named_model, pairs
+from querist.cli.values import model_of, pairs
 from querist.core.errors import QueristError
 
 POOL = click.argument("pool")
@@ -215,26 +215,27 @@ def drift(pool: str, server: str, insecure: bool, as_json: bool) -> None:
     metavar="FILE|NAME=VALUE",
     help="Whose features are learned on; by default built-in ones.",
 )
+@SERVER
+@INSECURE
+@PROGRESS
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="Show at most so many.")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="Write all of them: .csv or .jsonl."
 )
 @JSON
 @sentences
-def issues(
-    pool: str, model: tuple[str, ...], limit: int, output: Path | None, as_json: bool
-) -> None:
+def issues(pool: str, limit: int, output: Path | None, as_json: bool, **how: Any) -> None:
     """List labels that are probably wrong, the worst first.
 
     Each label is judged by a model that has learned from the others (cross-validation). Correct a
     wrong one with `querist label`; a right one can stay.
     """
-    from querist.pool.label_review import review
-    from querist.pool.pool import Pool
+    from querist.cli.progress import watching
 
     need_parent(output)
-    with Pool.open(pool) as opened:
-        found = [one._asdict() for one in review(opened, named_model(model))]
+    place = pool_at(pool, how["server"], how["insecure"])
+    with watching(how["progress"], "reviewing labels") as watcher:
+        found = place.issues(model_of(how["model"]), watcher.show)
     if output is not None:
         write_todo(output, [{**one, "label": one["given"]} for one in found])
     columns = ("id", "given", "suggested", "quality", "item")

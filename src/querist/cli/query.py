@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import click
 from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER, pool_at, query_at
 from querist.cli.shared import PROGRESS, need_parent, sentences
-from querist.cli.values import budget_of, model_of, named_model, pairs
+from querist.cli.values import budget_of, model_of, pairs
 
 POOL = click.argument("pool")
 QUERY = click.argument("query")
@@ -256,24 +255,25 @@ def estimate(pool: str, **how: Any) -> None:
     help="What differs: precision=bf16 (the default), backend=openvino ...",
 )
 @click.option("--limit", type=click.IntRange(min=1), default=2000, help="Items, at random.")
+@SERVER
+@INSECURE
+@PROGRESS
 @JSON
 @sentences
 def agreement(pool: str, **how: Any) -> None:
     """Measure how many picks stay the same when the model runs in bf16, or by another backend."""
-    from querist.pool.agreeing import agreement_of
-    from querist.pool.pool import Pool
+    from querist.cli.progress import watching
 
-    model, other = named_model(how["model"]), pairs(how["other"], "--other")
-    said = {name: how[name] for name in ("strategy", "limit")}
-    with Pool.open(pool) as opened:
-        found = agreement_of(opened, model or {}, other, how["budget"], **said)
+    asked = {name: how[name] for name in ("budget", "strategy", "limit")}
+    asked |= {"model": model_of(how["model"]), "other": pairs(how["other"], "--other")}
+    place = pool_at(pool, how["server"], how["insecure"])
+    with watching(how["progress"], "comparing") as watcher:
+        found = place.agreement(asked, watcher.show)
     if how["as_json"]:
-        show(asdict(found), True)
+        show(found, True)
         return
-    click.echo(f"{found.share:.1%} of {counted(found.picks, 'pick')} are the same")
-    gaps = {name: f"{gap:.2g}" for name, gap in found.differences.items()}
-    one, two = found.seconds
-    show(
-        {"items": found.rows, "largest differences": gaps, "seconds": f"{one:.3g}, {two:.3g}"},
-        False,
-    )
+    click.echo(f"{found['share']:.1%} of {counted(found['picks'], 'pick')} are the same")
+    gaps = {name: f"{gap:.2g}" for name, gap in found["differences"].items()}
+    one, two = found["seconds"]
+    said = {"items": found["rows"], "largest differences": gaps}
+    show({**said, "seconds": f"{one:.3g}, {two:.3g}"}, False)

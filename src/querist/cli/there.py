@@ -76,14 +76,35 @@ class PoolThere:
         """What a query will cost."""
         return self.client.estimate(self.pool, **self._asked(asked)).model_dump(mode="json")
 
+    def issues(self, model: Any, tell: Tell) -> list[Record]:
+        """Judged by a job of the service."""
+        begun = self.client.start_review(self.pool, model=self._model(model))
+        self.client.wait(begun, lambda told: tell(told.progress))
+        return [one.model_dump(mode="json") for one in self.client.issues(begun)]
+
+    def agreement(self, asked: Mapping[str, Any], tell: Tell) -> Record:
+        """Both models run in a job of the service."""
+        said = {name: value for name, value in asked.items() if value is not None}
+        said |= {
+            "model": self._model(asked["model"]),
+            "other": uploaded(self.client, asked["other"]),
+        }
+        begun = self.client.start_agreement(self.pool, **said)
+        ended: Any = self.client.wait(begun, lambda told: tell(told.progress))
+        found: Record = ended.agreement.model_dump(mode="json")
+        return found
+
+    def _model(self, model: Any) -> Any:
+        return uploaded(self.client, model) if isinstance(model, Mapping) else model
+
     def _asked(self, asked: Mapping[str, Any]) -> Any:
         """In the service's words; it chooses the engine itself, but for the number of workers."""
         said = {name: value for name, value in asked.items() if name != "engine"}
         engine = asked.get("engine")
         if isinstance(engine, Mapping) and engine.get("workers"):
             said["workers"] = engine["workers"]
-        if isinstance(said.get("model"), Mapping):
-            said["model"] = uploaded(self.client, said["model"])
+        if "model" in said:
+            said["model"] = self._model(said["model"])
         return said
 
 

@@ -11,7 +11,7 @@ from querist.pool.choosing import choose_model
 from querist.pool.errors import PoolError
 from querist.pool.guessing import guess_transform
 from querist.pool.pool import Pool
-from querist.pool.rounds_features import outputs_of
+from querist.pool.rounds_features import Tell, outputs_of, quiet
 from querist.pool.rounds_training import lesson_of
 
 FOLDS = 5
@@ -36,7 +36,7 @@ class Doubt(NamedTuple):
     quality: float
 
 
-def review(pool: Pool, model: Mapping[str, Any] | None = None) -> list[Doubt]:
+def review(pool: Pool, model: Mapping[str, Any] | None = None, tell: Tell = quiet) -> list[Doubt]:
     """Labels that are probably wrong, the worst first.
 
     A linear head on the features of a model says of each labelled item, by five-fold
@@ -45,6 +45,7 @@ def review(pool: Pool, model: Mapping[str, Any] | None = None) -> list[Doubt]:
     Args:
         pool: Whose labels.
         model: Its settings; None for built-in features.
+        tell: Called with the number of items whose features are known.
 
     Raises:
         PoolError: If there are too few labels, or they are no classes.
@@ -63,11 +64,11 @@ def review(pool: Pool, model: Mapping[str, Any] | None = None) -> list[Doubt]:
             f"{len(lesson.rows)} of {len(set(lesson.values))}."
         )
     chosen = choose_model(model, str(guess_transform(pool)["modality"]))
-    given = outputs_of(pool, lesson.rows, chosen, frozenset({"embeddings"}))
+    given = outputs_of(pool, lesson.rows, chosen, frozenset({"embeddings"}), tell)
     good = np.isfinite(given.outputs["embeddings"]).all(axis=1)
     rows, features = given.rows[good], given.outputs["embeddings"][good]
     labels = dict(zip(lesson.rows.tolist(), lesson.values, strict=True))
     values = [labels[row] for row in rows.tolist()]
     found = pool.label_issues(rows, cross_validated(features, values, lesson.classes, folds=FOLDS))
     items = {item.id: item.uri or item.inline for item in pool.fetch(rows)}
-    return [Doubt(one.id, items[one.id], *one[1:]) for one in found]
+    return [Doubt(one.id, items[one.id], *one[1:]) for one in found if one.id in items]

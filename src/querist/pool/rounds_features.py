@@ -34,7 +34,7 @@ Rows = NDArray[np.int64]
 Tell = Callable[[int], None]
 
 
-def _quiet(_: int) -> None:
+def quiet(_: int) -> None:
     """Tell nobody."""
 
 
@@ -87,7 +87,7 @@ class Decoded:
         made = self.some(self._rows[at])
         return self._transform.stack([made[int(row)] for row in self._rows[at]])
 
-    def readable(self, tell: Tell = _quiet) -> Decoded:
+    def readable(self, tell: Tell = quiet) -> Decoded:
         """The same without items that cannot be read; all others are in the cache then."""
         kept = [np.zeros(0, np.int64)]
         for start in range(0, len(self._rows), CHUNK):
@@ -142,7 +142,7 @@ def outputs_of(
     rows: Rows,
     model: Mapping[str, Any],
     wanted: frozenset[str],
-    tell: Tell = _quiet,
+    tell: Tell = quiet,
 ) -> Given:
     """What a model gives of items, computed only where no scan did before.
 

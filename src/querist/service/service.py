@@ -236,6 +236,7 @@ class Service:
             "kind": row["kind"],
             "pool": str(folder),
             "folder": str(self.workspace.data / row["folder"]) if row["folder"] else "",
+            "home": str(self.workspace.job(row["tenant"], row["id"])),
             "asked": row["asked"],
             "room": max(0, (quota.items or 0) - used),
             "memory_mb": self.settings.jobs.memory_mb,

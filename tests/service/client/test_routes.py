@@ -22,6 +22,7 @@ ARGUMENTS = {
     "pool": f"pol_{ID}",
     "job": f"job_{ID}",
     "query": f"job_{ID}",
+    "review": f"job_{ID}",
     "round": f"rnd_{ID}",
     "model": f"mod_{ID}",
     "upload": f"upl_{ID}",

@@ -11,6 +11,7 @@ from querist.core.errors import ConfigError
 from querist.service.client.address import Address, address_of
 from querist.service.client.attempts import Retries
 from querist.service.client.calls import campaigns as campaigns_
+from querist.service.client.calls import checks as checks_
 from querist.service.client.calls import jobs as jobs_
 from querist.service.client.calls import labels as labels_
 from querist.service.client.calls import models as models_
@@ -215,6 +216,10 @@ class Client:
     start_round = plain(rounds_.start_round)
     drift = plain(rounds_.drift)
 
+    start_review = plain(checks_.start_review)
+    issues = many(checks_.issues)
+    start_agreement = plain(checks_.start_agreement)
+
     campaigns = many(campaigns_.campaigns)
     campaign = plain(campaigns_.campaign)
     command = plain(campaigns_.command)
@@ -360,6 +365,10 @@ class AsyncClient:
     round = awaited(rounds_.round)
     start_round = awaited(rounds_.start_round)
     drift = awaited(rounds_.drift)
+
+    start_review = awaited(checks_.start_review)
+    issues = awaited_many(checks_.issues)
+    start_agreement = awaited(checks_.start_agreement)
 
     campaigns = awaited_many(campaigns_.campaigns)
     campaign = awaited(campaigns_.campaign)

@@ -9,14 +9,11 @@ from typing import Any
 from querist.core.errors import QueristError
 from querist.pool.items import Added
 from querist.pool.pool import Pool
-from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Line, Wish
+from querist.service.jobs.checks import agreement, review
+from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Interrupted, Line, Wish
 from querist.service.jobs.rounds import answered, drift_of, prepared
 
 Kind = Callable[[Mapping[str, Any], Line, Wish], int]
-
-
-class Interrupted(Exception):
-    """The server wants this process to end."""
 
 
 class QuotaUsedUp(QueristError):
@@ -122,4 +119,10 @@ class _Scan:
         self._line.progress(self.last)
 
 
-KINDS: Mapping[str, Kind] = {"addition": addition, "query": query, "round": round_}
+KINDS: Mapping[str, Kind] = {
+    "addition": addition,
+    "query": query,
+    "round": round_,
+    "review": review,
+    "agreement": agreement,
+}

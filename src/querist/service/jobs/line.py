@@ -14,6 +14,10 @@ DONE, SUSPENDED, CANCELLED, FAILED, LOCKED = 0, 10, 11, 12, 13
 _EVERY_S = 0.25
 
 
+class Interrupted(Exception):
+    """The server wants this process to end."""
+
+
 class Line:
     """The way back to the server.
 

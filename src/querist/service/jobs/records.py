@@ -14,6 +14,7 @@ from querist.service.index.sql import sa
 from querist.service.index.tables import tables
 from querist.service.jobs.plan import Waiting
 from querist.service.webhooks.outbox import enqueue
+from querist.service.wire.checks import AgreementJob, ReviewJob
 from querist.service.wire.jobs import AdditionJob, Job, JobState
 from querist.service.wire.queries import Query
 
@@ -90,6 +91,10 @@ def told(row: Row) -> Job:
     result = row["result"]
     if row["kind"] == "addition":
         return AdditionJob(**values, added=result.get("added", {}))
+    if row["kind"] == "review":
+        return ReviewJob(**values, issues=result.get("issues"))
+    if row["kind"] == "agreement":
+        return AgreementJob(**values, agreement=result.get("agreement"))
     if row["kind"] not in PICKING:
         return Job(**values)
     return Query(

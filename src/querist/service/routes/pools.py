@@ -13,6 +13,7 @@ from querist.pool.items import Item as PoolItem
 from querist.pool.manifests.registry import FORMATS
 from querist.pool.settings import PoolSettings, parse_settings
 from querist.service.call import Call, Nothing
+from querist.service.checks import strike_out
 from querist.service.index.index import (
     Connection,
     Row,
@@ -181,6 +182,7 @@ def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
     """Erase an item and all that was made of it. Its id stays, so that it does not come again."""
     with call.service.pool(call.who, pool) as found:
         found.forget(item)
+    strike_out(call.service.index, call.service.workspace, pool, item)
     call.service.count_items(call.who.tenant, pool)
     return Forgotten(id=item, at=datetime.now(UTC))
 

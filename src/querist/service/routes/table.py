@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from querist.service.call import Download, Nothing, Plain, Route, Stream
 from querist.service.routes import (
     campaigns,
+    checks,
     jobs,
     labels,
     models,
@@ -73,6 +74,9 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/pools/{pool}/export", labels.export_pool),
     _post("/v1/pools/{pool}/estimates", queries.estimate_query, READ, 200),
     _get("/v1/pools/{pool}/drift", rounds.pool_drift),
+    _post("/v1/pools/{pool}/reviews", checks.review_labels, QUERY, 202),
+    _get("/v1/reviews/{review}/issues", checks.list_issues),
+    _post("/v1/pools/{pool}/agreements", checks.compare_models, QUERY, 202),
     _get("/v1/pools/{pool}/rounds", rounds.list_rounds),
     _post("/v1/pools/{pool}/rounds", rounds.create_round, QUERY, 202),
     _get("/v1/rounds/{round}", rounds.get_round),

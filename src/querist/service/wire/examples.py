@@ -46,6 +46,8 @@ EXAMPLES: Mapping[str, Any] = {
         "max_upload": 1_073_741_824,
     },
     "Addition": {"uris": ["/data/birds", "s3://pictures/2026/"], "only_new": True},
+    "AgreementCreate": {"model": _MODEL, "other": {"precision": "bf16"}, "budget": 0.25},
+    "AgreementJob": {**_JOB_TOLD, "kind": "agreement", "agreement": None},
     "Campaign": {
         "id": "potentials:run-1",
         "state": "finished",
@@ -83,6 +85,13 @@ EXAMPLES: Mapping[str, Any] = {
     "Job": _JOB_TOLD,
     "Key": {"id": _KEY, "user": "ada", "tenant": _TENANT, "scopes": ["read"], "created": _AT},
     "KeyCreate": {"user": "ada", "scopes": ["read", "label", "query"]},
+    "LabelIssue": {
+        "id": _ITEM,
+        "item": _URI,
+        "given": "owl",
+        "suggested": "robin",
+        "quality": 0.04,
+    },
     "Label": {"id": _ITEM, "value": "owl"},
     "LabelsPost": {
         "labels": [
@@ -121,6 +130,8 @@ EXAMPLES: Mapping[str, Any] = {
     "Query": {**_JOB_TOLD, "asked": _QUERY_ASKED, "counts": {"candidates": 5000, "scanned": 1198}},
     "QueryCreate": _QUERY_ASKED,
     "Recorded": {"labels": 3},
+    "ReviewCreate": {},
+    "ReviewJob": {**_JOB_TOLD, "kind": "review", "issues": None},
     "Round": {
         "id": _ROUND,
         "number": 2,
@@ -187,6 +198,7 @@ PARAMETERS: Mapping[str, str] = {
     "name": "A name, or of a strategy also an alias; of a list the one that is looked for.",
     "pool": "The id of a pool: pol_...",
     "query": "The id of a query: job_...",
+    "review": "The id of a review: job_...",
     "round": "The id of a round: rnd_...",
     "state": "Only those in this state.",
     "tenant": "The id of a tenant: ten_...",

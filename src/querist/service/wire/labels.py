@@ -54,18 +54,3 @@ class Statement(Told):
     by: str
     kind: str
     value: AnyJson = None
-
-
-class LabelIssue(Told):
-    """A label that is probably wrong.
-
-    Attributes:
-        score: Between 0 (surely wrong) and 1.
-        suggestion: What the model would say.
-    """
-
-    id: str
-    uri: str = ""
-    value: AnyJson = None
-    suggestion: AnyJson = None
-    score: float

@@ -10,18 +10,23 @@ from pydantic import Discriminator, Tag
 from querist.service.client.call import Flow, Listing, delete, get, pages, path_of, post
 from querist.service.client.calls.references import Ref, job_id, pool_id
 from querist.service.wire.base import Page
+from querist.service.wire.checks import AgreementJob, ReviewJob
 from querist.service.wire.jobs import AdditionJob, Failure, Job
 
 
 def _which(job: Any) -> str:
     kind = job.get("kind") if isinstance(job, Mapping) else job.kind
-    return "addition" if kind == "addition" else "other"
+    return kind if kind in ("addition", "review", "agreement") else "other"
 
 
 AnyJob = Annotated[
-    Annotated[AdditionJob, Tag("addition")] | Annotated[Job, Tag("other")], Discriminator(_which)
+    Annotated[AdditionJob, Tag("addition")]
+    | Annotated[ReviewJob, Tag("review")]
+    | Annotated[AgreementJob, Tag("agreement")]
+    | Annotated[Job, Tag("other")],
+    Discriminator(_which),
 ]
-"""A job as its kind has it: an addition tells what it found."""
+"""A job as its kind has it: an addition, a review and a comparison tell what they found."""
 
 
 def jobs(pool: Ref = "", kind: str = "", state: str = "") -> Listing[Job]:
