@@ -155,7 +155,7 @@ class Campaign:
             raise RunError(
                 f"this run was made from live Python objects ({', '.join(kept['live'])}), which "
                 "cannot be made anew from its folder. Run the same script again with "
-                "campaign.resume(folder) instead of campaign.run(folder)."
+                "campaign.resume(folder) instead of campaign.run(folder); a study's, study.resume."
             )
         if kept["import_path"]:
             importable(Path(kept["import_path"]))
