@@ -240,6 +240,41 @@ def test_over_tls(tmp_path: Path) -> None:
                 assert not caught.value.transient
 
 
+def test_tls_from_the_first_byte(tmp_path: Path) -> None:
+    pytest.importorskip("OpenSSL")
+    good = certificate(tmp_path, "127.0.0.1")
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "a.txt").write_bytes(b"first")
+    trusted = {"ca": str(good)}
+    with FtpServer(tmp_path / "f", tls=good, implicit=True) as server:
+        with closing(FtpSource(options={**trusted, "implicit": True})) as source:
+            (found,) = source.entries(server.url)
+            assert (found.uri, found.size) == (server.url + "a.txt", 5)
+            assert [source.read(found.uri) for _ in range(3)] == [b"first"] * 3
+        assert server.logins == 1
+        strict = FtpSource(QUICK, {"implicit": True})
+        with closing(strict), pytest.raises(SourceError, match="certificate is not trusted"):
+            strict.read(found.uri)
+        # Who waits for a greeting in clear gets none, and sends nothing.
+        with closing(FtpSource(QUICK, trusted)) as source, pytest.raises(Unreachable):
+            source.read(found.uri)
+        assert server.logins == 1
+
+
+def test_port_990_is_for_tls_from_the_first_byte() -> None:
+    def at(uri: str, **options: bool) -> bool:
+        return FtpSource(options=options)._place(uri).account.implicit
+
+    assert at("ftps://h:990/x")
+    assert not at("ftps://h/x")
+    assert not at("ftp://h:990/x")
+    assert not at("ftps://h:990/x", implicit=False)
+    assert at("ftps://h:2990/x", implicit=True)
+    assert not at("ftp://h/x", implicit=True)
+    with pytest.raises(ConfigError, match="true or false, got 'yes'"):
+        FtpSource(options={"implicit": "yes"})
+
+
 def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("OpenSSL")
     other = certificate(tmp_path, "127.0.0.9")

@@ -22,7 +22,8 @@ from querist.sources.uris import shown
 from querist.sources.walking import Folder, walk
 
 T = TypeVar("T")
-_OPTIONS = ("logins", "connections", "ca")
+_OPTIONS = ("logins", "connections", "ca", "implicit")
+_IMPLICIT_PORT = 990
 _LISTING_BYTES = 256 << 20
 _SAFE = "/:@!$&'()*+,=~"
 # -rw-r--r--   1 ftp      ftp          1234 Jan 01 12:00 name
@@ -35,13 +36,15 @@ class FtpSource:
     A path begins in the folder that the login leads to; ``ftp://host/%2Fpath`` in the root. An
     item's version is its time and size; LIST tells no exact time, so that there it is "". With
     ``ftps`` commands and data go over TLS, which is begun on the usual port (AUTH TLS, RFC 4217); a
-    server that does not do that is refused.
+    server that does not do that is refused. At port 990, ``ftps://host:990/path``, TLS begins with
+    the first byte.
 
     Args:
         access: The policy.
         options: ``logins``: host -> [user, password]; without one it is anonymous, or the user of
             the URL. ``connections``: at most how many to one server (32). ``ca``: a file of the
-            certificate authorities to trust, instead of the system's.
+            certificate authorities to trust, instead of the system's. ``implicit``: true where TLS
+            begins with the first byte at other ports, too; false where it does not at port 990.
         network: What connects; for tests.
 
     Raises:
@@ -58,6 +61,9 @@ class FtpSource:
         self.concurrency = int(options.get("connections", 32))
         if self.concurrency < 1:
             raise ConfigError(f"connections of ftp is at least 1, got {self.concurrency}.")
+        self._implicit = options.get("implicit")
+        if self._implicit not in (None, True, False):
+            raise ConfigError(f"implicit of ftp is true or false, got {self._implicit!r}.")
         self._access = access
         self._logins = {
             host.lower(): tuple(login) for host, login in options.get("logins", {}).items()
@@ -136,7 +142,9 @@ class FtpSource:
             password = unquote_to_bytes(parts.password or "").decode("latin-1")
         rest = uri[len(f"{parts.scheme}://{parts.netloc}") :].removeprefix("/")
         path = unquote_to_bytes(rest)
-        account = Account(host, port, user, password, parts.scheme == "ftps")
+        sealed = parts.scheme == "ftps"
+        first = port == _IMPLICIT_PORT if self._implicit is None else self._implicit
+        account = Account(host, port, user, password, sealed, sealed and first)
         return _Place(account, f"{parts.scheme}://{parts.netloc}/", path)
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ class Account(NamedTuple):
     user: str
     password: str
     tls: bool = False
+    implicit: bool = False  # TLS from the first byte, instead of by AUTH TLS
 
 
 class FtpPool:
@@ -211,6 +212,8 @@ class FtpConnection(ftplib.FTP):
         self._peer = made.getpeername()
         self.sock = TimedSocket(made, network, deadline)
         try:
+            if account.implicit:
+                self.sock = self._sealed(self.sock)
             self.file = self.sock.makefile("r", encoding=self.encoding)
             self.welcome = self.getresp()
             if tls is not None:
@@ -223,13 +226,14 @@ class FtpConnection(ftplib.FTP):
 
     def _begin_tls(self) -> None:
         """From now on commands are sealed, and so will data be; what came before is not used."""
-        self.voidcmd("AUTH TLS")
-        plain: Any = self.sock
-        file: Any = self.file
-        self.sock = self._sealed(plain)
-        self.file = self.sock.makefile("r", encoding=self.encoding)
-        for old in (file, plain):
-            old.close()
+        if not self.account.implicit:
+            self.voidcmd("AUTH TLS")
+            plain: Any = self.sock
+            file: Any = self.file
+            self.sock = self._sealed(plain)
+            self.file = self.sock.makefile("r", encoding=self.encoding)
+            for old in (file, plain):
+                old.close()
         self.voidcmd("PBSZ 0")
         self.voidcmd("PROT P")
 

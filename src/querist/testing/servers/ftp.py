@@ -25,6 +25,7 @@ class FtpServer:
         machine: Whether MLSD is spoken.
         most: Connections from one host at once; 0 for any number.
         tls: A file with a key and a certificate: everything goes over TLS (without ``link``).
+        implicit: Whether TLS begins with the first byte, instead of by AUTH TLS.
 
     Attributes:
         url: With a slash at the end.
@@ -37,8 +38,10 @@ class FtpServer:
         machine: bool = True,
         most: int = 0,
         tls: Path | None = None,
+        implicit: bool = False,
     ) -> None:
         self.folder, self.link, self.tls = folder, link or Link(), tls
+        self.implicit = implicit
         self.machine, self.most = machine, most
         self.port = 0
         self.logins = 0
@@ -146,6 +149,17 @@ def _sealed_kind(server: FtpServer, file: Path) -> Any:
         tls_control_required = tls_data_required = True
         banner = "ready"
         auth_failed_timeout = 0.05
+
+        def handle(self) -> None:
+            if server.implicit:
+                self.secure_connection(self.get_ssl_context())
+            else:
+                super().handle()
+
+        def handle_ssl_established(self) -> None:
+            super().handle_ssl_established()
+            if server.implicit:
+                super().handle()  # greets
 
         def on_login(self, username: str) -> None:
             server.logins += 1
