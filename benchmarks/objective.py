@@ -1,0 +1,306 @@
+"""Searches for the best: against random choice and BoTorch's own loop, and with or without rounds.
+
+    python benchmarks/objective.py [--quick] [--cases branin,hartmann6,...]
+
+One JSON line a case. Regret: distance of the best evaluation from the known optimum; given are
+means over seeds, the standard error of the mean and the median, of the last evaluation.
+
+``branin``, ``hartmann6``, ``ackley4``, ``candidates`` (Hartmann's function at 1,000 fixed points):
+``ours`` is the search ``gp`` (ei, ucb, thompson), ``peer`` BoTorch's own loop as in its tutorial
+(SingleTaskGP, LogExpectedImprovement, optimize_acqf with 10 restarts from 256 raw samples, over
+candidates optimize_acqf_discrete), each after the same number of Sobol points. ``limit`` is random
+choice. ``ratio`` is ours (ei) over the peer.
+
+``rounds``: simulated time until Branin's regret is below 0.1, with 8 workers and heavy-tailed
+(log-normal, sigma 1) durations with mean 1: ``ours`` asks as workers become free, ``peer`` is the
+same search in rounds of 8. ``limit`` is one worker.
+
+``fidelity-forrester``: Forrester's function with a cheap, biased version at a tenth of the cost;
+``fidelity-branin``: Branin's with a continuous fidelity. Cost until the regret is below 0.01 (0.1),
+at most 400: ``ours`` with all fidelities and ``peer`` with dear runs only.
+
+``front``: hypervolume of the front of ZDT1 in four variables by ``gp``; ``peer`` is random choice,
+``limit`` the whole front's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from querist.tuning.search import make_search
+from querist.tuning.trial import Problem, Trial
+
+WORKERS = 8
+
+
+def branin(x: np.ndarray) -> float:
+    """Minimum 0.397887."""
+    a, b = x * [15.0, 15.0] + [-5.0, 0.0]
+    bent = b - 5.1 / (4 * np.pi**2) * a**2 + 5 / np.pi * a - 6
+    return float(bent**2 + 10 * (1 - 1 / (8 * np.pi)) * np.cos(a) + 10)
+
+
+_A = [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8],
+      [17, 8, 0.05, 10, 0.1, 14]]  # fmt: skip
+_P = [[1312, 1696, 5569, 124, 8283, 5886], [2329, 4135, 8307, 3736, 1004, 9991],
+      [2348, 1451, 3522, 2883, 3047, 6650], [4047, 8828, 8732, 5743, 1091, 381]]  # fmt: skip
+
+
+def hartmann(x: np.ndarray) -> float:
+    """Minimum -3.32237."""
+    near = (np.array(_A) * (x - 1e-4 * np.array(_P)) ** 2).sum(axis=1)
+    return float(-np.array([1.0, 1.2, 3.0, 3.2]) @ np.exp(-near))
+
+
+def ackley(x: np.ndarray) -> float:
+    """Minimum 0 at 0.4 of each range, which is [-32.768, 49.152]."""
+    y = 81.92 * (x - 0.4)
+    roots = -20 * np.exp(-0.2 * np.sqrt((y**2).mean()))
+    return float(roots - np.exp(np.cos(2 * np.pi * y).mean()) + 20 + np.e)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function of the unit cube, to be minimised."""
+
+    function: Callable[[np.ndarray], float]
+    width: int
+    least: float
+    runs: int
+    points: np.ndarray | None = None
+
+    def problem(self, seed: int) -> Problem:
+        """What our searches are told."""
+        names = [f"x{n}" for n in range(self.width)]
+        goal: dict[str, Any] = {"minimise": "y"}
+        if self.points is not None:
+            goal["candidates"] = [
+                dict(zip(names, row, strict=True)) for row in self.points.tolist()
+            ]
+        space = {name: {"real": [0.0, 1.0]} for name in names}
+        return Problem.read(space, goal, self.runs, seed)
+
+
+def cases() -> dict[str, Case]:
+    """Of the first kind, by name."""
+    points = np.random.default_rng(0).random((1000, 6))
+    least = min(map(hartmann, points))
+    return {
+        "branin": Case(branin, 2, 0.397887, 30),
+        "hartmann6": Case(hartmann, 6, -3.32237, 60),
+        "ackley4": Case(ackley, 4, 0.0, 60),
+        "candidates": Case(hartmann, 6, least, 50, points),
+    }
+
+
+def by_ours(case: Case, seed: int, use: str, **options: Any) -> list[float]:
+    """Values in the order of evaluation."""
+    search = make_search(use, case.problem(seed), options)
+    values = []
+    for _ in range(case.runs):
+        [point] = search.ask(1, [])
+        values.append(case.function(np.array([point[f"x{n}"] for n in range(case.width)])))
+        search.tell([Trial(point, {"y": values[-1]})])
+    return values
+
+
+def by_botorch(case: Case, seed: int) -> list[float]:
+    """BoTorch's own loop."""
+    import torch
+    from botorch.acquisition import LogExpectedImprovement
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from botorch.models.transforms import Standardize
+    from botorch.optim import optimize_acqf, optimize_acqf_discrete
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    torch.manual_seed(seed)
+    first = max(3, min(2 * case.width + 1, case.runs // 3))
+    if case.points is None:
+        X = torch.quasirandom.SobolEngine(case.width, True, seed=seed).draw(first).double()
+    else:
+        rows = np.random.default_rng(seed).choice(len(case.points), first, replace=False)
+        X = torch.tensor(case.points[rows])
+    values = [case.function(x) for x in X.numpy()]
+    bounds = torch.stack([torch.zeros(case.width), torch.ones(case.width)]).double()
+    while len(values) < case.runs:
+        Y = -torch.tensor(values).double()[:, None]
+        model = SingleTaskGP(X, Y, outcome_transform=Standardize(m=1))
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        value = LogExpectedImprovement(model, best_f=Y.max())
+        if case.points is None:
+            point, _ = optimize_acqf(value, bounds, q=1, num_restarts=10, raw_samples=256)
+        else:
+            tried = {tuple(x) for x in X.tolist()}
+            left = [row for row in case.points.tolist() if tuple(row) not in tried]
+            point, _ = optimize_acqf_discrete(value, q=1, choices=torch.tensor(left).double())
+        X = torch.cat([X, point])
+        values.append(case.function(point[0].numpy()))
+    return values
+
+
+def told(regrets: Sequence[float]) -> dict[str, float]:
+    """Mean, standard error and median."""
+    found = np.array(regrets, float)
+    error = found.std(ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.nan
+    numbers = {"mean": found.mean(), "se": error, "median": np.median(found)}
+    return {name: float(f"{number:.4g}") for name, number in numbers.items()}
+
+
+def functions(name: str, seeds: int) -> dict[str, Any]:
+    """A case of the first kind."""
+    case = cases()[name]
+    arms: dict[str, Callable[[int], list[float]]] = {
+        "ei": lambda seed: by_ours(case, seed, "gp", cost_aware=False),
+        "ucb": lambda seed: by_ours(case, seed, "gp", acquisition="ucb"),
+        "thompson": lambda seed: by_ours(case, seed, "gp", acquisition="thompson"),
+        "botorch": lambda seed: by_botorch(case, seed),
+        "random": lambda seed: by_ours(case, seed, "random"),
+    }
+    found: dict[str, Any] = {}
+    for arm, run in arms.items():
+        begin = time.process_time()
+        regrets = [min(run(seed)) - case.least for seed in range(seeds)]
+        found[arm] = {**told(regrets), "cpu_s": round((time.process_time() - begin) / seeds, 2)}
+    ours, peer = found["ei"], found["botorch"]
+    return {
+        "evaluations": case.runs,
+        "seeds": seeds,
+        "ours": {arm: found[arm] for arm in ("ei", "ucb", "thompson")},
+        "peer": peer,
+        "limit": found["random"],
+        "ratio": round(ours["mean"] / peer["mean"], 3) if peer["mean"] else None,
+    }
+
+
+def in_time(seed: int, workers: int, rounds: bool) -> float:
+    """Virtual time until the regret is below 0.1; the end of the last run where it never is."""
+    case = Case(branin, 2, 0.397887, 80)
+    search = make_search("gp", case.problem(seed), {"cost_aware": False, "candidates": 256})
+    rng = np.random.default_rng([seed, 5])
+    running: list[tuple[float, int, Any]] = []
+    now, begun = 0.0, 0
+    while begun < case.runs or running:
+        free = 0 if rounds and running else min(workers - len(running), case.runs - begun)
+        if free:
+            for point in search.ask(free, [values for _, _, values in running]):
+                seconds = rng.lognormal(-0.5, 1.0)
+                heapq.heappush(running, (now + seconds, begun, point))
+                begun += 1
+        now, _, point = heapq.heappop(running)
+        value = branin(np.array([point["x0"], point["x1"]]))
+        search.tell([Trial(point, {"y": value})])
+        if value <= case.least + 0.1:
+            break
+    return now
+
+
+def rounds(seeds: int) -> dict[str, Any]:
+    """With and without rounds."""
+    arms = {"ours": (WORKERS, False), "peer": (WORKERS, True), "limit": (1, False)}
+    found = {arm: [in_time(seed, *how) for seed in range(seeds)] for arm, how in arms.items()}
+    ratios = np.array(found["ours"]) / np.array(found["peer"])
+    numbers = {arm: told(values) for arm, values in found.items()}
+    total = sum(found["ours"]) / sum(found["peer"])
+    return {"seeds": seeds, **numbers, "ratio": round(total, 3), "paired": told(ratios)}
+
+
+def forrester(x: float, cheap: bool) -> float:
+    """Forrester, Sobester & Keane 2007: minimum -6.02074, and its cheap, biased version."""
+    exact = (6 * x - 2) ** 2 * np.sin(12 * x - 4)
+    return float(0.5 * exact + 10 * (x - 0.5) - 5 if cheap else exact)
+
+
+def augmented(x0: float, x1: float, s: float) -> float:
+    """Branin with a fidelity that bends it (Wu et al. 2019): minimum 0.397887 at s = 1."""
+    a, b = 15 * x0 - 5, 15 * x1
+    bent = b - (5.1 / (4 * np.pi**2) - 0.1 * (1 - s)) * a**2 + 5 / np.pi * a - 6
+    return float(bent**2 + 10 * (1 - 1 / (8 * np.pi)) * np.cos(a) + 10)
+
+
+def to_regret(problem: Problem, run: Callable[..., tuple[float, float]], wanted: float) -> float:
+    """Cost until a run that counts is this good; at most 400."""
+    search, spent = make_search("gp", problem), 0.0
+    while spent < 400.0:
+        [point] = search.ask(1, [])
+        value, cost = run(**point)
+        trial = Trial(point, {"y": value}, cost)
+        search.tell([trial])
+        spent += cost
+        if problem.counts(trial) and value <= wanted:
+            break
+    return spent
+
+
+def fidelity(name: str, seeds: int) -> dict[str, Any]:
+    """Cheap and dear runs against dear ones alone."""
+    if name == "fidelity-forrester":
+        names, least, levels, dear = ["x"], -6.02074 + 0.01, {"choice": [0.0, 1.0]}, 10.0
+        run = lambda s, **at: (forrester(**at, cheap=s < 1), dear if s == 1 else 1.0)  # noqa: E731
+    else:
+        names, least, levels, dear = ["x0", "x1"], 0.397887 + 0.1, {"real": [0.0, 1.0]}, 10.0
+        run = lambda s, **at: (augmented(**at, s=s), 1.0 + (dear - 1) * s**2)  # noqa: E731
+    space = {one: {"real": [0.0, 1.0]} for one in names}
+    both = {"minimise": "y", "fidelity": {"setting": "s", "target": 1.0}}
+    found: dict[str, list[float]] = {"ours": [], "peer": []}
+    for seed in range(seeds):
+        told_both = Problem.read({**space, "s": levels}, both, None, seed)
+        told_dear = Problem.read(space, {"minimise": "y"}, None, seed)
+        found["ours"].append(to_regret(told_both, run, least))
+        found["peer"].append(to_regret(told_dear, lambda **at: run(s=1.0, **at), least))
+    numbers = {arm: told(values) for arm, values in found.items()}
+    return {"seeds": seeds, **numbers, "ratio": round(sum(found["ours"]) / sum(found["peer"]), 3)}
+
+
+def front(seeds: int) -> dict[str, Any]:
+    """Hypervolume up to (1.1, 6) of ZDT1 in four variables after 50 runs."""
+    space = {f"x{n}": {"real": [0.0, 1.0]} for n in range(4)}
+    goal = {"minimise": ["a", "b"], "reference": {"a": 1.1, "b": 6.0}}
+    found: dict[str, list[float]] = {"gp": [], "random": []}
+    for use, seed in ((use, seed) for use in found for seed in range(seeds)):
+        problem = Problem.read(space, goal, 50, seed)
+        search, trials = make_search(use, problem), []
+        for _ in range(50):
+            [point] = search.ask(1, [])
+            rest = 1 + 3 * sum(point[f"x{n}"] for n in (1, 2, 3))
+            outputs = {"a": point["x0"], "b": rest * (1 - np.sqrt(point["x0"] / rest))}
+            trials.append(Trial(point, outputs, 1.0))
+            search.tell(trials[-1:])
+        found[use].append(problem.progress(trials)[-1] or 0.0)
+    whole = 1.1 * 6.0 - 0.1 * 0.0 - (1.0 - 2.0 / 3.0)  # below the front 1 - sqrt(a) nothing is
+    ours, peer = told(found["gp"]), told(found["random"])
+    ratio = round(ours["mean"] / peer["mean"], 3)
+    return {"seeds": seeds, "ours": ours, "peer": peer, "limit": round(whole, 4), "ratio": ratio}
+
+
+def main() -> None:
+    """Print a line for each case."""
+    names = [*cases(), "rounds", "fidelity-forrester", "fidelity-branin", "front"]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="two seeds")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--cases", default=",".join(names))
+    told = parser.parse_args()
+    seeds = 2 if told.quick else told.seeds
+    warnings.simplefilter("ignore")
+    for name in told.cases.split(","):
+        if name in cases():
+            found = functions(name, seeds)
+        elif name.startswith("fidelity"):
+            found = fidelity(name, seeds)
+        else:
+            found = {"rounds": rounds, "front": front}[name](seeds)
+        print(json.dumps({"case": name, **found}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
