@@ -20,6 +20,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "model": {
         "avoiding": "querist.models.avoiding:Avoiding",
         "committee": "querist.models.committee:Committee",
+        "external": "querist.models.external.model:External",
         "gaussian_process": "querist.models.gaussian_process:GaussianProcess",
         "gradient_domain": "querist.models.gradient_domain.model:GradientDomain",
         "local_potential": "querist.models.local.model:LocalPotential",

@@ -1,0 +1,1 @@
+"""What scripts import: a folder of its own, so that nothing else of Querist is on their path."""
