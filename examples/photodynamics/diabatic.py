@@ -15,6 +15,7 @@ Units: Angstrom, eV, eV/A.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as held
@@ -30,24 +31,37 @@ from querist.core.batch import Batch
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, ModelState, WorkerContext
 
+CLOSE = 0.02  # eV; a derivative coupling has a pole where surfaces meet
+_LARGEST = 2e6  # numbers in a Jacobian
 FORMAT = "photodynamics.diabatic/1"
 Floats = NDArray[np.float64]
 Weights = dict[str, torch.Tensor]
 
 
-def coordinates(places: torch.Tensor) -> torch.Tensor:
-    """Of one sample of few dimensions: the coordinates themselves, ``(n,) -> (n,)``."""
-    return places
+def coordinates(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of samples of few dimensions: ``(n, q)`` coordinates themselves; ``(n, q, q)`` slopes."""
+    return places, torch.eye(places.shape[1], dtype=places.dtype).expand(len(places), -1, -1)
 
 
-def inverse_distances(places: torch.Tensor) -> torch.Tensor:
-    """Of one molecule, ``(3 atoms,) -> (pairs,)`` inverse distances in 1/A."""
-    atoms = places.reshape(-1, 3)
-    first, second = torch.triu_indices(len(atoms), len(atoms), 1)
-    return 1 / (atoms[first] - atoms[second]).norm(dim=1)
+def inverse_distances(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of one molecule's ``(n, 3 atoms)``: inverse distances in 1/A and their slopes in 1/A^2.
+
+    Returns:
+        ``(n, pairs)`` and ``(n, pairs, 3 atoms)``.
+    """
+    atoms = places.reshape(len(places), -1, 3)
+    first, second = torch.triu_indices(atoms.shape[1], atoms.shape[1], 1)
+    apart = atoms[:, first] - atoms[:, second]
+    inverse = 1 / apart.norm(dim=2)
+    slopes = torch.zeros(*inverse.shape, *atoms.shape[1:], dtype=places.dtype)
+    pairs = torch.arange(len(first))
+    slopes[:, pairs, first] = -apart * inverse[..., None] ** 3
+    slopes[:, pairs, second] = apart * inverse[..., None] ** 3
+    return inverse, slopes.flatten(2)
 
 
-FEATURES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+Seen = tuple[torch.Tensor, torch.Tensor]
+FEATURES: Mapping[str, Callable[[torch.Tensor], Seen]] = {
     "coordinates": coordinates,
     "inverse_distances": inverse_distances,
 }
@@ -55,9 +69,9 @@ FEATURES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @dataclass(frozen=True)
 class Answers:
-    """What is fitted: ``(n, q)`` places, ``(n, 2)`` energies, ``(n, 2, q)``, ``(n, q)``."""
+    """What is fitted: features of places, ``(n, 2)`` energies, ``(n, 2, q)``, ``(n, q)``."""
 
-    places: torch.Tensor
+    seen: Seen
     energies: torch.Tensor
     gradients: torch.Tensor
     coupling: torch.Tensor
@@ -73,9 +87,15 @@ class DiabaticCommittee:
         field: Name of the coordinates.
         hidden: Width of the two hidden layers.
         iterations: Most steps of a fit; later fits begin at the previous weights.
-        starts: Random starts of which a member keeps the best, at a first fit.
+        starts: Most random starts of a member in one fit, of which it keeps the best.
+        enough: Loss with which a member is content.
         length: In Angstrom, weighs gradients against energies.
         near: Share of the energies' spread below which a gap counts no more.
+        hop: In eV, weighs the derivative coupling against the gradients in "steering": about the
+            kinetic energy, of which a wrong gradient, too, takes its share.
+        rough: Of the first layer's random start: small ones begin smooth.
+        decay: Weighs the squares of weights in a fit by L-BFGS.
+        evaluations: Most evaluations of a fit by L-BFGS, which large ones use.
     """
 
     members: int = 4
@@ -83,9 +103,14 @@ class DiabaticCommittee:
     field: str = "positions"
     hidden: int = 24
     iterations: int = 60
-    starts: int = 3
+    starts: int = 5
+    enough: float = 1e-5
     length: float = 0.3
     near: float = 0.02
+    hop: float = 3.0
+    rough: float = 2.0
+    decay: float = 0.0
+    evaluations: int = 800
     _state: list[Weights] | None = held(default=None, init=False, repr=False)
     _scales: dict[str, torch.Tensor] = held(default_factory=dict, init=False, repr=False)
     _shape: tuple[int, ...] = held(default=(), init=False, repr=False)
@@ -118,14 +143,14 @@ class DiabaticCommittee:
 
         count, places = len(rows.inputs), rows.inputs[self.field]
         return Answers(
-            flat(places, count, -1),
+            FEATURES[self.features](flat(places, count, -1)),
             flat(rows.outputs["energies"], count, 2),
             flat(rows.outputs["gradients"], count, 2, -1),
             flat(rows.outputs["couplings"], count, -1),
         )
 
     def _scaling(self, answers: Answers) -> dict[str, torch.Tensor]:
-        seen = torch.vmap(FEATURES[self.features])(answers.places)
+        seen = answers.seen[0]
         return {
             "center": seen.mean(0),
             "width": seen.std(0).clamp(min=1e-3),
@@ -138,22 +163,31 @@ class DiabaticCommittee:
     ) -> tuple[Weights, float]:
         before = _weights(request.previous, member) if request.previous else {}
         generator = torch.Generator().manual_seed(1_000_003 * request.seed + member)
-        candidates = [self._fresh(len(scales["center"]), generator) for _ in range(self.starts)]
+        best: tuple[Weights, float] = {}, math.inf
         if before:
             kept = {name: torch.tensor(before[f"s/{name}"]) for name in scales}
-            candidates = [_rescaled(before, kept, scales), *candidates[:1]]
-        found = [self._minimised(one, answers, scales, request, 10) for one in candidates]
-        best = min(found, key=lambda pair: pair[1])[0]
-        return self._minimised(best, answers, scales, request, self.iterations)
+            start = _rescaled(before, kept, scales)
+            best = self._minimised(start, answers, scales, request)
+        # The signs of couplings are unknown, and a fit may settle where they are wrong between
+        # two labels: its loss is then a hundred times that of a good one.
+        for _ in range(self.starts):
+            if best[1] <= self.enough or request.should_stop():
+                break
+            start = self._fresh(len(scales["center"]), generator)
+            found = self._minimised(start, answers, scales, request)
+            best = min(best, found, key=lambda pair: pair[1])
+        return best
 
     def _fresh(self, inputs: int, generator: torch.Generator) -> Weights:
         sizes = [inputs, self.hidden, self.hidden, 3]
         weights: Weights = {}
         for layer, (before, after) in enumerate(pairwise(sizes)):
-            scale = (2.0 if layer == 0 else 1.0) / before**0.5
+            scale = (self.rough if layer == 0 else 1.0) / before**0.5
             shape = {"generator": generator, "dtype": torch.float64}
             weights[f"w{layer}"] = scale * torch.randn(after, before, **shape)
-            weights[f"b{layer}"] = torch.randn(after, **shape) * (1.0 if layer == 0 else 0.1)
+            weights[f"b{layer}"] = torch.randn(after, **shape) * (
+                0.5 * self.rough if layer == 0 else 0.1
+            )
         return weights
 
     def _minimised(
@@ -162,7 +196,49 @@ class DiabaticCommittee:
         answers: Answers,
         scales: Weights,
         request: FitRequest,
-        iterations: int,
+    ) -> tuple[Weights, float]:
+        """By Levenberg and Marquardt, or by L-BFGS where the Jacobian would be large."""
+        numbers = len(answers.energies) * (2 + 3 * answers.seen[1].shape[2])
+        if numbers * sum(value.numel() for value in weights.values()) > _LARGEST:
+            return self._descended(weights, answers, scales, request)
+        return self._damped(weights, answers, scales, request)
+
+    def _descended(
+        self,
+        weights: Weights,
+        answers: Answers,
+        scales: Weights,
+        request: FitRequest,
+    ) -> tuple[Weights, float]:
+        """L-BFGS (Liu and Nocedal 1989) with a line search, all labels at once."""
+        free = {name: value.clone().requires_grad_() for name, value in weights.items()}
+        descent = torch.optim.LBFGS(
+            free.values(), max_iter=50, history_size=50, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> torch.Tensor:
+            descent.zero_grad()
+            value = self._residuals(free, answers, scales).square().sum()
+            value = value + self.decay * sum(free[f"w{n}"].square().sum() for n in range(3))
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        done, before = 0, math.inf
+        now = float(loss().detach())
+        while done < self.evaluations and before - now > 1e-4 * now and not request.should_stop():
+            before = now
+            descent.step(loss)
+            now = float(loss().detach())
+            state = descent.state[next(iter(free.values()))]
+            done = int(state["func_evals"])
+        return {name: value.detach() for name, value in free.items()}, now
+
+    def _damped(
+        self,
+        weights: Weights,
+        answers: Answers,
+        scales: Weights,
+        request: FitRequest,
     ) -> tuple[Weights, float]:
         """Levenberg and Marquardt: a step solves the linearised problem, damped as it fails.
 
@@ -177,7 +253,7 @@ class DiabaticCommittee:
 
         slopes = torch.func.jacrev(residuals, chunk_size=64)
         now, damping = residuals(flat), 1e-2
-        for _ in range(iterations):
+        for _ in range(self.iterations):
             if request.should_stop() or damping > 1e6:
                 break
             jacobian = slopes(flat)
@@ -199,7 +275,7 @@ class DiabaticCommittee:
 
     def _residuals(self, weights: Weights, answers: Answers, scales: Weights) -> torch.Tensor:
         """What is left of energies, gradients and coupling; its squares add up to means."""
-        energies, gradients, coupling = self._surfaces(weights, answers.places, scales)
+        energies, gradients, coupling = self._surfaces(weights, answers.seen, scales)
         unit = scales["unit"]
         # Where surfaces are near, hops are decided: the gap counts there by what it is.
         near = (answers.energies[:, 1] - answers.energies[:, 0]) / 2 + self.near * unit
@@ -218,20 +294,17 @@ class DiabaticCommittee:
         return torch.cat([part.reshape(-1) / part.numel() ** 0.5 for part in parts])
 
     def _surfaces(
-        self, weights: Weights, places: torch.Tensor, scales: Weights
+        self, weights: Weights, seen: Seen, scales: Weights
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """``(n, 2)`` energies, ``(n, 2, q)`` gradients, ``(n, q)`` coupling of one member."""
-
-        def matrix(place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            seen = (FEATURES[self.features](place) - scales["center"]) / scales["width"]
-            for layer in range(2):
-                seen = torch.tanh(weights[f"w{layer}"] @ seen + weights[f"b{layer}"])
-            value = weights["w2"] @ seen + weights["b2"]
-            return value, value
-
-        slopes, values = torch.vmap(torch.func.jacfwd(matrix, has_aux=True))(places)
-        mean, half, other = values.unbind(1)
-        dmean, dhalf, dother = slopes.unbind(1)
+        value = (seen[0] - scales["center"]) / scales["width"]
+        slope = seen[1] / scales["width"][:, None]
+        for layer in range(2):
+            value = torch.tanh(value @ weights[f"w{layer}"].T + weights[f"b{layer}"])
+            slope = (1 - value.square())[:, :, None] * (weights[f"w{layer}"] @ slope)
+        value = value @ weights["w2"].T + weights["b2"]
+        mean, half, other = value.unbind(1)
+        dmean, dhalf, dother = (weights["w2"] @ slope).unbind(1)
         gap = (half.square() + other.square() + 1e-16).sqrt()
         dgap = (half[:, None] * dhalf + other[:, None] * dother) / gap[:, None]
         coupling = (half[:, None] * dother - other[:, None] * dhalf) / gap[:, None]
@@ -250,24 +323,35 @@ class DiabaticCommittee:
             self._state.append({name: torch.tensor(value) for name, value in named.items()})
 
     def predict(self, batch: Batch) -> Prediction:
-        """Mean and standard deviation over the members, coupling signs agreed on."""
+        """Mean and standard deviation over the members, coupling signs agreed on.
+
+        Beside the answers' names there is "steering", for the gate: the gradients of both states,
+        and the derivative coupling ``h / (E1 - E0 + 0.02 eV)`` times ``hop``, all in eV/A. Where
+        states are near it is the coupling, not the gradients, that decides where trajectories go.
+        """
         assert self._state is not None, "load comes first"
         shape = batch[self.field].shape
-        places = torch.tensor(np.asarray(batch[self.field], np.float64).reshape(shape[0], -1))
+        places = np.asarray(batch[self.field], np.float64).reshape(shape[0], -1)
+        seen = FEATURES[self.features](torch.tensor(places))
         said: list[dict[str, Floats]] = []
         with torch.no_grad():
             for weights in self._state:
                 scales = {name[2:]: value for name, value in weights.items() if name[1] == "/"}
-                energies, gradients, coupling = self._surfaces(weights, places, scales)
+                energies, gradients, coupling = self._surfaces(weights, seen, scales)
                 h = coupling.numpy()
                 if said:
                     first = said[0]["couplings"].reshape(h.shape)
                     h = h * np.where((h * first).sum(1, keepdims=True) < 0, -1.0, 1.0)
+                e, g = energies.numpy(), gradients.numpy()
+                per_gap = self.hop * h / (e[:, 1:] - e[:, :1] + CLOSE)
                 said.append(
                     {
-                        "energies": energies.numpy(),
-                        "gradients": gradients.numpy().reshape(shape[0], 2, *shape[1:]),
+                        "energies": e,
+                        "gradients": g.reshape(shape[0], 2, *shape[1:]),
                         "couplings": h.reshape(shape[0], 1, *shape[1:]),
+                        "steering": np.concatenate([g, per_gap[:, None]], axis=1).reshape(
+                            shape[0], 3, *shape[1:]
+                        ),
                     }
                 )
         stacked = {name: np.stack([one[name] for one in said]) for name in said[0]}

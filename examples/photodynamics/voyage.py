@@ -1,0 +1,145 @@
+"""Trajectories of the molecule on surfaces: what is recorded, and what follows from it.
+
+Units: Angstrom, fs, eV.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from casscf import MASSES
+from methaniminium import TIME_STEP, trajectories
+from numpy.typing import NDArray
+
+from querist.core.batch import Batch
+from querist.core.prediction import Feedback, Prediction, Verdicts
+from querist.generators.electronic import ACCELERATION
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Voyage(NamedTuple):
+    """Of ``w`` molecules at ``t`` equally spaced times.
+
+    Attributes:
+        times: ``(t,)`` in fs.
+        active: ``(t, w)`` the surface each is on.
+        gaps: ``(t, w)`` between the surfaces, in eV.
+        doubts: ``(t, w)`` the committee's standard deviation of "steering", in eV/A.
+        totals: ``(t, w)`` kinetic energy and that of the active surface, in eV.
+        norms: ``(t, w)`` of the amplitudes.
+        positions: ``(t, w, 6, 3)`` in Angstrom.
+        seconds: Of all, and of predicting alone.
+    """
+
+    times: Floats
+    active: Integers
+    gaps: Floats
+    doubts: Floats
+    totals: Floats
+    norms: Floats
+    positions: Floats
+    seconds: tuple[float, float]
+
+    @property
+    def steps_a_second(self) -> float:
+        """Steps of single molecules."""
+        return self.active.size / self.seconds[0]
+
+    @property
+    def predicting(self) -> float:
+        """Its share of the time."""
+        return self.seconds[1] / self.seconds[0]
+
+
+def voyage(
+    predict: Callable[[Batch], Prediction], walkers: int, seed: int = 7, **options: float
+) -> Voyage:
+    """Run so many molecules at once, all of the same length.
+
+    Args:
+        predict: The surfaces.
+        walkers: Molecules, each with its own start.
+        seed: Of their hops.
+        options: Of the trajectories, such as "duration" in fs.
+    """
+    generator = trajectories(walkers, walkers, again=False, **{"seed": seed + 1, **options})
+    generator.seed, rows = seed, []
+    begin, spent, watching = time.perf_counter(), 0.0, 0.0
+    while len((proposal := generator.propose()).walkers):
+        now = time.perf_counter()
+        said = predict(proposal.batch)
+        spent += time.perf_counter() - now
+        none = np.zeros(walkers)
+        generator.observe(Feedback(proposal.walkers, said, Verdicts(none.astype(np.int8), none)))
+        now = time.perf_counter()
+        rows.append(_row(generator.state()[0], said))
+        watching += time.perf_counter() - now
+    total = time.perf_counter() - begin - watching
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    # The last step ends all; there, walkers keep what they had.
+    return Voyage(np.arange(len(rows)) * TIME_STEP, *columns, (total, spent))
+
+
+def _row(walkers: dict[str, Floats], said: Prediction) -> tuple[Floats, ...]:
+    active, energies = walkers["w/active"], said.mean["energies"]
+    kinetic = 0.5 * (np.repeat(MASSES, 3) * walkers["w/velocities"] ** 2).sum(1) / ACCELERATION
+    doubt = said.uncertainty("steering") if "steering" in said.std else np.zeros(len(active))
+    return (
+        active.copy(),
+        energies[:, 1] - energies[:, 0],
+        doubt,
+        kinetic + energies[np.arange(len(active)), active],
+        (walkers["w/amplitudes"] ** 2).sum((1, 2)),
+        walkers["w/positions"].reshape(len(active), -1, 3).copy(),
+    )
+
+
+class Lifetime(NamedTuple):
+    """In fs, with a 95 % interval from resampled trajectories."""
+
+    value: float
+    low: float
+    high: float
+
+
+def lifetime(one: Voyage, seed: int = 0) -> Lifetime:
+    """When the share of molecules on the upper surface first falls to ``1 / e``.
+
+    The interval is the bootstrap's over whole trajectories (Efron and Tibshirani 1993), so it holds
+    the chance of starts and hops, not the errors of surfaces or of surface hopping.
+    """
+
+    def crossing(active: Integers) -> float:
+        below = np.flatnonzero(active.mean(axis=1) <= np.exp(-1))
+        return float(one.times[below[0]]) if len(below) else np.inf
+
+    random, count = np.random.default_rng(seed), one.active.shape[1]
+    again = [crossing(one.active[:, random.integers(count, size=count)]) for _ in range(500)]
+    low, high = np.quantile(again, (0.025, 0.975), method="nearest")
+    return Lifetime(crossing(one.active), float(low), float(high))
+
+
+def drift(one: Voyage) -> float:
+    """Largest change of a molecule's total energy from its beginning, in eV."""
+    return float(abs(one.totals - one.totals[0]).max())
+
+
+def torsion(positions: Floats) -> Floats:
+    """``(...)`` degrees between the CH2 and the NH2 plane, 0 to 180, of ``(..., 6, 3)``.
+
+    Of the two ends' H-H lines, seen along the bond.
+    """
+    bond = positions[..., 1, :] - positions[..., 0, :]
+    bond /= np.linalg.norm(bond, axis=-1, keepdims=True)
+    lines = []
+    for first, second in ((2, 3), (4, 5)):
+        line = positions[..., second, :] - positions[..., first, :]
+        line = line - (line * bond).sum(-1, keepdims=True) * bond
+        lines.append(line / np.linalg.norm(line, axis=-1, keepdims=True))
+    angle: Floats = np.degrees(np.arccos(np.clip((lines[0] * lines[1]).sum(-1), -1, 1)))
+    return angle

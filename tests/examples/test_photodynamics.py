@@ -1,0 +1,102 @@
+"""Photodynamics: learned matrices agree with their slopes; the molecule's oracle and beginnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from querist.core.answers import Dataset
+from querist.core.batch import Batch
+from querist.core.roles import FitRequest
+from querist.generators.electronic import HBAR, kinetic_energy
+
+FOLDER = Path(__file__).parents[2] / "examples" / "photodynamics"
+MODULES = ("tully", "diabatic", "problem", "casscf", "methaniminium")
+pytest.importorskip("torch")
+
+
+def labels(example, model: str, places: np.ndarray) -> Dataset:
+    rows = [getattr(example.problem, model)(place) for place in places]
+    outputs = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return Dataset(Batch.stack(positions=places), Batch.stack(**outputs))
+
+
+@pytest.mark.slow
+def test_couplings_of_the_third_model_are_learned_from_arbitrary_signs(example) -> None:
+    tully = example.tully
+    places = np.linspace(-10, 10, 41)[:, None] * tully.BOHR
+    model = example.diabatic.DiabaticCommittee(members=2, starts=2, enough=1e-4)
+    model.load(model.fit(labels(example, "extended", places), FitRequest(seed=1)).state)
+    between = np.linspace(-9.3, 9.4, 60) * tully.BOHR
+    said, true = (
+        model.predict(Batch.stack(positions=between[:, None])),
+        tully.adiabatic("extended", between),
+    )
+
+    def turning(couplings, energies):
+        return abs(np.asarray(couplings)).reshape(-1) / (energies[:, 1] - energies[:, 0])
+
+    ours = turning(said.mean["couplings"], said.mean["energies"])
+    theirs = turning(true.couplings, true.energies)
+    assert theirs.max() > 0.4  # 1/A, where states are 0.04 eV apart
+    assert abs(ours - theirs).max() < 0.05
+    assert said.std["steering"].shape == (60, 3, 1)
+
+
+def test_gradients_of_a_molecule_are_slopes_of_its_energies(example) -> None:
+    random = np.random.default_rng(0)
+    places = example.methaniminium.scouts(4, 3)
+    made = {
+        "energies": random.normal(size=(4, 2)).cumsum(axis=1) ** 2,
+        "gradients": random.normal(size=(4, 2, 6, 3)),
+        "couplings": random.normal(size=(4, 1, 6, 3)),
+    }
+    model = example.methaniminium.committee(members=1, hidden=8, iterations=2, evaluations=5)
+    data = Dataset(Batch.stack(positions=places), Batch.stack(**made))
+    model.load(model.fit(data, FitRequest()).state)
+    one, step = places[0], 1e-5
+    said = model.predict(Batch.stack(positions=one[None])).mean
+    for atom, axis in ((0, 2), (3, 0), (5, 1)):
+        both = np.stack([one, one])
+        both[:, atom, axis] += (-step, step)
+        energies = model.predict(Batch.stack(positions=both)).mean["energies"]
+        slope = (energies[1] - energies[0]) / (2 * step)
+        assert said["gradients"][0, :, atom, axis] == pytest.approx(slope, abs=1e-5)
+    assert abs(said["gradients"].sum(axis=2)).max() < 1e-9  # no force on the whole
+    assert abs(said["couplings"].sum(axis=2)).max() < 1e-9
+
+
+def test_wigner_samples_have_the_zero_point_energy(example) -> None:
+    case = example.methaniminium
+    found, begin = case.modes(case.reference()), case.wigner(2000, 1)
+    zero_point = 0.5 * HBAR * found.frequencies.sum()
+    kinetic = kinetic_energy(begin["velocities"].reshape(2000, -1), np.repeat(case.MASSES, 3))
+    assert kinetic.mean() == pytest.approx(zero_point / 2, rel=0.03)
+    moved = (begin["positions"] - case.reference().positions).reshape(2000, -1)
+    potential = 0.5 * np.einsum("ni,ij,nj->n", moved, case.reference().curvature, moved)
+    assert potential.mean() == pytest.approx(zero_point / 2, rel=0.03)
+    momentum = (case.MASSES[:, None] * begin["velocities"]).sum(axis=1)
+    assert abs(momentum).max() < 1e-3  # u A/fs
+
+
+@pytest.mark.slow
+def test_the_oracle_gives_slopes_and_turns_with_the_molecule(example) -> None:
+    pytest.importorskip("pyscf")
+    place, step = example.methaniminium.scouts(1, 9)[0], 1e-3
+    told = example.casscf.electronic(place)
+    both = []
+    for sign in (-1, 1):
+        moved = place.copy()
+        moved[2, 0] += sign * step
+        both.append(np.array(example.casscf.solution(moved).e_states) * example.casscf.HARTREE)
+    slope = (both[1] - both[0]) / (2 * step)
+    assert told["gradients"][:, 2, 0] == pytest.approx(slope, abs=2e-3)
+    turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    other = example.casscf.electronic(place @ turn.T)
+    assert other["gradients"] == pytest.approx(told["gradients"] @ turn.T, abs=1e-4)
+    turned = told["couplings"] @ turn.T
+    sign = np.sign((turned * other["couplings"]).sum())
+    assert other["couplings"] == pytest.approx(sign * turned, abs=1e-3)
+    assert abs(told["couplings"].sum(axis=1)).max() < 1e-6  # translation factors
