@@ -23,7 +23,7 @@ STAMP_ALL := $(VENV)/.querist-all
 INPUTS := pyproject.toml $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-mpi setup test quick lint format types law tests slow triton docs examples lock clean
+.PHONY: help venv demo demo-mpi setup test quick lint format types law tests slow triton browser docs examples lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -88,6 +88,9 @@ slow: $(STAMP_ALL)  ## The tests that take long: parallel simulations, queues, l
 triton: $(STAMP_ALL)  ## Tests against a real Triton server, which it installs (Debian's Python 3.11)
 	@python=$$(sh tools/triton.sh build/triton) && \
 	    QUERIST_TRITON_PYTHON=$$python $(PY) -m pytest -m triton tests/models/loaders/test_triton.py
+
+browser: $(STAMP_ALL)  ## Tests of the page in a real browser, which it installs where it may
+	@sh tools/chromium.sh $(PY) -m pytest -m browser tests/service/page
 
 docs: $(STAMP_ALL)  ## The documentation in build/docs; a broken link is an error
 	@$(PY) -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet \

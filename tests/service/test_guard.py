@@ -192,3 +192,20 @@ def test_raw_nonsense_on_the_socket_does_not_harm_the_server(serve) -> None:
     with server.client() as client:
         assert client.get("/health/ready").status_code == 200
     assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://127.0.0.1"}, 201),
+        ({"Origin": "http://127.0.0.1", "Sec-Fetch-Site": "same-origin"}, 201),
+        ({"Origin": "https://127.0.0.1", "Sec-Fetch-Site": "same-origin"}, 201),
+        ({"Origin": "https://127.0.0.1"}, 403),
+        ({"Origin": "https://127.0.0.1", "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://127.0.0.1", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://127.0.0.1:81", "Sec-Fetch-Site": "same-origin"}, 403),
+    ],
+)
+def test_the_own_page_may_send_requests(local, headers: dict, status: int) -> None:
+    answer = local().http.post("/v1/pools", json={"name": "own"}, headers=headers)
+    assert answer.status_code == status, answer.text

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "report": "run:report",
     "summary": "run:summary",
     "status": "run:status",
+    "watch": "watch:watch",
     "effective": "effective:effective",
     "surrogate": "surrogate:surrogate",
     "failures": "run:failures",

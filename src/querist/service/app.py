@@ -1,4 +1,4 @@
-"""The application: routes, behind the guard, around an open service."""
+"""The application: the page and the routes, behind the guard, around an open service."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from querist.service.guard import Guard
+from querist.service.page.files import Page
 from querist.service.routes.table import ROUTES
 from querist.service.service import Service
 from querist.service.settings import ServiceSettings
@@ -49,6 +50,6 @@ def create_app(settings: ServiceSettings) -> App:
             await asyncio.shield(in_thread(service.stop))
 
     inner = build(service, ROUTES, lifespan)
-    app = App(inner, settings, lambda path: bool(_UPLOADS.match(path)), service.observe)
+    app = App(Page(inner), settings, lambda path: bool(_UPLOADS.match(path)), service.observe)
     app.service = service
     return app

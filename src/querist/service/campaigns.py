@@ -16,14 +16,16 @@ from querist.service.wire.campaigns import Campaign
 from querist.store.run_folder import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-SETTABLE = {"labels": int, "cost": float, "seconds": float}
+SETTABLE = {"labels": int, "cost": float, "seconds": float, "threshold": float}
 
 
 def runs(roots: Mapping[str, Path]) -> list[str]:
-    """Ids of all runs in these folders, ``ROOT:NAME``, by name."""
+    """Ids of all runs in these folders, ``ROOT:NAME``, by name; ``ROOT`` is a run itself."""
     found = []
     for root, folder in roots.items():
-        if folder.is_dir():
+        if (folder / "manifest.json").exists():
+            found.append(root)
+        elif folder.is_dir():
             names = (path.name for path in folder.iterdir() if _is_run(path))
             found += [f"{root}:{name}" for name in names]
     return sorted(found)
@@ -37,6 +39,8 @@ def folder_of(roots: Mapping[str, Path], id: str) -> Path:
     """
     root, _, name = id.partition(":")
     folder = roots.get(root)
+    if folder is not None and not name and (folder / "manifest.json").exists():
+        return folder
     if folder is None or not _NAME.fullmatch(name) or not _is_run(folder / name):
         raise missing("campaign", id)
     return folder / name

@@ -120,7 +120,10 @@ class Guard:
             return
         origin = headers.get(b"origin")
         site = headers.get(b"sec-fetch-site", b"none")
-        allowed = origin is not None and origin.decode("latin-1") in self._settings.listen.origins
+        allowed = origin is not None and (
+            origin.decode("latin-1") in self._settings.listen.origins
+            or _is_own(origin, site, headers[b"host"], scope["scheme"])
+        )
         if not allowed and (origin is not None or site not in (b"none", b"same-origin")):
             raise Refused(
                 "foreign-origin", "The administrator lists allowed pages: listen.origins."
@@ -230,6 +233,17 @@ class _Answer:
         headers = [*headers, (b"connection", b"close")]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _is_own(origin: bytes, site: bytes, host: bytes, scheme: str) -> bool:
+    """Whether a page of this server's own asks; ``host`` is known to be one of its names.
+
+    Behind a proxy that ends TLS the scheme is another, but then browsers say what the site is.
+    """
+    own = b"%s://%s" % (scheme.encode(), host)
+    return site != b"cross-site" and (
+        origin == own or (site == b"same-origin" and origin.partition(b"://")[2] == host)
+    )
 
 
 def too_large(largest: int) -> Refused:

@@ -29,6 +29,7 @@ from querist.service.pools import Shelf, access_for, models_for, renew
 from querist.service.problems import Refused, missing
 from querist.service.rounds import register
 from querist.service.settings import ServiceSettings
+from querist.service.watch import Watch
 from querist.service.webhooks.sender import Sender
 from querist.service.wire.access import Quota
 from querist.service.workspace import Workspace
@@ -76,10 +77,12 @@ class Service:
         self._turns: dict[str, asyncio.Semaphore] = {}
         self.stopping = False
         self._hub: Hub
+        self._watch: Watch
 
     def open_streams(self, in_thread: InThread) -> None:
         """Make event streams possible; on the thread of the event loop."""
         self._hub = Hub(self.index, in_thread)
+        self._watch = Watch(in_thread)
         self._turns = {}
 
     @contextmanager
@@ -110,6 +113,15 @@ class Service:
         finally:
             self._streams[who.tenant] -= 1
 
+    async def watch(self, who: Principal, folder: Path) -> AsyncIterator[bytes]:
+        """Views of a run."""
+        self._streams[who.tenant] += 1
+        try:
+            async for part in self._watch.follow(folder):
+                yield part
+        finally:
+            self._streams[who.tenant] -= 1
+
     def check_streams(self, who: Principal) -> None:
         """Refuse a stream to a tenant that has many.
 
@@ -129,7 +141,7 @@ class Service:
 
     def stop(self) -> None:
         """Suspend jobs, finish messages, close files."""
-        self.stopping = self._hub.closing = True
+        self.stopping = self._hub.closing = self._watch.closing = True
         if self.settings.jobs.here:
             self.runner.stop()
             self.sender.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,14 +18,18 @@ from querist.service.settings import ServiceSettings
 _PATIENCE_S = 10  # for requests that are being answered when it stops
 
 
-def serve(settings: ServiceSettings) -> None:
+def serve(settings: ServiceSettings, sockets: list[socket.socket] | None = None) -> None:
     """Listen until SIGINT or SIGTERM; jobs are then suspended, and go on at the next start.
+
+    Args:
+        settings: What the administrator decided.
+        sockets: Where to listen, open already; by default where the settings say.
 
     Raises:
         ConfigError: If the settings cannot be used, or another process listens there.
     """
     with logging_to(settings.log), _ending():
-        server_of(settings).run()
+        server_of(settings).run(sockets=sockets)
 
 
 @contextmanager

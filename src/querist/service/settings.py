@@ -209,7 +209,7 @@ class ServiceSettings(Section):
         index: URL of the database: "" for SQLite in ``data``, or postgresql://...
         quota: Of every tenant, unless it has its own.
         tenants: By name; "default" holds for all that are not named.
-        campaigns: Folders that hold runs, by the name under which they are shown.
+        campaigns: Folders that hold runs, or are one, by the name under which they are shown.
     """
 
     data: Path = Path("querist-service")

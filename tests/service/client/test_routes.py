@@ -16,8 +16,13 @@ from querist.service.client.methods import Method
 from querist.service.routes.table import ROUTES
 
 ID = "a" * 20
-# For machines that watch a service; and the stream of events, which is no single answer.
-APART = {("GET", "/health/live"), ("GET", "/metrics"), ("GET", "/v1/jobs/{job}/events")}
+# For machines that watch a service; and streams of events, which are no single answers.
+APART = {
+    ("GET", "/health/live"),
+    ("GET", "/metrics"),
+    ("GET", "/v1/jobs/{job}/events"),
+    ("GET", "/v1/campaigns/{campaign}/events"),
+}
 ARGUMENTS = {
     "pool": f"pol_{ID}",
     "job": f"job_{ID}",

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from querist.service.call import Call
+from querist.service.call import Call, Stream
 from querist.service.campaigns import command, folder_of, look, runs
 from querist.service.routes.paging import After, Limit, number_of, numbered
 from querist.service.wire.base import Page
@@ -29,6 +29,17 @@ def list_campaigns(call: Call, limit: Limit = 100, after: After = "") -> Page[Ca
 def get_campaign(call: Call, campaign: RunId) -> Campaign:
     """One run, with its summary."""
     return look(folder_of(_roots(call), campaign), campaign, full=True)
+
+
+def campaign_events(call: Call, campaign: RunId) -> Stream:
+    """What the page shows of a run, as server-sent events ``view``: at once, and when it grew.
+
+    Curves are thinned and workers put together, so that an event stays small however long the run
+    is. The stream goes on until the reader ends it.
+    """
+    folder = folder_of(_roots(call), campaign)
+    call.service.check_streams(call.who)
+    return Stream(call.service.watch(call.who, folder))
 
 
 def command_campaign(call: Call, campaign: RunId, body: CampaignCommand) -> Posted:

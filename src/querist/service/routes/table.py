@@ -101,6 +101,7 @@ ROUTES: tuple[Route, ...] = (
     _delete("/v1/models/{model}", models.remove_model),
     _get("/v1/campaigns", campaigns.list_campaigns),
     _get("/v1/campaigns/{campaign}", campaigns.get_campaign),
+    _get("/v1/campaigns/{campaign}/events", campaigns.campaign_events),
     _post("/v1/campaigns/{campaign}/commands", campaigns.command_campaign, QUERY, 202),
     _get("/v1/webhooks", webhooks.list_webhooks),
     _post("/v1/webhooks", webhooks.create_webhook, QUERY),

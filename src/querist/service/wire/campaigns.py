@@ -13,7 +13,8 @@ class Campaign(Told):
     """A run folder as it stands.
 
     Attributes:
-        id: "ROOT:NAME": the name of its folder below one that service.yaml lists.
+        id: "ROOT:NAME": the name of its folder below one that service.yaml lists; "ROOT" where
+            that is a run itself.
         state: "unfinished" while it runs or can be resumed, then "finished", "stopped" ...
         reason: Why it ended.
         labels, failures, open_questions: Counts from the journal.

@@ -187,7 +187,7 @@ PARAMETERS: Mapping[str, str] = {
     "and gets the first answer; kept for two days.",
     "after": "The `next` of the page before; empty for the first page.",
     "before": "The id of an earlier query to compare with.",
-    "campaign": "ROOT:NAME: a folder that the administrator named, and a run in it.",
+    "campaign": "ROOT:NAME: a folder that the administrator named, and a run in it; ROOT: a run.",
     "format": "Of the manifest.",
     "item": "The id of an item.",
     "job": "The id of a job: job_...",

@@ -1,0 +1,27 @@
+"""The command that shows one run in a browser."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from querist.cli.shared import RUN, sentences
+
+
+@click.command()
+@RUN
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="By default a free one.")
+@click.option("--open/--no-open", "opens", default=True, help="Open the browser at once.")
+@sentences
+def watch(run: Path, port: int, opens: bool) -> None:
+    """Show a run in the browser while it goes on, and steer it; from this machine only."""
+    from querist.service.watching import watching
+
+    with watching(run, port) as (address, serve):
+        click.echo(f"{run} is shown at {address} (Ctrl-C ends it, the run goes on)", err=True)
+        if opens:
+            click.launch(address)
+        with suppress(KeyboardInterrupt):
+            serve()

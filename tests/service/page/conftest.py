@@ -1,0 +1,147 @@
+"""A real browser, pages in it that must not complain, and runs to look at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from querist.store.run_folder import RunFolder
+from querist.testing.runs import RunPlan, synthetic_run
+
+AXE = Path(__file__).parent / "vendor" / "axe.js"
+RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}"
+
+
+@pytest.fixture(autouse=True)
+def _only_where_asked(request: pytest.FixtureRequest) -> None:
+    """One of these tests belongs to the slow ones; the rest run by ``make browser``."""
+    here = request.node.get_closest_marker
+    if here("browser") and not here("slow") and "QUERIST_CHROMIUM" not in os.environ:
+        pytest.skip("runs by: make browser")
+
+
+@pytest.fixture(scope="module")  # while it is open, its event loop runs in this thread
+def browser() -> Iterator[Any]:
+    found = os.environ.get("QUERIST_CHROMIUM") or shutil.which("chromium")
+    if not found:
+        pytest.skip("needs a Chromium, which `make browser` installs")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # The sandbox of Chromium does not start as root, as which containers run.
+        sandbox = os.getuid() != 0
+        opened = playwright.chromium.launch(executable_path=found, chromium_sandbox=sandbox)
+        yield opened
+        opened.close()
+
+
+class Tab:
+    """A page that notes what it must not do."""
+
+    def __init__(self, browser: Any, url: str, **how: Any) -> None:
+        self.context = browser.new_context(**how)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", self._dialog)
+        self.page.on("request", self._requested)
+        self.page.goto(url)
+
+    def _said(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _dialog(self, dialog: Any) -> None:
+        self.complaints.append(f"a script ran: {dialog.message}")
+        dialog.dismiss()
+
+    def _requested(self, request: Any) -> None:
+        if not request.url.startswith("blob:"):
+            self.hosts.add(urlsplit(request.url).hostname or request.url)
+
+    def accessible(self) -> None:
+        """Nothing that axe-core can see keeps anybody out."""
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = self.page.evaluate(f"axe.run(document, {RULES})")
+        broken = [
+            (one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found["violations"]
+        ]
+        assert broken == []
+
+    @property
+    def overflows(self) -> bool:
+        """Whether the page is wider than its window."""
+        width: bool = self.page.evaluate(
+            "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        )
+        return width
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture
+def tab(browser: Any) -> Iterator[Callable[..., Tab]]:
+    """Opens pages; after the test none may have complained or asked another host."""
+    opened: list[Tab] = []
+
+    def open_tab(url: str, **how: Any) -> Tab:
+        opened.append(Tab(browser, url, **how))
+        return opened[-1]
+
+    yield open_tab
+    for one in opened:
+        one.close()
+    assert [one.complaints for one in opened] == [[] for _ in opened]
+    assert {host for one in opened for host in one.hosts} <= {"127.0.0.1"}
+
+
+class MadeRun:
+    """A run's folder that the test writes, as a running campaign does."""
+
+    def __init__(self, folder: Path, **plan: Any) -> None:
+        self.folder = folder
+        config = {"settings": {"budget": {"labels": 500}}}
+        self.run = RunFolder.create(folder, config)
+        self._writer = self.run.journal_writer()
+        self._facts = synthetic_run(np.random.default_rng(3), RunPlan(ended=False, **plan))
+
+    def go_on(self, labels: int) -> None:
+        """Write facts until there are so many labels more."""
+        for fact in self._facts:
+            self._writer.append(fact.kind, fact.data, fact.arrays)
+            labels -= fact.kind == "answer.label"
+            if not labels:
+                break
+        self._writer.flush()
+
+    def say(self, kind: str, data: dict[str, Any]) -> None:
+        """Write one more fact."""
+        self._writer.append(kind, data)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@pytest.fixture
+def made_run(tmp_path: Path) -> Iterator[Callable[..., MadeRun]]:
+    made: list[MadeRun] = []
+
+    def make(**plan: Any) -> MadeRun:
+        made.append(MadeRun(tmp_path / f"run-{len(made)}", **plan))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
