@@ -22,8 +22,9 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
-from drawing import draw_clusters, draw_searches  # noqa: E402
+from drawing import draw_clusters, draw_failures, draw_searches  # noqa: E402
 from lennard_jones import ARGON, DISTANCE, MINIMA, FloatArray, relaxed  # noqa: E402
+from metal_check import LESS, compare, missing_xtb  # noqa: E402
 
 from querist.campaign.campaign import Campaign, RunResult  # noqa: E402
 from querist.core.answers import Dataset  # noqa: E402
@@ -179,6 +180,33 @@ def lennard_jones(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
+def metal(options: argparse.Namespace) -> list[Row]:
+    """Search a metal cluster by an oracle that often fails, and count how often."""
+    if missing := missing_xtb():
+        print(missing)
+        return []
+    atoms, labels = 6, 60 if options.full else 22
+    folder = new_folder(Path("runs"), "clusters_metal")
+    print(f"Aluminium, {atoms} atoms, by GFN2-xTB: {labels} labels twice; folder {folder}")
+    begin = time.monotonic()
+    with_it, without = (found := compare(folder, atoms, labels, options.engine)).values()
+    wanted = f"< {LESS:g} of {without.told()}"
+    fewer = with_it.share < LESS * without.share
+    rows = [Row("calls that failed", wanted, with_it.told(), bool(fewer))]
+    draw_failures(
+        {name: (calls.failed, calls.seconds) for name, calls in found.items()},
+        folder / "failures.png",
+    )
+    facts = {
+        name: {"calls": len(c.failed), "failed": int(c.failed.sum()), "seconds_failed": c.wasted}
+        for name, c in found.items()
+    }
+    save(folder, rows, {"atoms": atoms, "labels": labels, **facts})
+    print(table(rows))
+    print(f"{time.monotonic() - begin:.0f} s; picture {folder}/failures.png\n")
+    return rows
+
+
 def save(folder: Path, rows: Sequence[Row], facts: dict[str, Any]) -> None:
     """Write ``check.json`` into the run's folder."""
     record = {"ok": all(row.ok for row in rows), "rows": [asdict(row) for row in rows], **facts}
@@ -204,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.engine == "mpi":
         attend()  # ranks other than 0 work here until the job ends
     try:
-        rows = lennard_jones(options)
+        rows = [*lennard_jones(options), *metal(options)]
     except QueristError as error:
         print(f"check: {error}", file=sys.stderr)
         return 1

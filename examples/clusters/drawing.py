@@ -82,7 +82,7 @@ def _cluster(axes: Any, positions: FloatArray, distance: float) -> None:
         for j in range(i):
             if np.linalg.norm(x[i] - x[j]) < distance:
                 axes.plot(
-                    *x[[i, j], :2].T, color="#888888", lw=1.0, zorder=float(depth[[i, j]].mean())
+                    *x[[i, j], :2].T, color="#888888", lw=1.0, zorder=float(depth[[i, j]].min())
                 )
     from matplotlib import colormaps
 
@@ -92,6 +92,33 @@ def _cluster(axes: Any, positions: FloatArray, distance: float) -> None:
             *place[:2], s=160 * (0.7 + 0.5 * near), color=colour, edgecolor=GREY, lw=0.7,
             zorder=float(near) + 0.1,
         )  # fmt: skip
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", adjustable="datalim")
     axes.axis("off")
     axes.margins(0.15)
+
+
+def draw_failures(calls: Mapping[str, tuple[Any, FloatArray]], path: Path) -> None:
+    """Failures against calls, and the oracle's seconds.
+
+    Args:
+        calls: By campaign: whether each call failed (k,), and its seconds (k,).
+        path: Where to.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 3.4), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.6, 1.0])
+    for colour, (name, (failed, seconds)) in zip((BLUE, ORANGE), calls.items(), strict=True):
+        count = np.concatenate([[0], np.cumsum(failed)])
+        left.step(np.arange(len(count)), count, where="post", color=colour, lw=1.8, label=name)
+        sums = [float(seconds[~failed].sum()), float(seconds[failed].sum())]
+        right.barh([name], sums[:1], color=colour, height=0.5)
+        right.barh([name], sums[1:], left=sums[:1], color=colour, height=0.5, alpha=0.4)
+        right.text(sum(sums), name, f" {sums[1]:.0f} s failed", va="center", fontsize=8)
+    left.set(xlabel="calls of the oracle", ylabel="of which failed")
+    left.legend(frameon=False, fontsize=9)
+    right.set(xlabel="oracle seconds (pale: failed)")
+    right.margins(x=0.35, y=0.4)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)

@@ -20,13 +20,17 @@ def lennard_jones(positions: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def hopping(atoms: int, walkers: int = 6, **options: Any) -> BasinHopping:
-    """Basin hopping of ``atoms`` Lennard-Jones atoms, at 0.8 epsilon as Wales and Doye 1997."""
-    return BasinHopping([ARGON] * atoms, DISTANCE, walkers, temperature=0.8, **options)
+    """Basin hopping of ``atoms`` Lennard-Jones atoms, at 0.8 epsilon as Wales and Doye 1997.
+
+    Every second hop puts loose atoms elsewhere on the surface.
+    """
+    chosen = {"temperature": 0.8, "surface": 0.5, **options}
+    return BasinHopping([ARGON] * atoms, DISTANCE, walkers, **chosen)
 
 
 def breeding(atoms: int, walkers: int = 6, **options: Any) -> CutAndSplice:
     """The genetic search of ``atoms`` Lennard-Jones atoms."""
-    return CutAndSplice([ARGON] * atoms, DISTANCE, walkers, **options)
+    return CutAndSplice([ARGON] * atoms, DISTANCE, walkers, **{"surface": 0.3, **options})
 
 
 def sensible(batch: Batch) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from querist.core.batch import Array
-from querist.generators.cluster_moves import kicked, random_cluster
+from querist.generators.cluster_moves import kicked, random_cluster, resurfaced
 from querist.generators.searching import FloatArray, IntArray, Search
 
 
@@ -24,11 +24,14 @@ class BasinHopping(Search):
         step: Largest displacement of a coordinate in a kick, in units of ``distance``.
         temperature: Times Boltzmann's constant, in eV.
         patience: A walker that found nothing lower in so many hops begins anew at random.
+        surface: Chance that a hop puts loose atoms elsewhere on the surface instead of a kick
+            (:func:`~querist.generators.cluster_moves.resurfaced`); for atoms of one element.
     """
 
     step: float = 0.36
     temperature: float = 0.8
     patience: int = 300
+    surface: float = 0.0
     _here: FloatArray = field(init=False, repr=False)
     _energy: FloatArray = field(init=False, repr=False)
     _lowest: FloatArray = field(init=False, repr=False)
@@ -61,6 +64,8 @@ class BasinHopping(Search):
     def _next(self, walker: int) -> FloatArray:
         if not np.isfinite(self._energy[walker]):
             return random_cluster(self.rng, len(self.numbers), self.distance)
+        if self.surface and self.rng.random() < self.surface:
+            return resurfaced(self.rng, self._here[walker], self.distance)
         return kicked(self.rng, self._here[walker], self.step * self.distance)
 
     def state(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:

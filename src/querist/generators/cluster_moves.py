@@ -9,6 +9,8 @@ FloatArray = NDArray[np.float64]
 _ATTEMPTS = 2000
 _UP = np.array([0.0, 0.0, 1.0])
 _CLOSEST = 0.75  # of the typical distance: what a move may leave between two atoms
+_BOND = 1.3  # of the typical distance: nearer atoms are neighbours
+_ROOM = 0.85  # of the typical distance: what a free site keeps from all atoms
 
 
 def random_cluster(
@@ -95,3 +97,64 @@ def spliced(
         upper = upper + _UP * (0.05 * distance)
     child = np.vstack([upper, lower])
     return np.asarray(child - child.mean(axis=0))
+
+
+def free_sites(positions: FloatArray, distance: float) -> tuple[FloatArray, FloatArray]:
+    """Where one more atom would touch three neighbours.
+
+    Args:
+        positions: Of the atoms (n, 3).
+        distance: Typical distance of nearest neighbours, in Angstrom.
+
+    Returns:
+        Places (m, 3), and how many neighbours each would have (m,).
+    """
+    between = np.linalg.norm(positions[:, None] - positions[None], axis=2)
+    near = (between < _BOND * distance) & ~np.eye(len(positions), dtype=bool)
+    first, second = np.nonzero(np.triu(near))
+    later = np.arange(len(positions)) > second[:, None]
+    pair, third = np.nonzero(near[first] & near[second] & later)
+    origin = positions[first[pair]]
+    a, b = positions[second[pair]] - origin, positions[third] - origin
+    normal = np.cross(a, b)
+    square = (normal**2).sum(axis=1, keepdims=True)
+    offset = np.cross(normal, a) * (b**2).sum(axis=1, keepdims=True)
+    offset += np.cross(b, normal) * (a**2).sum(axis=1, keepdims=True)
+    offset /= 2.0 * np.maximum(square, 1e-12)
+    height = np.sqrt(np.maximum(distance**2 - (offset**2).sum(axis=1, keepdims=True), 0.0))
+    up = height * normal / np.sqrt(np.maximum(square, 1e-12))
+    places = np.concatenate([origin + offset + up, origin + offset - up])
+    away = np.linalg.norm(places[:, None] - positions[None], axis=2)
+    free = away.min(axis=1, initial=np.inf) > _ROOM * distance
+    return places[free], (away[free] < _BOND * distance).sum(axis=1).astype(np.float64)
+
+
+def resurfaced(rng: np.random.Generator, positions: FloatArray, distance: float) -> FloatArray:
+    """Some of the loosest atoms, at most a sixth of all, put on the best free sites.
+
+    As in dynamic lattice searching: Shao, Cheng and Cai, J. Comput. Chem. 25, 1693, 2004; with
+    numbers of neighbours in place of energies, which chance may change by a little more than one.
+
+    Args:
+        rng: Randomness.
+        positions: Of the atoms (n, 3).
+        distance: Typical distance of nearest neighbours, in Angstrom.
+
+    Returns:
+        Positions (n, 3), centred.
+    """
+    between = np.linalg.norm(positions[:, None] - positions[None], axis=2)
+    bonds = (between < _BOND * distance).sum(axis=1) + rng.uniform(0.0, 1.2, len(positions))
+    order = np.argsort(bonds)
+    count = int(rng.integers(1, max(1, len(positions) // 6) + 1))
+    gone, kept = positions[order[:count]], np.delete(positions, order[:count], axis=0)
+    for number in range(count):
+        places, touching = free_sites(kept, distance)
+        if not number and len(places):  # else it could all be as it was
+            away = np.linalg.norm(places[:, None] - gone[None], axis=2).min(axis=1)
+            places, touching = places[away > 0.5 * distance], touching[away > 0.5 * distance]
+        if not len(places):
+            return kicked(rng, positions, 0.36 * distance)
+        best = int(np.argmax(touching + rng.uniform(0.0, 1.2, len(places))))
+        kept = np.vstack([kept, places[best]])
+    return np.asarray(kept - kept.mean(axis=0))

@@ -10,7 +10,7 @@ import numpy as np
 
 from querist.core.batch import Array
 from querist.core.errors import ConfigError
-from querist.generators.cluster_moves import kicked, random_cluster, spliced
+from querist.generators.cluster_moves import kicked, random_cluster, resurfaced, spliced
 from querist.generators.searching import FloatArray, Search
 
 
@@ -26,6 +26,8 @@ class CutAndSplice(Search):
     Attributes:
         population: How many minima are kept.
         mutation: Chance that a child is a kicked member instead of a spliced pair.
+        surface: Chance that it is a member whose loose atoms are put elsewhere on the surface
+            (:func:`~querist.generators.cluster_moves.resurfaced`).
         distinct: In eV.
         patience: In landings.
         margin: A relaxation that is nearly at its end, and so much above the worst member, is given
@@ -34,6 +36,7 @@ class CutAndSplice(Search):
 
     population: int = 12
     mutation: float = 0.2
+    surface: float = 0.0
     distinct: float = 0.02
     patience: int = 400
     margin: float = 0.5
@@ -83,8 +86,11 @@ class CutAndSplice(Search):
         height = self._energies - self._energies.min()
         fitness = 0.5 * (1.0 - np.tanh(2.0 * height / max(height.max(), 1e-12) - 1.0))
         one, other = rng.choice(count, 2, replace=False, p=fitness / fitness.sum())
-        if rng.random() < self.mutation:
+        chance = rng.random()
+        if chance < self.mutation:
             return kicked(rng, self._members[one], 0.36 * self.distance)
+        if chance < self.mutation + self.surface:
+            return resurfaced(rng, self._members[one], self.distance)
         return spliced(rng, self._members[one], self._members[other], self.distance)
 
     def state(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
