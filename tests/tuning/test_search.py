@@ -39,6 +39,30 @@ def tried(problem: Problem, values) -> Trial:
     return problem.judged(Trial(values, outputs, outputs["hours"]))
 
 
+def fronts(use: str, options: dict, runs: int, seed: int = 0) -> float:
+    """The hypervolume of two bowls and a limit, up to (6, 6)."""
+    goal = {
+        "minimise": ["a", "b"],
+        "reference": {"a": 6.0, "b": 6.0},
+        "constraints": {"z": {"at_most": 0.9}},
+    }
+    told = Problem.read({"x": {"real": [-2, 4]}, "z": {"real": [0, 1]}}, goal, runs, seed)
+    search, trials = make_search(use, told, options), []
+    for _ in range(runs):
+        [values] = search.ask(1, [])
+        x, z = values["x"], values["z"]
+        trials.append(Trial(values, {"a": x**2 + z, "b": (x - 2) ** 2 + z, "z": z}, 1.0))
+        search.tell(trials[-1:])
+    return told.progress(trials)[-1]
+
+
+def test_several_objectives_are_traded_off_better_than_by_chance() -> None:
+    chance = fronts("random", {}, 14)
+    found = fronts("gp", {"candidates": 128}, 14)
+    assert chance < found - 2.0
+    assert 29.0 < found < 33.34  # that of the whole front
+
+
 def searched(problem: Problem, search: Search, runs: int) -> list[Trial]:
     trials: list[Trial] = []
     while len(trials) < runs:
