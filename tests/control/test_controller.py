@@ -450,8 +450,10 @@ def test_a_worker_that_changes_its_role_works_there() -> None:
     harness.handle(WorkerJoined("x", "oracle.f"))
     before = workers.count("oracle.g")
     harness.handle(RoleChanged("x", "oracle.g"))
+    assert workers.count("oracle.g") == before
+    harness.handle(WorkerJoined("y", "oracle.g"))
     assert workers.count("oracle.g") == before + 1
-    harness.handle(WorkerLost("x", "oracle.g", "gone", final=True))
+    harness.handle(WorkerLost("y", "oracle.g", "gone", final=True))
     assert harness.run().status == "finished"
 
 

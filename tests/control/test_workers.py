@@ -46,6 +46,8 @@ def test_one_that_is_respawned_keeps_the_pool_alive() -> None:
 def test_a_worker_that_moves_counts_elsewhere() -> None:
     workers = Workers()
     workers.join("a", "p")
-    workers.move("a", "q")
-    assert (workers.count("p"), workers.count("q")) == (0, 1)
+    assert workers.move("a", "q") == "p"
+    assert (workers.count("p"), workers.count("q"), workers.expected("q")) == (0, 0, 1)
+    workers.join("q-0", "q")
+    assert (workers.count("q"), workers.expected("q")) == (1, 1)
     assert not workers.lost

@@ -49,9 +49,9 @@ def test_the_last_line_of_a_traceback_is_its_exception() -> None:
     assert last_line(" \n") == "no reason is known."
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"depth": -1}, {"threads": -2}])
+@pytest.mark.parametrize("wrong", [{"count": -1}, {"depth": -1}, {"threads": -2}])
 def test_pools_that_make_no_sense_are_refused(wrong) -> None:
-    with pytest.raises(RunError, match="'work' needs count >= 1"):
+    with pytest.raises(RunError, match="'work' needs count >= 0"):
         check_pools([pool(**wrong)], [])
 
 

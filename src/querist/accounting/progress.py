@@ -114,6 +114,9 @@ class ProgressState:
         entry.kind, entry.detail, entry.lost = "", text(data, "message"), True
         entry.since = self.now
 
+    def _left(self, data: Mapping[str, Any]) -> None:
+        self.workers.pop(text(data, "worker"), None)
+
     def _label(self, data: Mapping[str, Any]) -> None:
         self.labels += 1
         self.cost += number(data, "cost")
@@ -180,6 +183,7 @@ _HANDLERS = {
     "run.ended": ProgressState._ended,
     "worker.joined": ProgressState._joined,
     "worker.lost": ProgressState._lost,
+    "worker.left": ProgressState._left,
     "answer.label": ProgressState._label,
     "answer.failure": ProgressState._failure,
     "answer.abstention": ProgressState._abstention,

@@ -307,6 +307,9 @@ class Report:
                 ),
             ]
         parts.append(details("All workers", tables.workers(rows)))
+        if found.get("moved", {}).get("total"):
+            title = f"Workers that changed their role ({count(found['moved']['total'])})"
+            parts.append(details(title, tables.moved(found["moved"]["table"])))
         if found["lost"]["total"]:
             title = f"Lost workers ({count(found['lost']['total'])})"
             parts.append(details(title, tables.lost(found["lost"]["table"])))

@@ -103,6 +103,12 @@ def workers(rows: Sequence[Row]) -> Html:
     return table(head, body, "Workers", "llnnnnn")
 
 
+def moved(rows: Sequence[Row]) -> Html:
+    """Workers that were given another role."""
+    body = [(duration(row["t"]), row["source"], row["target"], _wrap(row["why"])) for row in rows]
+    return table(("at", "from", "to", "why"), body, "Workers that changed their role", "llll")
+
+
 def lost(rows: Sequence[Row]) -> Html:
     """Workers that died."""
     body = [

@@ -134,6 +134,9 @@ class SummaryBuilder:
             "run.ended": (self._run.ended, workers.gone),
             "worker.joined": (workers.joined,),
             "worker.lost": (workers.lost,),
+            "worker.moves": (workers.moves,),
+            "worker.left": (workers.left,),
+            "worker.stays": (),
             "question.asked": (questions.asked, costs.asked, self._selections.asked),
             "selection.made": (self._selections.selected,),
             "answer.label": (

@@ -14,7 +14,7 @@ from querist.accounting.spans import Floats, Timeline, coalesce, concurrency, fa
 
 INTERVALS = 40_000  # in the timelines of all workers together
 BINS = 200  # of a pool's utilisation over time
-LOSSES = 100  # lost workers that are listed
+LOSSES = 100  # lost workers that are listed, and as many that changed their pool
 _PRESENCE = 32  # intervals in which a worker was there
 _ALL = 10**9  # no limit: join only what overlaps
 
@@ -60,7 +60,8 @@ class WorkerFold:
         self._workers: dict[str, _Worker] = {}
         self._rows = 0
         self._lost: deque[dict[str, Any]] = deque(maxlen=LOSSES)
-        self._losses = 0
+        self._losses = self._moved = 0
+        self._moves: deque[dict[str, Any]] = deque(maxlen=LOSSES)
 
     def gone(self, fact: FactLike) -> None:
         """The run ended, or goes on with new workers after a resume."""
@@ -92,6 +93,19 @@ class WorkerFold:
                 "final": bool(fact.data.get("final", False)),
             }
         )
+
+    def moves(self, fact: FactLike) -> None:
+        """A worker was told to serve another pool."""
+        names = ("source", "target", "why")
+        self._moved += 1
+        self._moves.append(
+            {"t": number(fact.data, "t"), **{name: text(fact.data, name) for name in names}}
+        )
+
+    def left(self, fact: FactLike) -> None:
+        """A worker has left its pool for another."""
+        worker = self._worker(text(fact.data, "worker"), text(fact.data, "pool"))
+        worker.leave(number(fact.data, "t"))
 
     def called(self, fact: FactLike) -> None:
         """An oracle's call ended, with whatever answer."""
@@ -177,6 +191,7 @@ class WorkerFold:
             "pools": pools.build(),
             "table": rows,
             "lost": {"total": self._losses, "table": list(self._lost)},
+            "moved": {"total": self._moved, "table": list(self._moves)},
         }
 
 

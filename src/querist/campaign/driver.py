@@ -29,6 +29,7 @@ from querist.core.events import (
     Fact,
     Finish,
     Interrupted,
+    Move,
     Posted,
     Record,
     Say,
@@ -40,6 +41,7 @@ from querist.core.events import (
     Tick,
 )
 from querist.core.roles import Controller, Engine
+from querist.engines import SupportsMove
 from querist.store.errors import StoreError
 from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
@@ -126,6 +128,7 @@ class Driver:
         self._partial = Partial(folder.path)
         self._next_inbox = 0.0
         self._next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
+        self._moves: list[Move] = []
         self._labels: deque[tuple[int, Fact]] = deque()  # recorded, not yet durable
 
     # ------------------------------------------------------------------ other threads call these
@@ -170,6 +173,8 @@ class Driver:
             self._handle(event)
         for event in self._own_events():
             self._handle(event)
+        if self._moves:  # whoever is to move may only be coming
+            self._moves = [one for one in self._moves if not self._moved(one)]
         self._partial.save()
         self._snapshot_when_due()
         self.watcher.refresh(self.engine.now())
@@ -226,6 +231,13 @@ class Driver:
 
     def _cancel(self, command: Cancel) -> None:
         self.engine.cancel(command.task, command.why, command.hard)
+
+    def _move(self, command: Move) -> None:
+        self._moves.append(command)
+
+    def _moved(self, move: Move) -> bool:
+        engine: object = self.engine
+        return not isinstance(engine, SupportsMove) or engine.move(*move)
 
     def _record(self, command: Record) -> None:
         fact = command.fact
@@ -347,6 +359,7 @@ def signals(interrupt: Callable[[str], None]) -> Iterator[None]:
 _CARRY_OUT: dict[type, Callable[[Driver, Any], None]] = {
     Submit: Driver._submit,
     Cancel: Driver._cancel,
+    Move: Driver._move,
     Record: Driver._record,
     Acknowledge: Driver._acknowledge,
     Say: Driver._say,

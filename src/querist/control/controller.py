@@ -18,6 +18,7 @@ from querist.control.exploring import Exploring
 from querist.control.plan import Plan
 from querist.control.queue import Candidate
 from querist.control.rules import Rule, View
+from querist.control.staffing import Staffing
 from querist.control.state import CampaignState, OpenQuestion
 from querist.control.training import POOL as TRAINER
 from querist.control.training import Training
@@ -68,6 +69,7 @@ class CampaignController:
         self.training = Training(
             self.state, self.desk, self.workers, self.asking, self._record_later
         )
+        self.staffing = Staffing(self.desk, self.workers, self.exploring)
         self.phase = "running"
         self._ending: tuple[str, str] = ("", "")
         self._until = math.inf
@@ -95,6 +97,7 @@ class CampaignController:
         data = {**header, "epoch": self.desk.epoch}
         self.state.fold(self.desk.record("run.started", data)[1])
         self.workers.expect(header.get("pools", {}))
+        self.staffing.expect(header)
         for when in _deadlines(self.plan.policy):
             self.desk.wake_at(when)
         for message in posted:
@@ -184,9 +187,7 @@ class CampaignController:
         self.desk.say(level, f"worker {event.worker} was lost: {gist}")
 
     def _role_changed(self, event: RoleChanged) -> None:
-        self.workers.move(event.worker, event.pool)
-        self.exploring.joined(event.pool)
-        self.desk.record("worker.joined", {"worker": event.worker, "pool": event.pool})
+        self.staffing.left(event.worker, event.pool)
 
     def _durable(self, event: Durable) -> bool | None:
         pending, upto = self._pending, event.seq
@@ -243,6 +244,9 @@ class CampaignController:
         if problem is not None:
             self.desk.say("warning", f"the posted message {event.id!r} was ignored: {problem}")
             self.desk.acknowledge(event.id)
+        elif event.kind == "staff":
+            is_early = self.phase == "running"
+            self._acknowledge.append((self.staffing.move(event.data, is_early), event.id))
         elif event.kind in posted.OUTCOMES:
             self._answered_outside(event)
         else:

@@ -8,7 +8,17 @@ from types import MappingProxyType
 from typing import Any
 
 from querist.core.batch import Array
-from querist.core.events import Acknowledge, Cancel, Command, Fact, Finish, Record, Say, Submit
+from querist.core.events import (
+    Acknowledge,
+    Cancel,
+    Command,
+    Fact,
+    Finish,
+    Move,
+    Record,
+    Say,
+    Submit,
+)
 from querist.core.tasks import Spans, Task
 
 NO_ARRAYS: Mapping[str, Array] = MappingProxyType({})
@@ -54,6 +64,10 @@ class Desk:
     def cancel(self, task: str, why: str, *, hard: bool = True) -> None:
         """Command the end of a task."""
         self._commands.append(Cancel(task, why, hard))
+
+    def move(self, source: str, target: str) -> None:
+        """Command that a worker of one pool serves another."""
+        self._commands.append(Move(source, target))
 
     def record(
         self, kind: str, data: dict[str, Any], arrays: Mapping[str, Array] = NO_ARRAYS

@@ -31,7 +31,8 @@ WAIT_SECONDS = 1.0
 class Slot:
     """One explorer: its task under way, and the answers that it has not been told yet.
 
-    Before ``not_before`` it rests; when it is ``waiting``, news end its rest.
+    Before ``not_before`` it rests; when it is ``waiting``, news end its rest. The worker of one
+    that is ``away`` serves another pool.
     """
 
     index: int
@@ -45,6 +46,7 @@ class Slot:
     failures: int = 0
     not_before: float = 0.0
     dead: str = ""
+    away: bool = False
 
     @property
     def pool(self) -> str:
@@ -177,9 +179,39 @@ class Exploring:
             self.tell(slot, AnsweredSample(walker, sample, outputs))
 
     def joined(self, pool: str) -> None:
-        """A worker joined this pool."""
-        if pool in self._by_pool:
-            self._to_look_at[self._by_pool[pool].index] = None
+        """A worker joined this pool, which may be that of one explorer more."""
+        role, _, number = pool.partition(".")
+        while pool not in self._by_pool and role == "explorer" and number.isdecimal():
+            slot = Slot(len(self.slots))
+            self.slots.append(slot)
+            self._by_pool[slot.pool] = slot
+            self.retire(slot)
+        found = self._by_pool.get(pool)
+        if found is None:
+            return
+        if found.away:
+            found.away, found.dead = False, ""
+            self.dead -= 1
+        self._to_look_at[found.index] = None
+
+    def retire(self, slot: Slot) -> None:
+        """Its worker is to serve another pool: end its slice early, and begin no other."""
+        if not slot.dead:
+            slot.away, slot.dead = True, "its worker serves another pool"
+            self.dead += 1
+        if slot.task is not None:
+            self.desk.cancel(slot.task, slot.dead, hard=False)
+
+    def moved(self, pool: str) -> None:
+        """A worker has left this pool for another one."""
+        slot = self._by_pool.get(pool)
+        if slot is not None and not self.workers.expected(pool):
+            self.retire(slot)
+
+    @property
+    def living(self) -> list[Slot]:
+        """Explorers that may still find something."""
+        return [slot for slot in self.slots if not slot.dead]
 
     def lost(self, pool: str, message: str) -> None:
         """This pool will have no worker any more."""

@@ -22,8 +22,11 @@ def problem(event: Posted) -> str | None:
         return None
     if event.kind == "set":
         return _problem_of_set(event.data)
+    if event.kind == "staff":
+        named = all(isinstance(event.data.get(name), str) for name in ("source", "target", "why"))
+        return None if named else "it should name source, target and why, each a text"
     if event.kind not in OUTCOMES:
-        kinds = ", ".join((*OUTCOMES, "set", *COMMANDS))
+        kinds = ", ".join((*OUTCOMES, "set", "staff", *COMMANDS))
         return f"its kind is {event.kind!r}, not one of {kinds}"
     if not isinstance(event.data.get("question"), str):
         return "it does not name its question"

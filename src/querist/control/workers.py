@@ -45,12 +45,13 @@ class Workers:
         if final and not ready and not self._coming.get(pool):
             self.lost[pool] = message
 
-    def move(self, worker: str, pool: str) -> None:
-        """A worker serves another pool from now on."""
-        for ready in self._ready.values():
-            ready.discard(worker)
-        self._ready.setdefault(pool, set()).add(worker)
+    def move(self, worker: str, pool: str) -> str:
+        """A worker has left for another pool, where one more is to come; where it was."""
+        source = next((name for name, ready in self._ready.items() if worker in ready), "")
+        self._ready.get(source, set()).discard(worker)
+        self._comes(pool, 1)
         self.lost.pop(pool, None)
+        return source
 
     def _comes(self, pool: str, change: int) -> None:
         self._coming[pool] = max(0, self._coming.get(pool, 0) + change)
@@ -58,6 +59,15 @@ class Workers:
     def count(self, pool: str) -> int:
         """Workers that are ready."""
         return len(self._ready.get(pool, ()))
+
+    @property
+    def pools(self) -> set[str]:
+        """All that were ever named."""
+        return {*self._ready, *self._coming}
+
+    def expected(self, pool: str) -> int:
+        """Workers that are ready, starting or coming back."""
+        return self.count(pool) + self._coming.get(pool, 0)
 
     def take(self, pool: str) -> None:
         """One more task of the pool is on the way."""

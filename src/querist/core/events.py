@@ -69,10 +69,7 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
-    """A worker is gone; its running task is reported apart.
-
-    ``final`` says that the engine cannot or will not replace it.
-    """
+    """A worker is gone, its task reported apart; ``final``: the engine will not replace it."""
 
     worker: str
     pool: str
@@ -82,7 +79,7 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True)
 class RoleChanged:
-    """A worker serves another pool from now on."""
+    """A worker has left its pool for another, which it joins under the name that it has there."""
 
     worker: str
     pool: str
@@ -107,7 +104,7 @@ class Posted:
     """A message from the durable inbox: an outside answer or a user's command.
 
     Kinds: "answer" (question, outputs), "abstain", "withdraw" (question), "lease", "pause",
-    "resume", "stop", "set" (labels, cost, seconds, threshold).
+    "resume", "stop", "set" (labels, cost, seconds, threshold), "staff" (source, target, why).
     """
 
     id: str
@@ -151,6 +148,13 @@ class Cancel:
     hard: bool = True
 
 
+class Move(NamedTuple):
+    """Let a worker of ``source``, once it has nothing to do, serve the pool ``target``."""
+
+    source: str
+    target: str
+
+
 class Record(NamedTuple):
     """Append a fact; the driver answers with :class:`Durable` once ``seq`` is on disk."""
 
@@ -181,7 +185,7 @@ class Finish:
     reason: str
 
 
-Command = Submit | Cancel | Record | Acknowledge | Say | Finish
+Command = Submit | Cancel | Move | Record | Acknowledge | Say | Finish
 
 
 def pack_batch(batch: Batch, prefix: str = "") -> dict[str, Array]:

@@ -31,6 +31,14 @@ class SupportsFit(Protocol):
         """The pools that ``start`` will make of these."""
 
 
+@runtime_checkable
+class SupportsMove(Protocol):
+    """An engine whose workers may change their pool."""
+
+    def move(self, source: str, target: str) -> bool:
+        """Let a worker of a pool, once it has nothing to do, serve another; whether one can."""
+
+
 def fitted(engine: Engine, specs: Sequence[PoolSpec]) -> list[PoolSpec]:
     """The pools that an engine will make of these."""
     return engine.fit(specs) if isinstance(engine, SupportsFit) else list(specs)

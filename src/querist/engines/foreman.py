@@ -15,6 +15,7 @@ from querist.core.answers import Failure, Reason
 from querist.core.errors import RunError
 from querist.core.events import (
     Event,
+    RoleChanged,
     TaskFailed,
     TaskFinished,
     TaskProgress,
@@ -36,6 +37,7 @@ _LOSSES = 3  # workers that may die while a task waits in them
 _STOCK = 2  # waiting tasks with which a worker can wait for more, which are then sent together
 _PATIENCE = 0.002  # seconds that a task runs before those behind it are called back
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds before a worker is replaced again
+_LEAVE = 10.0  # seconds that a worker has to close its role when it gets another
 _ORDERLY, _UNWIND = 0.15, 0.25  # seconds that workers have to close at least; after SIGTERM
 
 
@@ -55,6 +57,12 @@ class Staff(Protocol):
         Raises:
             OSError: If that is not possible now.
         """
+
+    def add(self, pool: Pool) -> Any:
+        """Make one more seat of a pool, of workers that need no GPU."""
+
+    def release(self, seat: Any) -> None:
+        """Nobody will sit here any more."""
 
     def clean_up(self, seats: Iterable[Any]) -> None:
         """End what these workers, which have ended, started."""
@@ -138,6 +146,33 @@ class Foreman:
             self._fail(entry, Failure(Reason.CANCELLED, f"cancelled before it began: {why}"))
         elif hard:
             self._kill_later(entry)
+
+    def move(self, source: str, target: str) -> bool:
+        """Let one worker of a pool serve another: the one with the least to do.
+
+        It ends what it runs and gets nothing more; ``RoleChanged`` says that it has left, and
+        ``WorkerJoined`` that it has opened its new role. If it dies before, it moves as well.
+
+        Returns:
+            Whether one does. Workers that need GPUs or belong to a party stay.
+        """
+        self._refuse_closed()
+        for name in (source, target):
+            if name not in self._pools:
+                raise unknown_pool(name, self._pools)
+        pools = [self._pools[source], self._pools[target]]
+        able = [seat for seat in pools[0].seats if seat.ready and not seat.bound]
+        if not able or any(pool.spec.resources.gpus or pool.spec.party for pool in pools):
+            return False
+        seat = min(able, key=lambda seat: (seat.load, -seat.index))
+        seat.next_pool, seat.ready = target, False
+        pools[0].place(seat)
+        pools[1].left += 1  # tasks may be queued for it at once
+        for entry in seat.waiting.values():
+            self._recall(entry)
+        seat.flush()
+        self._dismiss(seat)
+        return True
 
     def events(self, timeout: float | None) -> list[Event]:
         """All events that are there, waiting up to ``timeout`` seconds for the first."""
@@ -281,6 +316,7 @@ class Foreman:
         pool.place(seat)
         if not self._closed:
             self._dispatch(pool)
+            self._dismiss(seat)
 
     def _on_started(self, seat: Seat, stamp: Stamp) -> None:
         entry = seat.waiting.pop(stamp.serial)
@@ -368,7 +404,10 @@ class Foreman:
         seat.waiting.clear()
         for entry in reversed(waiting):
             self._give_back(entry, message)
-        self._replace(pool, seat, message)
+        if seat.next_pool:
+            self._depart(pool, seat)
+        else:
+            self._replace(pool, seat, message)
         self._dispatch(pool)
 
     def _give_back(self, entry: Entry, message: str) -> None:
@@ -394,6 +433,32 @@ class Foreman:
         before = seat.failed_openings if not seat.opened else seat.troubles - 1
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (before - 1)) if before else 0.0
         self._loop.after(pause, lambda: self._launch(seat))
+
+    def _dismiss(self, seat: Seat) -> None:
+        """Close a worker that is to serve another pool, once it has nothing to do."""
+        if not seat.next_pool or seat.load or seat.dismissed:
+            return
+        seat.dismissed, life = True, seat.life
+
+        def kill() -> None:
+            if seat.alive and seat.life == life:
+                seat.kill(f"did not close its role within {_LEAVE:g} s, and was killed")
+
+        seat.send(Kind.CLOSE, Stamp())
+        seat.flush()
+        self._loop.after(_LEAVE, kill)
+
+    def _depart(self, pool: Pool, seat: Seat) -> None:
+        """A worker has left its pool: one more begins in the other."""
+        target = self._pools[seat.next_pool]
+        self._events.append(RoleChanged(seat.name, target.spec.name))
+        pool.remove(seat)
+        self._staff.release(seat)
+        while pool.queue and not pool.left:
+            self._fail(pool.queue.pop(), no_workers(pool.spec.name, f"moved to {seat.next_pool}"))
+        fresh = self._staff.add(target)
+        target.add(fresh)
+        self._launch(fresh)
 
     def _await_ends(self, seconds: float) -> None:
         until = time.monotonic() + seconds

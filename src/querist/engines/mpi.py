@@ -183,6 +183,9 @@ class Mpi(Foreman):
         if seat is None:
             return
         heir, seat.heir = seat.heir, None
+        if seat.next_pool:  # it stays, if a spare rank takes its place
+            self._pools[seat.next_pool].left -= 1
+            seat.next_pool = ""
         seat.leave("")
         seat.story = ""
         seat.lost = heir is not None or not self._find_rank(seat)
@@ -216,7 +219,11 @@ class Mpi(Foreman):
         """Of the largest pool that can spare one: who is idle, or else began last."""
         pools = sorted(self._pools.values(), key=lambda pool: -pool.left)
         for pool in pools:
-            seats = [s for s in pool.seats if isinstance(s, RankSeat) and s.sits and s.heir is None]
+            seats = [
+                s
+                for s in pool.seats
+                if isinstance(s, RankSeat) and s.sits and not (s.heir or s.next_pool)
+            ]
             fit = [seat for seat in seats if heir.fits(seat.rank)]
             if len(seats) > 1 and fit:
                 return max(fit, key=lambda seat: (not seat.load, seat.began))
@@ -250,11 +257,23 @@ class RankStaff:
         for pool in sorted(pools, key=lambda pool: not pool.spec.resources.gpus):
             pool.threads = pool.spec.threads
             for index in range(pool.spec.count):
-                rank, device = self._place(pool.spec)
-                seat = RankSeat(pool.spec, index, device, rank, self._world)
-                seat.wait = self._wait
-                self._seat(seat, rank)
-                pool.seats.append(seat)
+                pool.seats.append(self._made(pool, index))
+
+    def _made(self, pool: Pool, index: int) -> RankSeat:
+        rank, device = self._place(pool.spec)
+        seat = RankSeat(pool.spec, index, device, rank, self._world)
+        seat.wait = self._wait
+        self._seat(seat, rank)
+        return seat
+
+    def add(self, pool: Pool) -> RankSeat:
+        """Make one more seat of a pool, on a free rank."""
+        return self._made(pool, pool.hired)
+
+    def release(self, seat: RankSeat) -> None:
+        """Nobody will sit here any more: its rank is free."""
+        del self.seats[seat.rank.number]
+        self._world.free.add(seat.rank.number)
 
     def launch(self, seat: RankSeat, pool: Pool) -> None:
         """Make the seat's rank its worker."""

@@ -41,6 +41,11 @@ class RankSeat(Seat):
         """Whether a rank works here."""
         return self.sits
 
+    @property
+    def bound(self) -> bool:
+        """Whether its rank is promised, or another one's is waited for."""
+        return self.donor is not None or self.heir is not None
+
     def fits(self, rank: Rank) -> bool:
         """Whether a rank can work here: it must see the same GPUs."""
         if not self.gpus:

@@ -209,9 +209,9 @@ def check_pools(specs: Iterable[PoolSpec], known: Iterable[str], parties: bool =
     for spec in specs:
         if spec.name in names:
             raise RunError(f"there are two pools of the name {spec.name!r}; names are unique.")
-        if spec.count < 1 or spec.depth < 0 or spec.threads < 0:
+        if spec.count < 0 or spec.depth < 0 or spec.threads < 0:
             raise RunError(
-                f"pool {spec.name!r} needs count >= 1, depth >= 0 and threads >= 0, got "
+                f"pool {spec.name!r} needs count >= 0, depth >= 0 and threads >= 0, got "
                 f"{spec.count}, {spec.depth} and {spec.threads}."
             )
         if spec.party and not parties:

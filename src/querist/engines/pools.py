@@ -27,11 +27,23 @@ class Pool:
         self.factory = b""
         self.threads = 1
         self.seats: list[Seat] = []
-        self.left = spec.count  # seats that were not given up
+        self.left = spec.count  # seats that were not given up, and those that are to come
+        self.hired = spec.count  # seats that there ever were
         self.story = ""
         self._levels: list[dict[Seat, None]] = [{} for _ in range(spec.depth + 2)]
         self._with_room = self._levels[:-1]
         self._level: dict[Seat, int] = {}  # -1 while it is not ready
+
+    def add(self, seat: Seat) -> None:
+        """The seat of a worker that comes from another pool; it was counted when it was sent."""
+        self.seats.append(seat)
+        self.hired += 1
+
+    def remove(self, seat: Seat) -> None:
+        """Take away a seat whose worker has left for another pool."""
+        self.seats.remove(seat)
+        self._level.pop(seat, None)
+        self.left -= 1
 
     def place(self, seat: Seat) -> None:
         """Note that a worker's load, or whether it is ready, has changed."""

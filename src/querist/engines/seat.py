@@ -77,6 +77,8 @@ class Seat(ABC):
         self.ready = False
         self.opened = False  # whether the present or last worker was ever ready
         self.lost = False  # whether nobody can sit here any more
+        self.next_pool = ""  # that its worker is to serve as soon as it has nothing to do
+        self.dismissed = False  # whether it was told to close for that
         self.troubles = 0  # deaths in a row without a finished task
         self.failed_openings = 0  # in a row
         self.story = ""  # what it said, or what was done to it, before it ended
@@ -88,6 +90,11 @@ class Seat(ABC):
     def load(self) -> int:
         """Tasks in the worker."""
         return len(self.waiting) + (self.running is not None)
+
+    @property
+    def bound(self) -> bool:
+        """Whether its worker must stay until something else has happened."""
+        return False
 
     @property
     @abstractmethod

@@ -54,10 +54,19 @@ class ProcessStaff:
         for pool in pools:
             pool.threads = pool.spec.threads or share
             for index in range(pool.spec.count):
-                seen = next(gpus)
-                seat = ProcessSeat(pool.spec, index, device(seen), self._selector)
-                seat.gpus = ",".join(seen)
-                pool.seats.append(seat)
+                pool.seats.append(self._seat(pool, index, next(gpus)))
+
+    def add(self, pool: Pool) -> ProcessSeat:
+        """Make one more seat of a pool, of workers that need no GPU."""
+        return self._seat(pool, pool.hired, ())
+
+    def _seat(self, pool: Pool, index: int, seen: tuple[str, ...]) -> ProcessSeat:
+        seat = ProcessSeat(pool.spec, index, device(seen), self._selector)
+        seat.gpus = ",".join(seen)
+        return seat
+
+    def release(self, seat: ProcessSeat) -> None:
+        """Nobody will sit here any more; its process has ended."""
 
     def launch(self, seat: ProcessSeat, pool: Pool) -> None:
         """Start a process for a seat.

@@ -24,6 +24,7 @@ from querist.core.answers import Reason
 from querist.core.errors import RunError
 from querist.core.events import (
     Event,
+    RoleChanged,
     TaskFailed,
     TaskFinished,
     TaskProgress,
@@ -33,6 +34,7 @@ from querist.core.events import (
 )
 from querist.core.roles import Engine
 from querist.core.tasks import PoolSpec, Task
+from querist.engines import SupportsMove
 from querist.testing.fakes import pool
 
 _PATIENCE = 30.0  # seconds of real time after which a check gives up
@@ -287,6 +289,31 @@ def handlers_that_do_not_open_are_reported(case: EngineCase) -> None:
         assert watched.result(watched.submit({"a": 1}, "good")) == {"a": 1}
 
 
+def workers_change_their_pool(case: EngineCase) -> None:
+    """A worker ends its task, and then serves another pool, where the engine knows how."""
+    engine = case.make(0.0)
+    with Watched(engine, [pool("slow", "SleepHandler", count=2)]) as watched:
+        if not isinstance(engine, SupportsMove):
+            return
+        engine.start([pool("other", count=0)])
+        watched.joined(2)
+        tasks = [watched.submit({"seconds": 0.2}, "slow") for _ in range(4)]
+        watched.until(lambda: len(watched.of(TaskStarted)) == 2)
+        assert engine.move("slow", "other")
+        assert watched.result(watched.submit({"here": 1}, "other")) == {"here": 1}
+        for task in tasks:  # also those that waited in the worker that moved
+            assert not watched.result(task)["stopped"]
+        ((worker, target),) = [(e.worker, e.pool) for e in watched.of(RoleChanged)]
+        assert (worker.startswith("slow-"), target) == (True, "other")
+        assert [e.worker for e in watched.of(WorkerJoined)][2:] == ["other-0"]
+        assert engine.move("other", "slow")  # and back, under a new name
+        watched.joined(4)
+        assert watched.of(WorkerJoined)[3].worker == "slow-2"
+        assert not engine.move("other", "slow")  # nobody is left there
+        assert not watched.of(WorkerLost)
+        assert "nowhere" in refused(lambda: engine.move("slow", "nowhere"))
+
+
 def waiting_ends_in_time(case: EngineCase) -> None:
     """``events`` returns at once with 0, and from ``wake`` of another thread."""
     with Watched(case.make(0.0), [pool()]) as watched:
@@ -362,6 +389,7 @@ ENGINE_CHECKS: tuple[Callable[[EngineCase], None], ...] = (
     weights_share_a_pool,
     each_worker_has_its_own_context,
     handlers_that_do_not_open_are_reported,
+    workers_change_their_pool,
     waiting_ends_in_time,
     time_continues,
     closing_is_final,
