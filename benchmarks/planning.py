@@ -1,6 +1,6 @@
 """Simulated time, and plans checked against real campaigns: one JSON line a case.
 
-    python benchmarks/planning.py [--quick] [--case simulated-10k|verified] [--engine mpi]
+    python benchmarks/planning.py [--quick] [--case simulated-10k|verified|online] [--engine mpi]
 
 - ``simulated-10k``: a campaign with 10,000 oracle workers and 1,000,000 label tasks, with failures
   and lost workers, by the controller that also runs real campaigns. ``ours`` is seconds (wall),
@@ -11,6 +11,9 @@
   relative error, ``limit`` 0.1. A line ``forecast-one`` for each.
 - ``choice``: ``ours`` is the measured time of the allocation that the plan recommends over the
   best of those that were measured, the worst of all distributions; ``limit`` 1.05.
+- ``online``: a real campaign of 9 workers whose questions are scarce at first, and whose answers
+  take forty times as long later. ``ours`` is its campaign time with counts ``auto``, which are
+  planned while it runs, ``peer`` that with the same counts at the start and fixed.
 """
 
 from __future__ import annotations
@@ -151,11 +154,37 @@ def verified(engines: list[str], labels: int) -> None:
             print(json.dumps({**line, "allocations": 3 * len(found)}), flush=True)
 
 
+def online(labels: int, workers: tuple[int, int] | None, folder: Path) -> tuple[float, int]:
+    """Campaign time, and how many workers changed their role; None for ``auto``."""
+    from querist import Campaign
+    from querist.campaign import ranks
+    from querist.campaign.campaign import summary_of
+
+    ranks.usable_cores = lambda: 9  # its workers sleep, and need no cores
+    told = planning_roles.online(str(folder / "answers"), labels, workers)
+    Campaign(**told, engine="processes").run(folder / "run", progress=False)
+    summary = summary_of(folder / "run")
+    return float(summary["run"]["campaign_seconds"]), int(summary["workers"]["moved"]["total"])
+
+
+def compared(labels: int) -> dict[str, object]:
+    """The case ``online``."""
+    found = []
+    for workers in (None, (2, 6)):
+        with tempfile.TemporaryDirectory() as scratch:
+            found.append(online(labels, workers, Path(scratch)))
+    (ours, moved), (peer, _) = found
+    line = {"ours": round(ours, 1), "peer": round(peer, 1), "unit": "s", "moved": moved}
+    return {**line, "ratio": round(ours / peer, 3), "labels": labels}
+
+
 def main() -> None:
     """Print one line a case."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer tasks and labels")
-    parser.add_argument("--case", choices=["simulated-10k", "verified"], help="only this one")
+    parser.add_argument(
+        "--case", choices=["simulated-10k", "verified", "online"], help="only this one"
+    )
     parser.add_argument("--engine", choices=["processes", "mpi"], help="only this one")
     parser.add_argument("--one", nargs=7, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -163,10 +192,12 @@ def main() -> None:
         engine, *numbers, kind, folder = given.one
         one(engine, numbers, kind, folder)
         return
-    if given.case != "verified":
+    if given.case in (None, "simulated-10k"):
         tasks = 50_000 if given.quick else 1_000_000
         print(json.dumps({"case": "simulated-10k", **simulated(10_000, tasks)}), flush=True)
-    if given.case != "simulated-10k":
+    if given.case in (None, "online"):
+        print(json.dumps({"case": "online", **compared(480 if given.quick else 1600)}), flush=True)
+    if given.case in (None, "verified"):
         beside = Path(sys.executable).with_name("mpiexec")
         os.environ["PATH"] = f"{beside.parent}{os.pathsep}{os.environ['PATH']}"
         engines = ["processes", *(["mpi"] if shutil.which("mpiexec") else [])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,32 @@ class Sleeps:
         return float(rng.lognormal(-0.125, 0.5))  # of mean 1
 
 
+class Changes:
+    """Takes ``first`` seconds for so many answers of all workers together, then ``then`` seconds.
+
+    Args:
+        counter: A file that grows by a byte an answer.
+    """
+
+    def __init__(self, counter: str, answers: int, first: float, then: float) -> None:
+        self.counter, self.answers, self.first, self.then = counter, answers, first, then
+
+    def __call__(self, x: np.ndarray) -> float:
+        """One answer."""
+        with Path(self.counter).open("ab") as file:
+            file.write(b".")
+            given = file.tell()
+        time.sleep(self.first if given <= self.answers else self.then)
+        return float(np.sin(6 * x[0]) * x[1])
+
+
+def changing(**options: Any) -> Any:
+    """An oracle whose cost changes."""
+    from querist.oracles.function import FunctionOracle
+
+    return FunctionOracle(Changes(**options), outputs="y")
+
+
 def oracle(kind: str) -> Any:
     """For a campaign."""
     from querist.oracles.function import FunctionOracle
@@ -45,13 +72,13 @@ def oracle(kind: str) -> Any:
     return FunctionOracle(Sleeps(kind), outputs="y")
 
 
-def generator(seed: int = 0) -> Any:
+def generator(seed: int = 0, rest: float = 0.02) -> Any:
     """Uniform walkers that rest between their steps, as a simulation on another device would."""
     from querist.generators.uniform import Uniform
 
     class Resting(Uniform):
         def propose(self):
-            time.sleep(0.02)
+            time.sleep(rest)
             return super().propose()
 
     return Resting(low=[0.0, 0.0], high=[1.0, 1.0], seed=seed)
@@ -81,4 +108,27 @@ def settings(kind: str, explorers: int, oracles: int, trainers: int, labels: int
         "gate": {"output": "y", "quantile": 0.8},
         "budget": {"labels": labels},
         "retrain": {"every_labels": 50},
+    }
+
+
+def online(counter: str, labels: int, workers: tuple[int, int] | None) -> dict[str, Any]:
+    """A campaign short of questions at first; later its answers take forty times as long.
+
+    Args:
+        counter: File of the oracle's.
+        labels: Budget, five eighths of them quick.
+        workers: Explorers and oracle workers; None for ``auto``.
+    """
+    explorers, oracles = workers or ("auto", "auto")
+    changing = {"counter": counter, "answers": labels * 5 // 8, "first": 0.02, "then": 0.8}
+    here = "planning_roles"
+    return {
+        "generators": {"use": f"{here}:generator", "options": {"seed": 0, "rest": 2.0}},
+        "model": {"use": f"{here}:model", "options": {"seconds": 0.1}},
+        "oracles": {"f": {"use": f"{here}:changing", "options": changing, "workers": oracles}},
+        "explorers": explorers,
+        "trainers": 1,
+        "gate": {"output": "y", "quantile": 0.8},
+        "budget": {"labels": labels},
+        "retrain": {"every_labels": 100},
     }

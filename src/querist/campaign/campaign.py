@@ -24,6 +24,7 @@ from querist.campaign.labels import LabelReader
 from querist.campaign.loading import importable, load_settings, parse_settings
 from querist.campaign.models import loaded_model, model_of
 from querist.campaign.placing import placed
+from querist.campaign.restaffing import advised, bounds_of, spare_pools
 from querist.campaign.settings import CampaignSettings, EngineSettings, PlacementSettings
 from querist.campaign.starting import starting_facts
 from querist.campaign.watching import watcher
@@ -233,6 +234,11 @@ class Campaign:
         specs = placed(settings, fitted(engine, pools(settings)))
         staffing = told(self.settings, settings)
         header = _header(settings, {spec.name: spec.count for spec in specs}, staffing)
+        bounds = bounds_of(self.settings, settings)
+        if bounds is not None:
+            spare = spare_pools(settings, bounds)
+            specs = [*specs, *spare]
+            header |= {"spare": [spec.name for spec in spare], "least": dict(bounds.least)}
         shown = watcher(manner.progress, self._progress_state(controller))
         try:
             driver = Driver(folder, controller, engine, lock, header, shown)
@@ -241,7 +247,8 @@ class Campaign:
                     shown.say("info", f"workers shared out: {staffing}")
                 engine.start(specs)
                 controller.requeue(*kept)
-                outcome = driver.run()
+                with advised(folder, controller.plan, bounds):
+                    outcome = driver.run()
         finally:
             engine.close(grace=1.0)
             shown.close()

@@ -67,7 +67,7 @@ def plan(settings: CampaignSettings) -> Plan:
         limits=_limits(settings),
         explorers=explorers_of(settings),
         trainers=trainers,
-        members=members_of(settings) if trainers > 1 else 1,
+        members=_members(settings, trainers),
         initial=settings.initial,
         holdout=settings.holdout if settings.start.test_set is None else 0.0,
         calibration=settings.calibration,
@@ -84,6 +84,16 @@ def plan(settings: CampaignSettings) -> Plan:
         seed=settings.seed,
         ordering=ordering(settings),
     )
+
+
+def _members(settings: CampaignSettings, trainers: int) -> int:
+    """Members that trainers may share; there may be more trainers later than there are now."""
+    if trainers > 1:
+        return members_of(settings)
+    try:
+        return members_of(settings) if trainers else 1
+    except Exception:  # noqa: BLE001 - a user's model may raise anything; workers tell it better
+        return 1
 
 
 def _error_metric(settings: CampaignSettings) -> str:
@@ -111,7 +121,7 @@ def ordering(settings: CampaignSettings) -> OrderRule | None:
     wait = None if settings.engine.kind == "inline" else chosen.wait
     least = 10 * chosen.batch if chosen.least is None else chosen.least
     least, rounds = min(least, settings.queue.limit), chosen.use in CHOICES
-    reserve = _random_share(settings) if _is_finite(settings) else 0.0
+    reserve = _random_share(settings) if is_finite(settings) else 0.0
     return OrderRule(chosen.batch, least, wait, rounds, reserve)
 
 
@@ -121,7 +131,7 @@ def _random_share(settings: CampaignSettings) -> float:
     return holdout + settings.calibration
 
 
-def _is_finite(settings: CampaignSettings) -> bool:
+def is_finite(settings: CampaignSettings) -> bool:
     """Whether everything that may be asked is one set, each of whose samples is proposed once."""
     return all(_proposes_once(role) for role in settings.generators)
 
@@ -186,18 +196,31 @@ def explorers_of(settings: CampaignSettings) -> int:
 def _colocated(
     settings: CampaignSettings, model: Factory, made_gate: BandGate
 ) -> Iterator[PoolSpec]:
+    for slot in range(number(settings.explorers)):
+        yield explorer_pool(settings, slot, (model, made_gate))
+
+
+def explorer_pool(
+    settings: CampaignSettings, slot: int, made: tuple[Factory, BandGate] | None = None
+) -> PoolSpec:
+    """The pool of one explorer with its own generators, maybe of one beyond those that there are.
+
+    Args:
+        settings: With numbers.
+        slot: Its number.
+        made: Model and gate, where they are made already.
+    """
+    model, made_gate = made or (model_factory(settings), gate(settings))
     explorers = number(settings.explorers)
-    for slot in range(explorers):
-        handler = _handler(
-            "explorer:Explorer",
-            generators=generators_of(settings, slot, explorers),
-            model=model,
-            gate=made_gate,
-            states=states_of(settings, slot, explorers),
-        )
-        yield PoolSpec(
-            f"explorer.{slot}", handler, resources=Resources(gpus=settings.gpus.explorers)
-        )
+    handler = _handler(
+        "explorer:Explorer",
+        generators=generators_of(settings, slot, explorers),
+        model=model,
+        gate=made_gate,
+        states=states_of(settings, slot, explorers),
+    )
+    resources = Resources(gpus=settings.gpus.explorers)
+    return PoolSpec(f"explorer.{slot}", handler, resources=resources)
 
 
 def _split(settings: CampaignSettings, model: Factory, made_gate: BandGate) -> Iterator[PoolSpec]:
@@ -268,6 +291,8 @@ def states_of(settings: CampaignSettings, slot: int, of: int) -> tuple[str, ...]
 def _places(settings: CampaignSettings, slot: int, of: int) -> list[tuple[int, int]]:
     """Generators' numbers in the settings, and of which copy."""
     known = len(settings.generators)
+    if slot >= of and known >= of:  # one more explorer: further copies, that nobody has
+        return [((slot - of) % known, 1 + (slot - of) // known)]
     if known >= of:
         return [(index, 0) for index in range(slot, known, of)]
     return [(slot % known, slot // known)]

@@ -75,6 +75,7 @@ class Behaviour:
         hop: That a worker waits for its next task though there is one.
         losses: How workers are lost.
         learning: The learning curve, for campaigns that stop by their error.
+        begun: Training labels that there are when it begins, with a model of them; 0 for none.
     """
 
     labels: Mapping[str, Distribution]
@@ -92,6 +93,7 @@ class Behaviour:
     hop: float = 0.0
     losses: Losses = NO_LOSSES
     learning: Learning = field(default_factory=Learning)
+    begun: int = 0
 
     def of_label(self, oracle: str) -> Distribution:
         """Seconds of an oracle's answers.

@@ -18,14 +18,23 @@ KEPT = 8192  # measured values of a kind that are kept
 
 
 class Values:
-    """Measured values, evenly thinned once there are many."""
+    """Measured values, evenly thinned once there are many, or the newest ones only.
 
-    def __init__(self) -> None:
+    Args:
+        recent: How many of the newest; 0 for all, thinned.
+    """
+
+    def __init__(self, recent: int = 0) -> None:
+        self._recent = recent
         self.values: list[float] = []
         self._every, self._seen = 1, 0
 
     def add(self, value: float) -> None:
         """One more."""
+        if self._recent:
+            self.values.append(value)
+            del self.values[: -self._recent]
+            return
         if self._seen % self._every == 0:
             self.values.append(value)
         self._seen += 1
@@ -48,18 +57,23 @@ class Measured:
     Args:
         metric: Of the learning curve, for example "y.mae"; "" for none.
         members: Of the run's committee that were fitted apart; 1 otherwise.
+        recent: How many of the newest values of each kind count; 0 for all.
     """
 
-    def __init__(self, metric: str = "", members: int = 1) -> None:
+    def __init__(self, metric: str = "", members: int = 1, recent: int = 0) -> None:
+        def values() -> Values:
+            return Values(recent)
+
         self._metric, self._members = metric, members
         self._calls: dict[str, tuple[tuple[float, float], str, int]] = {}  # by worker
-        self._labels: defaultdict[str, Values] = defaultdict(Values)
+        self._ends: dict[str, tuple[float, float]] = {}  # and when its result was received
+        self._labels: defaultdict[str, Values] = defaultdict(values)
         self._answers: defaultdict[str, int] = defaultdict(int)
         self._failed: defaultdict[str, int] = defaultdict(int)
-        self._gaps, self._slices, self._found = Values(), Values(), Values()
-        self._proposed, self._trusted = Values(), Values()
+        self._gaps, self._slices, self._found = values(), values(), values()
+        self._proposed, self._trusted = values(), values()
         self._fits: list[tuple[float, float]] = []
-        self._tasks: defaultdict[str, Values] = defaultdict(Values)
+        self._tasks: defaultdict[str, Values] = defaultdict(values)
         self._joins: list[float] = []
         self._lost: dict[str, float] = {}
         self._away, self._losses, self._now = Values(), 0, 0.0
@@ -88,7 +102,8 @@ class Measured:
             return
         if held is not None:
             self._close(*held)
-            self._gaps.add(max(0.0, interval[0] - held[0][1]))
+            self._gaps.add(_travel(self._ends[worker], interval[0], data["spans"]))
+        self._ends[worker] = interval[1], number(data["spans"], "received", interval[1])
         self._calls[worker] = (interval, oracle, 1)
 
     def _close(self, interval: tuple[float, float], oracle: str, items: int) -> None:
@@ -132,6 +147,11 @@ class Measured:
 
     # ------------------------------------------------------------------------------- results
 
+    @property
+    def explored(self) -> int:
+        """Slices of exploring with a model that count; 0 if they found nothing."""
+        return len(self._slices.values) if self._found.mean(0.0) > 0 else 0
+
     def behaviour(self) -> Behaviour:
         """What was measured.
 
@@ -159,7 +179,7 @@ class Measured:
             scoring=self._tasks["score"].distribution(0.01),
             first=first,
             between=between,
-            hop=float(np.quantile(self._gaps.values, 0.25)) if self._gaps.values else 0.0,
+            hop=self._gaps.mean(0.0),
             losses=self._losing(),
             learning=learning(self._metric, self._curve),
         )
@@ -187,6 +207,25 @@ _HANDLERS = {
     "worker.joined": Measured._joined,
     "worker.lost": Measured._left,
 }
+
+
+def _travel(before: tuple[float, float], started: float, spans: Mapping[str, Any]) -> float:
+    """Seconds between two calls of a worker in which tasks and results were on their way only.
+
+    A worker that waits because there is nothing to ask is no part of that: simulated time finds
+    that out itself. Where the next task came later than the worker was free, it is the way of the
+    earlier result and that of the task.
+
+    Args:
+        before: When the earlier call ended, and when its result was received.
+        started: When the next one began.
+        spans: Of the next one.
+    """
+    finished, received = before
+    submitted = number(spans, "submitted", finished)
+    if submitted <= finished:
+        return max(0.0, started - finished)
+    return max(0.0, started - submitted) + max(0.0, received - finished)
 
 
 def fits(measured: Sequence[tuple[float, float]], members: int = 1) -> Fits:

@@ -14,6 +14,7 @@ import numpy as np
 from querist.control.controller import CampaignController
 from querist.control.plan import Plan
 from querist.control.sketch import QuantileSketch
+from querist.control.state import CampaignState
 from querist.core.answers import Failure, Label, Reason
 from querist.core.batch import Batch
 from querist.core.events import (
@@ -146,6 +147,17 @@ class World:
         return {**told, "metrics": metrics, "score": np.zeros(1), "error": np.zeros(1)}
 
 
+def begun(plan: Plan, behaviour: Behaviour) -> CampaignState | None:
+    """The state of a campaign that has labels and a model already; None for a new one."""
+    if not behaviour.begun:
+        return None
+    state, count = CampaignState(plan), behaviour.begun
+    state.fold(Fact("labels.imported", {"t": 0.0, "purpose": "train", "count": count}))
+    told = {"version": 1, "files": [], "digest": "", "dataset": count, "train": count}
+    state.fold(Fact("model.published", {"t": 0.0, **told}))
+    return state
+
+
 @dataclass(slots=True)
 class Ended:
     """A simulated campaign that ended.
@@ -191,7 +203,7 @@ class Virtual:
     ) -> None:
         self._counts, self._behaviour, self._on_fact = dict(counts), behaviour, on_fact
         self.world = World(plan, behaviour, np.random.default_rng([seed, 7]))
-        self.controller = CampaignController(plan)
+        self.controller = CampaignController(plan, begun(plan, behaviour))
         self.engine = Simulated(self.world.kinds(), seed=seed, losses=behaviour.losses)
         self.engine.joining = self._joins
         self._joined = 0
