@@ -181,7 +181,7 @@ def test_no_more_programs_than_fit_into_the_allocation() -> None:
 
 def test_plan_and_pools_have_the_numbers() -> None:
     made = resolved(settings(**AUTO), 16)
-    assert (plan(made).explorers, plan(made).trainers, plan(made).members) == (4, 1, 1)
+    assert (plan(made).explorers, plan(made).trainers, plan(made).members) == (4, 1, 3)
     counts = {spec.name: spec.count for spec in pools(made)}
     assert counts == {f"explorer.{i}": 1 for i in range(4)} | {"oracle.a": 11, "trainer": 1}
     assert (

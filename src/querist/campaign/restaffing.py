@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from querist.campaign.placing import runs_programs
 from querist.campaign.settings import CampaignSettings, number
 from querist.campaign.wiring import explorer_pool, is_finite, members_of
 from querist.control.plan import Plan
+from querist.core.errors import RunError
 from querist.core.tasks import Factory, PoolSpec, without_rank
 from querist.engines.lifeline import die_with_parent
 from querist.engines.staff import portable
@@ -80,11 +81,11 @@ def advised(folder: RunFolder, plan: Plan, bounds: Bounds | None) -> Iterator[No
         plan: Of the campaign.
         bounds: What may be moved; None for nothing.
     """
-    if bounds is None:
+    told = None if bounds is None else _portable(folder, plan, bounds)
+    if told is None:
         yield
         return
     command = [sys.executable, "-c", _BOOT.format(sys.path, os.getpid())]
-    told = portable(Factory(live=(folder.path, plan, bounds)), "that plans the rest")
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -94,12 +95,20 @@ def advised(folder: RunFolder, plan: Plan, bounds: Bounds | None) -> Iterator[No
     )
     try:
         assert process.stdin is not None
-        with process.stdin as pipe:
+        with suppress(OSError), process.stdin as pipe:
             pipe.write(told)
         yield
     finally:
         process.kill()
         process.wait()
+
+
+def _portable(folder: RunFolder, plan: Plan, bounds: Bounds) -> bytes | None:
+    try:
+        return portable(Factory(live=(folder.path, plan, bounds)), "that plans")
+    except RunError as error:
+        sys.stderr.write(f"querist: counts that are auto stay as they are: {error}\n")
+        return None
 
 
 def main(parent: int) -> None:
