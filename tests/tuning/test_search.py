@@ -56,9 +56,16 @@ def fronts(use: str, options: dict, runs: int, seed: int = 0) -> float:
     return told.progress(trials)[-1]
 
 
-def test_several_objectives_are_traded_off_better_than_by_chance() -> None:
+@pytest.mark.parametrize(
+    "use, options",
+    [
+        ("gp", {"candidates": 128}),
+        pytest.param("botorch", {"candidates": 64, "samples": 16}, marks=pytest.mark.slow),
+    ],
+)
+def test_several_objectives_are_traded_off_better_than_by_chance(use, options) -> None:
     chance = fronts("random", {}, 14)
-    found = fronts("gp", {"candidates": 128}, 14)
+    found = fronts(use, options, 14)
     assert chance < found - 2.0
     assert 29.0 < found < 33.34  # that of the whole front
 

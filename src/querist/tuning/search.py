@@ -22,7 +22,7 @@ SEARCHES: dict[str, str] = {
     "ask_tell": "querist.tuning.searches.ask_tell:AskTellSearch",
 }
 ALL = frozenset({CANDIDATES, SEVERAL, FIDELITY})
-REFUSED = {"optuna": ALL, "gest": ALL, "ask_tell": ALL, "botorch": frozenset({SEVERAL, FIDELITY})}
+REFUSED = {"optuna": ALL, "gest": ALL, "ask_tell": ALL, "botorch": frozenset({FIDELITY})}
 
 
 def _refused(name: str) -> frozenset[str]:

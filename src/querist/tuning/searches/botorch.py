@@ -21,8 +21,10 @@ BLOCK = 512
 class BoTorchSearch(BayesSearch):
     """BoTorch's qLogNoisyExpectedImprovement over mixed spaces; extra botorch.
 
-    One SingleTaskGP for the objective and one for each limit, with BoTorch's priors; points that
-    are being tried are integrated over. Failures and costs are learned as by the search gp.
+    Of several objectives it is qLogNoisyExpectedHypervolumeImprovement (Daulton et al. 2021, arXiv
+    2105.08195; Ament et al. 2023). One SingleTaskGP for each objective and limit, with BoTorch's
+    priors; points that are being tried are integrated over. Failures and costs are learned as by
+    the search gp.
 
     Args:
         problem: What is searched.
@@ -46,41 +48,61 @@ class BoTorchSearch(BayesSearch):
         if self._function is None or beliefs.incumbent is None:
             return beliefs.log_chance(features)
         torch = require("torch", "botorch", WHO)
-        found = []
+        found, size = [], BLOCK // len(self.problem.aims) ** 2
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for start in range(0, len(features), BLOCK):
-                block = torch.tensor(features[start : start + BLOCK], dtype=torch.float64)
+            for start in range(0, len(features), size):
+                block = torch.tensor(features[start : start + size], dtype=torch.float64)
                 found.append(self._function(block[:, None, :]).numpy())
         return np.concatenate(found) + beliefs.log_success(features)
 
     def _built(self, good: Sequence[Trial], pending: Sequence[Values]) -> Any:
         torch = require("torch", "botorch", WHO)
-        logei = require("botorch.acquisition.logei", "botorch", WHO)
-        objectives = require("botorch.acquisition.objective", "botorch", WHO)
         sampling = require("botorch.sampling.normal", "botorch", WHO)
         X = torch.tensor(self.space.features([t.settings for t in good]), dtype=torch.float64)
-        columns = [self._objective(good), *self._limits(good)]
+        columns = [*self._objectives(good), *self._limits(good)]
         model = self._models(X, columns)
         waiting = torch.tensor(self.space.features(pending), dtype=torch.float64)
         sampler = sampling.SobolQMCNormalSampler(
             torch.Size([self._samples]), seed=self.problem.seed
         )
+        count = len(self.problem.aims)
+        told: dict[str, Any] = {
+            "sampler": sampler,
+            "constraints": [_column(n) for n in range(count, len(columns))] or None,
+            "X_pending": waiting if len(pending) else None,
+            "prune_baseline": True,
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return logei.qLogNoisyExpectedImprovement(
-                model,
-                X,
-                sampler=sampler,
-                objective=objectives.GenericMCObjective(_first),
-                constraints=[_column(n) for n in range(1, len(columns))] or None,
-                X_pending=waiting if len(pending) else None,
-                prune_baseline=True,
-            )
+            if self.problem.several:
+                return self._hypervolume(model, X, told)
+            return self._improvement(model, X, told)
 
-    def _objective(self, good: Sequence[Trial]) -> Floats:
-        losses = np.array([self.problem.loss(trial) for trial in good])
-        return -Scale.of(losses).apply(losses)
+    def _improvement(self, model: Any, X: Any, told: dict[str, Any]) -> Any:
+        logei = require("botorch.acquisition.logei", "botorch", WHO)
+        objectives = require("botorch.acquisition.objective", "botorch", WHO)
+        objective = objectives.GenericMCObjective(_first)
+        return logei.qLogNoisyExpectedImprovement(model, X, objective=objective, **told)
+
+    def _hypervolume(self, model: Any, X: Any, told: dict[str, Any]) -> Any:
+        logei = require("botorch.acquisition.multi_objective.logei", "botorch", WHO)
+        objectives = require("botorch.acquisition.multi_objective.objective", "botorch", WHO)
+        # Else BoTorch compiles C++ here, and waits for ever on the lock of one that was killed.
+        logei._load_attempted = True
+        outcomes = list(range(len(self.problem.aims)))
+        objective = objectives.IdentityMCMultiOutputObjective(outcomes=outcomes)
+        reference = (-self.problem.reference).tolist()
+        return logei.qLogNoisyExpectedHypervolumeImprovement(
+            model, reference, X, objective=objective, **told
+        )
+
+    def _objectives(self, good: Sequence[Trial]) -> list[Floats]:
+        """Large is good; one alone on the modelled scale, several as they are, for their volume."""
+        losses = self.problem.losses(good)
+        if self.problem.several:
+            return list(-losses.T)
+        return [-Scale.of(losses[:, 0]).apply(losses[:, 0])]
 
     def _limits(self, good: Sequence[Trial]) -> list[Floats]:
         """By how much each limit is missed, on the modelled scale."""
