@@ -263,19 +263,18 @@ def test_a_service_labels_where_the_tenant_may_ask_it(
         app.pool = new_pool(app, "pictures", finished)
         oracle = {"use": "service", "labels": f"http://{host}/labels"}
         first = begin(app, oracle=oracle, trainer={}).json()
+        if not allowed:
+            assert "in neither models.remote of service.yaml" in first["detail"]
+            return
         job = finished(app.http, first["job"])
         server.shutdown()
     assert job["state"] == "done", job
     seen = app.http.get(f"/v1/rounds/{first['id']}").json()
-    if allowed:
-        [(headers, items)] = _Labels.asked
-        assert "Authorization" not in headers  # the server's token is for nobody else
-        assert len(items) == 8
-        assert (seen["picked"], seen["labelled"]) == (8, 7)
-        assert "has not labelled 1 picked items yet" in seen["waiting"]
-    else:
-        assert (seen["picked"], seen["labelled"], _Labels.asked) == (8, 0, [])
-        assert "gave no labels" in seen["waiting"]
+    [(headers, items)] = _Labels.asked
+    assert "Authorization" not in headers  # the server's token is for nobody else
+    assert len(items) == 8
+    assert (seen["picked"], seen["labelled"]) == (8, 7)
+    assert "has not labelled 1 picked items yet" in seen["waiting"]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +285,8 @@ def test_a_service_labels_where_the_tenant_may_ask_it(
         ({"oracle": {"use": "file", "labels": ""}}, "is needed"),
         ({"oracle": {"use": "service", "labels": "file:///etc/passwd"}}, "http(s) address"),
         ({"oracle": {"use": "service", "labels": ["x"]}}, "labels"),
+        ({"oracle": {"use": "service", "labels": "http://127.0.0.1:9/"}}, "in neither"),
+        ({"oracle": {"use": "service", "labels": "http://169.254.169.254/x"}}, "in neither"),
         ({"oracle": {"use": "file", "labels": "x", "token": "y"}}, "An oracle is"),
         ({"holdout": "job_aaaaaaaaaaaaaaaaaaaa", "trainer": {}}, "name a trainer"),
     ],

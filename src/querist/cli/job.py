@@ -64,12 +64,12 @@ def show_(job: str, server: str, insecure: bool, as_json: bool) -> None:
 @sentences
 def wait(job: str, server: str, insecure: bool, progress: str, as_json: bool) -> None:
     """Follow a job until its end. Ctrl-C leaves it running."""
-    from querist.cli.progress import watching
+    from querist.cli.progress import waited, watching
     from querist.cli.there import job_record
 
     client = client_of(server, insecure)
     with watching(progress, job) as watcher:
-        ended = client.wait(job, lambda told: watcher.show(told.progress))
+        ended = waited(client, job, watcher.show)
     show(job_record(ended), as_json)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
@@ -99,3 +99,19 @@ def watching(choice: str, title: str) -> Iterator[Silent | Lines | Bar]:
             yield Bar(title, progress)
     else:
         yield Lines(title) if choice == "plain" else Silent()
+
+
+def waited(client: Any, job: Any, tell: Callable[[Any], None]) -> Any:
+    """Wait for a job of a service; as :meth:`Client.wait`.
+
+    Raises:
+        KeyboardInterrupt: With what can be done about the job, which goes on.
+    """
+    try:
+        return client.wait(job, lambda told: tell(told.progress))
+    except KeyboardInterrupt:
+        id, at = getattr(job, "job", None) or getattr(job, "id", job), f"--server {client.url}"
+        raise KeyboardInterrupt(
+            f"the service goes on with it. See: querist jobs show {id} {at}; end it for good with: "
+            f"querist jobs cancel {id} {at}"
+        ) from None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from querist.cli.output import Record, counted, show, table
 from querist.cli.places import client_of
-from querist.cli.progress import watching
+from querist.cli.progress import waited, watching
 from querist.cli.todo import write_todo
 from querist.core.errors import ConfigError
 
@@ -83,7 +83,7 @@ def _holdout(
     seed = int(asked.get("seed", 0))
     made = client.start_query(pool, budget=wanted, strategy="random", seed=seed, note=note)
     with watching(how["progress"], "the hold-out") as watcher:
-        client.wait(made, _shower(watcher))
+        waited(client, made, watcher.show)
     return made.id
 
 
@@ -106,14 +106,10 @@ def _moved_on(
                 raise ConfigError("How many items are to be picked? Say it: -n 20")
             last = client.start_round(pool, after=last and last.id, **asked)
         with watching(how["progress"], f"round {last.number}") as watcher:
-            client.wait(last, _shower(watcher))
+            waited(client, last, watcher.show)
         rounds = list(client.rounds(pool))
         if rounds[0].state != "done":
             return rounds
-
-
-def _shower(watcher: Any) -> Callable[[Any], None]:
-    return lambda told: watcher.show(told.progress)
 
 
 def _goes_on(last: Round, most: int) -> bool:

@@ -35,8 +35,9 @@ def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
         except QueristError as error:
             click.echo(f"querist: {error}", err=True)
             leave(EXIT_FAILED)
-        except KeyboardInterrupt:  # the second Ctrl-C of a run, or the first of anything else
-            click.echo("interrupted; a run continues with: querist resume RUN", err=True)
+        except KeyboardInterrupt as error:  # the second Ctrl-C of a run, or the first of others
+            usual = "a run continues with: querist resume RUN"
+            click.echo(f"interrupted; {str(error) or usual}", err=True)
             leave(EXIT_INTERRUPTED)
 
     return wrapped

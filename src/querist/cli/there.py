@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from querist.cli.output import Record, Tell, path_or_uri
+from querist.cli.progress import waited
 from querist.core.errors import ConfigError
 from querist.pool.file import PoolFile
 from querist.service.client.client import Client
@@ -30,7 +31,7 @@ class PoolThere:
     def add(self, uris: Iterable[str], tell: Tell) -> Record:
         """Add by a job, and wait for it. Local paths are paths of the service's machine."""
         job = self.client.add(self.pool, [path_or_uri(uri) for uri in uris])
-        return job_record(self.client.wait(job, lambda told: tell(told.progress)))
+        return job_record(waited(self.client, job, tell))
 
     def items(self, where: str, limit: int) -> Iterator[Record]:
         """Items, as the service tells them."""
@@ -79,7 +80,7 @@ class PoolThere:
     def issues(self, model: Any, tell: Tell) -> list[Record]:
         """Judged by a job of the service."""
         begun = self.client.start_review(self.pool, model=self._model(model))
-        self.client.wait(begun, lambda told: tell(told.progress))
+        waited(self.client, begun, tell)
         return [one.model_dump(mode="json") for one in self.client.issues(begun)]
 
     def agreement(self, asked: Mapping[str, Any], tell: Tell) -> Record:
@@ -90,7 +91,7 @@ class PoolThere:
             "other": uploaded(self.client, asked["other"]),
         }
         begun = self.client.start_agreement(self.pool, **said)
-        ended: Any = self.client.wait(begun, lambda told: tell(told.progress))
+        ended: Any = waited(self.client, begun, tell)
         found: Record = ended.agreement.model_dump(mode="json")
         return found
 
@@ -116,7 +117,7 @@ class QueryThere:
 
     def wait(self, tell: Tell) -> None:
         """Follow its job."""
-        self.client.wait(self.query, lambda told: tell(told.progress))
+        waited(self.client, self.query, tell)
 
     def status(self) -> Record:
         """How far it is."""

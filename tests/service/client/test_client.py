@@ -240,7 +240,7 @@ def test_a_stream_that_ends_without_a_word_is_given_up(kind: str) -> None:
 def test_a_job_that_fails_says_why(kind: str) -> None:
     gone = job(state="failed", error="31 % of the items are broken.")
     service = Service(stream(event(1, "end", state="failed")), ok(gone))
-    with pytest.raises(errors.JobFailed, match=r"is failed\. 31 % of the items") as caught:
+    with pytest.raises(errors.JobFailed, match=r"failed: 31 % of the items") as caught:
         Asked(kind, service).wait(JOB)
     assert pickle.loads(pickle.dumps(caught.value)).job == JOB
 

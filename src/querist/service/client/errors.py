@@ -64,7 +64,8 @@ class JobFailed(QueristError):
         self.job, self.state, self.error = job, state, error
 
     def __str__(self) -> str:
-        return f"Job {self.job} is {self.state}." + (f" {self.error}" if self.error else "")
+        said = "failed" if self.state == "failed" else f"was {self.state}"
+        return f"Job {self.job} {said}" + (f": {self.error}" if self.error else ".")
 
 
 _KINDS: dict[int, type[ServiceError]] = {

@@ -11,6 +11,8 @@ from querist.pool.errors import PoolError
 from querist.service.call import Call
 from querist.service.index.index import Row, count, find, insert, newest_first, now
 from querist.service.jobs.records import new_job, told
+from querist.service.models import may_ask
+from querist.service.pools import models_for
 from querist.service.problems import Refused
 from querist.service.queries import folder_of, settings_of
 from querist.service.rounds import check_oracle, check_trainer, home_of, register, trained_model
@@ -92,6 +94,8 @@ def _asked(call: Call, pool: str, body: RoundCreate) -> dict[str, Any]:
         if body.trainer:
             check_trainer(opened, body.trainer, model)
         check_oracle(opened, body.oracle)
+    if body.oracle.get("use") == "service":
+        _check_address(call, body.oracle["labels"])
     return {
         "query": settings,
         "model": model,
@@ -100,6 +104,18 @@ def _asked(call: Call, pool: str, body: RoundCreate) -> dict[str, Any]:
         "holdout": _holdout(call, pool, body),
         "oracle": body.oracle,
     }
+
+
+def _check_address(call: Call, url: str) -> None:
+    """Refuse a service of labels that may not be asked; it is checked again when it is asked."""
+    servers = models_for(call.who.tenant_name, call.service.settings)
+    listed = any(url.startswith(f"{server.rstrip('/')}/") for server in servers.servers)
+    if not listed and not may_ask(url.partition("?")[0], servers):
+        raise Refused(
+            "invalid",
+            "The service of labels is in neither models.remote of service.yaml nor the tenant's "
+            "model_hosts.",
+        )
 
 
 def _holdout(call: Call, pool: str, body: RoundCreate) -> str | None:
