@@ -93,6 +93,10 @@ class Plain:
     media_type: str
 
 
+class Content(Plain):
+    """What an item looks like: a picture, or text."""
+
+
 class Nothing:
     """An answer without a body: 204."""
 

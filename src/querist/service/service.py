@@ -22,6 +22,7 @@ from querist.service.jobs.hub import Hub, InThread
 from querist.service.jobs.records import UNFINISHED
 from querist.service.jobs.removal import erase_manifest
 from querist.service.jobs.runner import Runner
+from querist.service.leases import Leases
 from querist.service.limits import Limiter
 from querist.service.metrics import Metrics
 from querist.service.people import Door, Principal, first_key, has_keys, tenant_told
@@ -64,7 +65,7 @@ class Service:
             )
         self.door = Door(self.index, without)
         self.nobody = Principal("", "", "", frozenset(), Quota())
-        self.shelf = Shelf()
+        self.shelf, self.leases = Shelf(), Leases()
         self.code = git_state()  # once: what is imported does not change, and asking takes long
         self.metrics = Metrics(self._gauges)
         self.sender = Sender(self.index, settings.webhooks)

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from querist.campaign.nearest import suggest
 from querist.core.errors import QueristError, require
 from querist.service import document
-from querist.service.call import Call, Download, Nothing, Plain, Received, Route, Stream
+from querist.service.call import Call, Content, Download, Nothing, Plain, Received, Route, Stream
 from querist.service.errors import as_refused
 from querist.service.guard import problem_parts
 from querist.service.idempotency import Once
@@ -89,7 +89,7 @@ class _Binder:
 
     def add(self, app: Any, route: Route) -> None:
         """One route, with all that it may answer."""
-        kinds = {Download: None, Stream: None, Plain: None, Nothing: None}
+        kinds = {Download: None, Stream: None, Plain: None, Content: None, Nothing: None}
         app.router.add_api_route(
             route.path,
             self._endpoint(route),

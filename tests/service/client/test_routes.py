@@ -16,12 +16,14 @@ from querist.service.client.methods import Method
 from querist.service.routes.table import ROUTES
 
 ID = "a" * 20
-# For machines that watch a service; and streams of events, which are no single answers.
+# For machines that watch a service; streams of events, which are no single answers; for the page.
 APART = {
     ("GET", "/health/live"),
     ("GET", "/metrics"),
     ("GET", "/v1/jobs/{job}/events"),
     ("GET", "/v1/campaigns/{campaign}/events"),
+    ("GET", "/v1/pools/{pool}/content/{item:path}"),
+    ("POST", "/v1/pools/{pool}/leases"),
 }
 ARGUMENTS = {
     "pool": f"pol_{ID}",

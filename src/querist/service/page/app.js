@@ -4,10 +4,14 @@ import { render } from "./vendor/preact.js";
 import { useEffect, useState } from "./vendor/hooks.js";
 import { get, hasKey, setKey } from "./api.js";
 import { Campaign, Campaigns } from "./campaign.js";
+import { Label, Pools } from "./label.js";
 import { setTheme, theme } from "./theme.js";
 import { html } from "./view.js";
 
-const PAGES = [{ name: "campaigns", title: "Campaigns", list: Campaigns, one: Campaign }];
+const PAGES = [
+  { name: "campaigns", title: "Campaigns", list: Campaigns, one: Campaign },
+  { name: "pools", title: "Pools", list: Pools, one: Label },
+];
 
 function place() {
   const [, page, ...rest] = location.hash.split("/").map(decodeURIComponent);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from querist.pool.pool import Pool
 from querist.service.call import Call, Download
 from querist.service.routes.paging import After, Limit, PathId, number_of
-from querist.service.routes.pools import ItemPath, WhereText, keep_manifest, where_of
+from querist.service.routes.pools import ItemPath, WhereText, item_told, keep_manifest, where_of
 from querist.service.webhooks.outbox import enqueue
 from querist.service.wire.base import Page
-from querist.service.wire.labels import Label, LabelSet, LabelsPost, Recorded, Statement
-from querist.service.wire.pools import ManifestFormat
+from querist.service.wire.labels import Label, LabelSet, LabelsPost, LeaseAsk, Recorded, Statement
+from querist.service.wire.pools import Item, ManifestFormat
 from querist.service.workspace import erase, room_for
+
+_LOOK = 200  # items that are looked at together for some that nobody holds
 
 
 def list_labels(
@@ -38,6 +41,30 @@ def post_labels(call: Call, pool: PathId, body: LabelsPost) -> Recorded:
         enqueue(connection, call.who.tenant, "labels.added", {"pool": pool, "labels": number})
     call.service.sender.poke()
     return Recorded(labels=number)
+
+
+def lease_items(call: Call, pool: PathId, body: LeaseAsk) -> Page[Item]:
+    """Unlabelled items for somebody who labels: nobody else gets them for five minutes.
+
+    Whoever asks again gets his own again, for five minutes more. ``among`` says which, in order;
+    without it they come in the order of the pool.
+    """
+    with call.service.pool(call.who, pool) as found:
+        ids = _unlabelled(found, body.among)
+        key = f"{call.who.tenant}/{pool}"
+        taken = call.service.leases.take(key, body.holder, ids, body.number, time.monotonic())
+        return Page[Item](items=[item_told(found.item(id)) for id in taken])
+
+
+def _unlabelled(pool: Pool, among: list[str]) -> Iterator[str]:
+    if among:
+        yield from (id for id in among if pool.item(id).state == "unlabelled")
+        return
+    after: int | None = 0
+    while after is not None:
+        page = pool.page("unlabelled", after, _LOOK)
+        yield from (one.id for one in page.items)
+        after = page.after
 
 
 def _record(pool: Pool, labels: list[LabelSet], by: str) -> Iterator[int]:

@@ -12,8 +12,9 @@ from pydantic import StringConstraints
 from querist.pool.items import Item as PoolItem
 from querist.pool.manifests.registry import FORMATS
 from querist.pool.settings import PoolSettings, parse_settings
-from querist.service.call import Call, Nothing
+from querist.service.call import Call, Content, Nothing
 from querist.service.checks import strike_out
+from querist.service.content import content_of
 from querist.service.index.index import (
     Connection,
     Row,
@@ -176,6 +177,15 @@ def get_item(call: Call, pool: PathId, item: ItemPath) -> Item:
     """One item by its id."""
     with call.service.pool(call.who, pool) as found:
         return item_told(found.item(item))
+
+
+def item_content(call: Call, pool: PathId, item: ItemPath) -> Content:
+    """The item itself, as a browser may show it: PNG, JPEG, GIF, WebP or plain text.
+
+    A longer text is cut at 100,000 bytes; an item of another kind is refused.
+    """
+    with call.service.pool(call.who, pool) as found:
+        return content_of(found, found.item(item), call.service.settings.limits.item_bytes)
 
 
 def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:

@@ -56,6 +56,7 @@ EXAMPLES: Mapping[str, Any] = {
         "seconds": 86_400.0,
     },
     "CampaignCommand": {"command": "set", "values": {"labels": 1000}, "why": "more is granted"},
+    "LeaseAsk": {"holder": "tab-1", "number": 5},
     "Delivery": {
         "id": "dlv_3ocdqo2cbn7e4ky5wu6r",
         "webhook": _HOOK,

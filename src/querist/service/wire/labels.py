@@ -34,6 +34,20 @@ class LabelsPost(Ask):
     by: Name | None = None
 
 
+class LeaseAsk(Ask):
+    """Items to label.
+
+    Attributes:
+        holder: Who holds them: a word that is this browser's tab's or program's own.
+        number: How many, at most.
+        among: Ids to choose from, in order; all unlabelled items when left out.
+    """
+
+    holder: Name
+    number: Annotated[int, Field(ge=1, le=100)] = 10
+    among: Annotated[list[ItemId], Field(max_length=MAX_BATCH)] = Field(default_factory=list)
+
+
 class Recorded(Told):
     """How many statements are now on disk; what is repeated is not counted."""
 

@@ -1,0 +1,45 @@
+"""The bytes of an item as a browser may show them: pictures of four kinds, and plain text."""
+
+from __future__ import annotations
+
+from querist.pool.items import Item
+from querist.pool.pool import Pool
+from querist.service.call import Content
+from querist.service.problems import Refused
+from querist.sources.source import SourceError
+
+TEXT_BYTES = 100_000
+_PICTURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+
+
+def content_of(pool: Pool, item: Item, limit: int) -> Content:
+    """What an item looks like. What it is, its bytes say, not its name.
+
+    Raises:
+        Refused: If it cannot be read, or is neither such a picture nor text.
+    """
+    data = item.data
+    if data is None:
+        try:
+            data = pool.sources.read(item.uri, limit)
+        except SourceError as error:
+            raise Refused("conflict", f"The item cannot be read: {error}") from None
+    kind = _picture(data)
+    if kind:
+        return Content(data, kind)
+    try:
+        text = data[:TEXT_BYTES].decode(errors="strict" if len(data) <= TEXT_BYTES else "ignore")
+    except UnicodeDecodeError:
+        raise Refused("conflict", "The item is neither a picture nor text.") from None
+    return Content(text.encode(), "text/plain; charset=utf-8")
+
+
+def _picture(data: bytes) -> str:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _PICTURES.items() if data.startswith(magic)), "")
