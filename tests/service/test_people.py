@@ -145,7 +145,7 @@ def test_the_first_key_comes_from_a_file_once(tmp_path, settings_for) -> None:
     with pytest.raises(Refused):
         door.let_in(f"Bearer {second}", local=False)
     index.close()
-    with pytest.raises(Refused, match="20 and 52"):
+    with pytest.raises(ConfigError, match="and 52 random"):
         people.first_key(index, "password")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
+from querist.core.errors import ConfigError
 from querist.service.ids import (
     digest_of_secret,
     is_id,
@@ -237,13 +238,13 @@ def first_key(index: Index, text: str) -> bool:
         Whether it was made.
 
     Raises:
-        Refused: If it has not the form of a key.
+        ConfigError: If it has not the form of a key.
     """
     parts = split_key(text.strip())
     if parts is None or not is_id(parts[0], "key"):
-        raise Refused(
-            "invalid",
-            "The first key should be qk_, then 20 and 52 characters of a-z and 2-7.",
+        raise ConfigError(
+            "The file of keys.first should hold qk_, 20 characters, _ and 52 random characters, "
+            "all of a-z and 2-7."
         )
     with index.write() as connection:
         if find(connection, "keys") is not None:

@@ -49,8 +49,8 @@ class KeySettings(Section):
     Attributes:
         without: "loopback" lets requests from this machine in without a key, when the server
             listens on a loopback address only; "never" does not.
-        first: A file with the first admin key (from 40 characters on), made known when the server
-            starts and has none: for containers with secrets.
+        first: A file with the first admin key (qk_, 20 characters, _ and 52, of a-z and
+            2-7), made known when the server starts and has none: for containers with secrets.
     """
 
     without: Literal["loopback", "never"] = "loopback"
