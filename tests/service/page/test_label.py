@@ -103,3 +103,30 @@ def test_two_people_do_not_get_the_same_items(pool, tab) -> None:
         said = [client.get(f"/v1/pools/{id}/history/{one['id']}").json()["items"] for one in page]
     assert len(said) == 12
     assert sorted(one["by"] for [one] in said) == ["ada"] * 6 + ["bob"] * 6
+
+
+def test_several_classes_an_item(pool, tab) -> None:
+    server, id = pool(3, task="multi-label")
+    page = tab(f"{server.url}/#/pools/{id}").page
+    press(page, "1")
+    for key in ("2", "3", "2", "Enter"):  # 2 is chosen and taken back
+        page.keyboard.press(key)
+    saved(page, 1)
+    press(page, "Enter")
+    saved(page, 2)
+    press(page, "n")
+    saved(page, 3)
+    assert labels_of(server, id) == [sorted(["cat", NAMES[2]]), []]
+
+
+def test_numbers(pool, tab) -> None:
+    server, id = pool(3, task="regression", classes=None)
+    shown = tab(f"{server.url}/#/pools/{id}")
+    page = shown.page
+    page.wait_for_selector("figure img")
+    shown.accessible()
+    for number, text in enumerate(("3.5", "-2"), 1):
+        page.get_by_label("Value").fill(text)
+        page.keyboard.press("Enter")
+        saved(page, number)
+    assert labels_of(server, id) == [3.5, -2]

@@ -40,6 +40,7 @@ class Work {
     this.draw = draw;
     this.items = [];
     this.said = [];
+    this.chosen = []; // classes of the first item, not yet saved
     this.trouble = null;
     this.asking = false;
     this.empty = false;
@@ -86,9 +87,17 @@ class Work {
     this.outbox.say(by, { id: item.id, kind, value });
     this.done.add(item.id);
     this.said.push(item);
+    this.chosen = [];
     this.items = rest;
     this.draw();
     if (rest.length < AHEAD / 2) this.fill();
+  }
+
+  toggle(name) {
+    if (!this.items.length) return;
+    const without = this.chosen.filter((one) => one !== name);
+    this.chosen = without.length < this.chosen.length ? without : [...without, name];
+    this.draw();
   }
 
   undo(by) {
@@ -96,6 +105,7 @@ class Work {
     if (!item) return;
     this.outbox.say(by, { id: item.id, kind: "withdraw" });
     this.done.delete(item.id);
+    this.chosen = [];
     this.items.unshift(item);
     this.draw();
   }
@@ -141,15 +151,14 @@ function Desk({ pool, about }) {
   const work = useWork(pool.id);
   const [by, setBy] = useState(localStorage.getItem("querist-by") ?? about.user);
   const [zoom, setZoom] = useState(false);
-  const [chosen, setChosen] = useState([]);
   const item = work.items[0];
   const classes = (pool.classes ?? []).slice(0, KEYS.length);
   const many = pool.task === "multi-label";
-  useEffect(() => setChosen([]), [item?.id]);
+  const { chosen } = work;
 
   const pick = (name) => {
-    if (!many) work.say(by, "label", name);
-    else setChosen(chosen.includes(name) ? chosen.filter((one) => one !== name) : [...chosen, name]);
+    if (many) work.toggle(name);
+    else work.say(by, "label", name);
   };
   const actions = {
     u: () => work.undo(by),
@@ -157,7 +166,7 @@ function Desk({ pool, about }) {
     n: () => work.say(by, "skip", "not sure"),
     z: () => setZoom(!zoom),
     Backspace: () => work.undo(by),
-    Enter: () => many && item && work.say(by, "label", chosen),
+    Enter: () => many && work.say(by, "label", work.chosen),
   };
   const pressed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
