@@ -18,7 +18,8 @@ def serve(file: Path) -> None:
     from querist.service.settings import load_settings
 
     settings = load_settings(file)
-    keys = "no key is needed from this machine" if settings.on_loopback else "with keys"
+    open_here = settings.keys.without == "loopback" and settings.on_loopback
+    keys = "no key is needed from this machine" if open_here else "with keys"
     scheme = "https" if settings.listen.certificate else "http"
     where = f"{scheme}://{settings.listen.host}:{settings.listen.port}"
     click.echo(f"serving {settings.data} at {where} ({keys}); Ctrl-C ends it", err=True)
