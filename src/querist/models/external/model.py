@@ -19,7 +19,7 @@ from querist.core.errors import ConfigError, ContractError, RunError, Unsupporte
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, ModelState
 
-from ..members import check_format, wanted_members
+from ..members import check_format, stop_between, wanted_members
 from ..table import refuse_not_finite, training_rows
 from .process import Script
 
@@ -95,7 +95,9 @@ class External:
         held: dict[str, Array] = {}
         metrics: dict[str, list[float]] = {}
         try:
-            for member in wanted_members(request, self.members):
+            wanted = wanted_members(request, self.members)
+            for done, member in enumerate(wanted):
+                stop_between(request, done, len(wanted))
                 files, said = self._one(script, arrays, len(rows), member, request)
                 held |= files
                 for name, value in said.items():
