@@ -1,7 +1,8 @@
 """Learns Tully's models, then compares populations on learned, true and exact quantum surfaces.
 
-``python check.py`` takes the second model in a short form; ``python check.py --full`` takes all
-three and draws ``populations.png`` and ``surfaces.png`` into the run folders.
+``python check.py`` takes the second model in a short form, after a short look at the molecule
+(``molecule.py``); ``python check.py --full`` takes all three models and draws ``populations.png``
+and ``surfaces.png`` into the run folders.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 for _library in ("OMP", "OPENBLAS", "MKL"):  # one thread a process
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
+import molecule  # noqa: E402
 import yaml  # noqa: E402
 from populations import Outcome, furthest, outcome, truth  # noqa: E402
 from problem import MOMENTA  # noqa: E402
@@ -112,6 +114,8 @@ def main() -> None:
     options = parser.parse_args()
     size = FULL if options.full or options.model else QUICK
     size = size._replace(models=(options.model,)) if options.model else size
+    if size is QUICK:
+        molecule.short()
     for model in size.models:
         begin = time.monotonic()
         folder = Path("runs") / f"tully-{model}"

@@ -38,7 +38,7 @@ ROUGH = np.array(
 """``(6, 3)`` about the ground state's minimum: C, N, two H on C, two on N; in Angstrom."""
 TIME_STEP = 0.25
 """Of trajectories, in fs."""
-DURATION = 100.0
+DURATION = 120.0
 """Of trajectories, in fs."""
 
 

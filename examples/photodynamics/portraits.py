@@ -73,7 +73,8 @@ def _populations(axes: Any, one: Voyage) -> None:
     life = lifetime(one)
     axes.step(one.times, one.active.mean(axis=1), color=COLORS[1])
     axes.axhline(np.exp(-1), color="0.6", lw=1)
-    axes.axvspan(life.low, life.high, color="0.85")
+    if np.isfinite(life.low):
+        axes.axvspan(life.low, min(life.high, one.times[-1]), color="0.85")
     axes.set(xlabel="time (fs)", ylabel="share on the upper surface", ylim=(0, 1.03))
     axes.set_title(f"{one.active.shape[1]} trajectories", fontsize=9)
 

@@ -51,6 +51,11 @@ class Voyage(NamedTuple):
         return self.active.size / self.seconds[0]
 
     @property
+    def hops(self) -> int:
+        """Of all molecules, up and down."""
+        return int((np.diff(self.active, axis=0) != 0).sum())
+
+    @property
     def predicting(self) -> float:
         """Its share of the time."""
         return self.seconds[1] / self.seconds[0]
@@ -124,9 +129,10 @@ def lifetime(one: Voyage, seed: int = 0) -> Lifetime:
     return Lifetime(crossing(one.active), float(low), float(high))
 
 
-def drift(one: Voyage) -> float:
-    """Largest change of a molecule's total energy from its beginning, in eV."""
-    return float(abs(one.totals - one.totals[0]).max())
+def drift(one: Voyage) -> Floats:
+    """``(w,)`` largest change of each molecule's total energy from its beginning, in eV."""
+    changes: Floats = abs(one.totals - one.totals[0]).max(axis=0)
+    return changes
 
 
 def torsion(positions: Floats) -> Floats:
