@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querist.store import pages as module
-from querist.store.errors import StoreError, StoreFull
+from querist.store import pages as pages_module
+from querist.store.errors import StoreError, StoreFailed, StoreFull
 from querist.store.pages import Pages, evict, page_files, sums
 
 
@@ -141,3 +142,28 @@ def test_a_sum_tells_a_changed_byte(row: bytes, at: int, change: int) -> None:
     other = one.copy()
     other[0, at] ^= change
     assert (sums(one) != sums(other)).any()
+
+
+@pytest.mark.parametrize("when", ["before its description", "before a page"])
+def test_a_folder_that_vanishes_is_made_anew(tmp_path, monkeypatch, when) -> None:
+    pages = Pages(tmp_path / "pages")
+    name = "atomic_write" if when == "before its description" else "_write_page"
+    place = pages_module if name == "atomic_write" else Pages
+    real, left = getattr(place, name), [2]
+
+    def vanishing(*args, **more):
+        if left[0]:
+            left[0] -= 1
+            shutil.rmtree(tmp_path / "pages", ignore_errors=True)
+            raise FileNotFoundError(2, "gone")
+        return real(*args, **more)
+
+    monkeypatch.setattr(place, name, vanishing)
+    rows, keys = np.arange(3), np.ones((3, 16), np.uint8)
+    pages.write(rows, keys, np.eye(3, dtype=np.float32))
+    found, data = pages.read(rows, keys)
+    assert found.all()
+    np.testing.assert_array_equal(data, np.eye(3))
+    left[0] = 100
+    with pytest.raises(StoreFailed, match="ENOENT"):
+        Pages(tmp_path / "others").write(rows, keys, np.eye(3, dtype=np.float32))

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.store.codec import parse_dtype, wire_dtype
-from querist.store.errors import DamagedFile, StoreError, storage_error
+from querist.store.errors import DamagedFile, StoreError, StoreFailed, storage_error
 from querist.store.files import atomic_write
 
 KEY = 16
@@ -32,6 +32,7 @@ _HEADER = 64
 _PAGE_BYTES = 32 << 20
 _META = "meta.json"
 _SUFFIX = ".page"
+_TRIES = 5  # to write into a folder that somebody deletes
 
 Bytes = NDArray[np.uint8]
 
@@ -118,7 +119,7 @@ class Pages:
         return found, data.view(kind.dtype).reshape(len(rows), *kind.shape)
 
     def write(self, rows: NDArray[np.int64], keys: Bytes, data: NDArray[Any]) -> None:
-        """Keep some rows.
+        """Keep some rows; where the folder is deleted meanwhile, in a new one.
 
         Args:
             rows: ``(n,)`` ascending.
@@ -129,16 +130,24 @@ class Pages:
             StoreFull, StoreFailed: If they cannot be written; what was there before may be lost.
             StoreError: If they are of another kind.
         """
+        for left in reversed(range(_TRIES)):
+            try:
+                self._write(rows, keys, data)
+                return
+            except (StoreFailed, OSError) as error:
+                gone = isinstance(error.__cause__ or error, FileNotFoundError)
+                if left and gone:
+                    continue
+                if isinstance(error, StoreFailed):
+                    raise
+                raise storage_error(error, self.folder, "writing a cache") from error
+
+    def _write(self, rows: NDArray[np.int64], keys: Bytes, data: NDArray[Any]) -> None:
         kind = self._made(Kind(data.dtype.newbyteorder("<"), tuple(data.shape[1:])))
         packed = np.ascontiguousarray(data, kind.dtype).reshape(len(rows), -1).view(np.uint8)
         tags = np.concatenate([keys, sums(packed)], axis=1)
-        try:
-            for page, part in _by_page(rows, kind.rows):
-                self._write_page(
-                    page, kind, rows[part] - page * kind.rows, tags[part], packed[part]
-                )
-        except OSError as error:
-            raise storage_error(error, self.folder, "writing a cache") from error
+        for page, part in _by_page(rows, kind.rows):
+            self._write_page(page, kind, rows[part] - page * kind.rows, tags[part], packed[part])
 
     def erase(self, rows: NDArray[np.int64]) -> None:
         """Overwrite rows with zeros, wherever they are."""
