@@ -6,6 +6,7 @@ Modules of ``tests/shared`` can be imported by their plain names.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -30,3 +31,6 @@ settings.register_profile(
     "thorough", max_examples=2000, deadline=None, suppress_health_check=SLOW_IS_FINE
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Where tests run in the background of a shell, Ctrl-C is ignored, by all processes they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
