@@ -13,8 +13,9 @@ from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Batch, Column
 from querist.core.errors import ConfigError
 from querist.core.prediction import Prediction
-from querist.core.roles import FitRequest, FitResult, Model, ModelState, WorkerContext
-from querist.core.tasks import Factory, resolve
+from querist.core.roles import FitRequest, FitResult, ModelState
+from querist.core.tasks import resolve
+from querist.models.around import Around
 from querist.models.failing import FEWEST_FAILURES, MAJORITY, Failing, fit_failing
 from querist.models.local.summary import summarise
 
@@ -25,7 +26,7 @@ Describe = Callable[[Batch], NDArray[np.float64]]
 
 
 @dataclass(eq=False)
-class Avoiding:
+class Avoiding(Around):
     """A model whose doubt has no bounds where the oracle would rather fail to answer.
 
     From the inputs of training labels and those of questions that failed for good
@@ -51,26 +52,11 @@ class Avoiding:
     _failing: Failing | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, str | Factory):
-            self.model = Factory.of(self.model, **self.options).create()
-        if not isinstance(self.model, Model):
-            raise ConfigError(
-                f"{WHO} wants a model with fit, load and predict, got {self.model!r}."
-            )
+        self._make(WHO)
         if not 0.0 < self.at_most <= 1.0:
             raise ConfigError(f"{WHO} wants at_most above 0 and up to 1, but got {self.at_most}.")
         found = resolve(self.describe) if isinstance(self.describe, str) else self.describe
         self._describe = found or _numbers
-
-    def open(self, context: WorkerContext) -> None:
-        """Pass the worker's context on."""
-        if hasattr(self.model, "open"):
-            self.model.open(context)
-
-    def close(self) -> None:
-        """Pass it on."""
-        if hasattr(self.model, "close"):
-            self.model.close()
 
     def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
         """Fit the model, and note which inputs were tried and which of them failed.

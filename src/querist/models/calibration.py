@@ -37,9 +37,9 @@ from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Array, Batch, Column
 from querist.core.errors import ConfigError, ContractError, RunError, ShapeError
 from querist.core.prediction import Prediction, largest
-from querist.core.roles import FitRequest, FitResult, Model, ModelState, WorkerContext
-from querist.core.tasks import Factory
+from querist.core.roles import FitRequest, FitResult, ModelState
 
+from .around import Around
 from .members import check_format, not_loaded
 from .reliability import (
     Map,
@@ -102,7 +102,7 @@ class _Found:
 
 
 @dataclass(eq=False)
-class Calibrated:
+class Calibrated(Around):
     """A model whose uncertainty is calibrated; a model itself.
 
     It fits the model to the rows of purpose "train" and the calibration to those of purpose
@@ -133,12 +133,7 @@ class Calibrated:
     _loaded: _Loaded | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, str | Factory):
-            self.model = Factory.of(self.model, **self.options).create()
-        if not isinstance(self.model, Model):
-            raise ConfigError(
-                f"{WHO} wants a model with fit, load and predict, got {self.model!r}."
-            )
+        self._make(WHO)
         if self.method not in METHODS:
             raise ConfigError(f"{WHO} wants a method of {list(METHODS)}, but got {self.method!r}.")
         if not (0.0 < self.coverage < 1.0 and 0.0 < self.split < 1.0):
@@ -146,16 +141,6 @@ class Calibrated:
                 f"{WHO} wants a coverage and a split between 0 and 1, but got {self.coverage} and "
                 f"{self.split}."
             )
-
-    def open(self, context: WorkerContext) -> None:
-        """Pass the worker's context on."""
-        if hasattr(self.model, "open"):
-            self.model.open(context)
-
-    def close(self) -> None:
-        """Pass it on."""
-        if hasattr(self.model, "close"):
-            self.model.close()
 
     def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
         """Fit the model, then the calibration.

@@ -13,15 +13,15 @@ from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Batch, Column
 from querist.core.errors import ConfigError
 from querist.core.prediction import Prediction, largest
-from querist.core.roles import FitRequest, FitResult, Model, ModelState, WorkerContext
-from querist.core.tasks import Factory
+from querist.core.roles import FitRequest, FitResult, ModelState
+from querist.models.around import Around
 
 WHO = "Promising"
 _PREFIX = "promising/"
 
 
 @dataclass(eq=False)
-class Promising:
+class Promising(Around):
     """A model with one more uncertainty, ``<output>.promise``, for the gate of a search.
 
     A search for the lowest value of an output needs its model to be right only where values are
@@ -64,24 +64,9 @@ class Promising:
     _lowest: dict[str, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, str | Factory):
-            self.model = Factory.of(self.model, **self.options).create()
-        if not isinstance(self.model, Model):
-            raise ConfigError(
-                f"{WHO} wants a model with fit, load and predict, got {self.model!r}."
-            )
+        self._make(WHO)
         if not self.window > 0.0:
             raise ConfigError(f"{WHO} wants a positive window, but got {self.window}.")
-
-    def open(self, context: WorkerContext) -> None:
-        """Pass the worker's context on."""
-        if hasattr(self.model, "open"):
-            self.model.open(context)
-
-    def close(self) -> None:
-        """Pass it on."""
-        if hasattr(self.model, "close"):
-            self.model.close()
 
     def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
         """Fit the model, and note the lowest training label of each kind."""

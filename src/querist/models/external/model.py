@@ -159,13 +159,14 @@ class External:
         for member in range(count):
             _write(state, member, self._folder(member))
         self._known = state.data
-        self._close()
+        self.close()
 
     def _folder(self, member: int) -> Path:
         assert self._home is not None
         return self._home / f"member-{member}"
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the script's process; the next prediction starts it again."""
         if self._predictor is not None:
             self._predictor.close()
         self._predictor = None
