@@ -150,6 +150,7 @@ export function Label({ id, about }) {
 function Desk({ pool, about }) {
   const work = useWork(pool.id);
   const [by, setBy] = useState(localStorage.getItem("querist-by") ?? about.user);
+  const who = useRef(by); // a key may come before the new name is drawn
   const [zoom, setZoom] = useState(false);
   const item = work.items[0];
   const classes = (pool.classes ?? []).slice(0, KEYS.length);
@@ -158,15 +159,15 @@ function Desk({ pool, about }) {
 
   const pick = (name) => {
     if (many) work.toggle(name);
-    else work.say(by, "label", name);
+    else work.say(who.current, "label", name);
   };
   const actions = {
-    u: () => work.undo(by),
-    s: () => work.say(by, "skip", "skipped"),
-    n: () => work.say(by, "skip", "not sure"),
+    u: () => work.undo(who.current),
+    s: () => work.say(who.current, "skip", "skipped"),
+    n: () => work.say(who.current, "skip", "not sure"),
     z: () => setZoom(!zoom),
-    Backspace: () => work.undo(by),
-    Enter: () => many && work.say(by, "label", work.chosen),
+    Backspace: () => work.undo(who.current),
+    Enter: () => many && work.say(who.current, "label", work.chosen),
   };
   const pressed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
@@ -182,7 +183,8 @@ function Desk({ pool, about }) {
     return () => removeEventListener("keydown", pressed);
   });
   const named = (event) => {
-    setBy(event.target.value || about.user);
+    who.current = event.target.value || about.user;
+    setBy(who.current);
     localStorage.setItem("querist-by", event.target.value);
   };
   return html`<h1>Label ${pool.name}</h1>
@@ -193,7 +195,7 @@ function Desk({ pool, about }) {
       </section>
       <section class="answers" aria-label="Answers">
         ${pool.task === "regression"
-          ? html`<${Value} key=${item?.id} disabled=${!item} say=${(value) => work.say(by, "label", value)} />`
+          ? html`<${Value} key=${item?.id} disabled=${!item} say=${(value) => work.say(who.current, "label", value)} />`
           : classes.map((name, place) => html`<button key=${name} class="answer" disabled=${!item}
               aria-pressed=${many ? chosen.includes(name) : null} onClick=${() => pick(name)}>
               <kbd>${KEYS[place]}</kbd> ${name}</button>`)}
@@ -206,7 +208,7 @@ function Desk({ pool, about }) {
           <button disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
           <button aria-pressed=${zoom} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
         </div>
-        <label class="by">You are <input value=${by} maxlength="100" onChange=${named} /></label>
+        <label class="by">You are <input value=${by} maxlength="100" onInput=${named} /></label>
         <${Facts} rows=${[["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
         <p role="status" class=${work.trouble ? "problem" : "note"}>
           ${work.trouble ? `${work.trouble.message} What you said is kept here and sent again.` : "Everything is saved as you go."}
