@@ -80,10 +80,10 @@ law: $(STAMP_ALL)  ## The import law and the house rules
 	@$(PY) -m pytest $(PYTEST_ARGS) tests/law
 
 tests: $(STAMP_ALL)  ## The default suite: all tests but those that take long
-	@$(PY) -m pytest $(PYTEST_ARGS) -m 'not slow'
+	@$(PY) tools/suite.py $(PYTEST_ARGS) -m 'not slow'
 
 slow: $(STAMP_ALL)  ## The tests that take long: parallel simulations, queues, lost ranks, kills
-	@$(PY) -m pytest $(PYTEST_ARGS) -m slow
+	@$(PY) tools/suite.py $(PYTEST_ARGS) -m slow
 
 triton: $(STAMP_ALL)  ## Tests against a real Triton server, which it installs (Debian's Python 3.11)
 	@python=$$(sh tools/triton.sh build/triton) && \

@@ -78,7 +78,7 @@ def run(name: str, command: list[str]) -> int:
 
 
 def main(names: list[str]) -> int:
-    """Run the examples, all of them even where one fails.
+    """Run the examples, all of them even where one fails; one that fails is tried once more.
 
     Args:
         names: Folders of ``examples/``; empty means all.
@@ -93,6 +93,11 @@ def main(names: list[str]) -> int:
             print(f"-- {label}", flush=True)
             start = time.monotonic()
             code = run(name, command)
+            if code != 0:
+                print(
+                    f"-- {label}: exit code {code}; once more, to see if it is unsteady", flush=True
+                )
+                code = run(name, command)
             print(f"-- {label}: exit code {code}, {time.monotonic() - start:.0f} s", flush=True)
             if code != 0:
                 failed.append(label)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -68,11 +69,13 @@ def test_a_user_of_the_url_or_of_the_options(server: FtpServer) -> None:
         assert next(source.entries(server.url)).uri == server.url + "a.txt"
 
 
-def test_a_connection_that_was_closed_is_replaced(server: FtpServer) -> None:
+@pytest.mark.parametrize("rest", [0.0, 0.2])  # the server has closed the offered port, too
+def test_a_connection_that_was_closed_is_replaced(server: FtpServer, rest: float) -> None:
     with closing(FtpSource()) as source:
         assert source.read(server.url + "a.txt") == b"first"
         for connection in next(iter(source._pool._idle.values())):
             connection.sock.made.shutdown(socket.SHUT_RDWR)
+        time.sleep(rest)
         assert source.read(server.url + "a.txt") == b"first"
     assert server.logins == 2
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -96,10 +97,9 @@ def test_over_http_with_a_key_and_with_failures() -> None:
 def test_learning_in_the_background() -> None:
     surrogate = Surrogate(wave, tolerance=0.2, coverage=0.8, learn="background")
     rng = np.random.default_rng(0)
-    for _ in range(2000):  # as long as it takes: nothing is promised of when it is learned
-        if surrogate.many(x=rng.uniform(size=10), y=rng.uniform(size=10)).share() > 0.5:
-            break
-    assert surrogate.status()["threshold"] is not None
+    # As long as it takes, up to a test's time limit: nothing is promised of when it is learned.
+    while surrogate.many(x=rng.uniform(size=10), y=rng.uniform(size=10)).share() <= 0.5:
+        time.sleep(0.001)
     surrogate.close()
     assert not any(thread.name == "surrogate" for thread in threading.enumerate())
 

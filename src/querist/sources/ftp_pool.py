@@ -293,15 +293,26 @@ class FtpConnection(ftplib.FTP):
     def _ask(self) -> None:
         self.putcmd("EPSV" if ":" in self._peer[0] else "PASV")
 
+    def _data(self, place: tuple[str, int]) -> TimedSocket:
+        made = self.network.connect(*place, self.deadline, trusted=True)
+        return TimedSocket(made, self.network, self.deadline)
+
+    def _offered(self, place: tuple[str, int]) -> TimedSocket:
+        """The port that was offered in advance; a server that ended the connection closed it."""
+        try:
+            return self._data(place)
+        except Unreachable as error:
+            raise ConnectionResetError(str(error)) from error
+
     def fetch(self, command: str, limit: int) -> bytes | None:
         """The bytes that a command (RETR, MLSD, LIST) sends; None if more than the limit."""
         place = self._answer_to_passive()
         if place is None:
             self._ask()
             place = self._place(self.getresp())
-        data = TimedSocket(
-            self.network.connect(*place, self.deadline, trusted=True), self.network, self.deadline
-        )
+            data = self._data(place)
+        else:
+            data = self._offered(place)
         try:
             reply = self.sendcmd(command)
             if not reply.startswith("1"):

@@ -72,7 +72,10 @@ def gives_items_of_one_shape(case: TransformCase) -> None:
     batch = transform.stack(items)
     assert len(batch) == len(items)
     assert all(_same(one, other) for one, other in zip(batch, items, strict=True))
-    if not isinstance(batch, list):
+    if isinstance(batch, list):
+        assert transform.item_bytes == 0
+    else:
+        assert transform.item_bytes in (0, batch[0].nbytes)
         assert {item.shape for item in items if not isinstance(item, str)} == {batch.shape[1:]}
 
 

@@ -62,7 +62,7 @@ class Stages:
         self._infers: SimpleQueue[Block | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._readers = 0
-        self._item_bytes = 0
+        self._item_bytes = place.transform.item_bytes
         self._closed = False
         self._start(self._feeding)
         for _ in range(scan.decoders or max(1, min(2, place.threads))):

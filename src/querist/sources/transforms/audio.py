@@ -71,6 +71,11 @@ class Audio:
         """How many samples the result has."""
         return round(self.seconds * self.rate)
 
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one decoded sound."""
+        return self.samples * 4
+
     def decode(self, data: bytes) -> NDArray[np.float32]:
         """One sound, float32 of shape (samples,), full scale being -1 to 1.
 

@@ -28,6 +28,7 @@ class Transform(Protocol):
         modality: image, text, table or audio.
         digest: Of the settings and of how they are carried out: two transforms of equal digest give
             equal results for equal bytes. Caches are keyed by it.
+        item_bytes: Bytes of one decoded item; 0 where that depends on the item.
     """
 
     @property
@@ -38,6 +39,11 @@ class Transform(Protocol):
     @property
     def digest(self) -> str:
         """Of the settings and their meaning."""
+        ...
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one decoded item, where the settings tell; else 0."""
         ...
 
     def decode(self, data: bytes) -> Decoded:

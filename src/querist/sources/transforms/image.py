@@ -74,6 +74,12 @@ class Image:
         height, width = self.size  # type: ignore[misc]  # a pair since __post_init__
         return height, width
 
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one decoded image."""
+        height, width = self.shape
+        return height * width * 3
+
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """One image, uint8 of shape (height, width, 3).
 

@@ -135,6 +135,11 @@ class Table:
         """A name for each feature."""
         return tuple(name for column in self.columns.items() for name in _feature_names(*column))
 
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one decoded row."""
+        return self.width * 4
+
     def decode(self, data: bytes) -> NDArray[np.float32]:
         """One row, float32 of shape (features,).
 
