@@ -3,11 +3,13 @@
 import csv
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import Pipeline, make_pipeline
 
 SIZE = 100
 
@@ -22,17 +24,20 @@ class Lsa:
     provides, classes = frozenset({"embeddings"}), ()
 
     def __init__(self, file: str) -> None:
-        content = Path(file).read_bytes()
-        self.digest = hashlib.sha256(content).hexdigest()  # what its outputs are kept under
-        with Path(file).open(encoding="utf-8", newline="") as rows:
+        self._file = Path(file)
+        self.digest = hashlib.sha256(self._file.read_bytes()).hexdigest()  # its outputs are kept by
+
+    @cached_property
+    def _fitted(self) -> Pipeline:
+        """Fitted when first used: a round whose outputs are all kept needs the digest only."""
+        with self._file.open(encoding="utf-8", newline="") as rows:
             texts = [row["text"] for row in csv.DictReader(rows)]
-        self._words = TfidfVectorizer(sublinear_tf=True, min_df=2, stop_words="english")
-        self._directions = TruncatedSVD(SIZE, random_state=0)
-        self._directions.fit(self._words.fit_transform(texts))
+        words = TfidfVectorizer(sublinear_tf=True, min_df=2, stop_words="english")
+        return make_pipeline(words, TruncatedSVD(SIZE, random_state=0)).fit(texts)
 
     def infer(self, batch: list[str], wanted: frozenset[str]) -> Mapping[str, np.ndarray]:
         """``(n, 100)`` embeddings of unit length."""
-        found = self._directions.transform(self._words.transform(batch))
+        found = self._fitted.transform(batch)
         lengths = np.linalg.norm(found, axis=1, keepdims=True)
         return {"embeddings": (found / np.maximum(lengths, 1e-9)).astype(np.float32)}
 
