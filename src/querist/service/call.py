@@ -97,6 +97,10 @@ class Content(Plain):
     """What an item looks like: a picture, or text."""
 
 
+class Thumbnail(Plain):
+    """A small picture of an item, or the first words of its text."""
+
+
 class Nothing:
     """An answer without a body: 204."""
 

@@ -23,12 +23,7 @@ def content_of(pool: Pool, item: Item, limit: int) -> Content:
     Raises:
         Refused: If it cannot be read, or is neither such a picture nor text.
     """
-    data = item.data
-    if data is None:
-        try:
-            data = pool.sources.read(item.uri, limit)
-        except SourceError as error:
-            raise Refused("conflict", f"The item cannot be read: {error}") from None
+    data = bytes_of(pool, item, limit)
     kind = _picture(data)
     if kind:
         return Content(data, kind)
@@ -37,6 +32,20 @@ def content_of(pool: Pool, item: Item, limit: int) -> Content:
     except UnicodeDecodeError:
         raise Refused("conflict", "The item is neither a picture nor text.") from None
     return Content(text.encode(), "text/plain; charset=utf-8")
+
+
+def bytes_of(pool: Pool, item: Item, limit: int) -> bytes:
+    """The bytes of an item.
+
+    Raises:
+        Refused: If they cannot be read.
+    """
+    if item.data is not None:
+        return item.data
+    try:
+        return pool.sources.read(item.uri, limit)
+    except SourceError as error:
+        raise Refused("conflict", f"The item cannot be read: {error}") from None
 
 
 def _picture(data: bytes) -> str:

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from querist.service.call import Content, Download, Nothing, Plain, Route, Stream
+from querist.service.call import Content, Download, Nothing, Plain, Route, Stream, Thumbnail
 from querist.service.problems import BY_STATUS, KINDS
 from querist.service.wire.examples import EXAMPLES, PARAMETERS
 from querist.service.wire.problem import MEDIA_TYPE, Problem
@@ -32,6 +32,13 @@ _CONTENTS: dict[Any, dict[str, Any]] = {
         **{
             f"image/{kind}": {"schema": _FILE, "example": "the bytes of the picture"}
             for kind in ("png", "jpeg", "gif", "webp")
+        },
+    },
+    Thumbnail: {
+        "text/plain": {"schema": {"type": "string"}, "example": "An owl sits on a robin's"},
+        **{
+            f"image/{kind}": {"schema": _FILE, "example": "the bytes of the picture"}
+            for kind in ("png", "jpeg")
         },
     },
     Nothing: {},

@@ -30,6 +30,7 @@ from querist.service.pools import Shelf, access_for, models_for, renew
 from querist.service.problems import Refused, missing
 from querist.service.rounds import register
 from querist.service.settings import ServiceSettings
+from querist.service.thumbnails import Thumbnails
 from querist.service.watch import Watch
 from querist.service.webhooks.sender import Sender
 from querist.service.wire.access import Quota
@@ -65,7 +66,7 @@ class Service:
             )
         self.door = Door(self.index, without)
         self.nobody = Principal("", "", "", frozenset(), Quota())
-        self.shelf, self.leases = Shelf(), Leases()
+        self.shelf, self.leases, self.thumbnails = Shelf(), Leases(), Thumbnails()
         self.code = git_state()  # once: what is imported does not change, and asking takes long
         self.metrics = Metrics(self._gauges)
         self.sender = Sender(self.index, settings.webhooks)

@@ -180,6 +180,16 @@ class WebhookSettings(Section):
     first_pause: Annotated[float, Field(gt=0)] = 2.0
 
 
+class PageSettings(Section):
+    """The page for browsers.
+
+    Attributes:
+        shows: Which lists it has; the interface is the same without them.
+    """
+
+    shows: tuple[Literal["campaigns", "pools"], ...] = ("campaigns", "pools")
+
+
 class LogSettings(Section):
     """The log: JSON lines of ids, never of content.
 
@@ -224,6 +234,7 @@ class ServiceSettings(Section):
     campaigns: dict[str, Path] = Field(default_factory=dict)
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
+    page: PageSettings = PageSettings()
 
     def tenant(self, name: str) -> TenantSettings:
         """The section of a tenant, or the default one."""

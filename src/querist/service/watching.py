@@ -14,6 +14,7 @@ from querist.service.settings import (
     JobSettings,
     ListenSettings,
     LogSettings,
+    PageSettings,
     ServiceSettings,
 )
 from querist.store.run_folder import RunFolder
@@ -42,6 +43,7 @@ def watching(run: Path, port: int = 0) -> Iterator[tuple[str, Callable[[], None]
             jobs=JobSettings(here=False),
             campaigns={"run": folder},
             log=LogSettings(level="error"),
+            page=PageSettings(shows=("campaigns",)),
         )
         yield f"http://{HOST}:{number}/#/campaigns/run", lambda: serve(settings, [found])
 

@@ -13,7 +13,17 @@ from typing import Any, get_type_hints
 from querist.campaign.nearest import suggest
 from querist.core.errors import QueristError, require
 from querist.service import document
-from querist.service.call import Call, Content, Download, Nothing, Plain, Received, Route, Stream
+from querist.service.call import (
+    Call,
+    Content,
+    Download,
+    Nothing,
+    Plain,
+    Received,
+    Route,
+    Stream,
+    Thumbnail,
+)
 from querist.service.errors import as_refused
 from querist.service.guard import problem_parts
 from querist.service.idempotency import Once
@@ -89,7 +99,7 @@ class _Binder:
 
     def add(self, app: Any, route: Route) -> None:
         """One route, with all that it may answer."""
-        kinds = {Download: None, Stream: None, Plain: None, Content: None, Nothing: None}
+        kinds = dict.fromkeys((Download, Stream, Plain, Content, Thumbnail, Nothing))
         app.router.add_api_route(
             route.path,
             self._endpoint(route),
@@ -157,7 +167,7 @@ class _Binder:
 
 def _turn(service: Service, route: Route, who: Principal) -> AbstractAsyncContextManager[Any]:
     """What may take long waits for a turn of its tenant, so that threads are left for the rest."""
-    quick = route.method == "GET" and route.answer is not Download
+    quick = route.method == "GET" and route.answer not in (Download, Thumbnail)
     return nullcontext() if quick or route.scope is None else service.turn(who)
 
 

@@ -23,6 +23,7 @@ APART = {
     ("GET", "/v1/jobs/{job}/events"),
     ("GET", "/v1/campaigns/{campaign}/events"),
     ("GET", "/v1/pools/{pool}/content/{item:path}"),
+    ("GET", "/v1/pools/{pool}/thumbnails/{item:path}"),
     ("POST", "/v1/pools/{pool}/leases"),
 }
 ARGUMENTS = {

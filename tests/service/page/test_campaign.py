@@ -57,6 +57,7 @@ def test_a_run_is_seen_while_it_goes_on_and_steered(made_run, watched, tab) -> N
         "Failures",
     ):
         assert page.get_by_role("heading", name=title, exact=True).count() == 1
+    assert page.get_by_role("navigation").get_by_role("link").all_inner_texts() == ["Campaigns"]
     run.go_on(60)
     page.wait_for_selector("text=140 of 500")  # by itself
 

@@ -15,7 +15,7 @@ const PAGES = [
 
 function place() {
   const [, page, ...rest] = location.hash.split("/").map(decodeURIComponent);
-  return { page: page || PAGES[0].name, id: rest.join("/") };
+  return { page: page || "", id: rest.join("/") };
 }
 
 function usePlace() {
@@ -67,15 +67,16 @@ function AskKey({ onKey, wrong }) {
 }
 
 function Body({ found, about }) {
-  const page = PAGES.find((one) => one.name === found.page);
+  const page = PAGES.find((one) => one.name === found.page && about.shows.includes(one.name));
   if (!page) return html`<main id="main"><h1>There is no such page.</h1></main>`;
   const Shown = found.id ? page.one : page.list;
   return html`<main id="main"><${Shown} key=${found.id} id=${found.id} about=${about} /></main>`;
 }
 
 function App() {
-  const found = usePlace();
+  const asked = usePlace();
   const [about, setAbout] = useState(null);
+  const found = { ...asked, page: asked.page || about?.shows[0] };
   const [wrong, setWrong] = useState(null);
   const look = () => get("/v1").then(setAbout, setWrong);
   useEffect(() => void look(), []);
@@ -88,7 +89,7 @@ function App() {
     <header>
       <a class="home" href="#/">Querist</a>
       <nav aria-label="Pages">
-        ${PAGES.map(
+        ${PAGES.filter((one) => about?.shows.includes(one.name)).map(
           (one) =>
             html`<a href=${`#/${one.name}`} aria-current=${one.name === found.page ? "page" : null}
               >${one.title}</a

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from querist.pool.items import Item as PoolItem
 from querist.pool.manifests.registry import FORMATS
 from querist.pool.settings import PoolSettings, parse_settings
-from querist.service.call import Call, Content, Nothing
+from querist.service.call import Call, Content, Nothing, Thumbnail
 from querist.service.checks import strike_out
-from querist.service.content import content_of
+from querist.service.content import bytes_of, content_of
 from querist.service.index.index import (
     Connection,
     Row,
@@ -30,6 +30,7 @@ from querist.service.jobs.records import UNFINISHED, new_job, told
 from querist.service.pools import check_size, limited, make, models_for
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, number_of, page_of
+from querist.service.thumbnails import Key
 from querist.service.wire.base import Name, Page
 from querist.service.wire.jobs import Job
 from querist.service.wire.pools import Addition, Forgotten, Item, ManifestFormat, Pool, PoolCreate
@@ -38,6 +39,7 @@ from querist.sources.secrets import references_in
 from querist.sources.transforms.opening import open_transform
 
 WhereText = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+Side = Annotated[int, Field(ge=16, le=512)]
 ItemPath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 
@@ -188,10 +190,30 @@ def item_content(call: Call, pool: PathId, item: ItemPath) -> Content:
         return content_of(found, found.item(item), call.service.settings.limits.item_bytes)
 
 
+def item_thumbnail(call: Call, pool: PathId, item: ItemPath, side: Side = 160) -> Thumbnail:
+    """A small PNG or JPEG of a picture, ``side`` pixels at most, or the first words of a text.
+
+    Other formats of pictures are shown, too; an item that is neither is refused.
+    """
+    with call.service.pool(call.who, pool) as found:
+        one = found.item(item)
+        key, limits = (
+            Key(pool, item, f"{one.content}-{one.version}", side),
+            call.service.settings.limits,
+        )
+        pixels = limits.pixels if one.inline is None else 0
+        return Thumbnail(
+            *call.service.thumbnails.of(
+                key, lambda: bytes_of(found, one, limits.item_bytes), pixels
+            )
+        )
+
+
 def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
     """Erase an item and all that was made of it. Its id stays, so that it does not come again."""
     with call.service.pool(call.who, pool) as found:
         found.forget(item)
+    call.service.thumbnails.drop(pool, item)
     strike_out(call.service.index, call.service.workspace, pool, item)
     call.service.count_items(call.who.tenant, pool)
     return Forgotten(id=item, at=datetime.now(UTC))

@@ -53,6 +53,7 @@ def about(call: Call) -> About:
         scopes=sorted(call.who.scopes),
         max_body=limits.body,
         max_upload=limits.upload,
+        shows=list(call.service.settings.page.shows),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
-from querist.service.call import Content, Download, Nothing, Plain, Route, Stream
+from querist.service.call import Content, Download, Nothing, Plain, Route, Stream, Thumbnail
 from querist.service.routes import (
     campaigns,
     checks,
@@ -68,6 +68,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/pools/{pool}/items/{item:path}", pools.get_item),
     _delete("/v1/pools/{pool}/items/{item:path}", pools.forget_item, LABEL),
     _get("/v1/pools/{pool}/content/{item:path}", pools.item_content),
+    _get("/v1/pools/{pool}/thumbnails/{item:path}", pools.item_thumbnail),
     _post("/v1/pools/{pool}/leases", labels.lease_items, LABEL, 200),
     _get("/v1/pools/{pool}/labels", labels.list_labels),
     _post("/v1/pools/{pool}/labels", labels.post_labels, LABEL),
@@ -128,4 +129,4 @@ ROUTES: tuple[Route, ...] = (
     _delete("/v1/keys/{key}", people.revoke_key, ADMIN),
 )
 
-SPECIAL = (Download, Stream, Plain, Content, Nothing)
+SPECIAL = (Download, Stream, Plain, Content, Thumbnail, Nothing)

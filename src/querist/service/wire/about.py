@@ -17,6 +17,7 @@ class About(Told):
         version: Of Querist.
         tenant, user, scopes: Who the request's key says you are.
         max_body, max_upload: Bytes.
+        shows: What its page shows: "campaigns", "pools".
     """
 
     version: str
@@ -25,6 +26,7 @@ class About(Told):
     scopes: list[Scope]
     max_body: Count
     max_upload: Count
+    shows: list[Literal["campaigns", "pools"]] = Field(default_factory=list)
 
 
 class Health(Told):

@@ -26,6 +26,7 @@ FORMATS = tuple(
 )
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
+_FEW = 96  # pixels a side up to which a thumbnail is exact
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,37 @@ class Image:
     def stack(self, items: Sequence[Decoded]) -> Stacked:
         """Images as one array, uint8 of shape (n, height, width, 3)."""
         return stack(items)
+
+
+def thumbnail(data: bytes, side: int, max_pixels: int) -> tuple[bytes, str]:
+    """A small picture of an image: upright, in its proportions, never larger than the image.
+
+    Args:
+        data: The image file.
+        side: Pixels of its longer side, at most.
+        max_pixels: Of the image as stored.
+
+    Returns:
+        The bytes and the media type: PNG where there are few pixels, JPEG else.
+
+    Raises:
+        BadItem: If it is no image, is cut short, or has more pixels than allowed.
+    """
+    try:
+        image = _opened(data)
+        width, height = image.size[::-1] if _orientation(image) in _TURNED else image.size
+    except BadItem:
+        raise
+    # As in decode: whatever a reader raises about strange bytes is a fact about this item.
+    except Exception as error:
+        raise BadItem(f"Damaged image: {str(error) or type(error).__name__}.") from error
+    scale = min(1.0, side / max(width, height))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    small = Image(size=size, resize="stretch", fill=255, max_pixels=max_pixels).decode(data)
+    kind = "PNG" if max(size) <= _FEW else "JPEG"
+    written = io.BytesIO()
+    _pillow().fromarray(small).save(written, kind, **({"quality": 80} if kind == "JPEG" else {}))
+    return written.getvalue(), f"image/{kind.lower()}"
 
 
 def _check(transform: Image, size: tuple[int, ...]) -> None:
