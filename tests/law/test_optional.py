@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 TOOL_EXTRAS = {"test", "docs", "dev"}
-IMPORT_NAMES = {"pillow": "PIL", "psij-python": "psij", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+IMPORT_NAMES = {
+    "pillow": "PIL",
+    "psij-python": "psij",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+    "umap-learn": "umap",
+}
 REQUIREMENT = re.compile(r"^\s*\"(?P<name>[A-Za-z0-9_.-]+)[^\"]*\",(?:\s*#\s*(?P<note>.*))?$")
 
 

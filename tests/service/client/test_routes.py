@@ -31,6 +31,7 @@ ARGUMENTS = {
     "job": f"job_{ID}",
     "query": f"job_{ID}",
     "review": f"job_{ID}",
+    "map": f"job_{ID}",
     "round": f"rnd_{ID}",
     "model": f"mod_{ID}",
     "upload": f"upl_{ID}",

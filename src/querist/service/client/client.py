@@ -14,6 +14,7 @@ from querist.service.client.calls import campaigns as campaigns_
 from querist.service.client.calls import checks as checks_
 from querist.service.client.calls import jobs as jobs_
 from querist.service.client.calls import labels as labels_
+from querist.service.client.calls import maps as maps_
 from querist.service.client.calls import models as models_
 from querist.service.client.calls import pools as pools_
 from querist.service.client.calls import queries as queries_
@@ -220,6 +221,9 @@ class Client:
     issues = many(checks_.issues)
     start_agreement = plain(checks_.start_agreement)
 
+    start_map = plain(maps_.start_map)
+    map_points = plain(maps_.map_points)
+
     campaigns = many(campaigns_.campaigns)
     campaign = plain(campaigns_.campaign)
     command = plain(campaigns_.command)
@@ -369,6 +373,9 @@ class AsyncClient:
     start_review = awaited(checks_.start_review)
     issues = awaited_many(checks_.issues)
     start_agreement = awaited(checks_.start_agreement)
+
+    start_map = awaited(maps_.start_map)
+    map_points = awaited(maps_.map_points)
 
     campaigns = awaited_many(campaigns_.campaigns)
     campaign = awaited(campaigns_.campaign)

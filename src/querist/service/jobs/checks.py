@@ -21,10 +21,10 @@ def review(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
 
     model = told["asked"]["model"]
     with Pool.open(told["pool"]) as pool:
-        tell = _teller(line, wish, "features of labelled items", pool.count("labelled"))
-        found = _unless_stopped(lambda: doubts(pool, model, tell))
+        tell = teller(line, wish, "features of labelled items", pool.count("labelled"))
+        found = unless_stopped(lambda: doubts(pool, model, tell))
     if found is None:
-        return _stopped(wish)
+        return stopped(wish)
     keep(Path(told["home"]), found)
     line.end({"issues": len(found)})
     return DONE
@@ -36,17 +36,17 @@ def agreement(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
 
     asked = told["asked"]
     with Pool.open(told["pool"]) as pool:
-        tell = _teller(line, wish, "items by both models", min(len(pool), asked["limit"]))
+        tell = teller(line, wish, "items by both models", min(len(pool), asked["limit"]))
         how = Comparison(asked["strategy"], asked["limit"], tell)
         one, two, budget = asked["model"], asked["other"], asked["budget"]
-        found = _unless_stopped(lambda: agreement_of(pool, one, two, budget, how))
+        found = unless_stopped(lambda: agreement_of(pool, one, two, budget, how))
     if found is None:
-        return _stopped(wish)
+        return stopped(wish)
     line.end({"agreement": asdict(found)})
     return DONE
 
 
-def _teller(line: Line, wish: Wish, stage: str, total: int) -> Tell:
+def teller(line: Line, wish: Wish, stage: str, total: int) -> Tell:
     """Passes on how far it is, and raises where the server wants an end."""
 
     def tell(done: int) -> None:
@@ -57,12 +57,14 @@ def _teller(line: Line, wish: Wish, stage: str, total: int) -> Tell:
     return tell
 
 
-def _unless_stopped(work: Callable[[], T]) -> T | None:
+def unless_stopped(work: Callable[[], T]) -> T | None:
+    """What came of it; None where an end was wanted."""
     try:
         return work()
     except Interrupted:
         return None
 
 
-def _stopped(wish: Wish) -> int:
+def stopped(wish: Wish) -> int:
+    """The status of a job that was ended."""
     return CANCELLED if wish.cancel else SUSPENDED

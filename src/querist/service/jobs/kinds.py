@@ -11,6 +11,7 @@ from querist.pool.items import Added
 from querist.pool.pool import Pool
 from querist.service.jobs.checks import agreement, review
 from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Interrupted, Line, Wish
+from querist.service.jobs.maps import make_map
 from querist.service.jobs.rounds import answered, drift_of, prepared
 
 Kind = Callable[[Mapping[str, Any], Line, Wish], int]
@@ -125,4 +126,5 @@ KINDS: Mapping[str, Kind] = {
     "round": round_,
     "review": review,
     "agreement": agreement,
+    "map": make_map,
 }

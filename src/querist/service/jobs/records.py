@@ -16,6 +16,7 @@ from querist.service.jobs.plan import Waiting
 from querist.service.webhooks.outbox import enqueue
 from querist.service.wire.checks import AgreementJob, ReviewJob
 from querist.service.wire.jobs import AdditionJob, Job, JobState
+from querist.service.wire.maps import MapJob
 from querist.service.wire.queries import Query
 
 PICKING = ("query", "round")
@@ -95,6 +96,8 @@ def told(row: Row) -> Job:
         return ReviewJob(**values, issues=result.get("issues"))
     if row["kind"] == "agreement":
         return AgreementJob(**values, agreement=result.get("agreement"))
+    if row["kind"] == "map":
+        return MapJob(**values, asked=row["asked"]["map"], made=result.get("made"))
     if row["kind"] not in PICKING:
         return Job(**values)
     return Query(

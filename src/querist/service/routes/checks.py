@@ -29,7 +29,7 @@ def review_labels(call: Call, pool: PathId, body: ReviewCreate) -> ReviewJob:
     Each label is judged by a linear head that has learned from the others, by cross-validation.
     """
     call.service.own(call.who, "pools", "pool", pool)
-    found = _begun(call, pool, "review", {"model": library_model(call, body.model)})
+    found = begun(call, pool, "review", {"model": library_model(call, body.model)})
     assert isinstance(found, ReviewJob)
     return found
 
@@ -63,12 +63,12 @@ def compare_models(call: Call, pool: PathId, body: AgreementCreate) -> Agreement
     other = opened_by(call.service, call.who, {**(registered or {}), **body.other})
     wanted_of(body.strategy, model or {})
     asked = body.model_dump(mode="json", include={"budget", "strategy", "limit"})
-    found = _begun(call, pool, "agreement", {**asked, "model": model, "other": other})
+    found = begun(call, pool, "agreement", {**asked, "model": model, "other": other})
     assert isinstance(found, AgreementJob)
     return found
 
 
-def _begun(call: Call, pool: str, kind: str, asked: dict[str, Any]) -> Any:
+def begun(call: Call, pool: str, kind: str, asked: dict[str, Any]) -> Any:
     """The job that was recorded, now or by the same request before."""
     made: Row = {
         "id": call.new_id("job"),

@@ -27,6 +27,7 @@ from querist.service.index.index import (
     remove,
 )
 from querist.service.jobs.records import UNFINISHED, new_job, told
+from querist.service.maps import strike_from_maps
 from querist.service.pools import check_size, limited, make, models_for
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, number_of, page_of
@@ -212,8 +213,10 @@ def item_thumbnail(call: Call, pool: PathId, item: ItemPath, side: Side = 160) -
 def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
     """Erase an item and all that was made of it. Its id stays, so that it does not come again."""
     with call.service.pool(call.who, pool) as found:
+        rows = [one.row for one in found.items({"id": [item]})]
         found.forget(item)
     call.service.thumbnails.drop(pool, item)
+    strike_from_maps(call.service.index, call.service.workspace, pool, rows)
     strike_out(call.service.index, call.service.workspace, pool, item)
     call.service.count_items(call.who.tenant, pool)
     return Forgotten(id=item, at=datetime.now(UTC))

@@ -102,6 +102,15 @@ EXAMPLES: Mapping[str, Any] = {
             {"id": "77c0de90aa1e5b21", "kind": "skip", "value": "too dark"},
         ]
     },
+    "MapCreate": {"method": "pca", "queries": [_JOB]},
+    "MapJob": {**_JOB_TOLD, "kind": "map", "asked": {"method": "pca"}, "made": None},
+    "MapPoints": {
+        "ids": [_ITEM, "1b7f00aa31c2d9e4"],
+        "x": [-0.31, 0.28],
+        "y": [0.07, 0.11],
+        "states": ["labelled", "unlabelled"],
+        "labels": ["owl", None],
+    },
     "Model": {"id": _MODEL, "name": "owls", "settings": _SETTINGS, "created": _AT},
     "ModelCreate": {"name": "owls", "settings": _SETTINGS},
     "Pick": {
@@ -196,6 +205,7 @@ PARAMETERS: Mapping[str, str] = {
     "key": "The id of a key: key_...",
     "kind": "Only of this kind; of an upload what it is.",
     "limit": "How many there are on a page, at most.",
+    "map": "The id of a map: job_...",
     "model": "The id of a model: mod_...",
     "name": "A name, or of a strategy also an alias; of a list the one that is looked for.",
     "pool": "The id of a pool: pol_...",

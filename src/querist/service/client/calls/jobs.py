@@ -12,17 +12,19 @@ from querist.service.client.calls.references import Ref, job_id, pool_id
 from querist.service.wire.base import Page
 from querist.service.wire.checks import AgreementJob, ReviewJob
 from querist.service.wire.jobs import AdditionJob, Failure, Job
+from querist.service.wire.maps import MapJob
 
 
 def _which(job: Any) -> str:
     kind = job.get("kind") if isinstance(job, Mapping) else job.kind
-    return kind if kind in ("addition", "review", "agreement") else "other"
+    return kind if kind in ("addition", "review", "agreement", "map") else "other"
 
 
 AnyJob = Annotated[
     Annotated[AdditionJob, Tag("addition")]
     | Annotated[ReviewJob, Tag("review")]
     | Annotated[AgreementJob, Tag("agreement")]
+    | Annotated[MapJob, Tag("map")]
     | Annotated[Job, Tag("other")],
     Discriminator(_which),
 ]
