@@ -20,6 +20,11 @@ def two_classes(batch: list[str]) -> np.ndarray:
     return np.stack([first, 1 - first], axis=1)
 
 
+def even_classes(batch: list[str]) -> np.ndarray:
+    """(n, 2) probabilities of a model that knows nothing."""
+    return np.full((len(batch), 2), 0.5)
+
+
 def two_classes_rounded(batch: list[str]) -> np.ndarray:
     """The same with one digit."""
     return np.round(two_classes(batch), 1)

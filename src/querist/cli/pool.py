@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from querist.cli.added import tell_added
+from querist.cli.annotators import annotators
 from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER, client_of, pool_at
 from querist.cli.rounds import rounds
@@ -245,6 +246,7 @@ def issues(pool: str, limit: int, output: Path | None, as_json: bool, **how: Any
 
 
 pool.add_command(rounds)
+pool.add_command(annotators)
 
 
 def sources_of(texts: tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -424,6 +424,10 @@ class Pool:
         """
         return self._index.history(id)
 
+    def standing(self, rows: Iterable[int]) -> dict[int, labelling.Standing]:
+        """By row and annotator what he said last of it (kind and JSON), the latest last."""
+        return self._index.standing(rows)
+
     def note_contents(self, digests: Mapping[int, str]) -> contents.Noted:
         """Record digests of contents by row, as a scan finds them (hexadecimal).
 
