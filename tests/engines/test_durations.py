@@ -16,6 +16,7 @@ from querist.engines.durations import (
     LogNormal,
     Stream,
     Uniform,
+    read,
 )
 
 N = 20_000
@@ -66,3 +67,12 @@ def test_a_stream_is_what_blocks_give() -> None:
 def test_nonsense_is_refused(make) -> None:
     with pytest.raises(ConfigError, match="seconds"):
         make()
+
+
+def test_plain_data_says_a_distribution() -> None:
+    assert read(3) == Constant(3.0)
+    assert read({"lognormal": {"median": 60, "sigma": 1}}) == LogNormal(60.0, 1.0)
+    assert read({"exponential": {"mean": 2}}) == Exponential(2.0)
+    for wrong in ({"weibull": {"k": 1}}, {"uniform": {"low": 1}}, "often", True, {"constant": 3}):
+        with pytest.raises(ConfigError):
+            read(wrong)

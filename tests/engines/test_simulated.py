@@ -214,3 +214,16 @@ def test_every_task_ends_once_whatever_happens(steps, count, mean, respawn) -> N
     for _ in range(1000):
         ledger.take(1.0)
     assert not ledger.waiting | ledger.running
+
+
+def test_what_a_task_takes_may_follow_from_its_outcome() -> None:
+    def timed(task, outcome):
+        return float(outcome["square"]), {**outcome, "told": True}
+
+    kind = Kind(Constant(99.0), lambda task, rng: {"square": 16}, timed=timed)
+    engine = Simulated({"work": kind})
+    engine.start([pool(count=1)])
+    engine.submit(task(0))
+    [ended] = [event for _, event in run(engine, 20.0) if isinstance(event, TaskFinished)]
+    assert ended.result == {"square": 16, "told": True}
+    assert ended.spans.seconds == 16.0

@@ -26,6 +26,7 @@ from querist.campaign.models import loaded_model, model_of
 from querist.campaign.placing import placed
 from querist.campaign.restaffing import advised, bounds_of, spare_pools
 from querist.campaign.settings import CampaignSettings, EngineSettings, PlacementSettings
+from querist.campaign.simulating import VIRTUAL, virtual_options
 from querist.campaign.starting import starting_facts
 from querist.campaign.watching import watcher
 from querist.campaign.wiring import explorers_of, model_factory, plan, pools
@@ -272,9 +273,9 @@ class Campaign:
             "seed": self.settings.seed,
             "start_at": now,
         }
-        engine: Engine = create(
-            self.settings.engine.kind, **{**options, **self.settings.engine.options}
-        )
+        given = self.settings.engine
+        more = virtual_options(self.settings) if given.kind == VIRTUAL else given.options
+        engine: Engine = create(given.kind, **{**options, **more})
         return engine
 
     def _progress_state(self, controller: CampaignController) -> ProgressState:

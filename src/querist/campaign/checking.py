@@ -12,6 +12,7 @@ from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
 from querist.campaign.rules import RETRAIN, STOP, WANT_HOLDOUT, named, read_rule
 from querist.campaign.settings import CampaignSettings, Role
+from querist.campaign.simulating import virtual_problems
 from querist.campaign.strategy import strategy_problems
 from querist.core.errors import ConfigError, QueristError
 from querist.core.tasks import Factory, resolve
@@ -44,6 +45,7 @@ def problems(settings: CampaignSettings) -> list[str]:
     found.extend(_sense(settings))
     found.extend(_unseen_gpus(settings))
     found.extend(_misplaced(settings))
+    found.extend(virtual_problems(settings))
     found.extend(resource_problems(settings))
     return found
 

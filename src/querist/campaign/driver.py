@@ -41,7 +41,7 @@ from querist.core.events import (
     Tick,
 )
 from querist.core.roles import Controller, Engine
-from querist.engines import SupportsMove
+from querist.engines import SupportsMove, is_virtual
 from querist.store.errors import StoreError
 from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
@@ -126,6 +126,7 @@ class Driver:
         self._signals: list[str] = []
         self._outcome: Outcome | None = None
         self._partial = Partial(folder.path)
+        self._virtual = is_virtual(engine)
         self._next_inbox = 0.0
         self._next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
         self._moves: list[Move] = []
@@ -169,6 +170,8 @@ class Driver:
         return self._outcome
 
     def _turn(self) -> None:
+        if self._virtual:
+            self._catch_up()
         for event in self.engine.events(self._timeout()):
             self._handle(event)
         for event in self._own_events():
@@ -179,10 +182,20 @@ class Driver:
         self._snapshot_when_due()
         self.watcher.refresh(self.engine.now())
 
-    def _timeout(self) -> float:
-        if self._told < self._durable or self._signals:
+    def _catch_up(self) -> None:
+        """Virtual time passes only where all that was recorded is durable."""
+        try:
+            self._writer.flush()
+            self._durable = max(self._durable, self._writer.durable_seq)
+        except StoreError as error:
+            self._failed = error
+
+    def _timeout(self) -> float | None:
+        if self._told < self._durable or self._signals or self._failed is not None:
             return 0.0
         deadline = self.controller.next_deadline()
+        if self._virtual:
+            return None if deadline is None else max(0.0, deadline - self.engine.now())
         wait = 0.2 if deadline is None else deadline - self.engine.now()
         return min(0.2, max(0.0, wait))
 

@@ -271,9 +271,9 @@ class PlacementSettings(Settings):
 
 
 class EngineSettings(Settings):
-    """Where the work runs: "processes" (default), "inline" or "mpi"; options of that engine."""
+    """Where the work runs: "processes" (default), "inline", "mpi" or "simulated"; its options."""
 
-    kind: Literal["processes", "inline", "mpi"] = "processes"
+    kind: Literal["processes", "inline", "mpi", "simulated"] = "processes"
     options: dict[str, Any] = Field(default_factory=dict)
 
 

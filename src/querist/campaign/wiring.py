@@ -13,6 +13,7 @@ from querist.campaign.placing import runs_programs
 from querist.campaign.registry import BUILT_IN, target_of
 from querist.campaign.rules import RETRAIN, STOP, read_rule
 from querist.campaign.settings import CampaignSettings, OracleSettings, Role, number
+from querist.campaign.simulating import VIRTUAL
 from querist.campaign.strategy import CHOICES
 from querist.control.gate import BandGate, LimitRule
 from querist.control.plan import OraclePlan, OrderRule, Plan, RetryRule
@@ -60,7 +61,7 @@ def policy(settings: CampaignSettings) -> Policy:
 def plan(settings: CampaignSettings) -> Plan:
     """What the controller is told."""
     budget, retry, trainers = settings.budget, settings.retry, number(settings.trainers)
-    inline = settings.engine.kind == "inline"
+    inline = settings.engine.kind in ("inline", VIRTUAL)
     return Plan(
         oracles=tuple(_oracle_plan(name, o) for name, o in settings.oracles.items()),
         policy=policy(settings),
@@ -83,6 +84,7 @@ def plan(settings: CampaignSettings) -> Plan:
         error_metric=settings.error_metric or _error_metric(settings),
         seed=settings.seed,
         ordering=ordering(settings),
+        rest=math.inf if settings.engine.kind == VIRTUAL else 1.0,
     )
 
 

@@ -12,7 +12,7 @@ from querist.cli.shared import PROGRESS, RUN, sentences
 
 ENGINE = click.option(
     "--engine",
-    type=click.Choice(["processes", "mpi", "inline"]),
+    type=click.Choice(["processes", "mpi", "inline", "simulated"]),
     help="Instead of the configured one. mpi: under mpiexec.",
 )
 

@@ -24,7 +24,6 @@ from querist.core.roles import Limits
 from querist.core.tasks import Spans
 
 ATTEMPTS = 3
-WAIT_SECONDS = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -240,7 +239,7 @@ class Exploring:
         slot.exhausted = result["exhausted"]
         slot.waiting = result["waiting"] or not (result["steps"] or len(result["candidates"]))
         if slot.waiting:
-            self._rest(slot, WAIT_SECONDS)
+            self._rest(slot, self.state.plan.rest)
         self._merge_scores(result)
         evicted = len(self.asking.dropped)
         self._admit(slot, result, view)
@@ -350,6 +349,8 @@ class Exploring:
 
     def _rest(self, slot: Slot, seconds: float) -> None:
         slot.not_before = self.desk.now + seconds
+        if seconds == math.inf:
+            return
         heapq.heappush(self._resting, (slot.not_before, slot.index))
         self.desk.wake_at(slot.not_before)
 

@@ -97,6 +97,7 @@ class Plan:
         error_metric: Hold-out metric that stands for "the error", such as "forces.mae".
         seed: Of fits and choices.
         ordering: How a query strategy orders what waits; None: by the policy's priority.
+        rest: Seconds until an explorer that waits is asked again without news; infinite for never.
     """
 
     oracles: tuple[OraclePlan, ...]
@@ -120,3 +121,4 @@ class Plan:
     error_metric: str = ""
     seed: int = 0
     ordering: OrderRule | None = None
+    rest: float = 1.0

@@ -39,6 +39,11 @@ class SupportsMove(Protocol):
         """Let a worker of a pool, once it has nothing to do, serve another; whether one can."""
 
 
+def is_virtual(engine: Engine) -> bool:
+    """Whether an engine's time passes only while somebody waits for its events."""
+    return bool(getattr(engine, "virtual", False))
+
+
 def fitted(engine: Engine, specs: Sequence[PoolSpec]) -> list[PoolSpec]:
     """The pools that an engine will make of these."""
     return engine.fit(specs) if isinstance(engine, SupportsFit) else list(specs)

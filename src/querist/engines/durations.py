@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,35 @@ class Empirical:
     def draw(self, rng: np.random.Generator, size: int) -> Seconds:
         """``(size,)`` durations."""
         return rng.choice(np.asarray(self.seconds), size)
+
+
+KINDS: dict[str, Callable[..., Distribution]] = {
+    "constant": Constant,
+    "uniform": Uniform,
+    "lognormal": LogNormal,
+    "exponential": Exponential,
+}
+
+
+def read(told: Any) -> Distribution:
+    """A distribution from plain data: seconds, or such as ``{"lognormal": {"median": 60, ...}}``.
+
+    Raises:
+        ConfigError: If there is no such distribution or it cannot have these numbers.
+    """
+    if isinstance(told, int | float) and not isinstance(told, bool):
+        return Constant(float(told))
+    if isinstance(told, Mapping) and len(told) == 1:
+        [(name, numbers)] = told.items()
+        if name in KINDS and isinstance(numbers, Mapping):
+            try:
+                return KINDS[name](**{key: float(value) for key, value in numbers.items()})
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"{name} of {dict(numbers)}: {error}.") from error
+    raise ConfigError(
+        f"wants seconds, or a distribution such as {{lognormal: {{median: 60, sigma: 1}}}}, of "
+        f"{', '.join(KINDS)}; got {told!r}."
+    )
 
 
 class Stream:

@@ -44,6 +44,7 @@ from querist.engines.opening import (
 Outcome = Mapping[str, Any] | Failure
 Duration = Distribution | Callable[[Task, np.random.Generator], float]
 Result = Callable[[Task, np.random.Generator], Outcome]
+Timed = Callable[[Task, Outcome], tuple[float, Outcome]]
 
 _END, _LOSS, _RETURN = range(3)
 _SIMULATED = Failure(Reason.RAISED, "simulated failure")
@@ -61,12 +62,15 @@ class Kind:
             virtual.
         failure_rate: Share of tasks that fail instead.
         failure: How these fail.
+        timed: Seconds and the outcome that says so, as a function of task and outcome; instead of
+            ``duration``.
     """
 
     duration: Duration
     result: Result | None = None
     failure_rate: float = 0.0
     failure: Failure = _SIMULATED
+    timed: Timed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,8 @@ class Simulated:
         joining: Seconds until the next worker of a pool joins; None, as long as nobody sets it, for
             all at once.
     """
+
+    virtual = True
 
     def __init__(
         self,
@@ -341,14 +347,16 @@ class Simulated:
         task, behaviour = job.task, job.behaviour
         job.started, job.worker, worker.job = self._now, worker, job
         self._events.append(TaskStarted(task.id, worker.name, task.owner))
-        ends = self._now + behaviour.seconds(task)
+        seconds = behaviour.seconds(task)
         if behaviour.fails():
             job.outcome = behaviour.kind.failure
         elif behaviour.kind.result is not None:
             job.outcome = behaviour.kind.result(task, behaviour.rng)
         else:
             self._run_handler(worker, job)
-        self._plan(ends, _END, job)
+        if behaviour.kind.timed is not None:
+            seconds, job.outcome = behaviour.kind.timed(task, job.outcome)
+        self._plan(self._now + seconds, _END, job)
 
     def _run_handler(self, worker: _Worker, job: _Job) -> None:
         if worker.handler is None:

@@ -19,6 +19,7 @@ from querist.campaign.settings import (
     RetrySettings,
     Settings,
 )
+from querist.campaign.simulating import VIRTUAL
 from querist.core.errors import ConfigError
 from querist.tuning.candidates import read_candidates, space_of
 from querist.tuning.space import Space
@@ -129,6 +130,7 @@ class StudySettings(Settings):
         default_factory=SearchSettings
     )
     ahead: int = Field(default=0, ge=0)
+    batch: int = Field(default=0, ge=0)
     begin: tuple[dict[str, Any], ...] = ()
     start: tuple[Path, ...] = ()
     budget: StudyBudget = Field(default_factory=StudyBudget)
@@ -148,6 +150,8 @@ class StudySettings(Settings):
             problem.space.own(values)
         if not isinstance(self.simulation.workers, int):
             raise ValueError("simulation.workers of a study is a number: runs that go on at once")
+        if self.batch and self.ahead:
+            raise ValueError("batch: a round waits for all of its runs, so that none waits ahead")
         if self.budget == StudyBudget() and problem.space.size == math.inf:
             raise ValueError("the study would never end; give a budget: runs, cost or seconds")
         return self
@@ -187,7 +191,8 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
         "space": problem.space.plain(),
         "goal": problem.goal(),
         "search": {"use": settings.search.use, "options": settings.search.options},
-        "parallel": parallel + settings.ahead,
+        "parallel": settings.batch or parallel + settings.ahead,
+        "rounds": settings.batch > 0,
         "runs": budget.runs,
         "seed": settings.seed,
         "cost": settings.cost,
@@ -243,6 +248,7 @@ def _oracle(settings: StudySettings, problem: Problem) -> Any:
         "space": problem.space.plain(),
         "output": problem.output,
         "cost": settings.cost,
+        "timed": settings.engine.kind != VIRTUAL,
     }
     if isinstance(function, str):
         return {**told, "use": SIMULATION, "options": options}

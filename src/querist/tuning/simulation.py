@@ -32,6 +32,7 @@ class Simulation:
         space: As :meth:`~querist.tuning.space.Space.of` takes.
         output: The name of a bare number.
         cost: Name of the output that is a run's cost; "" for seconds.
+        timed: Whether to add the wall time; in simulated time it says nothing.
     """
 
     def __init__(
@@ -40,10 +41,11 @@ class Simulation:
         space: Mapping[str, Any],
         output: str = "y",
         cost: str = "",
+        timed: bool = True,
     ) -> None:
         self._call = callable_of(function, "the function of a study")
         self._space, self._output, self._cost = Space.of(space), output, cost
-        self._check = AnswerCheck()
+        self._check, self._timed = AnswerCheck(), timed
 
     def answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
         """One outcome a sample."""
@@ -63,7 +65,8 @@ class Simulation:
             named = dict(raw) if isinstance(raw, Mapping) else {self._output: raw}
         except Exception as error:  # noqa: BLE001
             return _final(failure_of(error))
-        named.setdefault(SECONDS, time.perf_counter() - begin)
+        if self._timed:
+            named.setdefault(SECONDS, time.perf_counter() - begin)
         outcome = self._check(sample, named)
         if isinstance(outcome, Label):
             return replace_cost(outcome, self._cost)

@@ -37,8 +37,9 @@ class Tuner:
             or import path, or ``{"use": ..., "options": ...}``.
         parallel: How many runs are under way at most.
         runs: After so many trials nothing more is proposed; None for no end.
-        about: ``seed``; ``cost``, the output that is a run's cost; ``begin``, points to try first;
-            ``known``, trials from elsewhere as plain data.
+        about: ``rounds``, whether all runs end before further ones begin; ``seed``; ``cost``, the
+            output that is a run's cost; ``begin``, points to try first; ``known``, trials from
+            elsewhere as plain data.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Tuner:
         runs: int | None = None,
         **about: Any,
     ) -> None:
+        self._rounds = bool(about.pop("rounds", False))
         seed, self._cost, begin, known = _about(**about)
         self.problem = Problem.read(space, goal, runs, seed)
         self.space: Space = self.problem.space
@@ -95,12 +97,13 @@ class Tuner:
 
     def propose(self) -> Proposal:
         """Points for the walkers that are free, and those that wait to be predicted again."""
-        wanted = int(min(self.parallel - len(self._busy), self._room))
+        free = 0 if self._rounds and self._busy else self.parallel - len(self._busy)
+        wanted = int(min(free, self._room))
         if wanted > 0 and not self._dry and not self._enough:
             for values in self._next(wanted):
                 self._occupy(values)
-        free = [walker for walker in self._busy if walker not in self._asked]
-        return self._proposal(free)
+        new = [walker for walker in self._busy if walker not in self._asked]
+        return self._proposal(new)
 
     def _proposal(self, walkers: Sequence[int]) -> Proposal:
         samples = [Sample.of(self.space.fields(self._busy[walker])) for walker in walkers]
