@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -50,6 +53,36 @@ def test_trusted_predictions_are_told_at_once() -> None:
     ((points, values),) = optimiser.told
     np.testing.assert_array_equal(points, proposal.batch["x"])
     np.testing.assert_array_equal(values, bowl(points))
+
+
+def offset(outputs, by: float = 0.0) -> float:
+    return outputs["y"] * 2.0 + by
+
+
+def test_an_objective_is_a_function_of_predicted_and_of_answered_outputs() -> None:
+    optimiser = Recorder()
+    generator = AskTell(optimiser, batch=2, objective=partial(offset, by=1.0))
+    proposal = generator.propose()
+    observe(generator, proposal, [Verdict.TRUST, Verdict.ASK])
+    answer = AnsweredSample(1, proposal.batch.samples()[1], {"y": np.array(3.0)})
+    rest = generator.propose()
+    observe(generator, rest, Verdict.ASK, [answer])
+    ((points, values),) = optimiser.told
+    np.testing.assert_allclose(values, [2.0 * bowl(points)[0] + 1.0, 7.0])
+
+
+def test_it_may_hear_of_a_model_before_it_proposed_anything() -> None:
+    generator = AskTell(Recorder(), batch=3)
+    none = Verdicts(np.zeros(0, np.int8), np.zeros(0))
+    generator.observe(Feedback(np.zeros(0, np.int64), None, none, (), {"version": 2}))
+    assert len(generator.propose().walkers) == 3
+
+
+def test_an_objective_has_an_import_path_or_is_refused() -> None:
+    named = AskTell(Recorder(), objective="math:fsum")
+    assert named.objective is math.fsum
+    with pytest.raises(ConfigError, match="objective is a function"):
+        AskTell(Recorder(), objective=3)
 
 
 def test_an_uncertain_point_is_told_when_it_is_answered_and_a_rejected_one_is_penalised() -> None:

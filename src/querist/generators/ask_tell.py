@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as held
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from querist.core.batch import Array, Batch
 from querist.core.errors import ConfigError, ContractError
 from querist.core.prediction import AnsweredSample, Feedback, Proposal, Verdict
-from querist.core.tasks import Factory
+from querist.core.tasks import Factory, resolve
 
 Floats = NDArray[np.float64]
 FREE, ASKED, DONE = range(3)
@@ -36,7 +36,10 @@ class AskTell:
         optimiser: Has ``ask(n)`` (or ``ask()``) that returns points, and ``tell(points, values)``
             to be minimised: a function or class that makes it, or "package.module:attribute".
         batch: How many points to ask for; the optimiser may give another number.
-        output: The scalar output that is optimised.
+        output: The scalar output that is optimised, where there is no ``objective``.
+        objective: What is optimised: a function of one sample's outputs by name, predicted or
+            answered, that returns a number; or "package.module:attribute". Generators with
+            objectives of their own share a model so.
         field: Name of the sample's array.
         maximise: Whether larger is better; values are told with the opposite sign.
         penalty: Value told of points without a value.
@@ -46,6 +49,7 @@ class AskTell:
     optimiser: Any
     batch: int = 8
     output: str = "y"
+    objective: Callable[[Mapping[str, Array]], float] | str | None = None
     field: str = "x"
     maximise: bool = False
     penalty: float = float("inf")
@@ -58,6 +62,12 @@ class AskTell:
     _told: list[tuple[Floats, Floats]] = held(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.objective, str):
+            self.objective = resolve(self.objective)
+        if self.objective is not None and not callable(self.objective):
+            raise ConfigError(
+                f"objective is a function of outputs or its import path, not {self.objective!r}."
+            )
         self._make()
 
     def propose(self) -> Proposal:
@@ -68,6 +78,7 @@ class AskTell:
 
     def observe(self, feedback: Feedback) -> None:
         """Note values; when the round is complete, tell them and ask for the next."""
+        self._next_round()  # a newer model may be heard of before anything was proposed
         for answer in feedback.answers:
             self._answered(answer)
         version = int(feedback.info.get("version", self._version))
@@ -82,13 +93,14 @@ class AskTell:
 
     def _predicted(self, feedback: Feedback) -> None:
         assert feedback.prediction is not None
-        values = np.asarray(feedback.prediction.mean[self.output], np.float64).reshape(-1)
-        rows = zip(feedback.walkers, values, feedback.verdicts.verdict, strict=True)
-        for walker, value, verdict in rows:
+        columns = feedback.prediction.mean.columns.items()
+        verdicts = zip(feedback.walkers, feedback.verdicts.verdict, strict=True)
+        for row, (walker, verdict) in enumerate(verdicts):
             if verdict == Verdict.ASK:
                 self._status[walker] = max(self._status[walker], ASKED)
             elif self._status[walker] == FREE:
-                self._note(int(walker), value if verdict == Verdict.TRUST else None)
+                said = {name: column.item(row) for name, column in columns}
+                self._note(int(walker), self._value(said) if verdict == Verdict.TRUST else None)
 
     def _answered(self, answer: AnsweredSample) -> None:
         known = self._points is not None and 0 <= answer.walker < len(self._status)
@@ -96,7 +108,13 @@ class AskTell:
             return
         if np.array_equal(answer.sample[self.field], self._points[answer.walker]):
             outputs = answer.outputs
-            self._note(answer.walker, outputs and float(np.asarray(outputs[self.output])))
+            self._note(answer.walker, None if outputs is None else self._value(outputs))
+
+    def _value(self, outputs: Mapping[str, Array]) -> float:
+        if self.objective is None:
+            return float(np.asarray(outputs[self.output]).reshape(()))
+        assert callable(self.objective)
+        return float(self.objective(outputs))
 
     def _note(self, walker: int, value: Any) -> None:
         sign = -1.0 if self.maximise else 1.0
