@@ -121,7 +121,8 @@ def campaign(size: Size, engine: str | None, lammps: bool) -> Campaign:
     if lammps:
         values["generators"] = [*values["generators"], {"use": "lammps_explorer:LammpsWalkers"}]
     if values["engine"]["kind"] == "inline":
-        values["slice"] = {"steps": 60, "seconds": None}
+        # There one answer comes after each slice of exploring: short ones.
+        values["slice"] = {"steps": 10, "seconds": None}
     return Campaign(**values)
 
 

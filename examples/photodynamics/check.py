@@ -1,8 +1,8 @@
 """Learns Tully's models, then compares populations on learned, true and exact quantum surfaces.
 
-``python check.py`` takes the second model in a short form, after a short look at the molecule
-(``molecule.py``); ``python check.py --full`` takes all three models and draws ``populations.png``
-and ``surfaces.png`` into the run folders.
+``python check.py [--engine ENGINE]`` takes the second model in a short form, after a short look at
+the molecule (``molecule.py``); ``python check.py --full`` takes all three models and draws
+``populations.png`` and ``surfaces.png`` into the run folders.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ for _library in ("OMP", "OPENBLAS", "MKL"):  # one thread a process
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 import molecule  # noqa: E402
-import yaml  # noqa: E402
 from populations import Outcome, furthest, outcome, truth  # noqa: E402
 from problem import MOMENTA  # noqa: E402
 from tully import Exits, exact  # noqa: E402
 
 from querist import model_of  # noqa: E402
 from querist.campaign.campaign import Campaign, RunResult  # noqa: E402
+from querist.engines.mpi import attend  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SIGMAS = 3.5  # of the largest of four shares' differences; by chance about once in 500
@@ -53,15 +53,17 @@ class Row(NamedTuple):
     quantum: Exits
 
 
-def learn(model: str, size: Size, folder: Path) -> RunResult:
+def learn(model: str, size: Size, folder: Path, engine: str | None) -> RunResult:
     """Run the campaign of one of Tully's models."""
-    values = yaml.safe_load((HERE / "campaign.yaml").read_text(encoding="utf-8"))
-    values["generators"]["options"]["model"] = model
+    values = Campaign.load(HERE / "campaign.yaml", engine=engine).settings.model_dump()
+    values["generators"][0]["options"]["model"] = model
     values["model"]["options"]["members"] = size.members
     values["oracles"]["electronic"]["options"]["function"] = f"problem:{model}"
     values["budget"]["labels"] = size.labels
-    campaign = Campaign(**values)
-    return campaign.run(folder)
+    if values["engine"]["kind"] == "inline":
+        # There one answer comes after each slice of exploring: short ones.
+        values["slice"] = {"steps": 40, "seconds": None}
+    return Campaign(**values).run(folder)
 
 
 def compare(model: str, size: Size, run: Path) -> list[Row]:
@@ -111,7 +113,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--full", action="store_true", help="three models, 1,000 trajectories each")
     parser.add_argument("--model", choices=sorted(MOMENTA), help="this one alone, in full")
+    parser.add_argument("--engine", choices=("processes", "inline", "mpi"))
     options = parser.parse_args()
+    if options.engine == "mpi":
+        attend()  # ranks other than 0 work here until the job ends
     size = FULL if options.full or options.model else QUICK
     size = size._replace(models=(options.model,)) if options.model else size
     if size is QUICK:
@@ -119,7 +124,7 @@ def main() -> None:
     for model in size.models:
         begin = time.monotonic()
         folder = Path("runs") / f"tully-{model}"
-        result = learn(model, size, folder)
+        result = learn(model, size, folder, options.engine)
         assert result.status == "finished", result.reason
         learned = time.monotonic() - begin
         rows = compare(model, size, result.folder)

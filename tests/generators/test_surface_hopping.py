@@ -156,7 +156,14 @@ def test_a_hop_pays_its_energy_or_is_refused(reverse: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{"on_ask": "back_up"}, {"walkers": 0}, {"time_step": 0.0}, {"duration": -1.0}]
+    "more",
+    [
+        {"on_ask": "back_up"},
+        {"walkers": 0},
+        {"time_step": 0.0},
+        {"duration": -1.0},
+        {"settled": -1.0},
+    ],
 )
 def test_nonsense_is_refused(more: dict) -> None:
     with pytest.raises(ConfigError):
@@ -176,3 +183,30 @@ def test_surfaces_that_do_not_fit_together_are_refused() -> None:
     verdicts = Verdicts(np.zeros(2, np.int8), np.zeros(2))
     with pytest.raises(ShapeError, match="2 states of 1 coordinates"):
         generator.observe(Feedback(proposal.walkers, prediction, verdicts))
+
+
+def test_who_came_down_and_stayed_is_settled() -> None:
+    generator = run(particles(20, 60, settled=2.0, decoherence=True))
+    settled = [one for one in generator.ended if one.reason == "settled"]
+    assert settled
+    assert all(one.state == 0 for one in settled)
+    # Nobody hopped in the 2 fs after the start on the lowest surface, far from the crossing.
+    assert all(one.time == pytest.approx(2.0, abs=0.2) for one in settled)
+    above = {"positions": [[-5 * BOHR]], "velocities": [[20 / 2000 * BOHR / TIME]], "state": [1]}
+    down = SurfaceHopping(above, [MASS], 60, 0.05, again=False, seed=3, settled=3.0, duration=60.0)
+    ends = run(down).ended
+    assert {one.reason for one in ends} == {"settled", "time"}
+    for one in ends:
+        assert (one.reason == "settled") == (one.state == 0 and one.hops > 0)
+
+
+def test_a_restored_trajectory_settles_when_the_whole_one_would() -> None:
+    whole, half = particles(20, 5, settled=2.0), particles(20, 5, settled=2.0)
+    for _ in range(3):
+        told = crossing(half.propose().batch["positions"][:, 0])
+        none = np.zeros(5)
+        prediction = Prediction(Batch.stack(**told), Batch({}))
+        half.observe(Feedback(np.arange(5), prediction, Verdicts(none.astype(np.int8), none)))
+    again = particles(20, 5, settled=2.0)
+    again.restore(*half.state())
+    assert [one.time for one in run(again).ended] == [one.time for one in run(whole).ended]

@@ -33,6 +33,7 @@ NEW, READY, PENDING, DONE, SCOUT = range(5)
 WAITING = 8  # is added to what a walker was when it began to wait
 _PROPOSED = (NEW, PENDING, SCOUT)
 _WHOLE = ("active", "start", "status", "hops")
+_PLAIN = ("time", "down")  # of each walker; "down" is when it last came to its surface
 
 
 class Ended(NamedTuple):
@@ -44,7 +45,7 @@ class Ended(NamedTuple):
         time: In fs.
         hops: How many there were.
         positions, velocities: ``(n,)`` at the end, in Angstrom and A/fs.
-        reason: "time", "outside", or "lost" where the model was not to be trusted.
+        reason: "time", "outside", "settled", or "lost" where the model was not to be trusted.
     """
 
     start: int
@@ -94,8 +95,8 @@ class SurfaceHopping(Seeded):
     stay finite where surfaces meet. Their signs may be arbitrary from sample to sample: each is
     taken as it fits the step before.
 
-    A trajectory ends after ``duration``, when a coordinate leaves ``low`` to ``high``, or when its
-    step is rejected; its walker then begins another one, or is done.
+    A trajectory ends after ``duration``, when it has settled, when a coordinate leaves ``low`` to
+    ``high``, or when its step is rejected; its walker then begins another one, or is done.
 
     Attributes:
         starts: What :func:`~querist.generators.starts.load_batch` takes, with the field, a field
@@ -104,6 +105,9 @@ class SurfaceHopping(Seeded):
         walkers: How many trajectories at once.
         time_step: In fs.
         duration: Longest time of a trajectory, in fs.
+        settled: In fs: a trajectory that was on the lowest surface for so long without a hop ends;
+            never when None. A molecule that came down has all the light's energy in its vibrations,
+            and soon goes where a model of the excited state was never to go.
         low, high: Bounds of the coordinates, in Angstrom; none when both are None.
         decoherence: Whether the other states' amplitudes decay
             (:func:`~querist.generators.electronic.decohere`).
@@ -122,6 +126,7 @@ class SurfaceHopping(Seeded):
     walkers: int = 16
     time_step: float = 0.5
     duration: float = 100.0
+    settled: float | None = None
     low: ArrayLike | None = None
     high: ArrayLike | None = None
     decoherence: bool = True
@@ -140,6 +145,8 @@ class SurfaceHopping(Seeded):
     def __post_init__(self) -> None:
         if self.on_ask not in ON_ASK:
             raise ConfigError(f"on_ask is one of {list(ON_ASK)}, not {self.on_ask!r}.")
+        if self.settled is not None and self.settled < 0:
+            raise ConfigError(f"settled is a time in fs, 0 or more, or None; got {self.settled}.")
         if self.walkers < 1 or self.time_step <= 0 or self.duration <= 0:
             raise ConfigError(
                 "trajectories need walkers >= 1, time_step > 0 fs and duration > 0 fs; got "
@@ -280,6 +287,7 @@ class SurfaceHopping(Seeded):
             w["velocities"][who] = done.velocities
             w["active"][who] = np.where(done.allowed, to, of)
             w["hops"][who] += done.allowed
+            w["down"][who[done.allowed]] = w["time"][who[done.allowed]]
         now_active: Integers = w["active"][moving].copy()
         return now_active
 
@@ -296,8 +304,13 @@ class SurfaceHopping(Seeded):
             places = w["positions"][moving].reshape(-1, *self._shape)
             beyond = (places < np.asarray(self.low)) | (places > np.asarray(self.high))
             outside = beyond.any(axis=tuple(range(1, beyond.ndim)))
+        settled = np.zeros(len(moving), bool)
+        if self.settled is not None:
+            since = w["time"][moving] - w["down"][moving]
+            settled = (w["active"][moving] == 0) & (since >= self.settled - 1e-9)
         self._end(moving[outside], "outside")
         self._end(moving[over & ~outside], "time")
+        self._end(moving[settled & ~over & ~outside], "settled")
 
     def _end(self, walkers: Integers, reason: str) -> None:
         w = self._walkers()
@@ -321,7 +334,7 @@ class SurfaceHopping(Seeded):
     def _walkers(self) -> dict[str, Any]:
         if self._state is None:
             count, wide = self.walkers, len(self._masses)
-            shapes = {"positions": (wide,), "velocities": (wide,), "time": ()}
+            shapes = {"positions": (wide,), "velocities": (wide,), **dict.fromkeys(_PLAIN, ())}
             self._state = {name: np.zeros((count, *more)) for name, more in shapes.items()}
             self._state |= {name: np.zeros(count, np.int64) for name in _WHOLE}
             self._grown(1)
@@ -350,7 +363,8 @@ class SurfaceHopping(Seeded):
         w["velocities"][walker] = np.reshape(self._starts["velocities"][start], -1)
         chosen = self._starts["state"][start] if "state" in self._starts else 0
         w["active"][walker] = int(np.asarray(chosen).reshape(-1)[0])
-        w["start"][walker], w["time"][walker], w["hops"][walker] = start, 0.0, 0
+        w["start"][walker], w["hops"][walker] = start, 0
+        w["time"][walker] = w["down"][walker] = 0.0
         self._grown(1)
         w["slopes"][walker] = 0.0
         w["amplitudes"][walker] = 0.0
@@ -435,6 +449,7 @@ class SurfaceHopping(Seeded):
     def restore(self, arrays: Mapping[str, Array], data: Mapping[str, Any]) -> None:
         """Continue where the trajectories were."""
         self._state = {n[2:]: np.array(v) for n, v in arrays.items() if n.startswith("w/")}
+        self._state.setdefault("down", np.zeros(self.walkers))  # older runs did not keep it
         self._rng, self._version = rng_from(data["rng"]), int(data["version"])
         self._begun = int(data["begun"])
         places = np.array(arrays["ended/positions"]), np.array(arrays["ended/velocities"])
