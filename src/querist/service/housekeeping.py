@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from querist.service import idempotency
+from querist.service import idempotency, leases
 from querist.service.index.index import Index
 from querist.service.jobs.removal import erase_old
 from querist.service.settings import ServiceSettings
@@ -48,6 +48,7 @@ class Housekeeping:
         idempotency.forget_old(self._index)
         with self._index.write() as connection:
             outbox.forget_old(connection, DELIVERIES_DAYS)
+            leases.forget_old(connection)
         if self._settings.jobs.keep_days is not None:
             erase_old(self._index, self._workspace, self._settings.jobs.keep_days)
 

@@ -66,7 +66,7 @@ class Service:
             )
         self.door = Door(self.index, without)
         self.nobody = Principal("", "", "", frozenset(), Quota())
-        self.shelf, self.leases, self.thumbnails = Shelf(), Leases(), Thumbnails()
+        self.shelf, self.leases, self.thumbnails = Shelf(), Leases(self.index), Thumbnails()
         self.code = git_state()  # once: what is imported does not change, and asking takes long
         self.metrics = Metrics(self._gauges)
         self.sender = Sender(self.index, settings.webhooks)

@@ -46,6 +46,10 @@ def test_a_first_query_at_a_service(serve, photos: Path, tmp_path: Path) -> None
         assert failure.uri.endswith("broken.png")
         assert client.label("birds", dict.fromkeys(picked.ids, "owl"), by="ada").labels == 4
         assert {label.value for label in client.labels("birds")} == {"owl"}
+        (lent,) = client.lease("birds", "ada", 1, among=[*picked.ids, failure.id])
+        assert lent.id == failure.id
+        assert failure.id not in {item.id for item in client.lease("birds", "bob", 100)}
+        assert client.content("birds", lent.id, tmp_path / "word").read_text() == "no image"
         left = client.items("birds", where="unlabelled")
         assert len({item.id for item in left} & set(picked.ids)) == 0
         path = client.save_picks(picked.query, tmp_path / "picks.csv")

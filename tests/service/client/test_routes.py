@@ -22,9 +22,7 @@ APART = {
     ("GET", "/metrics"),
     ("GET", "/v1/jobs/{job}/events"),
     ("GET", "/v1/campaigns/{campaign}/events"),
-    ("GET", "/v1/pools/{pool}/content/{item:path}"),
     ("GET", "/v1/pools/{pool}/thumbnails/{item:path}"),
-    ("POST", "/v1/pools/{pool}/leases"),
 }
 ARGUMENTS = {
     "pool": f"pol_{ID}",
@@ -49,6 +47,7 @@ ARGUMENTS = {
     "settings": {"use": "features"},
     "quota": {},
     "user": "ada",
+    "holder": "ada",
     "scopes": ["read"],
     "url": "https://example.org/hook",
     "command": "pause",

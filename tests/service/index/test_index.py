@@ -22,6 +22,7 @@ from querist.service.jobs.records import (
     served,
     waiting,
 )
+from querist.service.leases import Leases
 from querist.service.people import Door, make_key, tenant_named
 from querist.service.problems import Refused
 from querist.service.webhooks.outbox import claim, enqueue, settle
@@ -191,3 +192,12 @@ def test_another_database_is_refused_without_its_password(wrong: str) -> None:
     with pytest.raises(ConfigError) as caught:
         open_engine(wrong)
     assert "secret" not in str(caught.value)
+
+
+def test_an_item_is_lent_to_one(index: Index) -> None:
+    leases = Leases(index, 60)
+    with ThreadPoolExecutor(4) as threads:
+        tried = threads.map(lambda who: leases.take("p", who, ["x", "y"], 2, 0.0), "abcd")
+        taken = [ids for ids in tried if ids]
+    assert sorted(id for ids in taken for id in ids) == ["x", "y"]
+    assert leases.take("p", "late", ["x", "y"], 2, 61.0) == ["x", "y"]

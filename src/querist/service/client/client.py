@@ -189,6 +189,8 @@ class Client:
     skip = plain(labels_.skip)
     unlabel = plain(labels_.unlabel)
     import_labels = plain(labels_.import_labels)
+    lease = plain(labels_.lease)
+    content = plain(labels_.content)
 
     start_query = plain(queries_.start_query)
     estimate = plain(queries_.estimate)
@@ -342,6 +344,8 @@ class AsyncClient:
     skip = awaited(labels_.skip)
     unlabel = awaited(labels_.unlabel)
     import_labels = awaited(labels_.import_labels)
+    lease = awaited(labels_.lease)
+    content = awaited(labels_.content)
 
     start_query = awaited(queries_.start_query)
     estimate = awaited(queries_.estimate)

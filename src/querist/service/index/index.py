@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from querist.service.index.grouping import Writers
-from querist.service.index.sql import integrity_error, migrate, open_engine, sa
+from querist.service.index.sql import integrity_error, migrate, open_engine, sa, upsert
 from querist.service.index.tables import tables
 
 Row = dict[str, Any]
@@ -161,3 +161,31 @@ def grouped(
     by = [table.c[column] for column in columns]
     query = sa().select(*by, sa().func.count()).where(*_matching(table, where)).group_by(*by)
     return [tuple(row) for row in connection.execute(query)]
+
+
+def rows_among(
+    connection: Connection, name: str, column: str, values: Sequence[str], /, **where: Any
+) -> list[Row]:
+    """Rows where a column is one of these values."""
+    table = getattr(tables(), name)
+    query = sa().select(table).where(table.c[column].in_(values), *_matching(table, where))
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def remove_until(connection: Connection, name: str, column: str, value: float) -> int:
+    """Remove rows where a column is at most this; how many there were."""
+    table = getattr(tables(), name)
+    return int(connection.execute(sa().delete(table).where(table.c[column] <= value)).rowcount)
+
+
+def lend(connection: Connection, rows: Sequence[Row], at: float) -> set[str]:
+    """Record leases of one holder where no other holds the item at this instant; which he got."""
+    table = tables().leases
+    said = upsert(connection, table).values(list(rows))
+    mine = (table.c.holder == said.excluded.holder) | (table.c.until <= at)
+    kept = said.on_conflict_do_update(
+        index_elements=[table.c.pool, table.c.item],
+        set_={"holder": said.excluded.holder, "until": said.excluded.until},
+        where=mine,
+    )
+    return {item for (item,) in connection.execute(kept.returning(table.c.item))}

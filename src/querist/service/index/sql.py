@@ -38,6 +38,12 @@ def database_errors() -> type[Exception]:
     return found
 
 
+def upsert(connection: Any, table: Any) -> Any:
+    """An ``insert`` of the connection's dialect, which can say what is done where a row is."""
+    name = f"sqlalchemy.dialects.{connection.dialect.name}"
+    return require(name, "service", _FOR).insert(table)
+
+
 def open_engine(url: str) -> Any:
     """An engine for SQLite or PostgreSQL.
 

@@ -24,6 +24,7 @@ class Tables(NamedTuple):
     webhooks: Any
     deliveries: Any
     requests: Any
+    leases: Any
 
 
 @cache
@@ -203,5 +204,11 @@ def _messages() -> dict[str, list[Any]]:
             sa().Column("status", sa().Integer(), nullable=False),
             _json("answer"),
             _instant(),
+        ],
+        "leases": [
+            sa().Column("pool", sa().String(32), primary_key=True),
+            sa().Column("item", sa().String(64), primary_key=True),
+            _text("holder"),
+            _instant("until"),
         ],
     }

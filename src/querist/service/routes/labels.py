@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,8 +50,7 @@ def lease_items(call: Call, pool: PathId, body: LeaseAsk) -> Page[Item]:
     """
     with call.service.pool(call.who, pool) as found:
         ids = _unlabelled(found, body.among)
-        key = f"{call.who.tenant}/{pool}"
-        taken = call.service.leases.take(key, body.holder, ids, body.number, time.monotonic())
+        taken = call.service.leases.take(pool, body.holder, ids, body.number)
         return Page[Item](items=[item_told(found.item(id)) for id in taken])
 
 

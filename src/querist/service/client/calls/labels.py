@@ -9,7 +9,15 @@ from typing import Any
 from querist.service.client.call import Call, Flow, Listing, new_key, pages, path_of, post
 from querist.service.client.calls.references import Ref, pool_id
 from querist.service.wire.base import MAX_BATCH, Page
-from querist.service.wire.labels import Label, LabelSet, LabelsPost, Recorded, Statement
+from querist.service.wire.labels import (
+    Label,
+    LabelSet,
+    LabelsPost,
+    LeaseAsk,
+    Recorded,
+    Statement,
+)
+from querist.service.wire.pools import Item
 
 
 def labels(pool: Ref) -> Listing[Label]:
@@ -73,3 +81,27 @@ def import_labels(pool: Ref, file: Path | str, format: str) -> Flow[Recorded]:
     said = {"format": format}
     done: Recorded = yield Call("POST", path, Recorded, said, file=Path(file), once=new_key())
     return done
+
+
+def lease(
+    pool: Ref, holder: str, number: int = 10, *, among: Iterable[str] = ()
+) -> Flow[list[Item]]:
+    """Unlabelled items that nobody else gets for five minutes; asking again renews them.
+
+    Args:
+        pool: The pool.
+        holder: A word that is this program's or person's own.
+        number: How many, at most 100.
+        among: Ids to choose from, in order; all unlabelled items when left out.
+    """
+    body = LeaseAsk(holder=holder, number=number, among=list(among))
+    id_ = yield from pool_id(pool)
+    page: Page[Item] = yield from post(Page[Item], "pools", id_, "leases", body=body)
+    return list(page.items)
+
+
+def content(pool: Ref, item: str, to: Path | str) -> Flow[Path]:
+    """Write an item's picture (PNG, JPEG, GIF, WebP) or text, as the labelling page shows it."""
+    path = path_of("pools", (yield from pool_id(pool)), "content", item)
+    written: Path = yield Call("GET", path, Path, save=Path(to))
+    return written
