@@ -19,6 +19,12 @@ OPTIONS = {
     "botorch": {"candidates": 16, "samples": 8},
     "ask_tell": {"optimiser": "tuning_problems:Evolution", "options": {"width": len(SPACE)}},
     "gest": {"generator": "gest_problems:Halton"},
+    "d_optimal": {"terms": "linear"},
+    "discriminate": {
+        "models": {"one": lambda **settings: 0.0, "other": lambda x, **settings: x},
+        "noise": 0.1,
+        "candidates": 32,
+    },
 }
 SLOW = {"botorch"}
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SEARCHES]

@@ -20,9 +20,18 @@ SEARCHES: dict[str, str] = {
     "optuna": "querist.tuning.searches.optuna:OptunaSearch",
     "gest": "querist.tuning.searches.gest:GestSearch",
     "ask_tell": "querist.tuning.searches.ask_tell:AskTellSearch",
+    "d_optimal": "querist.tuning.searches.d_optimal:DOptimalSearch",
+    "discriminate": "querist.tuning.searches.discriminate:DiscriminatingSearch",
 }
 ALL = frozenset({CANDIDATES, SEVERAL, FIDELITY})
-REFUSED = {"optuna": ALL, "gest": ALL, "ask_tell": ALL, "botorch": frozenset({FIDELITY})}
+REFUSED = {
+    "optuna": ALL,
+    "gest": ALL,
+    "ask_tell": ALL,
+    "botorch": frozenset({FIDELITY}),
+    "d_optimal": frozenset({FIDELITY}),
+    "discriminate": frozenset({FIDELITY, SEVERAL}),
+}
 
 
 def _refused(name: str) -> frozenset[str]:
