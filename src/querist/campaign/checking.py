@@ -41,6 +41,7 @@ def problems(settings: CampaignSettings) -> list[str]:
             read_rule(config, known, where)
         except ValueError as error:
             found.append(_sentence(error))
+    found.extend(_asking_people(settings))
     found.extend(_strategy(settings))
     found.extend(_sense(settings))
     found.extend(_unseen_gpus(settings))
@@ -66,7 +67,7 @@ def _roles(settings: CampaignSettings) -> Iterator[tuple[str, str, Role]]:
         yield f"generators.{index}", "generator", role
     yield "model", "model", settings.model
     for name, oracle in settings.oracles.items():
-        if not oracle.outside:
+        if not oracle.outside or oracle.use:
             yield f"oracles.{name}", "oracle", oracle
         if oracle.validator is not None:
             yield f"oracles.{name}.validator", "validator", oracle.validator
@@ -97,6 +98,19 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
         yield from _missing_methods(kind, target)
     yield from _missing_files(factory.options)
     yield from _missing_targets(factory.options)
+
+
+def _asking_people(settings: CampaignSettings) -> Iterator[str]:
+    """What people are asked is known before anybody is."""
+    for name, oracle in settings.oracles.items():
+        if oracle.use != "human":
+            continue
+        try:
+            oracle.factory("oracle").create()
+        except QueristError as error:
+            yield f"oracles.{name}: {_sentence(error)}"
+        if not oracle.outside:
+            yield f"oracles.{name}: people have no workers; give outside: 1 or more."
 
 
 def _strategy(settings: CampaignSettings) -> Iterator[str]:

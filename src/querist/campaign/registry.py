@@ -35,6 +35,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "command": "querist.oracles.command:CommandOracle",
         "executor": "querist.oracles.executor:ExecutorOracle",
         "function": "querist.oracles.function:FunctionOracle",
+        "human": "querist.oracles.human:Human",
         "parallel": "querist.oracles.parallel:ParallelCommand",
         "queue": "querist.oracles.queued:QueuedCommand",
         "xtb": "querist.oracles.xtb:xtb",

@@ -169,7 +169,8 @@ class OracleSettings(Role):
     """An oracle, its workers and its limits.
 
     ``outside: n`` makes it an oracle without workers: up to ``n`` questions are open at once and
-    are answered through the run's inbox (by people or other programs).
+    are answered through the run's inbox (by people or other programs); ``use: human`` says what
+    they are asked for, and means ``outside: 20`` where nothing else is said.
     """
 
     resources: ResourceSettings | None = None
@@ -181,6 +182,12 @@ class OracleSettings(Role):
     level: str = ""
     validator: AnyRole | None = None
     outside: int = Field(default=0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _people(cls, value: Any) -> Any:
+        named = isinstance(value, dict) and value.get("use") == "human"
+        return {"outside": 20, **value} if named else value
 
 
 class GateSettings(Settings):

@@ -36,6 +36,8 @@ COMMANDS: dict[str, str] = {
     "export": "labels:export",
     "trace": "run:trace",
     "index": "run:index",
+    "questions": "questions:questions",
+    "answer": "questions:answer",
     "pause": "inbox:pause",
     "go": "inbox:go",
     "stop": "inbox:stop",

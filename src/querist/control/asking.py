@@ -9,6 +9,7 @@ from typing import Any
 
 from querist.control.desk import Desk, prefixed, spans_json
 from querist.control.ordering import Ordering
+from querist.control.people import Outside
 from querist.control.plan import OraclePlan
 from querist.control.queue import Candidate, CandidateQueue
 from querist.control.reserve import Reserve
@@ -70,6 +71,7 @@ class Asking:
         self._shares = tuple((purpose, share) for purpose, share in shares if share > 0)
         self._again: dict[str, list[tuple[float, str]]] = {name: [] for name in self.oracles}
         self._expiry: list[tuple[float, str]] = []
+        self.outside = Outside(state, desk, self.answer)
 
     # ------------------------------------------------------------------------------ admitting
 
@@ -115,12 +117,14 @@ class Asking:
         limits = self.state.limits
         stale: list[Candidate] = []
         for sample, score in zip(samples, scores, strict=True):
+            asked = limits is None or limits.ask < score <= limits.reject
             removed = [held.remove(sample) for held in self._held]
             old = next((candidate for candidate in removed if candidate is not None), None)
             if old is None:
+                if not asked:
+                    self.outside.withdraw(sample)
                 continue
             fresh = Candidate(old.sample, score, "uncertain", old.slot, old.walker, view.version)
-            asked = limits is None or limits.ask < score <= limits.reject
             if not asked or not self.admit(fresh, view):
                 stale.append(fresh)
         self.dropped += stale

@@ -261,11 +261,16 @@ class CampaignController:
             self._interrupted(Interrupted(str(event.data.get("why", "a user stopped the run"))))
         elif event.kind == "set":
             self.exploring.set_limits()
+        elif event.kind == "lease":
+            self.asking.outside.lend(event.data)
 
     def _answered_outside(self, event: Posted) -> None:
         question = self.state.open.get(event.data["question"])
         if question is None:
-            self.desk.acknowledge(event.id)  # answered in the meantime: nothing to do
+            self.desk.acknowledge(event.id)
+            known = event.data["question"] in self.state.closed
+            why = "was answered or withdrawn before" if known else "was never asked"
+            self.desk.say("warning", f"a posted {event.kind} came to nothing: its question {why}")
             return
         if question.recording:
             # What is being recorded may be a failure that is to be tried again.

@@ -218,12 +218,14 @@ class Training:
             return
         if self.asking.ordering is not None:
             self.select()  # before the evaluation, which workers need not wait for
-            self.evaluate_newest()
-            return
         self.evaluate_newest()
-        waiting = self.asking.waiting() if self.rescores else []
+        if not self.rescores:
+            return
+        waiting = self.asking.outside.samples()  # first: somebody may be about to look at them
+        if self.asking.ordering is None:
+            waiting += [candidate.sample for candidate in self.asking.waiting()]
         for start in range(0, len(waiting), SCORE_CHUNK):
-            samples = tuple(c.sample for c in waiting[start : start + SCORE_CHUNK])
+            samples = tuple(waiting[start : start + SCORE_CHUNK])
             self._chore("score", {"model": self.state.model, "samples": samples})
 
     def evaluate_newest(self) -> None:
