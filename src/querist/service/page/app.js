@@ -4,13 +4,14 @@ import { render } from "./vendor/preact.js";
 import { useEffect, useState } from "./vendor/hooks.js";
 import { get, hasKey, setKey } from "./api.js";
 import { Campaign, Campaigns } from "./campaign.js";
-import { Label, Pools } from "./label.js";
+import { PoolPage, keyOf } from "./pool.js";
+import { Pools } from "./pools.js";
 import { setTheme, theme } from "./theme.js";
 import { html } from "./view.js";
 
 const PAGES = [
   { name: "campaigns", title: "Campaigns", list: Campaigns, one: Campaign },
-  { name: "pools", title: "Pools", list: Pools, one: Label },
+  { name: "pools", title: "Pools", list: Pools, one: PoolPage, key: keyOf },
 ];
 
 function place() {
@@ -70,7 +71,8 @@ function Body({ found, about }) {
   const page = PAGES.find((one) => one.name === found.page && about.shows.includes(one.name));
   if (!page) return html`<main id="main"><h1>There is no such page.</h1></main>`;
   const Shown = found.id ? page.one : page.list;
-  return html`<main id="main"><${Shown} key=${found.id} id=${found.id} about=${about} /></main>`;
+  const key = page.key?.(found.id) ?? found.id; // what is the same page, in another state
+  return html`<main id="main"><${Shown} key=${key} id=${found.id} about=${about} /></main>`;
 }
 
 function App() {

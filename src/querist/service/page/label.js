@@ -1,31 +1,13 @@
-// Pools, and labelling by keyboard: one item after the other, saved at once, nothing typed is lost.
+// Labelling by keyboard: one item after the other, saved at once, nothing typed is lost.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { blob, get, newKey, post } from "./api.js";
 import { Outbox } from "./outbox.js";
-import { Facts, Table, count, html } from "./view.js";
+import { Facts, count, html } from "./view.js";
 
 const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
 const AHEAD = 8; // items that are held
-const KINDS = ["classification", "multi-label", "regression"];
-
-export function Pools() {
-  const [rows, setRows] = useState(null);
-  const [problem, setProblem] = useState(null);
-  useEffect(() => {
-    get("/v1/pools").then((page) => setRows(page.items), setProblem);
-  }, []);
-  return html`<h1>Pools</h1>
-    ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
-    ${rows?.length === 0 && html`<p>There is none; <code>querist pool create</code> makes one.</p>`}
-    ${rows?.length > 0 &&
-    html`<${Table}
-      caption="Pools"
-      columns=${["pool", "task", "items", ""]}
-      rows=${rows.map((one) => [one.name, one.task, count(one.items),
-        KINDS.includes(one.task) ? html`<a href=${`#/pools/${one.id}`} aria-label=${`Label ${one.name}`}>Label</a>` : "its labels cannot be given here"])}
-    />`}`;
-}
+export const KINDS = ["classification", "multi-label", "regression"];
 
 function holder() {
   const found = sessionStorage.getItem("querist-holder") ?? newKey();

@@ -1,0 +1,172 @@
+// Queries of a pool: ask one, watch it, see what it picked and why.
+
+import { useEffect, useState } from "./vendor/hooks.js";
+import { get, post } from "./api.js";
+import { Download } from "./download.js";
+import { Detail, Grid, factsOf } from "./grid.js";
+import { FINAL, Progress, useJob } from "./job.js";
+import { may } from "./pools.js";
+import { Facts, Table, count, html, quantity } from "./view.js";
+
+// What built-in features and the pool itself give; strategies that need more want a model.
+const GIVEN = ["embeddings", "items", "labelled_embeddings", "labels", "labelled_classes"];
+const MOST = 10_000; // picks that are shown
+
+export function titleOf(query) {
+  const asked = query.asked;
+  return `${asked.strategy ?? "usual strategy"}, ${asked.budget}${asked.note ? `: ${asked.note}` : ""}`;
+}
+
+export function useAll(path, turn = 0) {
+  const [rows, setRows] = useState(null);
+  const [problem, setProblem] = useState(null);
+  useEffect(() => {
+    get(path).then((page) => setRows(page.items), setProblem);
+  }, [path, turn]);
+  return [rows, problem];
+}
+
+export function useQueries(pool, turn) {
+  return useAll(`/v1/queries?pool=${pool}&limit=1000`, turn);
+}
+
+// All picks of a query that is done.
+export function usePicks(query) {
+  const [picks, setPicks] = useState(null);
+  useEffect(() => {
+    const ending = new AbortController();
+    setPicks(null);
+    const read = async () => {
+      const found = [];
+      for (let after = ""; after !== null && found.length < MOST; ) {
+        const page = await get(`/v1/queries/${query}/picks?after=${after}`, ending.signal);
+        found.push(...page.items);
+        after = page.next;
+      }
+      setPicks(found);
+    };
+    if (query) read().catch(() => ending.signal.aborted || setPicks([]));
+    return () => ending.abort();
+  }, [query]);
+  return picks;
+}
+
+export function Queries({ pool, part, about }) {
+  const [turn, setTurn] = useState(0);
+  const [rows, problem] = useQueries(pool.id, turn);
+  if (part) return html`<${Query} key=${part} pool=${pool} id=${part} />`;
+  const begun = (query) => {
+    setTurn(turn + 1);
+    location.hash = `#/pools/${pool.id}/queries/${query.id}`;
+  };
+  return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+    ${may(about, "query") && html`<${Ask} pool=${pool} begun=${begun} />`}
+    <h2 class="after">Queries so far</h2>
+    ${rows?.length === 0 && html`<p class="note">None yet.</p>`}
+    ${rows?.length > 0 && html`<${Table} caption="Queries" columns=${["query", "state", "picked", "of", "begun"]} rows=${rows.map((one) => [
+      html`<a href=${`#/pools/${pool.id}/queries/${one.id}`}>${titleOf(one)}</a>`,
+      html`<span class=${`state ${one.state}`}>${one.state}</span>`,
+      count(one.counts.picked), count(one.counts.candidates), new Date(one.created).toLocaleString()])} />`}`;
+}
+
+function value(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function Ask({ pool, begun }) {
+  const [strategies] = useAll("/v1/strategies");
+  const [models] = useAll("/v1/models?limit=1000");
+  const [asked, setAsked] = useState({ strategy: "", model: "", budget: "20", seed: "0", where: "unlabelled", note: "" });
+  const [options, setOptions] = useState({});
+  const [said, setSaid] = useState(null);
+  const set = (name) => (event) => setAsked({ ...asked, [name]: event.target.value });
+  const chosen = strategies?.find((one) => one.name === asked.strategy);
+  const body = () => ({
+    strategy: asked.strategy || null, model: asked.model || null, budget: Number(asked.budget), seed: Number(asked.seed),
+    where: asked.where, note: asked.note,
+    options: Object.fromEntries(Object.entries(options).filter(([name, text]) => text !== "" && name in (chosen?.options ?? {})).map(([name, text]) => [name, value(text)])),
+  });
+  const tell = (ask, then) => async (event) => {
+    event.preventDefault();
+    setSaid(null);
+    try {
+      then(await ask());
+    } catch (problem) {
+      setSaid({ problem: problem.message });
+    }
+  };
+  const send = tell(() => post(`/v1/pools/${pool.id}/queries`, body()), begun);
+  const cost = tell(() => post(`/v1/pools/${pool.id}/estimates`, body()), (found) => setSaid({ found }));
+  return html`<section class="card"><h2>Which items next?</h2>
+    <form class="ask" onSubmit=${send}>
+      <label>Strategy <select value=${asked.strategy} onChange=${set("strategy")}>
+        <option value="">usual strategy of the model</option>
+        ${families(strategies ?? []).map(([family, some]) => html`<optgroup key=${family} label=${family}>
+          ${some.map((one) => html`<option key=${one.name} value=${one.name}>${one.name}${wantsModel(one) ? " (needs a model)" : ""}</option>`)}</optgroup>`)}
+      </select></label>
+      <label>Model <select value=${asked.model} onChange=${set("model")}>
+        <option value="">built-in features</option>
+        ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}
+      </select></label>
+      <label>Items to pick, or a share below 1 <input type="number" min="0" step="any" required value=${asked.budget} onInput=${set("budget")} /></label>
+      <label>Of <select value=${asked.where} onChange=${set("where")}><option>unlabelled</option><option>all</option></select></label>
+      <label>Seed <input type="number" min="0" step="1" required value=${asked.seed} onInput=${set("seed")} /></label>
+      <label>Note <input maxlength="1000" value=${asked.note} onInput=${set("note")} /></label>
+      ${chosen && html`<div class="about"><p class="note">${chosen.summary} ${chosen.needs.length > 0 && `Needs ${chosen.needs.join(", ")}.`}</p>
+        ${Object.entries(chosen.options).map(([name, usual]) => html`<label key=${name}>${name}
+          <input placeholder=${String(usual)} value=${options[name] ?? ""} onInput=${(event) => setOptions({ ...options, [name]: event.target.value })} /></label>`)}</div>`}
+      <p class="buttons"><button class="first">Pick</button> <button type="button" onClick=${cost}>What will it cost?</button></p>
+    </form>
+    <div role="status">${said?.found && html`<${Cost} found=${said.found} />`}</div>
+    ${said?.problem && html`<p class="problem" role="alert">${said.problem}</p>`}
+  </section>`;
+}
+
+function wantsModel(strategy) {
+  return strategy.needs.some((need) => !GIVEN.includes(need));
+}
+
+function families(strategies) {
+  const found = new Map();
+  for (const one of strategies) found.set(one.family, [...(found.get(one.family) ?? []), one]);
+  return [...found];
+}
+
+function Cost({ found }) {
+  return html`<p>${count(found.items)} items are looked at, ${count(found.requests)} requests, ${found.bytes === null ? "an unknown number of" : count(found.bytes)} bytes,
+    ${found.seconds === null ? "an unknown time" : `about ${quantity(found.seconds)} s`}; ${count(found.labels)} labels are then asked for. ${found.notes.join(" ")}</p>`;
+}
+
+function Query({ pool, id }) {
+  const job = useJob(id);
+  const done = job?.state === "done";
+  const picks = usePicks(done ? id : "");
+  return html`<p><a href=${`#/pools/${pool.id}/queries`}>All queries</a></p>
+    <h2>${job ? titleOf(job) : "Query"}</h2>
+    ${!(done && picks) && html`<${Progress} job=${job} what=${job && FINAL.includes(job.state) ? "The query has ended" : "The query goes on"} />`}
+    ${done && html`<${Facts} rows=${[["picked", count(job.counts.picked)], ["of candidates", count(job.counts.candidates)], ["failed", count(job.counts.failed)], ["seed", job.asked.seed]]} />`}
+    ${done && job.counts.failed > 0 && html`<${Progress} job=${job} what="Some items could not be used" />`}
+    ${done && picks && html`<div class="tools"><a href=${`#/pools/${pool.id}/map/${id}`}>On the map</a>
+        <${Download} path=${(format) => `/v1/queries/${id}/manifest?format=${format}`} name=${`${pool.name}-${job.asked.strategy ?? "query"}`} what="Download the picks" /></div>
+      <${Picks} pool=${pool.id} picks=${picks} label="Picks" />`}`;
+}
+
+export function Picks({ pool, picks, label, mark, short }) {
+  const [chosen, setChosen] = useState(null);
+  const [item, setItem] = useState(null);
+  useEffect(() => {
+    setItem(null);
+    if (chosen) get(`/v1/pools/${pool}/items/${encodeURIComponent(chosen.id)}`).then(setItem, () => {});
+  }, [chosen]);
+  const why = (pick) => [["rank", pick.rank + 1], ["score", pick.score === null ? "" : quantity(pick.score, 4)], ["why", pick.why]];
+  return html`<${Grid} pool=${pool} total=${picks.length} label=${label} at=${(place) => picks[place]} open=${setChosen} short=${short}
+      note=${(pick) => `${mark?.(pick) ? "● " : ""}${pick.rank + 1}. ${pick.why || quantity(pick.score)}`} />
+    ${chosen && html`<${Detail} pool=${pool} item=${chosen} facts=${[...why(chosen), ...(item ? factsOf(item) : [["id", chosen.id], ["at", chosen.uri]])]}
+      close=${() => setChosen(null)} />`}`;
+}
+
+

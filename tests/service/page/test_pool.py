@@ -1,0 +1,189 @@
+"""Pools in a browser: made, seen, asked, mapped and compared; strange names run nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+HOSTILE = "<img src=x onerror=alert(1)>\"'`&<script>alert(2)<%2Fscript>"
+FILE = {"Content-Type": "application/octet-stream"}
+PHONE = {"width": 390, "height": 800}
+
+
+@pytest.fixture
+def texts(serve, finished) -> Any:
+    """Makes a pool of texts, by id, at a server of its own."""
+
+    def make(items: dict[str, str], **config: Any) -> tuple[Any, str]:
+        server = serve(**config)
+        lines = [json.dumps({"id": id, "text": text}) for id, text in items.items()]
+        body = {"name": HOSTILE, "transform": {"modality": "text"}, "classes": [HOSTILE, "b"]}
+        with server.client() as client:
+            made = client.post("/v1/pools", json=body).json()["id"]
+            url = f"/v1/pools/{made}/manifests"
+            sent = "\n".join(lines).encode()
+            job = client.post(url, params={"format": "jsonl"}, content=sent, headers=FILE).json()
+            assert finished(client, job["id"])["state"] == "done"
+        return server, made
+
+    return make
+
+
+def choose(page: Any, name: str, option: str) -> None:
+    page.get_by_role("combobox", name=name).select_option(option)
+
+
+def ask(page: Any, strategy: str, budget: str) -> None:
+    """Run a query from the page of queries to its picks."""
+    page.get_by_role("navigation", name="Parts").get_by_role("link", name="Queries").press("Enter")
+    page.get_by_role("heading", name="Which items next?").wait_for()
+    choose(page, "Strategy", strategy)
+    page.get_by_role("spinbutton", name="Items to pick").fill(budget)
+    page.get_by_role("button", name="Pick", exact=True).press("Enter")
+    page.get_by_role("list", name="Picks").wait_for()
+
+
+def part(page: Any, name: str) -> None:
+    page.get_by_role("navigation", name="Parts").get_by_role("link", name=name).press("Enter")
+
+
+@pytest.mark.slow
+def test_from_a_folder_to_picks_on_a_map(serve, pictures, tab, tmp_path: Path) -> None:
+    folder = pictures(60)
+    server = serve(tenants={"default": {"roots": [str(folder)]}})
+    shown = tab(server.url + "/#/pools")
+    page = shown.page
+    page.get_by_role("textbox", name="Name").fill("small")
+    page.get_by_role("textbox", name="Folders").fill(str(folder))
+    page.get_by_role("textbox", name="Classes").fill("cat, dog")
+    shown.accessible()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cell img.thumbnail")  # by itself, when they are listed
+    assert page.locator("dd").first.inner_text() == "60"
+    shown.accessible()
+    page.locator(".cell").first.press("Enter")
+    page.wait_for_selector("dialog img")
+    shown.accessible()
+    page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="detached")
+
+    part(page, "Queries")
+    page.get_by_role("button", name="What will it cost?").press("Enter")
+    page.wait_for_selector("text=60 items are looked at")
+    shown.accessible()
+    ask(page, "k-center", "5")
+    assert page.locator(".cell .what").first.inner_text().startswith("1. k-center")
+    shown.accessible()
+    with page.expect_download() as loading:
+        choose(page, "as", "jsonl")
+        page.get_by_role("button", name="Download the picks").press("Enter")
+    saved = loading.value.path().read_text(encoding="utf-8").splitlines()
+    assert (len(saved), loading.value.suggested_filename) == (5, "small-k-center.jsonl")
+    ask(page, "typiclust", "5")
+
+    part(page, "Compare")
+    page.get_by_role("list", name="Picks of the second query").wait_for()
+    with server.client() as client:
+        queries = client.get("/v1/queries").json()["items"]
+        [one, two] = [
+            {pick["id"] for pick in client.get(f"/v1/queries/{q['id']}/picks").json()["items"]}
+            for q in queries
+        ]
+    both = page.locator("dl.facts div:has(dt:text-is('picked by both')) dd")
+    assert both.inner_text() == str(len(one & two))
+    shown.accessible()
+
+    part(page, "Map")
+    page.wait_for_selector(f"canvas[aria-label*='{60 - len(one | two)} not labelled']")
+    page.locator("canvas").press("ArrowRight")
+    page.wait_for_selector("text=/unlabelled · picked [1-5]\\.: /")
+    page.locator("canvas").press("Enter")
+    page.wait_for_selector("dialog img")
+    page.keyboard.press("Escape")
+    shown.accessible()
+    page.get_by_text("Draw another map").press("Enter")
+    page.get_by_role("spinbutton", name="Items, at most").fill("20")
+    page.get_by_role("button", name="Draw", exact=True).press("Enter")
+    page.wait_for_selector("text=20 of 60 items are on it")
+
+
+def test_hostile_names_and_texts_stay_words_dark_and_narrow(texts, tab) -> None:
+    items = {f"{HOSTILE}-{n}": f"{HOSTILE} {n} javascript:alert(3)" for n in range(12)}
+    server, _ = texts(items)
+    shown = tab(f"{server.url}/#/pools", color_scheme="dark", viewport=PHONE)
+    page = shown.page
+    page.get_by_role("link", name=HOSTILE, exact=True).press("Enter")
+    page.wait_for_selector(".thumbnail.words")
+    assert HOSTILE in page.locator(".thumbnail.words").first.inner_text()
+    assert not shown.overflows
+    shown.accessible()
+    page.locator(".cell").first.press("Enter")
+    page.wait_for_selector("dialog pre")
+    shown.accessible()
+    page.get_by_role("button", name="Close").press("Enter")
+    ask(page, "random", "4")
+    assert not shown.overflows
+    shown.accessible()
+    ask(page, "k-center", "4")
+    for name in ("Compare", "Map"):
+        part(page, name)
+        page.wait_for_selector("canvas" if name == "Map" else ".sides .cell")
+        assert not shown.overflows
+        shown.accessible()
+    assert page.locator("img[src=x], script:not([src])").count() == 0
+
+
+def test_ten_thousand_items_are_scrolled(texts, tab) -> None:
+    server, pool = texts({f"item-{n:05}": f"text of item {n}" for n in range(10_000)})
+    shown = tab(f"{server.url}/#/pools/{pool}/items")
+    page = shown.page
+    page.wait_for_selector(".thumbnail.words")
+    most = 0
+    for step in range(40):
+        page.locator(".grid").evaluate("(e, s) => e.scrollTop = e.scrollHeight * s / 40", step)
+        page.wait_for_timeout(20)
+        most = max(most, page.locator(".grid li").count())
+    assert most < 120
+    page.locator(".cell").last.focus()
+    page.keyboard.press("End")
+    page.wait_for_selector(".cell:focus >> text=item-09999")
+    page.wait_for_selector(".cell:focus >> text=text of item 9999")
+    assert page.locator(".grid li[aria-posinset='10000']").get_attribute("aria-setsize") == "10000"
+    page.keyboard.press("Home")
+    page.wait_for_selector(".cell:focus >> text=text of item 0")
+    shown.accessible()
+
+
+def test_a_query_is_watched_through_a_restart_of_the_server(serve, pictures, tab, finished) -> None:
+    folder = pictures(40)
+    server = serve(
+        tenants={"default": {"roots": [str(folder)]}},
+        models={"use": ["python"], "python": ["slow_model:Slow"]},
+    )
+    body = {"name": "slow", "uris": [str(folder)], "transform": {"modality": "image", "size": 8}}
+    with server.client() as client:
+        made = client.post("/v1/pools", json=body).json()
+        assert finished(client, made["addition"])["state"] == "done"
+        settings = {"use": "python", "object": "slow_model:Slow"}
+        answer = client.post("/v1/models", json={"name": "slow", "settings": settings})
+        assert answer.status_code == 201, answer.text
+    server.pause(0.2)
+    shown = tab(f"{server.url}/#/pools/{made['id']}/queries")
+    page = shown.page
+    choose(page, "Model", "slow")
+    choose(page, "Strategy", "margin")
+    page.get_by_role("spinbutton", name="Items to pick").fill("3")
+    page.get_by_role("button", name="Pick", exact=True).press("Enter")
+    page.wait_for_selector(".state.running")
+    server.end(signal.SIGKILL)
+    server.pause(0)
+    server.start()
+    page.get_by_role("list", name="Picks").wait_for()
+    assert page.locator(".cell .what").first.inner_text().startswith("1. margin")
+    # While the server was away the browser itself said so.
+    shown.complaints = [one for one in shown.complaints if "ERR_" not in one]
