@@ -23,7 +23,9 @@ from querist.core.roles import ModelState
 from querist.core.tasks import Factory
 from querist.models.failing import Failing
 from querist.store.run_folder import RunFolder
+from querist.surrogate import earlier
 from querist.surrogate.clock import Clock, someone
+from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import DriftWarning
 from querist.surrogate.export import Exported
 from querist.surrogate.learner import Fitted, Homework, Learner
@@ -75,6 +77,7 @@ class Keeper:
         folder: None to keep everything in memory.
         engine: Where fits run.
         on_alarm: Called with the data of each alarm that is recorded from now on.
+        labels: What a new surrogate begins with; one that exists has begun already.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Keeper:
         folder: RunFolder | None,
         engine: EngineLike,
         on_alarm: OnAlarm | None = None,
+        labels: Labels | None = None,
     ) -> None:
         self.settings, self._model, self._on_alarm = settings, model, on_alarm
         self._engine = engine
@@ -103,7 +107,7 @@ class Keeper:
         self.clock = Clock(self.state.t, self._passed())
         self._learner = Learner(settings, self._load, self.clock)
         self.session = uuid.uuid4().hex
-        self._open(folder)
+        self._open(folder, labels)
 
     def _passed(self) -> float:
         """Seconds since the last fact, where another process is at work."""
@@ -111,7 +115,7 @@ class Keeper:
             return 0.0
         return time.time() - self.state.wall
 
-    def _open(self, folder: RunFolder | None) -> None:
+    def _open(self, folder: RunFolder | None, labels: Labels | None) -> None:
         who = {"host": socket.gethostname(), "pid": os.getpid()}
         about = {"t": self.clock(), "wall": time.time(), **who}
         entries = [Entry("surrogate.opened", {"session": self.session, **about})]
@@ -119,6 +123,7 @@ class Keeper:
             run = "" if folder is None else folder.run_id
             told = {"epoch": 1, "run": run, "engine": "surrogate", "cores": os.cpu_count()}
             entries.insert(0, Entry("run.started", {**told, **about}))
+            entries += [] if labels is None else earlier.entries(labels)
         self.stream = (self.state.sessions, 0 if folder is None else os.getpid())
         self._record(entries)
         background = self.settings.learn == "background"

@@ -265,7 +265,9 @@ class Learner:
         before, since = state.fitted
         if since != state.since:  # after an alarm labels are gathered anew
             before = 0
-        if rows < max(told.first, int(before * told.growth)):
+        given = 0 if state.since else state.given  # the surrogate's own labels say when
+        own, grown = (rows - given, before - given) if before else (rows, 0)
+        if own < max(told.first, int(grown * told.growth)):
             return None
         learned = alike(state.training(told.most_rows))
         if sum(one.outputs is not None for one in learned) < told.first:

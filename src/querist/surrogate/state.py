@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Array, Batch
+from querist.core.events import unpack_batch
 from querist.core.tasks import ModelRef
+from querist.surrogate.earlier import fitting
 from querist.surrogate.record import Known
 
 POINTS = 4000
@@ -138,6 +140,8 @@ class State:
         since: Fact from which on labels are learned from; moved by an alarm of drift.
         forgotten: Fact up to which audits say nothing any more.
         rows: Labels that may be learned from now.
+        given: Of all labels, those that it began with.
+        unfit: Labels that it was to begin with, but that are of another kind than the simulation's.
         seq: Of the last fact.
         t: Largest time of a fact.
         wall: When the last fact was recorded, in seconds since 1970.
@@ -165,6 +169,9 @@ class State:
     sessions: int = 0
     curve: list[Point] = field(default_factory=list)
     rows: int = 0
+    given: int = 0
+    unfit: int = 0
+    _imported: dict[str, tuple[int, Batch, Batch]] = field(default_factory=dict)
     _asked: dict[str, Mapping[str, Array]] = field(default_factory=dict)
 
     def take(self, fact: Known) -> None:
@@ -190,12 +197,33 @@ class State:
         inputs = self._asked.pop(fact.data["question"], None)
         if inputs is None:
             return
+        if outputs is not None and self._imported:
+            self._begin(inputs, outputs)
         purpose = fact.data["purpose"]
         judges = purpose in JUDGES
         one = Answered(fact.seq, inputs, outputs, purpose)
         (self.judging if judges else self.learned).append(one)
         self.rows += outputs is not None and not judges
         self._point()
+
+    def _given(self, fact: Known) -> None:
+        """Labels to begin with; what the simulation gives will say how they are to be read."""
+        parts = unpack_batch(fact.arrays, "in/"), unpack_batch(fact.arrays, "out/")
+        self._imported.setdefault(str(fact.data), (fact.seq, *parts))  # two may begin at once
+
+    def _begin(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        found = []
+        for seq, *parts in self._imported.values():
+            own = [
+                Answered(seq, arrays, label, Purpose.TRAIN.value)
+                for arrays, label in fitting((parts[0], parts[1]), inputs, outputs)
+            ]
+            self.unfit += len(parts[0]) - len(own)
+            found += own
+        self._imported.clear()
+        self.learned[:0] = found
+        self.given += len(found)
+        self.rows += sum(one.seq > self.since for one in found)
 
     def _published(self, fact: Known) -> None:
         data = fact.data
@@ -232,7 +260,7 @@ class State:
         self._point()
 
     def _point(self) -> None:
-        c, simulated = self.counts, len(self.learned) + len(self.judging)
+        c, simulated = self.counts, len(self.learned) + len(self.judging) - self.given
         self.curve.append(Point(self.t, simulated, c.trusted, c.audits, c.within))
         if len(self.curve) > POINTS:
             del self.curve[1:-1:2]
@@ -324,6 +352,7 @@ def tried(answers: list[Answered]) -> tuple[Batch, NDArray[np.bool_]]:
 _FOLDS = {
     "question.asked": State._question,
     "answer.label": State._label,
+    "labels.imported": State._given,
     "answer.failure": State._failure,
     "model.published": State._published,
     "surrogate.gate": State._gate,

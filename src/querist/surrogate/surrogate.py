@@ -27,6 +27,7 @@ from querist.store.run_folder import RunFolder
 from querist.surrogate import export
 from querist.surrogate.answers import FAILED, MODEL, REFUSED, SIMULATION, Answers
 from querist.surrogate.calling import Form, importable, oracle_of, returned
+from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import NoAnswer, Refused, SimulationFailed
 from querist.surrogate.keeping import Keeper, Verdict
 from querist.surrogate.record import Known
@@ -67,6 +68,8 @@ class Surrogate:
             ``workers`` and options. With "mpi" all ranks run the script; rank 0 goes on, the others
             simulate for it and exit with it.
         on_alarm: Called with the alarm's data when drift is noticed by this process.
+        labels: What a new surrogate begins to learn from, while its own calls alone judge it: a
+            dataset, the folder of an earlier run, or a file of labelled samples.
         settings: Further fields of :class:`~querist.surrogate.settings.SurrogateSettings`.
 
     Raises:
@@ -81,6 +84,7 @@ class Surrogate:
         folder: Path | str | None = None,
         engine: EngineLike = "inline",
         on_alarm: OnAlarm | None = None,
+        labels: Labels | None = None,
         **settings: Any,
     ) -> None:
         self.settings = _settings(settings)
@@ -91,7 +95,9 @@ class Surrogate:
         self.folder = None if folder is None else _opened(folder, self.settings, simulation, model)
         # Ranks are for simulations: one fit at a time needs none of its own.
         aside = "inline" if self._engine is not engine else engine
-        self._keeper = Keeper(self.settings, _model_factory(model), self.folder, aside, on_alarm)
+        self._keeper = Keeper(
+            self.settings, _model_factory(model), self.folder, aside, on_alarm, labels
+        )
         self._rng = np.random.default_rng([self.settings.seed, *self._keeper.stream])
         self._workshops: list[Workshop] = []
         self._making = threading.Lock()

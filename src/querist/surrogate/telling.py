@@ -12,7 +12,7 @@ from querist.surrogate.state import State
 def status_of(state: State, settings: SurrogateSettings) -> dict[str, Any]:
     """Counts, coverage with Clopper and Pearson's 95 % interval, gate and alarms; JSON-able."""
     counts, gate = state.counts, state.gate
-    labels = sum(a.outputs is not None for a in (*state.learned, *state.judging))
+    labels = sum(a.outputs is not None for a in (*state.learned, *state.judging)) - state.given
     return {
         "tolerance": settings.tolerance,
         "promise": settings.coverage,
@@ -22,6 +22,8 @@ def status_of(state: State, settings: SurrogateSettings) -> dict[str, Any]:
         "failed": counts.failures,
         "refused": counts.refused,
         "learned_from": state.rows,
+        "began_with": state.given,
+        "unfit": state.unfit,
         "model": gate.version,
         "threshold": gate.threshold,
         "refusal": gate.refusal,
@@ -49,6 +51,9 @@ def lines(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("Promised", f"{status['promise']:.1%}, with {status['confidence']:.0%} confidence"),
         ("Drift", _drift(status["alarms"])),
     ]
+    if status["began_with"] or status["unfit"]:
+        unfit = f", {status['unfit']:,} of another kind left out" if status["unfit"] else ""
+        told.insert(2, ("Began with", f"{status['began_with']:,} labels{unfit}"))
     if status["unlearned"]:
         told.append(("Last fit failed", status["unlearned"]))
     return told
