@@ -43,10 +43,10 @@ def browser() -> Iterator[Any]:
 
 
 class Tab:
-    """A page that notes what it must not do."""
+    """A page that notes what it must not do; of the same browser as another where that is given."""
 
-    def __init__(self, browser: Any, url: str, **how: Any) -> None:
-        self.context = browser.new_context(**how)
+    def __init__(self, browser: Any, url: str, context: Any = None, **how: Any) -> None:
+        self.context = context or browser.new_context(**how)
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
         self.complaints: list[str] = []
@@ -77,6 +77,10 @@ class Tab:
             (one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found["violations"]
         ]
         assert broken == []
+
+    def forgive(self, part: str) -> None:
+        """Pass over complaints that a test brought about."""
+        self.complaints = [one for one in self.complaints if part not in one]
 
     @property
     def overflows(self) -> bool:
@@ -145,3 +149,76 @@ def made_run(tmp_path: Path) -> Iterator[Callable[..., MadeRun]]:
     yield make
     for one in made:
         one.close()
+
+
+NAMES = ["cat", "dog", "<img src=x onerror=alert(1)>"]
+
+
+@pytest.fixture
+def pool(serve, tmp_path: Path, pictures, finished) -> Callable[..., Any]:
+    """Makes a pool of pictures, or of texts, at a server of its own."""
+
+    def make(things: int | dict[str, str], **more: Any) -> tuple[Any, str]:
+        folder = pictures(things) if isinstance(things, int) else tmp_path / "texts"
+        if isinstance(things, dict):
+            folder.mkdir()
+            for name, text in things.items():
+                (folder / name).write_text(text, encoding="utf-8")
+        server = serve(tenants={"default": {"roots": [str(folder)]}})
+        body = {"name": "<b>digits</b>", "classes": NAMES, "uris": [str(folder)], **more}
+        with server.client() as client:
+            made = client.post("/v1/pools", json=body).json()
+            assert finished(client, made["addition"])["state"] == "done"
+        return server, made["id"]
+
+    return make
+
+
+class Desk:
+    """The labelling page of a pool in a tab."""
+
+    def __init__(self, shown: Tab, tab: Callable[..., Tab]) -> None:
+        self.shown, self.page, self._tab = shown, shown.page, tab
+
+    def again(self) -> Desk:
+        """The same in another tab of the same browser."""
+        return Desk(self._tab(self.page.url, context=self.shown.context), self._tab)
+
+    def press(self, *keys: str) -> None:
+        """Press keys when there is an item."""
+        for key in keys:
+            self.page.wait_for_selector("figure figcaption")
+            self.page.keyboard.press(key)
+
+    def saved(self, number: int) -> None:
+        """Wait until so many were said in this tab, and nothing waits to be saved."""
+        fact = "dl.facts div:has(dt:text-is('{}')) dd:text-is('{}')"
+        self.page.wait_for_selector(fact.format("said here", number))
+        self.page.wait_for_selector(fact.format("not yet saved", 0))
+
+    def ready(self) -> None:
+        """Wait until the item can be marked."""
+        self.page.wait_for_selector(".text [data-word], .frame.ready")
+
+
+@pytest.fixture
+def desk(tab: Callable[..., Tab]) -> Callable[..., Desk]:
+    """Opens the labelling page of a pool."""
+
+    def open_desk(server: Any, pool: str = "", **how: Any) -> Desk:
+        url = f"{server.url}/#/pools/{pool}" if pool else server.url
+        return Desk(tab(url, **how), tab)
+
+    return open_desk
+
+
+@pytest.fixture
+def labels_of() -> Callable[[Any, str], list[Any]]:
+    """The labels that hold, by item."""
+
+    def labels(server: Any, pool: str) -> list[Any]:
+        with server.client() as client:
+            page = client.get(f"/v1/pools/{pool}/labels", params={"limit": 1000}).json()
+        return [one["value"] for one in page["items"]]
+
+    return labels

@@ -1,122 +1,20 @@
 // Labelling by keyboard: one item after the other, saved at once, nothing typed is lost.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { blob, get, newKey, post } from "./api.js";
-import { Outbox } from "./outbox.js";
+import { get } from "./api.js";
+import { Boxes } from "./boxes.js";
+import { Spans } from "./spans.js";
 import { Facts, count, html } from "./view.js";
+import { nameOf, useWork } from "./work.js";
 
 const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
-const AHEAD = 8; // items that are held
-export const KINDS = ["classification", "multi-label", "regression"];
-
-function holder() {
-  const found = sessionStorage.getItem("querist-holder") ?? newKey();
-  sessionStorage.setItem("querist-holder", found);
-  return found;
-}
-
-// The items that wait for this person, and what was said; outside of what is drawn.
-class Work {
-  constructor(pool, draw) {
-    this.pool = pool;
-    this.draw = draw;
-    this.items = [];
-    this.said = [];
-    this.chosen = []; // classes of the first item, not yet saved
-    this.trouble = null;
-    this.asking = false;
-    this.empty = false;
-    this.outbox = new Outbox(pool, (problem) => this.troubled(problem));
-    this.done = new Set(this.outbox.waiting().map((one) => one.statement.id));
-    this.pictures = new Map();
-    this.outbox.send();
-  }
-
-  troubled(problem) {
-    this.trouble = problem;
-    this.draw();
-  }
-
-  async fill() {
-    if (this.asking || this.outbox.closed) return;
-    this.asking = true;
-    try {
-      const asked = { holder: holder(), number: AHEAD + this.outbox.waiting().length };
-      const page = await post(`/v1/pools/${this.pool}/leases`, asked);
-      const known = new Set(this.items.map((one) => one.id));
-      const fresh = page.items.filter((one) => !known.has(one.id) && !this.done.has(one.id));
-      this.items.push(...fresh);
-      this.empty = this.items.length === 0;
-      this.items.slice(0, 4).forEach((one) => this.look(one));
-      this.troubled(null);
-    } catch (problem) {
-      this.troubled(problem);
-    }
-    this.asking = false;
-  }
-
-  look(item) {
-    if (!this.pictures.has(item.id)) {
-      const path = `/v1/pools/${this.pool}/content/${encodeURIComponent(item.id)}`;
-      this.pictures.set(item.id, blob(path).then(shown, (problem) => ({ text: problem.message })));
-    }
-    return this.pictures.get(item.id);
-  }
-
-  say(by, kind, value) {
-    const [item, ...rest] = this.items;
-    if (!item) return;
-    this.outbox.say(by, { id: item.id, kind, value });
-    this.done.add(item.id);
-    this.said.push(item);
-    this.chosen = [];
-    this.items = rest;
-    this.draw();
-    if (rest.length < AHEAD / 2) this.fill();
-  }
-
-  toggle(name) {
-    if (!this.items.length) return;
-    const without = this.chosen.filter((one) => one !== name);
-    this.chosen = without.length < this.chosen.length ? without : [...without, name];
-    this.draw();
-  }
-
-  undo(by) {
-    const item = this.said.pop();
-    if (!item) return;
-    this.outbox.say(by, { id: item.id, kind: "withdraw" });
-    this.done.delete(item.id);
-    this.chosen = [];
-    this.items.unshift(item);
-    this.draw();
-  }
-
-  close() {
-    this.outbox.closed = true;
-    for (const one of this.pictures.values()) one.then(({ url }) => url && URL.revokeObjectURL(url));
-  }
-}
-
-async function shown(found) {
-  if (found.type.startsWith("image/")) return { url: URL.createObjectURL(found) };
-  return { text: await found.text() };
-}
-
-function useWork(pool) {
-  const [, setDrawn] = useState(0);
-  const work = useRef(null);
-  work.current ??= new Work(pool, () => setDrawn((before) => before + 1));
-  useEffect(() => {
-    work.current.fill();
-    const renewing = setInterval(() => work.current.fill(), 20_000);
-    return () => {
-      clearInterval(renewing);
-      work.current.close();
-    };
-  }, []);
-  return work.current;
-}
+export const KINDS = ["classification", "multi-label", "regression", "tokens", "detection"];
+const PARTS = ["tokens", "detection"];
+const ZOOMS = 3;
+const HELP = {
+  tokens: "Arrows go from word to word, Shift and arrows select more, Alt and arrows single characters; a class's key marks the selection, Delete removes the mark. Or drag with the mouse.",
+  detection: "A class's key places a box, arrows move it, Shift and arrows size it, Alt makes steps of one pixel. . and , go from box to box, Escape to none, Delete removes it. Or drag with the mouse.",
+};
 
 export function Label({ id, about }) {
   const [pool, setPool] = useState(null);
@@ -130,32 +28,41 @@ export function Label({ id, about }) {
 }
 
 function Desk({ pool, about }) {
-  const work = useWork(pool.id);
+  const work = useWork(pool);
   const [by, setBy] = useState(localStorage.getItem("querist-by") ?? about.user);
   const who = useRef(by); // a key may come before the new name is drawn
-  const [zoom, setZoom] = useState(false);
+  const [zoom, setZoom] = useState(0);
+  const [added, setAdded] = useState([]);
   const item = work.items[0];
-  const classes = (pool.classes ?? []).slice(0, KEYS.length);
-  const many = pool.task === "multi-label";
-  const { chosen } = work;
+  const all = [...(pool.classes ?? []), ...added];
+  const classes = all.slice(0, KEYS.length);
+  const several = pool.task === "multi-label" || PARTS.includes(pool.task);
 
   const pick = (name) => {
-    if (many) work.toggle(name);
-    else work.say(who.current, "label", name);
+    if (PARTS.includes(pool.task)) work.editor?.label(name);
+    else if (!several) work.say(who.current, "label", name);
+    else if (work.items.length) work.draft.toggle(name);
   };
+  // Boxes and spans are said of what could be seen.
+  const save = () => several && (work.editor || !PARTS.includes(pool.task)) && work.say(who.current, "label", work.draft.value);
   const actions = {
     u: () => work.undo(who.current),
     s: () => work.say(who.current, "skip", "skipped"),
     n: () => work.say(who.current, "skip", "not sure"),
-    z: () => setZoom(!zoom),
+    z: () => setZoom((before) => (before + 1) % (pool.task === "detection" ? ZOOMS : 2)),
     Backspace: () => work.undo(who.current),
-    Enter: () => many && work.say(who.current, "label", work.chosen),
+    Enter: save,
   };
   const pressed = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
-    if (event.key === "Enter" && event.target.closest("button, a")) return;
-    const name = classes[KEYS.indexOf(event.key)];
-    const action = name !== undefined && KEYS.includes(event.key) ? () => pick(name) : actions[event.key];
+    if (event.target.closest("input, select, textarea")) return;
+    if (work.items.length && work.editor?.pressed(event)) {
+      event.preventDefault();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
+    const name = KEYS.includes(event.key) ? classes[KEYS.indexOf(event.key)] : undefined;
+    const action = name !== undefined ? () => pick(name) : actions[event.key];
     if (!action) return;
     event.preventDefault();
     action();
@@ -169,56 +76,105 @@ function Desk({ pool, about }) {
     setBy(who.current);
     localStorage.setItem("querist-by", event.target.value);
   };
+  const marked = (name) => (pool.task === "multi-label" ? work.draft.value.includes(name) : null);
+  const none = several && !work.draft.value.length;
   return html`<h1>Label ${pool.name}</h1>
     <div class="desk">
-      <section class="item" aria-label="Item" aria-live="polite">
-        ${item && html`<${Shown} key=${item.id} work=${work} item=${item} zoom=${zoom} />`}
+      <section class="item" aria-label="Item" aria-live=${PARTS.includes(pool.task) ? null : "polite"}>
+        ${item && html`<${Shown} key=${item.id} work=${work} item=${item} zoom=${zoom} classes=${all} />`}
         ${!item && html`<p class="note">${work.empty ? "Nothing waits for a label now." : "Fetching items …"}</p>`}
       </section>
       <section class="answers" aria-label="Answers">
         ${pool.task === "regression"
-          ? html`<${Value} key=${item?.id} disabled=${!item} say=${(value) => work.say(who.current, "label", value)} />`
-          : classes.map((name, place) => html`<button key=${name} class="answer" disabled=${!item}
-              aria-pressed=${many ? chosen.includes(name) : null} onClick=${() => pick(name)}>
+          ? html`<${Value} key=${item?.id} disabled=${!item} draft=${work.draft} say=${(value) => work.say(who.current, "label", value)} />`
+          : classes.map((name, place) => html`<button key=${name} class=${`answer${PARTS.includes(pool.task) ? ` tint-${place % 6}` : ""}`} disabled=${!item}
+              aria-pressed=${marked(name)} onClick=${() => pick(name)}>
               <kbd>${KEYS[place]}</kbd> ${name}</button>`)}
-        ${(pool.classes?.length ?? 0) > classes.length && html`<p class="note">Only the first ${classes.length} classes have keys.</p>`}
-        ${pool.task !== "regression" && classes.length === 0 && html`<p class="note">The pool has no classes yet.</p>`}
-        ${many && html`<button class="first" disabled=${!item} onClick=${actions.Enter}><kbd>Enter</kbd> Save${chosen.length ? "" : ": none of these"}</button>`}
+        ${all.length > classes.length && html`<p class="note">Only the first ${classes.length} classes have keys.</p>`}
+        ${pool.task !== "regression" && pool.learns_classes && html`<${NewClass} add=${(name) => all.includes(name) || setAdded([...added, name])} />`}
+        ${several && html`<button class="first" disabled=${!item} onClick=${save}><kbd>Enter</kbd> Save${none ? ": none of these" : ""}</button>`}
         <div class="more">
-          <button disabled=${!work.said.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
+          <button disabled=${!work.said.length && !work.draft.past.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
           <button disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
           <button disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
-          <button aria-pressed=${zoom} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
+          <button aria-pressed=${zoom > 0} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
         </div>
+        ${HELP[pool.task] && html`<details><summary>Keys</summary><p class="note">${HELP[pool.task]}</p></details>`}
         <label class="by">You are <input value=${by} maxlength="100" onInput=${named} /></label>
         <${Facts} rows=${[["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
         <p role="status" class=${work.trouble ? "problem" : "note"}>
           ${work.trouble ? `${work.trouble.message} What you said is kept here and sent again.` : "Everything is saved as you go."}
         </p>
+        <${Refused} work=${work} />
       </section>
     </div>`;
 }
 
-function Shown({ work, item, zoom }) {
-  const [found, setFound] = useState(null);
-  useEffect(() => void work.look(item).then(setFound), [item.id]);
-  const name = item.uri.split("/").at(-1) || item.id;
-  return html`<figure class=${zoom ? "zoomed" : ""}>
-    ${found?.url && html`<div class="scroll" tabindex="0" role="region" aria-label="Picture"><img src=${found.url} alt=${`Item ${name}`} /></div>`}
-    ${found?.text !== undefined && html`<pre tabindex="0">${found.text}</pre>`}
-    <figcaption>${name}</figcaption>
-  </figure>`;
+function Refused({ work }) {
+  const refused = work.outbox.refused();
+  if (!refused.length) return null;
+  return html`<section class="problem" aria-label="Refused"><h2>Refused by the server</h2>
+    <ul class="parts">${refused.map((one) => html`<li key=${one.key}>
+      <b>${one.name}</b> ${said(one.statement)} <span class="note">${one.refused}</span>
+      <button onClick=${() => work.correct(one)}>Correct ${one.name}</button>
+      <button onClick=${() => work.give_up(one)}>Drop what was said of ${one.name}</button>
+    </li>`)}</ul></section>`;
 }
 
-function Value({ say, disabled }) {
+function said({ kind, value }) {
+  return kind === "label" ? JSON.stringify(value) : kind;
+}
+
+function NewClass({ add }) {
   const [text, setText] = useState("");
+  const send = (event) => {
+    event.preventDefault();
+    if (text.trim()) add(text.trim());
+    setText("");
+    document.activeElement?.blur(); // so that its key works at once
+  };
+  return html`<form onSubmit=${send}><label>A new class
+    <input maxlength="200" value=${text} onInput=${(event) => setText(event.target.value)} /></label></form>`;
+}
+
+function Shown({ work, item, zoom, classes }) {
+  const [found, setFound] = useState(null);
+  useEffect(() => {
+    let here = true;
+    work.look(item).then((one) => {
+      if (!here) return;
+      setFound(one);
+      work.edit(item, one);
+    });
+    return () => void (here = false);
+  }, [item.id]);
+  const name = nameOf(item);
+  return html`<figure class=${zoom ? "zoomed" : ""}><${Content} work=${work} found=${found} name=${name} zoom=${zoom} classes=${classes} />
+    <figcaption>${name}</figcaption></figure>`;
+}
+
+function Content({ work, found, name, zoom, classes }) {
+  const { task } = work.draft;
+  if (!found) return null;
+  if (found.problem) return html`<p class="problem" role="alert">${found.problem.message}</p>`;
+  if (PARTS.includes(task)) {
+    if (work.editor && task === "tokens") return html`<${Spans} keys=${work.editor} classes=${classes} />`;
+    if (work.editor) return html`<${Boxes} keys=${work.editor} url=${found.url} name=${name} classes=${classes} zoom=${zoom} />`;
+    if (task === "tokens" ? found.url : found.text !== undefined)
+      return html`<p class="problem" role="alert">${task === "tokens" ? "This item is no text." : "This item is no picture."} Skip it.</p>`;
+  }
+  if (found.url) return html`<div class="scroll" tabindex="0" role="region" aria-label="Picture"><img src=${found.url} alt=${`Item ${name}`} /></div>`;
+  return html`<pre tabindex="0">${found.text}</pre>`;
+}
+
+function Value({ say, draft, disabled }) {
   const place = useRef(null);
   useEffect(() => place.current?.focus(), []);
   const send = (event) => {
     event.preventDefault();
-    if (text.trim() !== "" && Number.isFinite(Number(text))) say(Number(text));
+    if (draft.value.trim() !== "" && Number.isFinite(Number(draft.value))) say(Number(draft.value));
   };
   return html`<form onSubmit=${send}><label>Value
-    <input ref=${place} type="number" step="any" required disabled=${disabled} value=${text} onInput=${(event) => setText(event.target.value)} />
+    <input ref=${place} type="number" step="any" required disabled=${disabled} value=${draft.value} onInput=${(event) => draft.change(event.target.value)} />
   </label><button class="first" disabled=${disabled}><kbd>Enter</kbd> Save</button></form>`;
 }

@@ -1,52 +1,86 @@
 // What was said of items, until the server has it on disk: kept in this browser, sent in order.
+// What the server refuses is kept too, to be corrected.
 
 import { Problem, post } from "./api.js";
 
+const REFUSED = [400, 404, 413, 422]; // the same would be refused again
+let count = 0;
+
 export class Outbox {
   constructor(pool, tell) {
-    this.key = `querist-unsent-${pool}`;
+    this.key = `querist-unsent-${pool}-`;
     this.path = `/v1/pools/${pool}/labels`;
+    this.lock = `querist-sends-${pool}`;
     this.tell = tell;
     this.sending = false;
     this.closed = false;
-    this.most = 100; // 1 once something was refused, so that only that is given up
+    this.most = 100; // 1 while what was refused is looked for
+  }
+
+  // Each statement under a key of its own, so that tabs do not write over each other's.
+  all() {
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(this.key));
+    return keys.sort().flatMap((key) => {
+      const text = localStorage.getItem(key); // null when another tab has just sent it
+      return text === null ? [] : [{ ...JSON.parse(text), key }];
+    });
   }
 
   waiting() {
-    return JSON.parse(localStorage.getItem(this.key) ?? "[]");
+    return this.all().filter((one) => !one.refused);
   }
 
-  say(by, statement) {
-    this.keep([...this.waiting(), { by, statement }]);
+  refused() {
+    return this.all().filter((one) => one.refused);
+  }
+
+  say(by, statement, name) {
+    const at = [Date.now(), performance.now() * 1000, count++];
+    const key = this.key + at.map((one) => String(Math.floor(one)).padStart(14, "0")).join("-");
+    localStorage.setItem(key, JSON.stringify({ by, statement, name }));
     this.send();
   }
 
-  keep(list) {
-    if (list.length) localStorage.setItem(this.key, JSON.stringify(list));
-    else localStorage.removeItem(this.key);
+  drop(list) {
+    for (const one of list) localStorage.removeItem(one.key);
   }
 
-  next() {
-    return first(this.waiting(), this.most);
+  refuse({ key, ...one }, problem) {
+    localStorage.setItem(key, JSON.stringify({ ...one, refused: problem.message }));
   }
 
   async send() {
     if (this.sending) return;
     this.sending = true;
+    try {
+      // One tab at a time, so that nothing is sent twice or out of order.
+      if (navigator.locks) await navigator.locks.request(this.lock, () => this.sendAll());
+      else await this.sendAll();
+    } finally {
+      this.sending = false;
+    }
+    if (!this.closed && this.waiting().length) this.send();
+  }
+
+  async sendAll() {
     for (let batch = this.next(); batch.length && !this.closed; batch = this.next()) {
       try {
         await post(this.path, { by: batch[0].by, labels: batch.map((one) => one.statement) });
-        this.keep(this.waiting().slice(batch.length));
+        this.drop(batch);
+        this.most = Math.min(100, this.most * 2);
         this.tell(null);
       } catch (problem) {
-        this.tell(problem);
-        const refused = problem instanceof Problem && problem.status === 422;
-        if (refused && batch.length === 1) this.keep(this.waiting().slice(1));
+        const refused = problem instanceof Problem && REFUSED.includes(problem.status);
+        if (refused && batch.length === 1) this.refuse(batch[0], problem);
         if (refused) this.most = 1;
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        this.tell(refused ? null : problem);
+        if (!refused) await new Promise((resolve) => setTimeout(resolve, 1000));
       }
     }
-    this.sending = false;
+  }
+
+  next() {
+    return first(this.waiting(), this.most);
   }
 }
 

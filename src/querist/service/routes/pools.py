@@ -99,8 +99,9 @@ def get_pool(call: Call, pool: PathId) -> Pool:
     """One pool, with its counts."""
     row = call.service.own(call.who, "pools", "pool", pool)
     with call.service.pool(call.who, pool) as found:
-        states = found.counts()
-    return _told({**row, "items": sum(states.values())}, states)
+        states, classes = found.counts(), found.classes
+    told = _told({**row, "items": sum(states.values())}, states)
+    return told.model_copy(update={"classes": list(classes) or told.classes})
 
 
 def remove_pool(call: Call, pool: PathId) -> Nothing:
@@ -272,6 +273,7 @@ def _told(row: Row, states: dict[str, int] | None = None) -> Pool:
         name=row["name"],
         task=row["asked"]["task"],
         classes=row["asked"]["classes"],
+        learns_classes=row["asked"]["classes"] is None,
         transform=row["asked"]["transform"],
         items=row["items"],
         states=states or {},

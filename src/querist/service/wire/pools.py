@@ -60,6 +60,8 @@ class Pool(Told):
     """A pool as it stands.
 
     Attributes:
+        classes: Those of its creation; of one pool also those that were learned from labels.
+        learns_classes: Whether labels may bring new classes.
         items: How many there are.
         states: How many of them are unlabelled, labelled, empty (reviewed, nothing found), skipped,
             disputed, duplicate; {} in lists.
@@ -70,6 +72,7 @@ class Pool(Told):
     name: str
     task: str
     classes: list[str] | None = None
+    learns_classes: bool = False
     transform: Options = Field(default_factory=dict)
     items: Count = 0
     states: dict[str, int] = Field(default_factory=dict)

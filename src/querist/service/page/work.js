@@ -1,0 +1,163 @@
+// The items that wait for this person, and what was said; outside of what is drawn.
+
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { blob, get, newKey, post } from "./api.js";
+import { BoxKeys } from "./boxes.js";
+import { Draft } from "./draft.js";
+import { Outbox } from "./outbox.js";
+import { SpanKeys } from "./spans.js";
+
+const AHEAD = 8; // items that are held
+
+function holder() {
+  const found = sessionStorage.getItem("querist-holder") ?? newKey();
+  sessionStorage.setItem("querist-holder", found);
+  return found;
+}
+
+export function nameOf(item) {
+  return item.uri.split("/").at(-1) || item.id;
+}
+
+export class Work {
+  constructor(pool, draw) {
+    this.pool = pool.id;
+    this.draw = draw;
+    this.items = [];
+    this.said = []; // {item, value}, for undo
+    this.trouble = null;
+    this.asking = false;
+    this.empty = false;
+    this.outbox = new Outbox(this.pool, (problem) => this.troubled(problem));
+    this.done = new Set(this.outbox.all().map((one) => one.statement.id));
+    this.pictures = new Map();
+    this.draft = new Draft(pool.task, this.pool, draw);
+    this.editor = null; // of the first item, once it is there
+    this.outbox.send();
+  }
+
+  troubled(problem) {
+    this.trouble = problem;
+    this.draw();
+  }
+
+  async fill() {
+    if (this.asking || this.outbox.closed) return;
+    this.asking = true;
+    try {
+      const number = Math.min(100, AHEAD + this.outbox.waiting().length);
+      const page = await post(`/v1/pools/${this.pool}/leases`, { holder: holder(), number });
+      const known = new Set(this.items.map((one) => one.id));
+      const fresh = page.items.filter((one) => !known.has(one.id) && !this.done.has(one.id));
+      // What a reload interrupted comes first.
+      if (!this.items.length) fresh.sort((one, two) => !this.draft.kept(one) - !this.draft.kept(two));
+      const first = this.items.length === 0;
+      this.items.push(...fresh);
+      if (first) this.begin();
+      this.empty = this.items.length === 0;
+      this.items.slice(0, 4).forEach((one) => this.look(one));
+      this.troubled(null);
+    } catch (problem) {
+      this.troubled(problem);
+    }
+    this.asking = false;
+  }
+
+  look(item) {
+    if (!this.pictures.has(item.id)) {
+      const path = `/v1/pools/${this.pool}/content/${encodeURIComponent(item.id)}`;
+      this.pictures.set(item.id, blob(path).then(shown, (problem) => ({ problem })));
+    }
+    return this.pictures.get(item.id);
+  }
+
+  begin(value) {
+    this.editor = null;
+    this.draft.begin(this.items[0] ?? null, value);
+  }
+
+  // The first item is there: what its keys do to it.
+  edit(item, found) {
+    if (item !== this.items[0] || this.editor) return;
+    if (this.draft.task === "tokens" && found.text !== undefined) this.editor = new SpanKeys(this.draft, found.text);
+    if (this.draft.task === "detection" && found.url) this.editor = new BoxKeys(this.draft);
+    this.draw();
+  }
+
+  say(by, kind, value) {
+    const [item, ...rest] = this.items;
+    if (!item) return;
+    this.outbox.drop(this.outbox.refused().filter((one) => one.statement.id === item.id));
+    this.outbox.say(by, { id: item.id, kind, value }, nameOf(item));
+    this.draft.forget();
+    this.done.add(item.id);
+    this.said.push({ item, value: this.draft.value });
+    this.items = rest;
+    this.begin();
+    this.draw();
+    if (rest.length < AHEAD / 2) this.fill();
+  }
+
+  undo(by) {
+    if (this.draft.back()) return;
+    const last = this.said.pop();
+    if (!last) return;
+    this.outbox.say(by, { id: last.item.id, kind: "withdraw" }, nameOf(last.item));
+    this.first(last.item, last.value);
+  }
+
+  // Show an item now, with what was said of it.
+  first(item, value) {
+    this.done.delete(item.id);
+    this.items = [item, ...this.items.filter((one) => one.id !== item.id)];
+    this.begin(value);
+    this.draw();
+  }
+
+  // What the server refused: the item again. It stays kept until something else is said of it.
+  async correct(one) {
+    try {
+      const path = `/v1/pools/${this.pool}/items/${encodeURIComponent(one.statement.id)}`;
+      const { kind, value } = one.statement;
+      this.first(await get(path), kind === "label" ? drafted(this.draft.task, value) : undefined);
+    } catch (problem) {
+      this.troubled(problem);
+    }
+  }
+
+  give_up(one) {
+    this.outbox.drop([one]);
+    this.draw();
+  }
+
+  close() {
+    this.outbox.closed = true;
+    for (const one of this.pictures.values()) one.then(({ url }) => url && URL.revokeObjectURL(url));
+  }
+}
+
+function drafted(task, value) {
+  if (task === "regression") return String(value);
+  return Array.isArray(value) ? value : [];
+}
+
+async function shown(found) {
+  if (found.type.startsWith("image/")) return { url: URL.createObjectURL(found) };
+  // Not text(), which leaves out a mark at the beginning: spans count from the first character.
+  return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await found.arrayBuffer()) };
+}
+
+export function useWork(pool) {
+  const [, setDrawn] = useState(0);
+  const work = useRef(null);
+  work.current ??= new Work(pool, () => setDrawn((before) => before + 1));
+  useEffect(() => {
+    work.current.fill();
+    const renewing = setInterval(() => work.current.fill(), 20_000);
+    return () => {
+      clearInterval(renewing);
+      work.current.close();
+    };
+  }, []);
+  return work.current;
+}
