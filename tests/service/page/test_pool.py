@@ -187,3 +187,33 @@ def test_a_query_is_watched_through_a_restart_of_the_server(serve, pictures, tab
     assert page.locator(".cell .what").first.inner_text().startswith("1. margin")
     # While the server was away the browser itself said so.
     shown.complaints = [one for one in shown.complaints if "ERR_" not in one]
+
+
+def test_rounds_train_on_labels_and_judge_on_a_hold_out(texts, tab) -> None:
+    kinds = ("the red apple", "a blue whale")
+    server, pool = texts({f"{n}": f"{kinds[n % 2]} number {n}" for n in range(60)})
+    shown = tab(f"{server.url}/#/pools/{pool}/queries")
+    page = shown.page
+
+    def label_picks() -> str:
+        query = str(page.url.split("/")[-1])
+        with server.client() as client:
+            picks = client.get(f"/v1/queries/{query}/picks").json()["items"]
+            said = [{"id": one["id"], "value": (HOSTILE, "b")[int(one["id"]) % 2]} for one in picks]
+            assert client.post(f"/v1/pools/{pool}/labels", json={"labels": said}).is_success
+        return query
+
+    ask(page, "random", "20")
+    holdout = label_picks()
+    ask(page, "typiclust", "12")
+    label_picks()
+    part(page, "Train")
+    choose(page, "Hold-out", holdout)
+    page.get_by_role("spinbutton", name="Then pick").fill("4")
+    shown.accessible()
+    page.get_by_role("button", name="Train", exact=True).press("Enter")
+    page.wait_for_selector("tr:has-text('12 labels'):has-text('accuracy 100 %')")
+    shown.accessible()
+    page.get_by_role("table").get_by_role("link", name="1", exact=True).press("Enter")
+    page.get_by_role("list", name="Picks").wait_for()
+    assert page.locator(".grid li").count() == 4

@@ -1,7 +1,7 @@
 // Two queries' picks: how many are the same, and side by side.
 
-import { useEffect, useMemo } from "./vendor/hooks.js";
-import { Picks, titleOf, usePicks, useQueries } from "./queries.js";
+import { useEffect } from "./vendor/hooks.js";
+import { Picks, titleOf, useDone, usePicks } from "./queries.js";
 import { Facts, count, html, percent } from "./view.js";
 
 // Two selects of finished queries; `choice` holds their ids.
@@ -10,12 +10,6 @@ export function Choose({ rows, choice, setChoice, optional }) {
   const options = rows.map((one) => html`<option key=${one.id} value=${one.id}>${titleOf(one)} (${new Date(one.created).toLocaleTimeString()})</option>`);
   return [["one", "First query"], ["two", "Second query"]].map(([name, title]) => html`<label key=${name}>${title}
     <select value=${choice[name]} onChange=${set(name)}>${optional && html`<option value="">none</option>`}${options}</select></label>`);
-}
-
-export function useDone(pool) {
-  const [rows, problem] = useQueries(pool);
-  const done = useMemo(() => rows?.filter((one) => one.state === "done"), [rows]);
-  return [done, problem];
 }
 
 export function Compare({ pool, choice, setChoice }) {

@@ -2,11 +2,11 @@
 
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
-import { Choose, useDone } from "./compare.js";
+import { Choose } from "./compare.js";
 import { Detail, factsOf, labelText } from "./grid.js";
 import { Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
-import { useAll, usePicks } from "./queries.js";
+import { useAll, useDone, usePicks } from "./queries.js";
 import { Scatter } from "./scatter.js";
 import { count, html, percent } from "./view.js";
 
@@ -17,7 +17,7 @@ const PICKED = [
   { name: "picked by the second", colour: "--line-3", shape: "square", size: 4.5 },
   { name: "picked by both", colour: "--line-5", shape: "triangle", size: 6 },
 ];
-const COLOURS = [1, 3, 4, 5, 2, 6].map((number) => `--line-${number}`);
+const CLASSES = 10; // that have a colour of their own
 
 export function PoolMap({ pool, part, about, choice, setChoice }) {
   const [maps] = useAll(`/v1/jobs?pool=${pool.id}&kind=map&limit=20`);
@@ -69,7 +69,7 @@ function layersOf(points, first, second, byClass) {
   points.ids.forEach((id, place) => groups[(first.has(id) ? 1 : 0) + (second.has(id) ? 2 : 0)].push(place));
   const labelled = groups[0].filter((place) => ["labelled", "empty"].includes(points.states[place]));
   const rest = groups[0].filter((place) => !["labelled", "empty"].includes(points.states[place]));
-  return [{ ...POOL, places: rest }, ...(byClass ? classesOf(points, labelled) : [{ ...LABELLED, places: labelled }]),
+  return [{ ...POOL, colour: byClass ? "--edge" : POOL.colour, places: rest }, ...(byClass ? classesOf(points, labelled) : [{ ...LABELLED, places: labelled }]),
     ...PICKED.map((one, place) => ({ ...one, places: groups[place + 1] }))].filter((one) => one.places.length);
 }
 
@@ -80,9 +80,10 @@ function classesOf(points, places) {
     found.set(name, [...(found.get(name) ?? []), place]);
   }
   const sorted = [...found].sort((one, two) => two[1].length - one[1].length);
-  const shown = sorted.slice(0, COLOURS.length - 1);
-  const others = sorted.slice(COLOURS.length - 1).flatMap(([, some]) => some);
-  return [...shown, ["other classes", others]].map(([name, some], place) => ({ ...LABELLED, name, colour: COLOURS[place], places: some }));
+  const shown = sorted.slice(0, CLASSES).sort(([one], [two]) => one.localeCompare(two, "en", { numeric: true }));
+  const others = sorted.slice(CLASSES).flatMap(([, some]) => some);
+  return [...shown.map(([name, some], place) => ({ ...LABELLED, name, colour: `--class-${place}`, places: some })),
+    { ...LABELLED, name: "other classes", colour: "--ink", places: others }];
 }
 
 function Drawn({ pool, job, choice }) {

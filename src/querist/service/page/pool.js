@@ -8,9 +8,11 @@ import { Detail, Grid, factsOf, labelText } from "./grid.js";
 import { KINDS, Label } from "./label.js";
 import { PoolMap } from "./map.js";
 import { Queries } from "./queries.js";
+import { Rounds } from "./rounds.js";
 import { Facts, count, html } from "./view.js";
 
-const VIEWS = [["items", "Items", Items], ["queries", "Queries", Queries], ["map", "Map", PoolMap], ["compare", "Compare", Compare]];
+const VIEWS = [["items", "Items", Items], ["queries", "Queries", Queries], ["map", "Map", PoolMap], ["compare", "Compare", Compare],
+  ["rounds", "Train", Rounds]];
 const STATES = ["unlabelled", "labelled", "empty", "skipped", "disputed", "duplicate"];
 const PAGE = 1000;
 const MOST = 100_000; // items in one list

@@ -1,6 +1,6 @@
 // Queries of a pool: ask one, watch it, see what it picked and why.
 
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Download } from "./download.js";
 import { Detail, Grid, factsOf } from "./grid.js";
@@ -28,6 +28,12 @@ export function useAll(path, turn = 0) {
 
 export function useQueries(pool, turn) {
   return useAll(`/v1/queries?pool=${pool}&limit=1000`, turn);
+}
+
+export function useDone(pool) {
+  const [rows, problem] = useQueries(pool);
+  const done = useMemo(() => rows?.filter((one) => one.state === "done"), [rows]);
+  return [done, problem];
 }
 
 // All picks of a query that is done.

@@ -1,0 +1,77 @@
+// Rounds: train on the labels that there are, judge it on what was set aside, pick with the result.
+
+import { useEffect, useState } from "./vendor/hooks.js";
+import { post } from "./api.js";
+import { FINAL, Progress, useJob } from "./job.js";
+import { may } from "./pools.js";
+import { titleOf, useAll, useDone } from "./queries.js";
+import { Table, count, html, percent, quantity } from "./view.js";
+
+export function Rounds({ pool, about }) {
+  const [turn, setTurn] = useState(0);
+  const [rows, problem] = useAll(`/v1/pools/${pool.id}/rounds`, turn);
+  const [models] = useAll("/v1/models?limit=1000", turn);
+  const again = () => setTurn((before) => before + 1);
+  const running = rows?.find((one) => !FINAL.includes(one.state));
+  return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+    ${rows && may(about, "query") && html`<${Begin} pool=${pool} rows=${rows} models=${models ?? []} begun=${again} />`}
+    ${running && html`<${Going} key=${running.job} round=${running} over=${again} />`}
+    <h2 class="after">Rounds so far</h2>
+    ${rows?.length === 0 && html`<p class="note">None yet.</p>`}
+    ${rows?.length > 0 && html`<${Table} caption="Rounds" columns=${["round", "state", "learned from", "on the hold-out", "picked", "of these labelled", "model"]}
+      rows=${rows.map((one) => told(pool, one, models ?? []))} />`}
+    ${rows?.filter((one) => one.error).map((one) => html`<p key=${one.id} class="problem">Round ${one.number}: ${one.error}</p>`)}`;
+}
+
+function told(pool, one, models) {
+  const { labels, ...metrics } = one.metrics;
+  const judged = Object.entries(metrics).filter(([name]) => name.startsWith("holdout.") && name !== "holdout.rows");
+  return [
+    html`<a href=${`#/pools/${pool.id}/queries/${one.query}`}>${one.number}</a>`,
+    html`<span class=${`state ${one.state}`}>${one.state}</span>`,
+    labels === undefined ? "–" : `${count(labels)} labels`,
+    judged.map(([name, value]) => `${name.slice(8).replaceAll("_", " ")} ${name.endsWith("accuracy") ? percent(value) : quantity(value)}`).join(", ") || "–",
+    count(one.picked), count(one.labelled),
+    models.find(({ id }) => id === one.trained)?.name ?? one.trained ?? "–",
+  ];
+}
+
+function Going({ round, over }) {
+  const job = useJob(round.job, over);
+  return html`<section class="card"><${Progress} job=${job} what=${`Round ${round.number}`} /></section>`;
+}
+
+function Begin({ pool, rows, models, begun }) {
+  const [queries] = useDone(pool.id);
+  const [asked, setAsked] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const last = rows.find((one) => one.trained);
+  const usual = { budget: "20", model: last?.model ?? "", holdout: last?.holdout ?? "" };
+  useEffect(() => setAsked(usual), [rows]);
+  if (!asked) return null;
+  const set = (name) => (event) => setAsked({ ...asked, [name]: event.target.value });
+  const send = async (event) => {
+    event.preventDefault();
+    setProblem(null);
+    const body = { query: { budget: Number(asked.budget), model: asked.model || null }, trainer: { use: "linear_head" }, after: rows[0]?.id ?? null, holdout: asked.holdout || null };
+    try {
+      await post(`/v1/pools/${pool.id}/rounds`, body);
+      begun();
+    } catch (found) {
+      setProblem(found);
+    }
+  };
+  const labelled = pool.states.labelled ?? 0;
+  return html`<section class="card"><h2>Train, then pick with what was trained</h2>
+    <p class="note">A linear model learns from the labels (this pool has ${count(labelled)}) on the features of the model named here. Those of the hold-out judge it and are never learned from: a good hold-out is a query with the strategy random whose picks were labelled.</p>
+    <form class="ask" onSubmit=${send}>
+      <label>Features of <select value=${asked.model} onChange=${set("model")}><option value="">built-in features</option>
+        ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}</select></label>
+      <label>Hold-out <select value=${asked.holdout} onChange=${set("holdout")}><option value="">none</option>
+        ${(queries ?? []).filter((one) => one.kind === "query").map((one) => html`<option key=${one.id} value=${one.id}>${titleOf(one)}</option>`)}</select></label>
+      <label>Then pick <input type="number" min="0" step="any" required value=${asked.budget} onInput=${set("budget")} /></label>
+      <p class="buttons"><button class="first">Train</button></p>
+    </form>
+    ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+  </section>`;
+}
