@@ -43,7 +43,7 @@ def developed(rows: int) -> list[Row]:
 
 def balances(nodes: int) -> list[Row]:
     """Heat and momentum of a channel with three promoters, as its links keep the books."""
-    channel = settled((3, 0.5, 0.3), nodes)
+    channel = settled((3, 0.5, 0.3, 1.0), nodes)
     given, carried = channel.heat
     lost = abs(carried / given - 1)
     left = abs(channel.tally[:, 0].sum()) / channel.drag[:, 0].sum()

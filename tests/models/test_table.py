@@ -99,6 +99,14 @@ def test_training_takes_rows_for_training_only() -> None:
         Training.of(data.take(np.array([1, 2])), None, None, "it")
 
 
+def test_scaler_of_fields_has_one_scale_for_each() -> None:
+    values = np.random.default_rng(1).normal(2.0, 3.0, (50, 5))
+    fields = Fields(("a", "b"), ((2, 2), ()))
+    scaler = Scaler.of_fields(values, fields)
+    assert scaler.std[:4] == pytest.approx(values[:, :4].std())
+    assert scaler.mean[4] == pytest.approx(values[:, 4].mean())
+
+
 def test_scaler_standardises_and_leaves_constants_finite() -> None:
     values = np.random.default_rng(0).normal(3.0, 5.0, (50, 3))
     values[:, 1] = 1e6

@@ -68,6 +68,25 @@ def test_trained_side_by_side_or_one_by_one_is_the_same_for_a_few_epochs(bootstr
     assert not np.allclose(states[0]["m0/0.weight"], states[0]["m1/0.weight"], atol=0.01)
 
 
+def test_fields_may_be_scaled_as_a_whole() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(30, 4))
+    image[:, 0] = 0.0
+    image[0, 0] = 1e-6  # a place that hardly varies, and does so later
+    rows = Dataset(Batch.stack(image=image), Batch.stack(y=image.sum(axis=1)))
+    new = Batch.stack(image=np.full((1, 4), 0.5))
+    said = {}
+    for scaling in ("column", "field"):
+        model = TorchEnsemble(members=2, schedule={"epochs": 60}, scaling=scaling)
+        state = model.fit(rows, FitRequest()).state
+        model.load(state)
+        said[scaling] = abs(float(model.predict(new).mean["y"][0]) - 2.0)
+    assert len(set(state.arrays["m0.x_std"].tolist())) == 1
+    assert said["field"] < 1.5 < said["column"]
+    with pytest.raises(ConfigError, match="scaling is 'column' or 'field'"):
+        TorchEnsemble(scaling="row")
+
+
 def test_members_stop_early_each_for_itself() -> None:
     schedule = {"epochs": 5000, "patience": 5, "learning_rate": 0.03}
     result = TorchEnsemble(members=2, schedule=schedule).fit(data(), FitRequest())

@@ -191,6 +191,17 @@ class Scaler:
     std: Matrix
 
     @classmethod
+    def of_fields(cls, values: Matrix, fields: Fields) -> Scaler:
+        """From ``(n, d)`` values, one mean and one deviation for all columns of a field."""
+        parts = np.split(values, np.cumsum(fields.widths)[:-1], axis=1)
+        own = [cls.of(part.reshape(-1, 1)) for part in parts]
+        mean, std = (
+            np.repeat([float(v[0]) for v in held], fields.widths)
+            for held in zip(*((one.mean, one.std) for one in own), strict=True)
+        )
+        return cls(mean, std)
+
+    @classmethod
     def of(cls, values: Matrix) -> Scaler:
         """From ``(n, d)`` values."""
         mean, std = values.mean(axis=0), values.std(axis=0)

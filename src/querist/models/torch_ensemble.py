@@ -47,7 +47,7 @@ class _Loaded:
 class TorchEnsemble:
     """M networks of one architecture, differing by their random start, order of rows and split.
 
-    Inputs and outputs are standardised.
+    Inputs and outputs are standardised, as ``scaling`` says.
 
     Attributes:
         module: Makes a ``torch.nn.Module`` from the numbers of input and output columns; a
@@ -66,6 +66,9 @@ class TorchEnsemble:
         loss: "squared" error of standardised outputs; or what
             :class:`~querist.models.torch_classifier.TorchClassifier` trains its scores with, of
             outputs as they are: "cross-entropy" or "binary-cross-entropy".
+        scaling: "column", each number by its own mean and standard deviation; or "field", all
+            numbers of a field by one, as images and fields on a grid want it, where a place that
+            hardly varies in training would otherwise be blown up.
     """
 
     module: Any = None
@@ -78,6 +81,7 @@ class TorchEnsemble:
     joint: bool = True
     device: str | None = None
     loss: str = "squared"
+    scaling: str = "column"
     _loaded: _Loaded | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +89,8 @@ class TorchEnsemble:
             raise ConfigError(f"{WHO} wants at least 1 member, but got {self.members}.")
         if self.loss not in backend.LOSSES:
             raise ConfigError(f"loss is one of {', '.join(backend.LOSSES)}; got {self.loss!r}.")
+        if self.scaling not in ("column", "field"):
+            raise ConfigError(f"scaling is 'column' or 'field'; got {self.scaling!r}.")
         if not isinstance(self.schedule, Schedule):
             self.schedule = Schedule(**self.schedule)
 
@@ -105,8 +111,10 @@ class TorchEnsemble:
             UnsupportedSample: If a value is not finite.
         """
         data = Training.of(dataset, self.inputs, self.outputs, WHO)
-        x = Scaler.of(data.X)
-        y = Scaler.of(data.Y) if self.loss == "squared" else Scaler.none(data.Y.shape[1])
+        x = self._scaler(data.X, data.inputs)
+        y = Scaler.none(data.Y.shape[1])
+        if self.loss == "squared":
+            y = self._scaler(data.Y, data.outputs)
         scaled = x.apply(data.X), y.apply(data.Y)
         chosen = wanted_members(request, self.members)
         modules = [self._start(data, request, member) for member in chosen]
@@ -136,6 +144,9 @@ class TorchEnsemble:
         else:
             metrics["train.validation_loss"] = error
         return FitResult(ModelState(arrays, state), metrics)
+
+    def _scaler(self, values: Matrix, fields: Fields) -> Scaler:
+        return Scaler.of(values) if self.scaling == "column" else Scaler.of_fields(values, fields)
 
     def _start(self, data: Training, request: FitRequest, member: int) -> Any:
         """A network with the member's previous weights, or its own random ones."""
