@@ -15,9 +15,11 @@ choice. ``ratio`` is ours (ei) over the peer.
 workers and heavy-tailed (log-normal, sigma 1) durations with mean 1 h: ``ours`` asks as workers
 become free, ``peer`` is the same search in rounds of 8. ``limit`` is one worker.
 
-``fidelity-forrester``: Forrester's function with a cheap, biased version at a tenth of the cost;
-``fidelity-branin``: Branin's with a continuous fidelity. Cost until the regret is below 0.01 (0.1),
-at most 400: ``ours`` with all fidelities and ``peer`` with dear runs only.
+``fidelity-...``: a cheap version beside the dear one. Forrester's function with half of it and a
+line for a tenth of the cost; Branin's and Hartmann's with continuous fidelities at the cost
+1 + 9 s^2 (Wu et al. 2019); ``fidelity-unrelated``: Forrester's with a cheap version that has
+nothing to do with it. Cost until the regret is below 0.01 (0.1, 0.2, 0.01), at most 400: ``ours``
+with all fidelities and ``peer`` with dear runs only.
 
 ``front``: hypervolume of the front of ZDT1 in four variables by ``gp``; ``peer`` is random choice,
 ``limit`` the whole front's.
@@ -246,24 +248,55 @@ def to_regret(problem: Problem, run: Callable[..., tuple[float, float]], wanted:
     return spent
 
 
+def perturbed(s: float, **at: float) -> float:
+    """Hartmann's function with a fidelity that lowers one hill (Wu et al. 2019)."""
+    x = np.array([at[f"x{n}"] for n in range(6)])
+    near = (np.array(_A) * (x - 1e-4 * np.array(_P)) ** 2).sum(axis=1)
+    return float(-np.array([1.0 - 0.1 * (1 - s), 1.2, 3.0, 3.2]) @ np.exp(-near))
+
+
+def unrelated(x: float, cheap: bool) -> float:
+    """Forrester's function, or waves."""
+    return float(5 * np.cos(17 * x + 1) + 3 * np.sin(31 * x)) if cheap else forrester(x, False)
+
+
+def tenth(function: Callable[..., float]) -> Callable[..., tuple[float, float]]:
+    """Value and cost of a function with a cheap version."""
+    return lambda s, **at: (function(**at, cheap=s < 1), 10.0 if s == 1 else 1.0)
+
+
+def graded(function: Callable[..., float]) -> Callable[..., tuple[float, float]]:
+    """Value and cost of a function with a continuous fidelity."""
+    return lambda s, **at: (function(**at, s=s), 1.0 + 9.0 * s**2)
+
+
+CHOICE, RANGE = {"choice": [0.0, 1.0]}, {"real": [0.0, 1.0]}
+FIDELITIES: dict[str, tuple[Any, int, float, Any]] = {
+    "fidelity-forrester": (tenth(forrester), 1, -6.02074 + 0.01, CHOICE),
+    "fidelity-branin": (graded(augmented), 2, 0.397887 + 0.1, RANGE),
+    "fidelity-hartmann6": (graded(perturbed), 6, -3.32237 + 0.2, RANGE),
+    "fidelity-unrelated": (tenth(unrelated), 1, -6.02074 + 0.01, CHOICE),
+}
+
+
 def fidelity(name: str, seeds: int) -> dict[str, Any]:
     """Cheap and dear runs against dear ones alone."""
-    if name == "fidelity-forrester":
-        names, least, levels, dear = ["x"], -6.02074 + 0.01, {"choice": [0.0, 1.0]}, 10.0
-        run = lambda s, **at: (forrester(**at, cheap=s < 1), dear if s == 1 else 1.0)  # noqa: E731
-    else:
-        names, least, levels, dear = ["x0", "x1"], 0.397887 + 0.1, {"real": [0.0, 1.0]}, 10.0
-        run = lambda s, **at: (augmented(**at, s=s), 1.0 + (dear - 1) * s**2)  # noqa: E731
+    run, width, wanted, levels = FIDELITIES[name]
+    names = ["x"] if width == 1 else [f"x{n}" for n in range(width)]
     space = {one: {"real": [0.0, 1.0]} for one in names}
     both = {"minimise": "y", "fidelity": {"setting": "s", "target": 1.0}}
     found: dict[str, list[float]] = {"ours": [], "peer": []}
+    begin = time.process_time()
     for seed in range(seeds):
         told_both = Problem.read({**space, "s": levels}, both, None, seed)
+        found["ours"].append(to_regret(told_both, run, wanted))
+    cpu = (time.process_time() - begin) / seeds
+    for seed in range(seeds):
         told_dear = Problem.read(space, {"minimise": "y"}, None, seed)
-        found["ours"].append(to_regret(told_both, run, least))
-        found["peer"].append(to_regret(told_dear, lambda **at: run(s=1.0, **at), least))
+        found["peer"].append(to_regret(told_dear, lambda **at: run(s=1.0, **at), wanted))
     numbers = {arm: told(values) for arm, values in found.items()}
-    return {"seeds": seeds, **numbers, "ratio": round(sum(found["ours"]) / sum(found["peer"]), 3)}
+    ratio = round(sum(found["ours"]) / sum(found["peer"]), 3)
+    return {"seeds": seeds, **numbers, "ratio": ratio, "cpu_s": round(cpu, 2)}
 
 
 def front(seeds: int) -> dict[str, Any]:
@@ -289,7 +322,7 @@ def front(seeds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Print a line for each case."""
-    names = [*cases(), "rounds", "fidelity-forrester", "fidelity-branin", "front"]
+    names = [*cases(), "rounds", *FIDELITIES, "front"]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="two seeds")
     parser.add_argument("--seeds", type=int, default=10)

@@ -12,7 +12,7 @@ from querist.tuning.space import Values
 from querist.tuning.trial import CANDIDATES, FIDELITY, SEVERAL, Problem, Trial
 
 SEARCHES: dict[str, str] = {
-    "gp": "querist.tuning.searches.gp:GPSearch",
+    "gp": "querist.tuning.searches.fidelity:gp_search",
     "random": "querist.tuning.searches.random:RandomSearch",
     "sobol": "querist.tuning.searches.sobol:SobolSearch",
     "grid": "querist.tuning.searches.grid:GridSearch",

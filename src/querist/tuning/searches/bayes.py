@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from querist.core.errors import ConfigError
-from querist.tuning.searches.beliefs import Beliefs, Floats
+from querist.tuning.searches.beliefs import Beliefs, Believed, Floats
 from querist.tuning.searches.drawing import Drawing
 from querist.tuning.space import Values
 from querist.tuning.trial import Problem, Trial
@@ -69,23 +69,39 @@ class BayesSearch:
     def _next(self, pending: Sequence[Values]) -> Values | None:
         tried = {self.space.key(trial.settings) for trial in self.trials}
         tried |= {self.space.key(values) for values in pending}
-        if len(tried) < self.first or not self.trials:
-            return self._drawing.next_even(tried, self._skewed)
+        if self.beginning(pending, len(tried)):
+            return self.begin(pending, tried)
         self.refit()
-        around = [trial.settings for trial in self._good()]
-        points = self._drawing.candidates(self._candidates, around, tried)
+        around = [trial.settings for trial in self.good()]
+        points = self.offered(self._drawing.candidates(self._candidates, around, tried), tried)
         if not points:
             return None
         self.prepare(pending)
         best, value = self._best(points)
         for _ in range(0 if self._drawing.listed else ROUNDS):
-            near = [p for p in self._drawing.near([best], 32) if self.space.key(p) not in tried]
+            fresh = [p for p in self._drawing.near([best], 32) if self.space.key(p) not in tried]
+            near = self.offered(fresh, tried)
             if near:
                 better, higher = self._best(near)
                 best, value = (better, higher) if higher > value else (best, value)
         if self.escapes and self._again_close(best, pending):
             return self._elsewhere(points, pending)
         return best
+
+    def beginning(self, pending: Sequence[Values], tried: int) -> bool:
+        """Whether the design before any model is not complete."""
+        del pending
+        return tried < self.first or not self.trials
+
+    def begin(self, pending: Sequence[Values], tried: set[str]) -> Values | None:
+        """The next point of the even design."""
+        del pending
+        return self._drawing.next_even(tried)
+
+    def offered(self, points: Sequence[Values], tried: set[str]) -> Sequence[Values]:
+        """What may be chosen of points that were drawn, or in their places."""
+        del tried
+        return points
 
     def _again_close(self, values: Values, pending: Sequence[Values]) -> bool:
         """Whether this is the second, fourth ... choice next to what was tried."""
@@ -104,20 +120,27 @@ class BayesSearch:
         """
         features = self.space.features(points)
         told = self.refit().believing(self.space.features(pending))
-        std = np.ones(len(points)) if told.loss is None else told.loss(features)[1]
-        worth = (
-            np.log(std) + told.log_chance(features) - self.cost_weight * self._log_cost(features)
-        )
+        worth = told.log_chance(features) - self.cost_weight * self._log_cost(features)
+        if told.loss is not None:
+            worth = worth + np.log(self.unknown(told.loss, features))
         return points[int(np.argmax(worth))]
+
+    def unknown(self, loss: Believed, features: Floats) -> Floats:
+        """``(n,)`` how much runs would tell where least is known: standard deviations."""
+        return loss(features)[1]
 
     def refit(self) -> Beliefs:
         """Models of all trials so far."""
         if self._beliefs is None or self._fitted < len(self.trials):
-            self._beliefs = Beliefs.of(self.problem, self.trials)
+            self._beliefs = self.fit()
             self._fitted = len(self.trials)
         return self._beliefs
 
-    def _good(self) -> list[Trial]:
+    def fit(self) -> Beliefs:
+        """Models of all trials, made anew."""
+        return Beliefs.of(self.problem, self.trials)
+
+    def good(self) -> list[Trial]:
         """The best trials; those that keep all limits first, then by how much they miss them."""
         done = [trial for trial in self.trials if not trial.failure]
         missed = {id(t): sum(max(0.0, x) for x in self.problem.excesses(t)) for t in done}
@@ -142,16 +165,6 @@ class BayesSearch:
             return 1.0
         left = self.problem.runs - len(self.trials)
         return min(1.0, max(0.0, left / max(1, self.problem.runs - self.first)))
-
-    def _skewed(self, places: Floats) -> Floats:
-        """Coordinates of an even design, with more of them far from the fidelity that counts."""
-        fidelity = self.problem.fidelity
-        if fidelity is None:
-            return places
-        place = self.space.settings[fidelity.setting].place(fidelity.target)
-        found, column = places.copy(), list(self.space.settings).index(fidelity.setting)
-        found[column] = found[column] ** 2 if place > 0.5 else np.sqrt(found[column])
-        return found
 
     def _log_cost(self, features: Floats) -> Floats:
         process = self.refit().cost

@@ -6,8 +6,9 @@ zero and spread widely (run times, errors) are modelled by their logarithm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +144,27 @@ class Process:
         return Process(*both, start=self)
 
 
+class Believed(Protocol):
+    """What a search asks of a process of its objective."""
+
+    @property
+    def X(self) -> Floats:  # noqa: N802 - as Process has it
+        """``(n, f)`` features of what it was fitted to."""
+
+    @property
+    def y(self) -> Floats:
+        """``(n,)`` numbers."""
+
+    def __call__(self, X: Floats) -> tuple[Floats, Floats]:
+        """``(k,)`` means and standard deviations."""
+
+    def correlation(self, A: Floats, B: Floats) -> Floats:
+        """``(k,)`` posterior correlations between rows of two ``(k, f)``."""
+
+    def believing(self, X: Floats) -> Believed:
+        """As if results at these points came out as expected."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Beliefs:
     """Processes fitted to all trials.
@@ -155,15 +177,20 @@ class Beliefs:
         incumbent: Expected loss of the best trial that keeps all limits; None without one.
     """
 
-    loss: Process | None
+    loss: Believed | None
     limits: tuple[tuple[Process, float, float], ...]
     success: Process | None
     cost: Process | None
     incumbent: float | None
 
     @classmethod
-    def of(cls, problem: Problem, trials: Sequence[Trial]) -> Beliefs:
-        """Fit everything."""
+    def of(
+        cls,
+        problem: Problem,
+        trials: Sequence[Trial],
+        fit: Callable[[Floats, Floats], Believed] | None = None,
+    ) -> Beliefs:
+        """Fit everything; ``fit`` makes the objective's process, by default :func:`likelier`."""
         good = [trial for trial in trials if not trial.failure]
         every = problem.space.features([trial.settings for trial in trials])
         came = np.array([not trial.failure for trial in trials], bool)
@@ -175,7 +202,7 @@ class Beliefs:
             return cls(None, (), success, cost, None)
         X = every[came]
         losses = np.array([problem.loss(trial) for trial in good])
-        loss = likelier(X, losses)
+        loss = (fit or likelier)(X, losses)
         limits = tuple(_limit(limit, good, X) for limit in problem.limits)
         kept = np.array([problem.holds(trial) for trial in good], bool)
         incumbent = float(loss(X[kept])[0].min()) if kept.any() else None

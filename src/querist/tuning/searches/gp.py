@@ -36,9 +36,8 @@ class GPSearch(BayesSearch):
     that runs at once differ by chance.
 
     Of several objectives, each choice weighs them anew: ParEGO's augmented Chebyshev norm (Knowles
-    2006, eq. 2) between the best values and the reference point. With a fidelity, improvement is
-    that at the target, times the correlation between a result here and there, for the expected cost
-    (Huang et al. 2006, eq. 13 without its term of noise).
+    2006, eq. 2) between the best values and the reference point. What a fidelity wants is in
+    :class:`~querist.tuning.searches.fidelity.FidelitySearch`.
 
     Args:
         problem: What is searched.
@@ -53,8 +52,6 @@ class GPSearch(BayesSearch):
     ) -> None:
         if acquisition not in ACQUISITIONS:
             raise ConfigError(f"acquisition is one of {ACQUISITIONS}, got {acquisition!r}.")
-        if problem.fidelity is not None and acquisition != "ei":
-            raise ConfigError(f"with a fidelity the acquisition is ei, got {acquisition!r}.")
         super().__init__(problem, **{"cost_aware": acquisition == "ei", **options})
         self._kind, self._kappa = acquisition, kappa
         self.escapes = acquisition != "thompson"  # chance leads away
@@ -65,8 +62,6 @@ class GPSearch(BayesSearch):
         told = self.refit()
         if self.problem.several and told.loss is not None:
             told = self._weighed(told)
-        if self.problem.fidelity is not None and told.loss is not None:
-            told = replace(told, incumbent=self._level(told.loss))
         if self._kind == "thompson":
             self._drawn = _functions(told, self._rng)
         self._ready: Beliefs = told.believing(self.space.features(pending))
@@ -76,19 +71,15 @@ class GPSearch(BayesSearch):
         ready = self._ready
         if self._kind == "thompson":
             return self._sampled(features)
-        at = self._at_target(features)
-        found = ready.log_chance(at)
+        found = ready.log_chance(features)
         if ready.loss is None or ready.incumbent is None:
             return found
-        mean, std = ready.loss(at)
+        mean, std = ready.loss(features)
         if self._kind == "ucb":
             return found + self._optimism(self._kappa * std - mean)
-        found = found + log_ei.scores(
+        return found + log_ei.scores(
             predictions=-mean, std=std, labels=-np.array([ready.incumbent])
         )
-        if self.problem.fidelity is None:
-            return found
-        return found + np.log(np.maximum(ready.loss.correlation(features, at), 1e-9))
 
     def _optimism(self, bound: Floats) -> Floats:
         """Logarithm of a bound above that of the worst trial; it orders as the bound does."""
@@ -119,20 +110,6 @@ class GPSearch(BayesSearch):
         best = float(process(process.X[kept])[0].min()) if kept.any() else None
         return replace(told, loss=process, incumbent=best)
 
-    def _level(self, loss: Process) -> float:
-        """The best expectation at the target among all points that were tried at any fidelity."""
-        return float(loss(self._at_target(loss.X))[0].min())
-
-    def _at_target(self, features: Floats) -> Floats:
-        """The same points at the fidelity that counts."""
-        fidelity = self.problem.fidelity
-        if fidelity is None:
-            return features
-        found = features.copy()
-        setting = self.space.settings[fidelity.setting]
-        found[:, self.space.column(fidelity.setting)] = setting.feature(fidelity.target)
-        return found
-
 
 def chebyshev(parts: Floats) -> Floats:
     """``(n,)`` augmented Chebyshev norms of ``(n, m)`` weighed losses (Knowles 2006, eq. 2)."""
@@ -149,6 +126,7 @@ def _functions(told: Beliefs, rng: np.random.Generator) -> tuple[Function | None
         misses.append(_miss(drawn(process, rng), bound, sign, process))
     if told.success is not None:
         misses.append(_miss(drawn(told.success, rng), 0.5, -1.0, told.success))
+    assert told.loss is None or isinstance(told.loss, Process)
     return (None if told.loss is None else drawn(told.loss, rng)), misses
 
 
