@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 
+from querist.core.answers import Label
 from querist.core.batch import Batch
 from querist.core.prediction import Prediction, Proposal
 from querist.core.roles import FitResult, ModelState
@@ -120,6 +123,19 @@ class Picky:
 
     def answer(self, samples, context):
         return []
+
+
+class Marking:
+    """An oracle that writes down which process one of its workers is."""
+
+    def __init__(self, mark: str, worker: str) -> None:
+        self.mark, self.worker = Path(mark), worker
+
+    def answer(self, samples, context):
+        if context.worker.name == self.worker and not self.mark.exists():
+            self.mark.write_text(str(os.getpid()))
+        time.sleep(0.2)
+        return [Label({"y": 2.0 * x[0]}) for x in samples["x"]]
 
 
 def square(x):

@@ -66,6 +66,11 @@ def simulate(x):
     return math.sin(5 * x[0]) * math.exp(-x[1])
 
 
+def slowly(x):
+    time.sleep(0.2)
+    return simulate(x)
+
+
 def simulate_and_lose_its_rank(x):
     trap = HERE / "rank.once"
     if trap.exists():

@@ -52,7 +52,9 @@ class Jobs:
         text = yaml.safe_dump({**CAMPAIGN, "oracles": oracle, **changes})
         (self.folder / "campaign.yaml").write_text(text)
 
-    def start(self, ranks: int, *command: str, ft: bool = False) -> subprocess.CompletedProcess:
+    def start(
+        self, ranks: int, *command: str, ft: bool = False, timeout: float = 60
+    ) -> subprocess.CompletedProcess:
         options = ["--with-ft", "ulfm"] if ft else []
         launcher = [*self.mpiexec, *options, "-n", str(ranks)] if ranks else []
         return subprocess.run(
@@ -61,7 +63,7 @@ class Jobs:
             env={**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src")},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout,
             check=False,
         )
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from campaign_roles import Line
 from test_loading import SMALL
+from test_ranks import RUN, Jobs
 
 from querist.campaign.campaign import Campaign, summary_of
 from querist.campaign.counts import resolved
@@ -88,3 +92,98 @@ def test_a_worker_moves_in_a_run_that_is_resumed(tmp_path: Path) -> None:
     assert moved["why"] == "it is idle"
     assert "changed their role" in result.report().read_text()
     assert not [fact for fact in facts if fact.kind == "worker.lost"]
+
+
+def new_answers(facts: list[Any]) -> list[str]:
+    """Labels by workers that joined the asked oracle after the run had begun."""
+    joined = [f.data["worker"] for f in facts if f.kind == "worker.joined"]
+    began = next((f.data["pools"]["oracle.asked"] for f in facts if f.kind == "run.started"), 99)
+    new = {name for name in joined if int(name.split("-")[-1]) >= began and ".asked" in name}
+    return [f.data["sample"] for f in facts if f.kind == "answer.label" and f.data["worker"] in new]
+
+
+def stop_when_moved_answered(folder: Path) -> None:
+    """Post "stop" once a worker that moved has answered, or after a while."""
+    until, facts, reader = time.monotonic() + 120, list[Any](), None
+    while not new_answers(facts) and time.monotonic() < until:
+        if reader is None and (folder / "manifest.json").exists():
+            reader = RunFolder(folder).journal_reader()
+        facts += reader.read_new() if reader is not None else ()
+        time.sleep(0.1)
+    RunFolder(folder).inbox.post("stop", {})
+
+
+@pytest.mark.slow
+@pytest.mark.mpi
+def test_ranks_are_reassigned_while_a_job_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("mpi4py")
+    jobs = Jobs(tmp_path)
+    options = {"function": "mpi_roles:slowly", "outputs": "y"}
+    oracle = {"use": "function", "options": options, "workers": "auto"}
+    # Nothing is ever asked of the second oracle, which has as many ranks as the first.
+    jobs.configure(
+        engine="mpi",
+        explorers="auto",
+        trainers=1,
+        oracles={"asked": oracle, "idle": oracle},
+        initial=8,
+        holdout=0.0,
+        retrain={"every_labels": 50},
+        budget={"labels": 5000},
+    )
+    watch = threading.Thread(target=stop_when_moved_answered, args=(jobs.run,))
+    watch.start()
+    done = jobs.start(1 + 6, *RUN, timeout=150)
+    watch.join()
+    assert "Traceback" not in done.stderr
+    facts = list(RunFolder(jobs.run).journal_reader().read_new())
+    moved = [dict(fact.data) for fact in facts if fact.kind == "worker.moves"]
+    assert {"source": "oracle.idle", "target": "oracle.asked"}.items() <= moved[0].items()
+    assert "forecast" in moved[0]["why"]
+    left = [fact.data["worker"] for fact in facts if fact.kind == "worker.left"]
+    assert left[0].startswith("oracle.idle-")
+    answered = [fact.data["worker"] for fact in facts if fact.kind == "answer.label"]
+    assert new_answers(facts)  # the same rank, in its new role
+    assert len(answered) == jobs.labels()
+    assert not [fact for fact in facts if fact.kind == "worker.lost"]
+
+
+def kill_when_moved(folder: Path, worker: str, mark: str, killed: list[int]) -> None:
+    """Kill a worker's process once it has answered, while it works on the next question."""
+    reader, until = RunFolder(folder).journal_reader(), time.monotonic() + 60
+    while not killed and time.monotonic() < until:
+        if any(f.data.get("worker") == worker for f in reader.read_new() if "answer" in f.kind):
+            for process in map(int, Path(mark).read_text().split()):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+                killed.append(process)
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.kill
+def test_a_worker_that_is_killed_after_it_moved_loses_no_label(tmp_path: Path) -> None:
+    mark, folder = str(tmp_path / "mark"), tmp_path / "run"
+    marks = {"mark": mark, "worker": "oracle.twice-2"}
+    oracle = {"use": "campaign_roles:Marking", "options": marks, "workers": 2}
+    told = {"explorers": 2, "generators": [Line()], "oracles": {"twice": oracle}, "initial": 60}
+    campaign(budget={"labels": 4}, **told).run(folder, progress=False)
+    message = {"source": "explorers", "target": "oracle.twice", "why": "it is idle"}
+    RunFolder(folder).inbox.post("staff", message)
+    killed: list[int] = []
+    watch = threading.Thread(target=kill_when_moved, args=(folder, "oracle.twice-2", mark, killed))
+    watch.start()
+    result = campaign(budget={"labels": 60}, **told).resume(folder, progress=False)
+    watch.join()
+    assert result.status == "finished", result.reason
+    facts = list(RunFolder(folder).journal_reader().read_new())
+    assert killed
+    assert [f.data["worker"] for f in facts if f.kind == "worker.lost"] == ["oracle.twice-2"]
+    labels = [f.data["question"] for f in facts if f.kind == "answer.label"]
+    assert len(labels) == len(set(labels)) == 60
+    asked = {f.data["question"] for f in facts if f.kind == "question.asked"}
+    assert set(labels) <= asked
+    # It came back in its new pool, and what it was at was asked again.
+    assert [f.data["worker"] for f in facts if f.kind == "worker.joined"].count(
+        "oracle.twice-2"
+    ) == 2

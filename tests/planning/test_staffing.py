@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -74,6 +75,20 @@ def test_explorers_become_oracle_workers_where_answers_are_dear() -> None:
 @pytest.mark.parametrize(("explorers", "oracles"), [(1, 7), (2, 14)])
 def test_a_good_allocation_is_left_alone(explorers: int, oracles: int) -> None:
     assert not any(looks(Adviser(PLAN, BOUNDS), facts_of(DEAR, explorers, oracles)))
+
+
+def test_workers_of_an_oracle_that_nobody_asks_join_another() -> None:
+    plan = replace(PLAN, oracles=(OraclePlan("f"), OraclePlan("g")))
+    adviser = Adviser(plan, Bounds({"oracle.f": 1, "oracle.g": 1}, {}))
+    facts, counts = list[RunFact](), {"explorer.0": 1, "trainer": 1, "oracle.f": 2, "oracle.g": 4}
+
+    def note(fact: Fact) -> None:
+        facts.append(RunFact(len(facts) + 1, fact.kind, fact.data, fact.arrays))
+
+    known = replace(DEAR, labels={"f": Constant(2.0), "g": Constant(1.0)})
+    Virtual(plan, counts, known, 1, note).run()
+    _, said = first(adviser, facts)
+    assert {(one.source, one.target) for one in said} == {("oracle.g", "oracle.f")}
 
 
 def test_nothing_is_said_while_workers_move() -> None:

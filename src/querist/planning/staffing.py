@@ -11,6 +11,7 @@ from querist.accounting.facts import FactLike, named, number, text
 from querist.control.plan import Plan
 from querist.control.state import CampaignState
 from querist.core.events import Fact
+from querist.engines.durations import Constant
 from querist.planning.forecast import Allocation, Forecast, forecast
 from querist.planning.measured import Measured
 
@@ -169,9 +170,11 @@ class Adviser:
         workers = sum(self._pools.values())
         self._labels = min(left, max(200.0, 20.0 * workers))
         rest = replace(self._plan, labels=self._labels, cost=math.inf, seconds=None)
-        known = replace(
-            self._measured.behaviour(), first=0.0, between=0.0, begun=self._state.train_labels
-        )
+        lately = self._measured.behaviour()
+        # An oracle that was never asked is taken to be like another: nobody may ever ask it.
+        others = next(iter(lately.labels.values()), Constant(1.0))
+        labels, begun = {"*": others, **lately.labels}, self._state.train_labels
+        known = replace(lately, labels=labels, first=0.0, between=0.0, begun=begun)
         tried: dict[tuple[Allocation, int], Forecast] = {}
 
         def evaluate(at: Allocation, seed: int) -> Forecast:
