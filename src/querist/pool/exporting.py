@@ -16,7 +16,7 @@ from querist.core.errors import ConfigError
 from querist.pool.errors import PoolExists
 from querist.pool.index import Index
 from querist.pool.items import Broken, Item
-from querist.pool.labelling import LABEL, SKIP, Standing
+from querist.pool.labelling import DECIDE, LABEL, SKIP, Standing
 from querist.pool.manifests.record import Record, Said
 from querist.pool.manifests.registry import FORMATS, Target, format_named
 from querist.pool.tally import LISTED
@@ -55,11 +55,11 @@ def records_of(index: Index, where: Where, sized: Sized) -> Iterator[Record]:
 
 
 def record_of(item: Item, standing: Standing) -> Record:
-    """An item as a record, with what annotators say of it."""
+    """An item as a record, with what annotators say of it; a decision comes last."""
     said = tuple(
         Said(json.loads(value or "null"), by, kind == SKIP)
-        for by, (kind, value) in standing.items()
-        if kind in (LABEL, SKIP)
+        for by, (kind, value) in sorted(standing.items(), key=lambda one: one[1][0] == DECIDE)
+        if kind in (LABEL, SKIP, DECIDE)
     )
     return Record(
         item.row,

@@ -117,8 +117,9 @@ class Event(NamedTuple):
         number: Grows with time over the whole pool.
         at: Seconds since 1970, UTC.
         annotator: Who said it; "" where nobody was named.
-        kind: label, skip, or withdraw (of what this annotator had said before).
-        value: Of a label; the reason of a skip; else None.
+        kind: label, skip, withdraw (of what this annotator had said before), or decide (a label
+            that holds, whatever annotators say).
+        value: Of a label or decision; the reason of a skip; else None.
     """
 
     number: int

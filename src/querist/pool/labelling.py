@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from querist.pool.items import Event, encoded
 from querist.pool.schema import DISPUTED, DUPLICATE, EMPTY, LABELLED, SKIPPED, UNLABELLED
 
-KINDS = ("label", "skip", "withdraw")
-LABEL, SKIP, WITHDRAW = range(3)
+KINDS = ("label", "skip", "withdraw", "decide")
+LABEL, SKIP, WITHDRAW, DECIDE = range(4)
 
 
 class Statement(NamedTuple):
@@ -87,9 +87,10 @@ def refresh(connection: sqlite3.Connection, known: Mapping[int, Standing], agree
 def settled(said: Sequence[tuple[int, str | None]], agreement: str) -> tuple[int, str | None]:
     """State and label by what annotators say, the latest last.
 
-    A skip counts only where nobody labels the item.
+    A skip counts only where nobody labels the item; a decision counts, whatever annotators say.
     """
-    labels = [value for kind, value in said if kind == LABEL]
+    decided = [value for kind, value in said if kind == DECIDE]
+    labels = decided[-1:] or [value for kind, value in said if kind == LABEL]
     if not labels:
         return (SKIPPED if said else UNLABELLED), None
     chosen = labels[-1]

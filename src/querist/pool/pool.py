@@ -371,13 +371,14 @@ class Pool:
         """
         return contents.known(self._database, rows)
 
-    def label(self, labels: Mapping[str, Any], by: str = "") -> int:
+    def label(self, labels: Mapping[str, Any], by: str = "", decides: bool = False) -> int:
         """Record labels; all or none.
 
         Args:
             labels: By id. ``[]`` says: reviewed, and nothing is to be found.
             by: The annotator. What annotators say is kept apart; what holds of it is settled by
                 the pool's ``agreement``.
+            decides: Whether these hold, whatever annotators say, until they are withdrawn.
 
         Returns:
             How many were recorded: what an annotator repeats is not.
@@ -391,7 +392,8 @@ class Pool:
         names = [name for value in values.values() for name in class_names(task, value)]
         if self.settings.classes is not None:
             require_known(iter(names), self.settings.classes)
-        return self._say(values, by, labelling.LABEL, names)
+        kind = labelling.DECIDE if decides else labelling.LABEL
+        return self._say(values, by, kind, names)
 
     def skip(self, ids: Iterable[str], by: str = "", reason: str = "") -> int:
         """Record that an annotator could not label items: they are not asked for again."""

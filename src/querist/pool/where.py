@@ -5,6 +5,9 @@ A ``where`` is a word (``"unlabelled"``) or a mapping, all of whose keys must ho
     {"state": "labelled", "label": "cat", "group": "video 7", "uri": "*/day-2/*",
      "metadata": {"city": "Rome", "year": {">=": 2020}}, "id": ["a", "b"]}
 
+``{"said_by": "ada", "opinions": {"<": 2}}`` looks at who labelled, and how many did;
+``"contested"`` are items of which annotators say different things and nobody has decided.
+
 ``{"any": [where, ...]}``, ``{"all": [...]}`` and ``{"not": where}`` combine them.
 """
 
@@ -17,6 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 from querist.pool import schema
 from querist.pool.errors import BadFilter
 from querist.pool.items import encoded
+from querist.pool.labelling import KINDS
 from querist.sources.nearest import nearest
 
 Where: TypeAlias = "str | Mapping[str, Any]"
@@ -29,10 +33,24 @@ class Condition(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
+_LABEL, _DECIDE = KINDS.index("label"), KINDS.index("decide")
+# What each annotator said last: SQLite takes the other columns from the row of the maximum.
+_LAST = "SELECT row, annotator, kind, value, max(event) FROM events"
+_CONTESTED = (
+    f"items.row IN (SELECT row FROM ({_LAST} GROUP BY row, annotator) GROUP BY row HAVING "
+    f"sum(kind = {_DECIDE}) = 0 AND "
+    f"count(DISTINCT CASE WHEN kind = {_LABEL} THEN value END) > 1)"
+)
+_OPINIONS = (
+    f"(SELECT count(*) FROM ({_LAST} WHERE row = items.row GROUP BY annotator) "
+    f"WHERE kind = {_LABEL})"
+)
+
 _WORDS: Mapping[str, Condition] = {
     "all": Condition("1"),
     "labelled": Condition(f"items.state IN ({schema.LABELLED}, {schema.EMPTY})"),
     "stale": Condition("items.stale"),
+    "contested": Condition(_CONTESTED),
     **{
         name: Condition(f"items.state = {number}")
         for number, name in enumerate(schema.STATES)
@@ -183,6 +201,27 @@ def _test(by: str, value: Any) -> tuple[str, tuple[Any, ...]]:
     return f"f.type IN {kinds} AND f.value {'=' if by == '!=' else by} ?", (value,)
 
 
+def _said_by(value: Any) -> Condition:
+    return Condition(
+        "EXISTS (SELECT 1 FROM events WHERE row = items.row AND annotator IN "
+        "(SELECT value FROM json_each(?)))",
+        (json.dumps(_texts("said_by", value)),),
+    )
+
+
+def _opinions(value: Any) -> Condition:
+    """How many annotators' labels stand: a number, or comparisons."""
+    wanted = value if isinstance(value, Mapping) else {"=": value}
+    for by, number in wanted.items():
+        if by not in _COMPARISONS or not isinstance(number, int) or isinstance(number, bool):
+            raise BadFilter(
+                f"'opinions' is a number, or compared with one by {' '.join(_COMPARISONS)}: "
+                f'{{"<": 2}}; got {value!r}.'
+            )
+    parts = [Condition(f"{_OPINIONS} {by} ?", (number,)) for by, number in wanted.items()]
+    return _joined(parts, " AND ", "1")
+
+
 _MAKERS: Mapping[str, Callable[[Any], Condition]] = {
     "state": _state,
     "id": _id,
@@ -190,4 +229,6 @@ _MAKERS: Mapping[str, Callable[[Any], Condition]] = {
     "uri": _uri,
     "label": _label,
     "metadata": _metadata,
+    "said_by": _said_by,
+    "opinions": _opinions,
 }

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get } from "./api.js";
 import { Boxes } from "./boxes.js";
 import { Spans } from "./spans.js";
-import { Facts, count, html } from "./view.js";
+import { Facts, Table, count, html, percent, quantity } from "./view.js";
 import { nameOf, useWork } from "./work.js";
 
 const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
@@ -16,7 +16,16 @@ const HELP = {
   detection: "A class's key places a box, arrows move it, Shift and arrows size it, Alt makes steps of one pixel. . and , go from box to box, Escape to none, Delete removes it. Or drag with the mouse.",
 };
 
-export function Label({ id, about }) {
+// Which items, by the last part of the address.
+export const MODES = { "": "unlabelled", second: "second", decide: "disputed" };
+const TITLES = { "": "Unlabelled items", second: "Second opinions", decide: "Disagreements" };
+const NONE = {
+  unlabelled: "Nothing waits for a label now.",
+  second: "Nothing waits for your second opinion now.",
+  disputed: "Nothing waits for a decision now.",
+};
+
+export function Label({ id, mode = "", about }) {
   const [pool, setPool] = useState(null);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
@@ -24,12 +33,18 @@ export function Label({ id, about }) {
   }, [id]);
   if (problem) return html`<h1>Label</h1><p class="problem" role="alert">${problem.message}</p>`;
   if (!pool) return html`<h1>Label</h1><p class="note">Opening the pool …</p>`;
-  return html`<${Desk} pool=${pool} about=${about} />`;
+  return html`<h1>Label ${pool.name}</h1>
+    <nav class="tabs" aria-label="Which items">
+      ${Object.entries(TITLES).map(([name, title]) => html`<a key=${name} href=${`#/pools/${id}${name && `/${name}`}`} aria-current=${name === mode ? "page" : null}>${title}</a>`)}
+      <a href=${`#/pools/${id}/items`}>The pool</a>
+    </nav>
+    <${Desk} key=${mode} pool=${pool} which=${MODES[mode]} about=${about} />
+    ${mode === "decide" && html`<${Accord} pool=${id} />`}`;
 }
 
-function Desk({ pool, about }) {
-  const work = useWork(pool);
-  const [by, setBy] = useState(localStorage.getItem("querist-by") ?? about.user);
+function Desk({ pool, which, about }) {
+  const [by, setBy] = useState(localStorage.getItem("querist-by") || about.user);
+  const work = useWork(pool, which, by);
   const who = useRef(by); // a key may come before the new name is drawn
   const [zoom, setZoom] = useState(0);
   const [added, setAdded] = useState([]);
@@ -50,6 +65,8 @@ function Desk({ pool, about }) {
     s: () => work.say(who.current, "skip", "skipped"),
     n: () => work.say(who.current, "skip", "not sure"),
     z: () => setZoom((before) => (before + 1) % (pool.task === "detection" ? ZOOMS : 2)),
+    "]": () => work.turn(1),
+    "[": () => work.turn(-1),
     Backspace: () => work.undo(who.current),
     Enter: save,
   };
@@ -75,24 +92,27 @@ function Desk({ pool, about }) {
     who.current = event.target.value || about.user;
     setBy(who.current);
     localStorage.setItem("querist-by", event.target.value);
+    work.rename(who.current);
   };
   const marked = (name) => (pool.task === "multi-label" ? work.draft.value.includes(name) : null);
   const none = several && !work.draft.value.length;
-  return html`<h1>Label ${pool.name}</h1>
-    <div class="desk">
+  const opinions = [...(work.opinions.get(item?.id) ?? [])];
+  const says = (name) => opinions.filter(([, value]) => [].concat(value).includes(name)).map(([one]) => one).join(", ");
+  return html`<div class="desk">
       <section class="item" aria-label="Item" aria-live=${PARTS.includes(pool.task) ? null : "polite"}>
         ${item && html`<${Shown} key=${item.id} work=${work} item=${item} zoom=${zoom} classes=${all} />`}
-        ${!item && html`<p class="note">${work.empty ? "Nothing waits for a label now." : "Fetching items …"}</p>`}
+        ${!item && html`<p class="note">${work.empty ? NONE[which] : "Fetching items …"}</p>`}
       </section>
       <section class="answers" aria-label="Answers">
+        ${which === "disputed" && item && html`<${Opinions} work=${work} rows=${opinions} decide=${several || pool.task === "regression" ? null : (value) => work.say(who.current, "label", value)} />`}
         ${pool.task === "regression"
           ? html`<${Value} key=${item?.id} disabled=${!item} draft=${work.draft} say=${(value) => work.say(who.current, "label", value)} />`
           : classes.map((name, place) => html`<button key=${name} class=${`answer${PARTS.includes(pool.task) ? ` tint-${place % 6}` : ""}`} disabled=${!item}
               aria-pressed=${marked(name)} onClick=${() => pick(name)}>
-              <kbd>${KEYS[place]}</kbd> ${name}</button>`)}
+              <kbd>${KEYS[place]}</kbd> ${name}${says(name) && html` <span class="note">${says(name)}</span>`}</button>`)}
         ${all.length > classes.length && html`<p class="note">Only the first ${classes.length} classes have keys.</p>`}
         ${pool.task !== "regression" && pool.learns_classes && html`<${NewClass} add=${(name) => all.includes(name) || setAdded([...added, name])} />`}
-        ${several && html`<button class="first" disabled=${!item} onClick=${save}><kbd>Enter</kbd> Save${none ? ": none of these" : ""}</button>`}
+        ${several && html`<button class="first" disabled=${!item} onClick=${save}><kbd>Enter</kbd> ${which === "disputed" ? "Decide" : "Save"}${none ? ": none of these" : ""}</button>`}
         <div class="more">
           <button disabled=${!work.said.length && !work.draft.past.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
           <button disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
@@ -110,6 +130,33 @@ function Desk({ pool, about }) {
     </div>`;
 }
 
+// Who said what. A label of several parts is taken over with a button, or with [ and ].
+function Opinions({ work, rows, decide }) {
+  return html`<section aria-label="Opinions"><h2>Who said what</h2>
+    <ul class="parts">${rows.map(([by, value]) => html`<li key=${by}><b>${by || "nobody named"}</b> ${worded(value)}
+      ${decide ? null : html` <button aria-label=${`Take what ${by} said`} aria-pressed=${JSON.stringify(work.draft.value) === JSON.stringify(value)} onClick=${() => work.take(value)}>Take</button>`}</li>`)}
+    </ul>${!decide && html`<p class="note"><kbd>[</kbd> <kbd>]</kbd> take one after the other</p>`}</section>`;
+}
+
+function worded(value) {
+  if (!Array.isArray(value)) return String(value);
+  if (!value.length) return "nothing there";
+  return value.map((one) => (typeof one === "object" && one ? `${one.class} ${(one.box ?? [one.start, one.end]).join(" ")}` : String(one))).join("; ");
+}
+
+function Accord({ pool }) {
+  const [found, setFound] = useState(null);
+  useEffect(() => {
+    get(`/v1/pools/${encodeURIComponent(pool)}/accord`).then(setFound, () => {});
+  }, [pool]);
+  if (!found) return null;
+  return html`<section class="card" aria-label="Agreement"><h2>How far those who label agree</h2>
+    <${Facts} rows=${[["labelled by several", count(found.items)], ["alike", percent(found.agreement)], ["Krippendorff's alpha", quantity(found.alpha)], ["to be decided", count(found.contested)]]} />
+    ${found.pairs.length > 0 && html`<${Table} caption="By pairs" columns=${["one", "other", "items", "alike", "kappa"]}
+      rows=${found.pairs.map((one) => [one.one, one.two, count(one.items), percent(one.agreement), quantity(one.kappa)])} />`}
+  </section>`;
+}
+
 function Refused({ work }) {
   const refused = work.outbox.refused();
   if (!refused.length) return null;
@@ -122,7 +169,7 @@ function Refused({ work }) {
 }
 
 function said({ kind, value }) {
-  return kind === "label" ? JSON.stringify(value) : kind;
+  return ["label", "decide"].includes(kind) ? JSON.stringify(value) : kind;
 }
 
 function NewClass({ add }) {

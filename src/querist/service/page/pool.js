@@ -5,7 +5,7 @@ import { get } from "./api.js";
 import { Compare } from "./compare.js";
 import { Download } from "./download.js";
 import { Detail, Grid, factsOf, labelText } from "./grid.js";
-import { KINDS, Label } from "./label.js";
+import { KINDS, Label, MODES } from "./label.js";
 import { PoolMap } from "./map.js";
 import { Queries } from "./queries.js";
 import { Rounds } from "./rounds.js";
@@ -23,7 +23,7 @@ export function keyOf(id) {
 
 export function PoolPage({ id, about }) {
   const [pool, view, part] = id.split("/");
-  if (!view) return html`<${Label} id=${pool} about=${about} />`;
+  if ((view ?? "") in MODES) return html`<${Label} id=${pool} mode=${view ?? ""} about=${about} />`;
   return html`<${Views} id=${pool} view=${view} part=${part} about=${about} />`;
 }
 

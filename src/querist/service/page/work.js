@@ -20,8 +20,11 @@ export function nameOf(item) {
 }
 
 export class Work {
-  constructor(pool, draw) {
+  constructor(pool, which, by, draw) {
     this.pool = pool.id;
+    this.which = which; // which items: unlabelled, second (opinions), disputed
+    this.by = by;
+    this.opinions = new Map(); // of disputed items: by annotator his label
     this.draw = draw;
     this.items = [];
     this.said = []; // {item, value}, for undo
@@ -46,21 +49,60 @@ export class Work {
     this.asking = true;
     try {
       const number = Math.min(100, AHEAD + this.outbox.waiting().length);
-      const page = await post(`/v1/pools/${this.pool}/leases`, { holder: holder(), number });
+      const asked = { holder: holder(), number, which: this.which, by: this.by };
+      const page = await post(`/v1/pools/${this.pool}/leases`, asked);
+      if (asked.by !== this.by) return;
       const known = new Set(this.items.map((one) => one.id));
       const fresh = page.items.filter((one) => !known.has(one.id) && !this.done.has(one.id));
       // What a reload interrupted comes first.
       if (!this.items.length) fresh.sort((one, two) => !this.draft.kept(one) - !this.draft.kept(two));
       const first = this.items.length === 0;
       this.items.push(...fresh);
+      if (this.which === "disputed") await Promise.all(fresh.map((one) => this.listen(one)));
       if (first) this.begin();
       this.empty = this.items.length === 0;
       this.items.slice(0, 4).forEach((one) => this.look(one));
       this.troubled(null);
     } catch (problem) {
       this.troubled(problem);
+    } finally {
+      this.asking = false;
     }
-    this.asking = false;
+  }
+
+  // Another person labels from now on, of whom other items are wanted.
+  rename(by) {
+    this.by = by;
+    if (this.which !== "second") return;
+    this.items = [];
+    this.begin();
+    this.fill();
+  }
+
+  // What each annotator says of an item now.
+  async listen(item) {
+    const path = `/v1/pools/${this.pool}/history/${encodeURIComponent(item.id)}`;
+    const standing = new Map();
+    for (const one of (await get(path)).items) {
+      standing.delete(one.by);
+      if (one.kind === "label") standing.set(one.by, one.value);
+    }
+    this.opinions.set(item.id, standing);
+  }
+
+  // Take an annotator's label as the draft: the next one's, or the one's before.
+  turn(by) {
+    const said = [...(this.opinions.get(this.items[0]?.id)?.values() ?? [])];
+    if (!said.length) return;
+    const texts = said.map((one) => JSON.stringify(drafted(this.draft.task, one)));
+    const now = texts.indexOf(JSON.stringify(this.draft.value));
+    const next = now < 0 ? (by > 0 ? 0 : said.length - 1) : (now + by + said.length) % said.length;
+    this.take(said[next]);
+  }
+
+  take(value) {
+    if (this.draft.task === "detection") this.draft.at = null;
+    this.draft.set(drafted(this.draft.task, value));
   }
 
   look(item) {
@@ -84,7 +126,8 @@ export class Work {
     this.draw();
   }
 
-  say(by, kind, value) {
+  say(by, said, value) {
+    const kind = said === "label" && this.which === "disputed" ? "decide" : said;
     const [item, ...rest] = this.items;
     if (!item) return;
     this.outbox.drop(this.outbox.refused().filter((one) => one.statement.id === item.id));
@@ -102,7 +145,9 @@ export class Work {
     if (this.draft.back()) return;
     const last = this.said.pop();
     if (!last) return;
-    this.outbox.say(by, { id: last.item.id, kind: "withdraw" }, nameOf(last.item));
+    const before = this.opinions.get(last.item.id); // a judge may have labelled it earlier
+    const back = before?.has(by) ? { kind: "label", value: before.get(by) } : { kind: "withdraw" };
+    this.outbox.say(by, { id: last.item.id, ...back }, nameOf(last.item));
     this.first(last.item, last.value);
   }
 
@@ -119,7 +164,7 @@ export class Work {
     try {
       const path = `/v1/pools/${this.pool}/items/${encodeURIComponent(one.statement.id)}`;
       const { kind, value } = one.statement;
-      this.first(await get(path), kind === "label" ? drafted(this.draft.task, value) : undefined);
+      this.first(await get(path), ["label", "decide"].includes(kind) ? drafted(this.draft.task, value) : undefined);
     } catch (problem) {
       this.troubled(problem);
     }
@@ -147,10 +192,10 @@ async function shown(found) {
   return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await found.arrayBuffer()) };
 }
 
-export function useWork(pool) {
+export function useWork(pool, which, by) {
   const [, setDrawn] = useState(0);
   const work = useRef(null);
-  work.current ??= new Work(pool, () => setDrawn((before) => before + 1));
+  work.current ??= new Work(pool, which, by, () => setDrawn((before) => before + 1));
   useEffect(() => {
     work.current.fill();
     const renewing = setInterval(() => work.current.fill(), 20_000);

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from querist.pool.opinions import disputes
 from querist.pool.pool import Pool
+from querist.pool.where import Where
 from querist.service.call import Call, Download
 from querist.service.routes.paging import After, Limit, PathId, number_of
 from querist.service.routes.pools import ItemPath, WhereText, item_told, keep_manifest, where_of
@@ -43,34 +45,52 @@ def post_labels(call: Call, pool: PathId, body: LabelsPost) -> Recorded:
 
 
 def lease_items(call: Call, pool: PathId, body: LeaseAsk) -> Page[Item]:
-    """Unlabelled items for somebody who labels: nobody else gets them for five minutes.
+    """Items for somebody who labels: nobody else gets them for five minutes.
 
     Whoever asks again gets his own again, for five minutes more. ``among`` says which, in order;
     without it they come in the order of the pool.
     """
     with call.service.pool(call.who, pool) as found:
-        ids = _unlabelled(found, body.among)
+        ids = _wanted(found, body, body.by or call.who.user)
         taken = call.service.leases.take(pool, body.holder, ids, body.number)
         return Page[Item](items=[item_told(found.item(id)) for id in taken])
 
 
-def _unlabelled(pool: Pool, among: list[str]) -> Iterator[str]:
-    if among:
-        yield from (id for id in among if pool.item(id).state == "unlabelled")
-        return
-    after: int | None = 0
-    while after is not None:
-        page = pool.page("unlabelled", after, _LOOK)
-        yield from (one.id for one in page.items)
-        after = page.after
+def _wanted(pool: Pool, body: LeaseAsk, by: str) -> Iterator[str]:
+    """Ids of the items that may be lent, in the order in which they are wanted."""
+    if body.among:
+        fits = {one.id for one in pool.items(_where(body, by, body.among), 0, len(body.among))}
+        yield from (id for id in body.among if id in fits)
+    elif body.which == "disputed":
+        yield from (one.item.id for one in disputes(pool))
+    else:
+        after: int | None = 0
+        while after is not None:
+            page = pool.page(_where(body, by), after, _LOOK)
+            yield from (one.id for one in page.items)
+            after = page.after
+
+
+def _where(body: LeaseAsk, by: str, among: list[str] | None = None) -> Where:
+    """Which items are of the kind that is asked for."""
+    second = {"state": ["labelled", "disputed"], "opinions": 1, "not": {"said_by": by}}
+    kinds: dict[str, Where] = {
+        "unlabelled": "unlabelled",
+        "second": second,
+        "disputed": "contested",
+    }
+    kind = kinds[body.which]
+    return kind if among is None else {"all": [kind, {"id": among}]}
 
 
 def _record(pool: Pool, labels: list[LabelSet], by: str) -> Iterator[int]:
-    kinds: dict[str, dict[str, object]] = {"label": {}, "skip": {}, "withdraw": {}}
+    kinds: dict[str, dict[str, object]] = {"label": {}, "decide": {}, "skip": {}, "withdraw": {}}
     for one in labels:
         kinds[one.kind][one.id] = one.value
     if kinds["label"]:
         yield pool.label(kinds["label"], by)
+    if kinds["decide"]:
+        yield pool.label(kinds["decide"], by, decides=True)
     for id, reason in kinds["skip"].items():
         yield pool.skip([id], by, str(reason or ""))
     if kinds["withdraw"]:

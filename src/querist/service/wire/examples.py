@@ -57,6 +57,18 @@ EXAMPLES: Mapping[str, Any] = {
         "seconds": 86_400.0,
     },
     "CampaignCommand": {"command": "set", "values": {"labels": 1000}, "why": "more is granted"},
+    "Accord": {
+        "items": 120,
+        "agreement": 0.91,
+        "alpha": 0.83,
+        "pairs": [{"one": "ada", "two": "bob", "items": 120, "agreement": 0.91, "kappa": 0.83}],
+        "contested": 4,
+    },
+    "Dispute": {
+        "item": {"id": _ITEM, "uri": _URI, "state": "labelled"},
+        "opinions": [{"by": "ada", "value": "owl"}, {"by": "bob", "value": "robin"}],
+        "agreement": 0.0,
+    },
     "LeaseAsk": {"holder": "tab-1", "number": 5},
     "Delivery": {
         "id": "dlv_3ocdqo2cbn7e4ky5wu6r",

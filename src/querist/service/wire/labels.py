@@ -15,12 +15,13 @@ class LabelSet(Ask):
     Attributes:
         value: A class name, several of them, a number, boxes ...; [] means "reviewed, and there is
             nothing", which is not "unlabelled". For "skip" the reason.
-        kind: "skip" says that it could not be labelled, "withdraw" takes back what was said.
+        kind: "skip" says that it could not be labelled, "withdraw" takes back what was said,
+            "decide" is a label that holds, whatever others say.
     """
 
     id: ItemId
     value: AnyJson = None
-    kind: Literal["label", "skip", "withdraw"] = "label"
+    kind: Literal["label", "skip", "withdraw", "decide"] = "label"
 
 
 class LabelsPost(Ask):
@@ -40,12 +41,17 @@ class LeaseAsk(Ask):
     Attributes:
         holder: Who holds them: a word that is this browser's tab's or program's own.
         number: How many, at most.
-        among: Ids to choose from, in order; all unlabelled items when left out.
+        which: "unlabelled" items, those for a "second" opinion (one person labelled them, and not
+            ``by``), or "disputed" ones, to be decided.
+        among: Ids to choose from, in order; all such items when left out.
+        by: Who will label; the key's user when left out.
     """
 
     holder: Name
     number: Annotated[int, Field(ge=1, le=100)] = 10
+    which: Literal["unlabelled", "second", "disputed"] = "unlabelled"
     among: Annotated[list[ItemId], Field(max_length=MAX_BATCH)] = Field(default_factory=list)
+    by: Name | None = None
 
 
 class Recorded(Told):

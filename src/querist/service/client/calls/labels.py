@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from querist.service.client.call import Call, Flow, Listing, new_key, pages, path_of, post
+from querist.service.client.call import Call, Flow, Listing, get, new_key, pages, path_of, post
 from querist.service.client.calls.references import Ref, pool_id
 from querist.service.wire.base import MAX_BATCH, Page
 from querist.service.wire.labels import (
@@ -17,7 +17,10 @@ from querist.service.wire.labels import (
     Recorded,
     Statement,
 )
+from querist.service.wire.opinions import Accord, Dispute
 from querist.service.wire.pools import Item
+
+Which: TypeAlias = Literal["unlabelled", "second", "disputed"]
 
 
 def labels(pool: Ref) -> Listing[Label]:
@@ -49,6 +52,29 @@ def label(pool: Ref, values: Mapping[str, Any], *, by: str | None = None) -> Flo
     """
     said = [LabelSet(id=item, value=value) for item, value in values.items()]
     return (yield from _sent(pool, said, by))
+
+
+def decide(pool: Ref, values: Mapping[str, Any], *, by: str | None = None) -> Flow[Recorded]:
+    """Record labels that hold, whatever annotators say, until they are withdrawn (``unlabel``)."""
+    said = [LabelSet(id=item, value=value, kind="decide") for item, value in values.items()]
+    return (yield from _sent(pool, said, by))
+
+
+def disputes(pool: Ref) -> Listing[Dispute]:
+    """Items of which annotators say different things, and nobody has decided."""
+
+    def page(after: str | None) -> Flow[Page[Dispute]]:
+        id_ = yield from pool_id(pool)
+        found: Page[Dispute] = yield from pages(Dispute, "pools", id_, "disputes")(after)
+        return found
+
+    return Listing(page)
+
+
+def accord(pool: Ref) -> Flow[Accord]:
+    """How far those who labelled the same items agree."""
+    found: Accord = yield from get(Accord, "pools", (yield from pool_id(pool)), "accord")
+    return found
 
 
 def skip(
@@ -84,17 +110,25 @@ def import_labels(pool: Ref, file: Path | str, format: str) -> Flow[Recorded]:
 
 
 def lease(
-    pool: Ref, holder: str, number: int = 10, *, among: Iterable[str] = ()
+    pool: Ref,
+    holder: str,
+    number: int = 10,
+    *,
+    which: Which = "unlabelled",
+    among: Iterable[str] = (),
+    by: str | None = None,
 ) -> Flow[list[Item]]:
-    """Unlabelled items that nobody else gets for five minutes; asking again renews them.
+    """Items that nobody else gets for five minutes; asking again renews them.
 
     Args:
         pool: The pool.
         holder: A word that is this program's or person's own.
         number: How many, at most 100.
-        among: Ids to choose from, in order; all unlabelled items when left out.
+        which: "unlabelled" ones, those for a "second" opinion, or "disputed" ones.
+        among: Ids to choose from, in order; all such items when left out.
+        by: Who will label, where that is not the key's user.
     """
-    body = LeaseAsk(holder=holder, number=number, among=list(among))
+    body = LeaseAsk(holder=holder, number=number, which=which, among=list(among), by=by)
     id_ = yield from pool_id(pool)
     page: Page[Item] = yield from post(Page[Item], "pools", id_, "leases", body=body)
     return list(page.items)
