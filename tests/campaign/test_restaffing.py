@@ -13,11 +13,17 @@ from typing import Any
 import pytest
 from campaign_roles import Line
 from test_loading import SMALL
-from test_ranks import RUN, Jobs
+from test_ranks import RESUME, RUN, Jobs
 
 from querist.campaign.campaign import Campaign, summary_of
 from querist.campaign.counts import resolved
-from querist.campaign.restaffing import bounds_of, spare_pools
+from querist.campaign.restaffing import (
+    as_it_ended,
+    bounds_of,
+    counts_of,
+    reached,
+    spare_pools,
+)
 from querist.campaign.wiring import generators_of, states_of
 from querist.store.run_folder import RunFolder
 
@@ -59,6 +65,27 @@ def test_one_more_explorer_has_generators_of_its_own() -> None:
     assert len(set(names)) == 5
     assert names[2:4] == [("generator0.1",), ("generator1.1",)]
     assert len(generators_of(settings, 4, 2)) == 1
+
+
+def test_a_resumed_run_begins_with_what_it_had_reached(tmp_path: Path) -> None:
+    written, folder = campaign().settings, RunFolder.create(tmp_path / "run", {}, seeds={})
+    made = resolved(written, 9)
+    assert counts_of(made) == {"explorers": 2, "trainer": 1, "oracle.twice": 6}
+    assert as_it_ended(written, made, folder) == made  # it never began
+    pools = {"explorer.0": 1, "explorer.1": 1, "oracle.twice": 6, "trainer": 1}
+    writer = folder.journal_writer()
+    writer.append("run.started", {"t": 0.0, "pools": pools})
+    for target in ("explorer.2", "explorer.3"):
+        told = {"worker": "oracle.twice-5", "pool": "oracle.twice", "target": target}
+        writer.append("worker.left", {"t": 1.0, **told})
+    writer.close()
+    resumed = as_it_ended(written, made, folder)
+    assert counts_of(resumed) == {"explorers": 4, "trainer": 1, "oracle.twice": 4}
+    assert states_of(resumed, 2, 4) == states_of(made, 2, 2)  # which moved explorers had
+    larger = resolved(written, 12)
+    assert as_it_ended(written, larger, folder) == larger
+    fixed = campaign(workers=6).settings
+    assert as_it_ended(fixed, resolved(fixed, 9), folder) == resolved(fixed, 9)
 
 
 def stop_when_moved(folder: Path) -> None:
@@ -146,6 +173,14 @@ def test_ranks_are_reassigned_while_a_job_goes_on(tmp_path: Path) -> None:
     assert new_answers(facts)  # the same rank, in its new role
     assert len(answered) == jobs.labels()
     assert not [fact for fact in facts if fact.kind == "worker.lost"]
+    # It goes on with the ranks as they were.
+    ended = reached(RunFolder(jobs.run))
+    RunFolder(jobs.run).inbox.post("stop", {})
+    assert "Traceback" not in jobs.start(1 + 6, *RESUME, timeout=150).stderr
+    again = summary_of(jobs.run)["run"]["pools"]
+    asked, idle = "oracle.asked", "oracle.idle"
+    assert (again[asked], again[idle]) == (ended[asked], ended[idle])
+    assert ended[idle] == 1
 
 
 def kill_when_moved(folder: Path, worker: str, mark: str, killed: list[int]) -> None:

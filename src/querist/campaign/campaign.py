@@ -24,7 +24,7 @@ from querist.campaign.labels import LabelReader
 from querist.campaign.loading import importable, load_settings, parse_settings
 from querist.campaign.models import loaded_model, model_of
 from querist.campaign.placing import placed
-from querist.campaign.restaffing import advised, bounds_of, spare_pools
+from querist.campaign.restaffing import advised, as_it_ended, bounds_of, spare_pools
 from querist.campaign.settings import CampaignSettings, EngineSettings, PlacementSettings
 from querist.campaign.simulating import VIRTUAL, virtual_options
 from querist.campaign.starting import starting_facts
@@ -224,6 +224,7 @@ class Campaign:
         path = Path(folder or self.settings.folder or Path("runs") / self.settings.name)
         found = RunFolder(path)
         with found.lock() as lock:
+            settings = as_it_ended(self.settings, settings, found)
             return self._drive(settings, found, lock, _Manner(progress, ending))
 
     def _drive(

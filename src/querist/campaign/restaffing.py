@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -70,6 +71,53 @@ def spare_pools(settings: CampaignSettings, bounds: Bounds) -> list[PoolSpec]:
     workers += sum(number(o.workers) for o in settings.oracles.values() if not o.outside)
     most = min(bounds.most.get(EXPLORERS, workers), 4 * here + 8, workers - 1)
     return [replace(explorer_pool(settings, slot), count=0) for slot in range(here, most)]
+
+
+def as_it_ended(
+    written: CampaignSettings, made: CampaignSettings, folder: RunFolder
+) -> CampaignSettings:
+    """The settings with the counts that moves had reached when the run ended.
+
+    With another number of workers, or where nothing may be moved, the counts stay as they are made.
+    """
+    bounds = bounds_of(written, made)
+    if bounds is None:
+        return made
+    before, now = reached(folder), counts_of(made)
+    free = [role for role in bounds.least if role in now]
+    same = sum(before[role] for role in free) == sum(now[role] for role in free)
+    if not same or any(before[role] < 1 for role in free):
+        return made
+    oracles = {
+        name: o.model_copy(update={"workers": before[f"{ORACLE}{name}"]})
+        if f"{ORACLE}{name}" in free
+        else o
+        for name, o in made.oracles.items()
+    }
+    rest = {"explorers": EXPLORERS, "trainers": TRAINER}
+    update = {field: before[role] for field, role in rest.items() if role in free}
+    return made.model_copy(update={**update, "oracles": oracles})
+
+
+def counts_of(made: CampaignSettings) -> dict[str, int]:
+    """Workers by role."""
+    oracles = {f"{ORACLE}{n}": number(o.workers) for n, o in made.oracles.items() if not o.outside}
+    return {EXPLORERS: number(made.explorers), TRAINER: number(made.trainers), **oracles}
+
+
+def reached(folder: RunFolder) -> Counter[str]:
+    """Workers by role at the end of a run; none where it never began."""
+    pools: Counter[str] = Counter()
+    for fact in folder.journal_reader().read_new():
+        if fact.kind == "run.started":
+            pools = Counter(fact.data["pools"])
+        elif fact.kind == "worker.left":
+            pools[fact.data["pool"]] -= 1
+            pools[fact.data["target"]] += 1
+    found: Counter[str] = Counter()
+    for pool, count in pools.items():
+        found[EXPLORERS if pool.startswith("explorer.") else pool] += count
+    return found
 
 
 @contextmanager
