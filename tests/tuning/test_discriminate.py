@@ -9,7 +9,7 @@ import pytest
 
 from querist.core.errors import ConfigError
 from querist.tuning.search import make_search
-from querist.tuning.study import Study
+from querist.tuning.study import Study, study_of
 from querist.tuning.trial import Problem, Trial
 
 TIMES = {"t": {"real": [0.05, 6.0]}}
@@ -84,6 +84,8 @@ def test_a_study_asks_until_it_is_sure(tmp_path) -> None:
     told = make_search("discriminate", result.problem, {**options, "models": SCALED})
     told.tell(result.trials)
     assert told.probabilities["second"] > 0.95
+    assert "; probably right: second (" in result.sentence()
+    assert "right" not in study_of(tmp_path / "run").sentence()  # its models were Python objects
 
 
 SCALED = {
@@ -120,3 +122,18 @@ def test_what_cannot_be_told_apart_is_said() -> None:
         search(noise=0.0)
     with pytest.raises(ConfigError, match="callable"):
         search(models={"first": 3})
+
+
+def test_from_a_folder_alone_it_is_said_which_is_right(tmp_path) -> None:
+    named = {name: f"test_discriminate:{name}" for name in MODELS}
+    study = Study(
+        space=TIMES,
+        minimise="y",
+        simulation="test_discriminate:second",
+        search={"use": "discriminate", "options": {"models": named, "noise": 0.05}},
+        budget={"runs": 2},
+        engine="inline",
+    )
+    result = study.run(tmp_path / "run", progress=False)
+    assert result.said.startswith("probably right: second (")
+    assert study_of(tmp_path / "run").said == result.said

@@ -105,6 +105,21 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
     return found
 
 
+def said_of(use: Any, problem: Problem, options: Mapping[str, Any], trials: Sequence[Trial]) -> str:
+    """What a search by name says of all results, where it looks for no optimum; "" for others."""
+    if not isinstance(use, str):
+        return ""
+    try:
+        kind = resolve(SEARCHES.get(use, use)) if ":" in SEARCHES.get(use, use) else None
+        if not hasattr(kind, "said"):
+            return ""
+        made: Any = make_search(use, problem, options)
+        made.tell(trials)
+        return str(made.said())
+    except QueristError:  # what it is made with may not be importable here
+        return ""
+
+
 def _adapted(made: Any, problem: Problem) -> Any:
     """A live object as a search; what is neither of the kinds that are known, as it is."""
     if hasattr(made, "suggest") and hasattr(made, "ingest"):

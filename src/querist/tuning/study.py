@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.campaign import Campaign, RunResult
+from querist.campaign.loading import importable
 from querist.campaign.settings import EngineSettings
 from querist.core.errors import ConfigError
 from querist.store.run_folder import RunFolder
 from querist.tuning.evidence import Evidence, Journal
 from querist.tuning.front import hypervolume
 from querist.tuning.known import known_trials
+from querist.tuning.search import said_of
 from querist.tuning.settings import TUNER, StudySettings, campaign_of, load_study, parse_study
 from querist.tuning.trial import Problem, Trial, described
 
@@ -31,6 +33,7 @@ class StudyResult:
         known: What was known before.
         status: "finished", "stopped", "failed", or "" where it goes on.
         reason: Why it ended, a sentence.
+        said: What a search that looks for no optimum says of the results.
     """
 
     folder: Path
@@ -39,6 +42,7 @@ class StudyResult:
     known: tuple[Trial, ...] = ()
     status: str = ""
     reason: str = ""
+    said: str = ""
 
     @property
     def best(self) -> Trial | None:
@@ -70,6 +74,8 @@ class StudyResult:
         told = f"{len(self.trials)} runs, {failed} failed"
         if self.known:
             told += f", {len(self.known)} known before"
+        if self.said:
+            return f"{told}; {self.said}"
         best = self.best
         if best is None:
             return f"{told}; none keeps all constraints yet"
@@ -165,7 +171,9 @@ class Study:
             reason = f"all {problem.runs} runs are made"
         if ended.status == "finished":
             reason = problem.enough([*known, *trials]) or reason
-        return StudyResult(ended.folder, problem, trials, tuple(known), ended.status, reason)
+        search = self.settings.search
+        said = said_of(search.use, problem, search.options, [*known, *trials])
+        return StudyResult(ended.folder, problem, trials, tuple(known), ended.status, reason, said)
 
 
 def is_study(folder: Path | str) -> bool:
@@ -186,7 +194,11 @@ def study_of(folder: Path | str) -> StudyResult:
     problem = Problem.read(options["space"], options["goal"], options["runs"], options["seed"])
     journal = Journal(found.path, Evidence(problem, options["cost"]))
     known = tuple(Trial.of(told) for told in options["known"])
-    return StudyResult(found.path, problem, tuple(journal.news()), known)
+    trials, search = tuple(journal.news()), options["search"]
+    if path := found.config().get("import_path"):
+        importable(Path(path))
+    said = said_of(search.get("use"), problem, search.get("options") or {}, [*known, *trials])
+    return StudyResult(found.path, problem, trials, known, said=said)
 
 
 def _tuner(folder: RunFolder) -> Mapping[str, Any] | None:

@@ -142,6 +142,12 @@ class DiscriminatingSearch:
         found = believed(np.array([rival.evidence for rival in self.rivals]), self._prior)
         return {rival.name: float(p) for rival, p in zip(self.rivals, found, strict=True)}
 
+    def said(self) -> str:
+        """How probable each model is, the most probable one first."""
+        ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
+        shown = {name: f"{p:.1%}" if p < 0.9995 else "over 99.9%" for name, p in ranked}
+        return "probably right: " + ", ".join(f"{name} ({p})" for name, p in shown.items())
+
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from results."""
         for trial in trials:
