@@ -43,7 +43,7 @@ def coefficients(nodes: int, speed: float = 0.1) -> tuple[float, float]:
     return float(drag), float(lift)
 
 
-def shedding(nodes: int, speed: float = 0.1) -> tuple[float, float, float]:
+def shedding(nodes: int, speed: float = 0.05) -> tuple[float, float, float]:
     """Strouhal number, largest drag and largest lift of case 2D-2, over the last ten periods.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from cylinder import DRAG, LIFT, coefficients
+from cylinder import DRAG, LIFT, STROUHAL, coefficients, shedding
 from lattice import Channel
 from problem import settled
 
@@ -64,7 +64,16 @@ def benchmark(nodes: int, near: float) -> list[Row]:
     return made
 
 
+def shed(nodes: int) -> Row:
+    """The frequency of the eddies behind the cylinder, case 2D-2."""
+    got = shedding(nodes)[0]
+    text = f"{STROUHAL[0]} to {STROUHAL[1]}"
+    ok = STROUHAL[0] < got < STROUHAL[1]
+    return Row(f"cylinder 2D-2, Strouhal number, {nodes} nodes", text, f"{got:.4f}", ok)
+
+
 def validated(full: bool) -> list[Row]:
     """All rows."""
     rows, nodes, body = (24, 24, 20) if full else (8, 16, 10)
-    return [*developed(rows), *balances(nodes), *benchmark(body, 0.01)]
+    made = [*developed(rows), *balances(nodes), *benchmark(body, 0.01)]
+    return [*made, shed(body)] if full else made
