@@ -30,6 +30,8 @@ LAW: dict[str, set[str]] = {
     "planning": CORE | {"control", "engines", "accounting"},
     "campaign": BELOW_CAMPAIGN,
     **dict.fromkeys(BESIDE, UP_TO_CAMPAIGN),
+    # Labelling tools exchange items and labels of pools.
+    "integrations": UP_TO_CAMPAIGN | {"pool"},
     "service": UP_TO_CAMPAIGN | BESIDE,
     "": LIBRARY,
     "cli": LIBRARY,

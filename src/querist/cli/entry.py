@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "pool": "pool:pool",
     "query": "query:query",
     "label": "label:label",
+    "label-studio": "label_studio:label_studio",
     "jobs": "job:jobs",
     "serve": "service:serve",
     "strategies": "strategy:strategies",

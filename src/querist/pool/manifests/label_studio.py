@@ -47,7 +47,7 @@ def _record(manifest: Manifest, number: int, task: Mapping[str, Any]) -> Record:
     said = []
     for place, annotation in enumerate(annotations):
         by = names[place] if len(names) == len(annotations) else _annotator(annotation)
-        said.append(_said(manifest.task, annotation, str(by) or manifest.options.by))
+        said.append(said_of(manifest.task, annotation, str(by) or manifest.options.by))
     identity = str(ours.get("id") or "") or (f"task-{task['id']}" if "id" in task else "")
     group = str(ours.get("group") or "")
     return Record(number, uri, identity, inline, metadata or NOTHING, group, tuple(said))
@@ -72,7 +72,12 @@ def _annotator(annotation: Mapping[str, Any]) -> str:
     return "" if by is None else str(by)
 
 
-def _said(task: str, annotation: Mapping[str, Any], by: str) -> Said:
+def said_of(task: str, annotation: Mapping[str, Any], by: str) -> Said:
+    """What an annotation says, for a pool of this task.
+
+    Raises:
+        KeyError, IndexError, TypeError, ValueError: If it is none of Label Studio's.
+    """
     result = annotation["result"]
     if annotation.get("was_cancelled"):
         reasons = [t for part in result for t in part["value"].get("text", ())]
@@ -146,7 +151,7 @@ def write(file: TextIO, records: Iterable[Record], task: str, modality: str) -> 
     file.write("[")
     for record in records:
         try:
-            text = encoded(_task(record, task, modality))
+            text = encoded(task_of(record, task, modality))
         except Unwritable as reason:
             yield Broken(record.id, record.line, str(reason))
             continue
@@ -155,7 +160,12 @@ def write(file: TextIO, records: Iterable[Record], task: str, modality: str) -> 
     file.write("\n]\n")
 
 
-def _task(record: Record, task: str, modality: str) -> dict[str, Any]:
+def task_of(record: Record, task: str, modality: str) -> dict[str, Any]:
+    """A record as a task.
+
+    Raises:
+        Unwritable: If a label of it cannot be written.
+    """
     if record.inline is None:
         name, payload = {"audio": "audio", "text": "url"}.get(modality, "image"), record.uri
     else:
@@ -174,10 +184,19 @@ def _annotation(record: Record, said: Said, task: str, to: str) -> dict[str, Any
     if said.skip:
         reason = [_part("reason", to, "textarea", {"text": [said.value]})] if said.value else []
         return {"result": reason, "was_cancelled": True}
-    parts: list[dict[str, Any]] = []
-    if said.value != []:
-        parts = list(_WRITERS[task](said.value, record, to))
-    return {"result": parts, "was_cancelled": False}
+    return {"result": result_of(said.value, record, task, to), "was_cancelled": False}
+
+
+def result_of(value: Any, record: Record, task: str, to: str) -> list[dict[str, Any]]:
+    """A label as the parts of an annotation or prediction.
+
+    Args:
+        value: The label.
+        record: Of what item.
+        task: The pool's.
+        to: Name of what shows the item.
+    """
+    return [] if value == [] else list(_WRITERS[task](value, record, to))
 
 
 def _part(name: str, to: str, kind: str, value: Mapping[str, Any]) -> dict[str, Any]:

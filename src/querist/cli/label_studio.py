@@ -1,0 +1,119 @@
+"""Commands that exchange tasks and annotations with Label Studio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from querist.cli.output import counted
+from querist.cli.shared import sentences
+from querist.core.errors import ConfigError
+
+URL = click.option(
+    "--url",
+    envvar="LABEL_STUDIO_URL",
+    default="http://localhost:8080",
+    show_default=True,
+    help="Of Label Studio; its token comes from the variable LABEL_STUDIO_API_KEY.",
+)
+PROJECT = click.option(
+    "--project", type=int, help="Its number; by default the one with the pool's name, made if new."
+)
+POOL = click.argument("pool", type=click.Path(path_type=Path))
+
+
+@click.group(name="label-studio")
+def label_studio() -> None:
+    """Send picks of a pool to Label Studio, and take annotations back."""
+
+
+@label_studio.command()
+@POOL
+@click.option("--query", type=click.Path(path_type=Path), help="Those that this query picked.")
+@click.option("--where", default="", help="Or those in a state: unlabelled, disputed ...")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, help="At most so many.")
+@click.option(
+    "--link",
+    multiple=True,
+    metavar="BEFORE=AFTER",
+    help="What Label Studio is given instead of the beginning of a URI.",
+)
+@click.option("--only", is_flag=True, help="Withdraw other tasks that nobody has annotated.")
+@URL
+@PROJECT
+@sentences
+def push(pool: Path, url: str, project: int | None, **how: Any) -> None:
+    """Make tasks of the picks of a query, or of items in a state."""
+    if bool(how["query"]) == bool(how["where"]):
+        raise click.UsageError("give --query FOLDER or --where STATE.")
+    links = dict(_link(text) for text in how["link"])
+
+    def run(exchange: Any) -> None:
+        ids = _ids(exchange.pool, how)
+        gone = exchange.withdraw(ids) if how["only"] else 0
+        done = exchange.push(ids)
+        told = f"{counted(done.sent, 'task')} made in project {exchange.project}"
+        told += f", {done.there} there already" if done.there else ""
+        click.echo(told + (f", {gone} withdrawn" if gone else ""))
+        for id, why in list(done.left_out.items())[:5]:
+            click.echo(f"left out {id}: {why}", err=True)
+
+    _with(pool, url, project, run, links)
+
+
+@label_studio.command()
+@POOL
+@click.option(
+    "--every", type=click.FloatRange(min=1), help="Go on, and look every so many seconds."
+)
+@URL
+@PROJECT
+@sentences
+def pull(pool: Path, url: str, project: int | None, every: float | None) -> None:
+    """Record annotations as labels."""
+
+    def run(exchange: Any) -> None:
+        while True:
+            done = exchange.pull()
+            if done.labels or done.skips or every is None:
+                skipped = f", {counted(done.skips, 'skip')}" if done.skips else ""
+                click.echo(f"{counted(done.labels, 'label')} recorded{skipped}")
+            if done.unknown:
+                click.echo(f"{counted(done.unknown, 'annotation')} of unknown items", err=True)
+            for why in done.broken[:5]:
+                click.echo(f"not used: {why}", err=True)
+            if every is None:
+                return
+            time.sleep(every)
+
+    _with(pool, url, project, run, {})
+
+
+def _with(
+    pool: Path, url: str, project: int | None, run: Callable[[Any], None], links: dict[str, str]
+) -> None:
+    from querist.integrations.label_studio.api import LabelStudio
+    from querist.integrations.label_studio.exchange import Exchange
+    from querist.pool.pool import Pool
+
+    with Pool.open(pool) as opened, LabelStudio(url) as studio:
+        run(Exchange.connect(opened, studio, project, links))
+
+
+def _ids(pool: Any, how: dict[str, Any]) -> list[str]:
+    if how["where"]:
+        return [item.id for item in pool.items(how["where"], limit=how["limit"])]
+    from querist.cli.query_here import QueryHere
+
+    return [str(one["id"]) for one in QueryHere(how["query"]).result()[: how["limit"]]]
+
+
+def _link(text: str) -> tuple[str, str]:
+    before, equals, after = text.partition("=")
+    if not (before and equals):
+        raise ConfigError(f"A link is BEFORE=AFTER, got {text!r}.")
+    return before, after
