@@ -24,14 +24,17 @@ from .symmetry import close_group, detect_group
 from .training import FitSettings, TrainingSet
 
 NAME = "the gradient-domain model"
+NEUTRAL_SINGLET = (0.0, 1)
+"""Charge in e and multiplicity where samples, or states of earlier versions, tell none."""
 
 
 class GradientDomain:
     """A committee of gradient-domain kernel force fields for one molecule.
 
-    Inputs are of the atoms schema: neutral singlets without a cell, all with the same atoms in the
-    same order. Outputs are ``energy`` in eV and ``forces`` in eV/Angstrom, which are exactly minus
-    the gradient of the energy for every member and for the mean.
+    Inputs are of the atoms schema, without a cell, all with the same atoms in the same order and in
+    one electronic state: one charge and one multiplicity, which may be any. Outputs are ``energy``
+    in eV and ``forces`` in eV/Angstrom, which are exactly minus the gradient of the energy for
+    every member and for the mean.
 
     Args:
         members: Size of the committee, at least 2.
@@ -60,6 +63,7 @@ class GradientDomain:
             members, fraction, seed, length_scale, FitSettings(**fit)
         )
         self._predictor: Predictor | None = None
+        self._electrons = NEUTRAL_SINGLET
 
     @property
     def members(self) -> int:
@@ -71,11 +75,16 @@ class GradientDomain:
 
         Raises:
             ContractError: If nothing was loaded.
-            UnsupportedSample: For other atoms than those it was fitted to, a cell or a charge.
+            UnsupportedSample: For other atoms, another charge or another multiplicity than those
+                it was fitted to, or a cell.
         """
         if self._predictor is None:
             raise ContractError(f"{NAME} has no state yet: call load(state) first.")
-        refuse(batch, periodic=False, charged=False, who=NAME)
+        refuse(batch, periodic=False, charged=True, who=NAME)
+        for state in _electronic_states(batch) - {self._electrons}:
+            raise UnsupportedSample(
+                f"{NAME} was fitted to {_told(self._electrons)}, but was given {_told(state)}."
+            )
         said = self._predictor.predict(self._positions(batch, self._predictor))
         energies, forces = said.energies, said.forces
         members = tuple(
@@ -102,11 +111,14 @@ class GradientDomain:
         """Fit to energies and forces.
 
         Raises:
-            UnsupportedSample: If the labels are not all of one neutral molecule without a cell.
+            UnsupportedSample: If the labels are not all of one molecule without a cell, in one
+                electronic state.
             ValueError: If there are fewer geometries than members.
             RunError: If there is nothing to fit, or the fit was stopped.
         """
-        data = self._training_set(training_rows(dataset, NAME))
+        rows = training_rows(dataset, NAME)
+        data = self._training_set(rows)
+        charge, multiplicity = next(iter(_electronic_states(rows.inputs)))
         try:
             fitted = self._fit(data, request)
         except FitInterruptedError as error:
@@ -115,7 +127,8 @@ class GradientDomain:
         metrics: dict[str, float] = {}
         for part in fitted:
             metrics.update(part.metrics)
-        return FitResult(ModelState(arrays, fitted[0].metadata), metrics)
+        electrons = {"charge": charge, "multiplicity": multiplicity}
+        return FitResult(ModelState(arrays, {**fitted[0].metadata, **electrons}), metrics)
 
     def _fit(self, data: TrainingSet, request: FitRequest) -> list[FittedCommittee]:
         if request.members is None:
@@ -127,7 +140,13 @@ class GradientDomain:
 
     def _training_set(self, dataset: Dataset) -> TrainingSet:
         inputs, outputs = dataset.inputs, dataset.outputs
-        refuse(inputs, periodic=False, charged=False, who=NAME)
+        refuse(inputs, periodic=False, charged=True, who=NAME)
+        if len(states := _electronic_states(inputs)) > 1:
+            raise UnsupportedSample(
+                f"{NAME} learns one electronic state, but the labels have "
+                f"{' and '.join(_told(state) for state in sorted(states))}; learn each with a "
+                "model of its own."
+            )
         try:
             numbers, positions = inputs["numbers"], inputs["positions"]
         except ShapeError as error:
@@ -154,6 +173,24 @@ class GradientDomain:
         """Predict with this state from now on."""
         arrays: Mapping[str, Any] = state.arrays
         self._predictor = Predictor.from_state(arrays, state.data)
+        charge, multiplicity = NEUTRAL_SINGLET
+        self._electrons = (
+            float(state.data.get("charge", charge)),
+            int(state.data.get("multiplicity", multiplicity)),
+        )
+
+
+def _electronic_states(batch: Batch) -> set[tuple[float, int]]:
+    """Charges (in e) and multiplicities that occur together."""
+    charge, multiplicity = (
+        np.asarray(batch[name]) if name in batch else np.full(len(batch), plain)
+        for name, plain in zip(("charge", "multiplicity"), NEUTRAL_SINGLET, strict=True)
+    )
+    return {(float(c), int(m)) for c, m in zip(charge, multiplicity, strict=True)}
+
+
+def _told(state: tuple[float, int]) -> str:
+    return f"charge {state[0]:g} and multiplicity {state[1]}"
 
 
 def _spread(forces: NDArray[np.float64]) -> NDArray[np.float64]:
