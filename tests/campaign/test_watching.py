@@ -131,3 +131,26 @@ def test_what_a_simulation_says_stands_beside_its_worker(state) -> None:
     assert state.workers["oracle.x-0"].detail == '{"step": 2}'
     shown.event(TaskFailed("label-1", "oracle.x-0", Failure(Reason.RAISED, "no")), 4.0)
     assert state.workers["oracle.x-0"].detail == ""
+
+
+def test_a_notebook_gets_a_card_that_is_drawn_anew(state, monkeypatch) -> None:
+    shown: list[str] = []
+
+    class Display:
+        def display(self, card, display_id: bool) -> Display:
+            assert display_id
+            self.update(card)
+            return self
+
+        def update(self, card) -> None:
+            shown.append(card._repr_html_())
+
+    monkeypatch.setattr(watching.notebook, "display", Display)
+    card = watcher(True, state)
+    card.fact(label(1.0))
+    card.refresh(1.0)
+    card.refresh(1.1)  # too early
+    card.fact(label(2.0))
+    card.close()
+    assert ["0 of 10" in shown[0], "1 of 10" in shown[1], "2 of 10" in shown[2]] == [True] * 3
+    assert len(shown) == 3

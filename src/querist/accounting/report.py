@@ -13,6 +13,7 @@ from typing import Any
 
 from querist.accounting import report_plots as plots
 from querist.accounting import report_tables as tables
+from querist.accounting.notebook import framed
 from querist.accounting.report_html import (
     Html,
     bars,
@@ -92,6 +93,10 @@ class Report:
         style = files("querist.accounting").joinpath("report_style.css").read_text("utf-8")
         main = tag("main", self.tiles(), *body)
         return page(self.title, style, self.header(), links, main, self.footer())
+
+    def _repr_html_(self) -> str:
+        """The whole document within a notebook's cell."""
+        return framed(self.html())
 
     # -- the top ----------------------------------------------------------------------------
 

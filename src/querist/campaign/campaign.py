@@ -12,8 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from querist.accounting.notebook import card, facts, framed
 from querist.accounting.progress import ProgressState
-from querist.accounting.report import write_report
+from querist.accounting.report import Report, write_report
 from querist.accounting.summary import Summary, SummaryBuilder
 from querist.campaign import ranks
 from querist.campaign.checking import require_sound
@@ -96,6 +97,10 @@ class RunResult:
         """Write the HTML report; into the run's folder by default."""
         return report_of(self.folder, path)
 
+    def _repr_html_(self) -> str:
+        """The report, in a notebook."""
+        return framed(page_of(self.folder))
+
 
 class Campaign:
     """Generators, a model, oracles and a policy, wired together, with a store.
@@ -125,6 +130,17 @@ class Campaign:
         except ConfigError:
             ranks.attend_refused(values.get("engine") if settings is None else settings.engine)
             raise
+
+    def _repr_html_(self) -> str:
+        """What it is made of, in a notebook."""
+        settings = self.settings
+        roles = {"model": settings.model, **{f"oracle {k}": v for k, v in settings.oracles.items()}}
+        rows = [(f"generator {n}", one.title) for n, one in enumerate(settings.generators, 1)]
+        rows += [(name, role.title) for name, role in roles.items()]
+        budget = settings.budget.model_dump(exclude_none=True, exclude_defaults=True)
+        rows += [("engine", settings.engine.kind)]
+        rows += [(f"budget: {name}", str(limit)) for name, limit in budget.items()]
+        return card(f"Campaign {settings.name}", facts(rows))
 
     @classmethod
     def load(cls, path: Path | str, *, engine: str | None = None) -> Campaign:
@@ -421,13 +437,24 @@ def summary_of(folder: Path | str) -> Summary:
     return builder.build()
 
 
+def page_of(folder: Path | str) -> str:
+    """The HTML report of a run, as text."""
+    found = RunFolder(folder)
+    units, settings = _told(found)
+    return Report(summary_of(folder), units, {"Configuration": settings}).html()
+
+
+def _told(found: RunFolder) -> tuple[dict[str, str], Mapping[str, Any]]:
+    settings = found.config()["settings"]
+    return {**ATOMS_UNITS, **settings.get("units", {})}, settings
+
+
 def report_of(
     folder: Path | str, path: Path | str | None = None, extra: Mapping[str, Any] | None = None
 ) -> Path:
     """Write the HTML report of a run, also while it runs; ``extra`` as for ``write_report``."""
     found = RunFolder(folder)
     target = Path(path) if path is not None else found.path / "report.html"
-    settings = found.config()["settings"]
-    units = {**ATOMS_UNITS, **settings.get("units", {})}
+    units, settings = _told(found)
     more = {**(extra or {}), "Configuration": settings}
     return write_report(summary_of(folder), target, units, more)

@@ -51,6 +51,12 @@ class Role(Settings):
         return Factory(target_of(role, self.use), self.options)
 
     @property
+    def title(self) -> str:
+        """What a person calls it by."""
+        made = type(self.live) if not hasattr(self.live, "__qualname__") else self.live
+        return self.use or ("from outside" if self.live is None else str(made.__qualname__))
+
+    @property
     def is_live(self) -> bool:
         """Whether it is a Python object, which no other process can make anew."""
         return self.live is not None

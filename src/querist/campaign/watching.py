@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from typing import Any, TextIO
 
+from querist.accounting import notebook
+from querist.accounting.notebook import LiveCard
 from querist.accounting.progress import ProgressState, render_plain, render_rich
 from querist.campaign.partial import last_line
 from querist.core.events import Event, Fact, TaskFailed, TaskFinished, TaskProgress, TaskStarted
@@ -113,15 +115,42 @@ class Live(Plain):
         self._live.stop()
 
 
+class Notebook(Plain):
+    """A card in a notebook's cell that is drawn anew as the run goes on.
+
+    Args:
+        state: What is shown.
+        display: ``IPython.display``.
+    """
+
+    def __init__(self, state: ProgressState, display: Any) -> None:
+        super().__init__(state)
+        self._card = LiveCard(state)
+        self._handle: Any = display.display(self._card, display_id=True)
+
+    def refresh(self, now: float) -> None:
+        """Draw again, twice a second."""
+        self.state.tick(now)
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 0.5
+            self._handle.update(self._card)
+
+    def close(self) -> None:
+        """Leave the last state in the cell."""
+        self._handle.update(self._card)
+
+
 def watcher(progress: bool | str, state: ProgressState) -> Silent | Plain:
     """What ``progress`` asks for.
 
     Args:
-        progress: False shows nothing; "plain" and "live" force a form; True chooses by whether
-            standard error is a terminal.
+        progress: False shows nothing; "plain" and "live" force a form; True chooses: a card in a
+            notebook, a panel where standard error is a terminal, else plain lines.
         state: What is shown.
     """
     if progress is False:
         return Silent()
+    if progress is True and (display := notebook.display()) is not None:
+        return Notebook(state, display)
     live = sys.stderr.isatty() if progress is True else progress == "live"
     return Live(state) if live else Plain(state)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.accounting.notebook import card, cut, grid
+from querist.accounting.report_html import tag
 from querist.core.batch import Array
 from querist.pool.contact_sheet import MOST, contact_sheet
 from querist.pool.items import Item
@@ -100,6 +102,14 @@ class QueryResult(NamedTuple):
         captions = {pick.id: f"{pick.rank}: {pick.score:.3g}" for pick in self.picks}
         with Pool.open(self.folder.parent.parent) as pool:
             return contact_sheet(pool, self.ids[:MOST], path, captions, columns)
+
+    def _repr_html_(self) -> str:
+        """The first picks with scores and reasons, in a notebook."""
+        told = str(self._replace(picks=[], notes=())).partition(" ")[2]
+        shown, more = cut(self.picks, _PRINTED)
+        rows = [(one.rank, one.id, one.uri, f"{one.score:.4g}", one.why) for one in shown]
+        picks = grid(("rank", "item", "where", "score", "why"), rows)
+        return card(f"{len(self.picks):,} {told}", picks, more, *[tag("p", x) for x in self.notes])
 
     def __str__(self) -> str:
         counts = self.counts

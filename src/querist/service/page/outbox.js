@@ -65,7 +65,7 @@ export class Outbox {
   async sendAll() {
     for (let batch = this.next(); batch.length && !this.closed; batch = this.next()) {
       try {
-        await post(this.path, { by: batch[0].by, labels: batch.map((one) => one.statement) });
+        await post(this.path, { by: batch[0].by, labels: batch.map((one) => one.statement) }, true);
         this.drop(batch);
         this.most = Math.min(100, this.most * 2);
         this.tell(null);

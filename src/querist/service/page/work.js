@@ -50,7 +50,7 @@ export class Work {
     try {
       const number = Math.min(100, AHEAD + this.outbox.waiting().length);
       const asked = { holder: holder(), number, which: this.which, by: this.by };
-      const page = await post(`/v1/pools/${this.pool}/leases`, asked);
+      const page = await post(`/v1/pools/${this.pool}/leases`, asked, true);
       if (asked.by !== this.by) return;
       const known = new Set(this.items.map((one) => one.id));
       const fresh = page.items.filter((one) => !known.has(one.id) && !this.done.has(one.id));

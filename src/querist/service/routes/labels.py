@@ -11,6 +11,7 @@ from querist.pool.opinions import disputes
 from querist.pool.pool import Pool
 from querist.pool.where import Where
 from querist.service.call import Call, Download
+from querist.service.index.index import find
 from querist.service.routes.paging import After, Limit, PathId, number_of
 from querist.service.routes.pools import ItemPath, WhereText, item_told, keep_manifest, where_of
 from querist.service.webhooks.outbox import enqueue
@@ -38,9 +39,12 @@ def post_labels(call: Call, pool: PathId, body: LabelsPost) -> Recorded:
     by = body.by or call.who.user
     with call.service.pool(call.who, pool) as found:
         number = sum(_record(found, body.labels, by))
-    with call.service.index.write() as connection:
-        enqueue(connection, call.who.tenant, "labels.added", {"pool": pool, "labels": number})
-    call.service.sender.poke()
+    with call.service.index.read() as connection:
+        told = find(connection, "webhooks", tenant=call.who.tenant) is not None
+    if told:
+        with call.service.index.write() as connection:
+            enqueue(connection, call.who.tenant, "labels.added", {"pool": pool, "labels": number})
+        call.service.sender.poke()
     return Recorded(labels=number)
 
 
