@@ -95,7 +95,7 @@ def draw_search(worths: Floats, most: float, calls: int, path: Path) -> None:
     axes.axhline(most, color=GREY, ls="--", lw=1.0, label=f"best of the grid's {calls}")
     axes.set(xlabel="calls of the oracle", ylabel="worth")
     axes.set_ylim(max(worths.min(), most - 0.5), most + 0.05)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     plain(axes)
     made.savefig(path)
 
