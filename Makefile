@@ -23,7 +23,7 @@ STAMP_ALL := $(VENV)/.querist-all
 INPUTS := pyproject.toml $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-mpi setup test quick lint format types law tests slow triton browser docs examples lock clean
+.PHONY: help venv demo demo-mpi setup test quick lint format types law tests slow labelstudio triton browser docs examples lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -84,6 +84,10 @@ tests: $(STAMP_ALL)  ## The default suite: all tests but those that take long
 
 slow: $(STAMP_ALL)  ## The tests that take long: parallel simulations, queues, lost ranks, kills
 	@$(PY) tools/suite.py $(PYTEST_ARGS) -m slow
+
+labelstudio: $(STAMP_ALL)  ## Tests against a real Label Studio, which it installs in build/label-studio
+	@python=$$(sh tools/labelstudio.sh build/label-studio) && \
+	    QUERIST_LABEL_STUDIO_PYTHON=$$python $(PY) -m pytest -m labelstudio tests/integrations/label_studio
 
 triton: $(STAMP_ALL)  ## Tests against a real Triton server, which it installs (Debian's Python 3.11)
 	@python=$$(sh tools/triton.sh build/triton) && \

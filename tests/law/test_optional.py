@@ -11,10 +11,12 @@ import pytest
 
 TOOL_EXTRAS = {"test", "docs", "dev"}
 IMPORT_NAMES = {
+    "mlflow-skinny": "mlflow",
     "pillow": "PIL",
     "psij-python": "psij",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",
+    "tensorboardx": "tensorboardX",
     "umap-learn": "umap",
 }
 REQUIREMENT = re.compile(r"^\s*\"(?P<name>[A-Za-z0-9_.-]+)[^\"]*\",(?:\s*#\s*(?P<note>.*))?$")

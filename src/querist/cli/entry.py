@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "import": "labels:import_",
     "export": "labels:export",
     "trace": "run:trace",
+    "track": "track:track",
     "index": "run:index",
     "questions": "questions:questions",
     "answer": "questions:answer",

@@ -93,6 +93,32 @@ def pull(pool: Path, url: str, project: int | None, every: float | None) -> None
     _with(pool, url, project, run, {})
 
 
+@label_studio.command()
+@POOL
+@click.option("--port", type=click.IntRange(0, 65535), default=9090, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Of others with a key only.")
+@click.option("--model", "-m", multiple=True, metavar="FILE|NAME=VALUE", help="Whose features.")
+@sentences
+def serve(pool: Path, port: int, host: str, model: tuple[str, ...]) -> None:
+    """Be a model for Label Studio: it learns from annotations, and predicts; until Ctrl-C."""
+    import os
+    from contextlib import suppress
+
+    from querist.cli.here import of_this_machine
+    from querist.cli.values import model_of
+    from querist.integrations.label_studio.backend import Backend
+    from querist.integrations.label_studio.serving import KEY, server_of
+    from querist.pool.pool import Pool
+
+    chosen = of_this_machine(model_of(model)) if model else None
+    with Pool.open(pool) as opened:
+        backend = Backend(opened, chosen)
+        with server_of(backend, host, port, os.environ.get(KEY, "")) as server:
+            click.echo(f"a model for Label Studio: http://{host}:{server.server_port}", err=True)
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()
+
+
 def _with(
     pool: Path, url: str, project: int | None, run: Callable[[Any], None], links: dict[str, str]
 ) -> None:

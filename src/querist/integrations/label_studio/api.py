@@ -117,7 +117,7 @@ class LabelStudio:
         text = " ".join(response.text.split())[:_SHOWN]
         for secret in (self.__token, self._scheme.partition(" ")[2]):
             text = text.replace(secret, "***") if secret else text
-        hint = f" Is the token in {VARIABLE} right?" if response.status_code in _UNUSED else ""
+        hint = f" Is the token in {VARIABLE} right?" if response.status_code == 401 else ""
         return f"Label Studio refused {method} {path}: {response.status_code} {text}{hint}"
 
     # ---------------------------------------------------------------------------------- projects
