@@ -21,6 +21,7 @@ UNIT = 0.29  # standard deviation of an even spread over [0, 1]
 JITTER = 1e-8
 STARTS = (0.0, -0.7)  # values of c from which the search for hyper-parameters begins
 ITERATIONS = 60
+DOUBT = 2.0  # nats by which dear results alone must foretell better: less may be chance
 JUDGED = 4  # dear results from which it is judged whether cheap ones explain them
 _FAILED = 1e25
 
@@ -295,4 +296,4 @@ def fitted(X: Floats, y: Floats, column: int, target: float) -> Related | Alone:
         return related
     alone = Alone(Process(X[dear], y[dear]), column, target)
     gained = float(related.left_out()[dear].sum() - alone.left_out().sum())
-    return related if gained >= 0.0 else alone
+    return related if gained >= -DOUBT else alone

@@ -40,8 +40,8 @@ class FidelitySearch(GPSearch):
     """:class:`~querist.tuning.searches.gp.GPSearch` with the acquisition ei over fidelities.
 
     It begins with dear runs and cheap ones at the same points and elsewhere, together no dearer
-    than the design of dear runs alone would be. Where dear results are foretold better from dear
-    results alone, cheap runs are asked no more.
+    than the design of dear runs alone would be. Cheap runs that tell nothing promise nothing, and
+    are not asked; where dear results are foretold clearly better without them, they are left out.
 
     Args:
         problem: With a fidelity.
