@@ -25,7 +25,7 @@ const NONE = {
   disputed: "Nothing waits for a decision now.",
 };
 
-export function Label({ id, mode = "", about }) {
+export function Label({ id, mode = "", query = "", about }) {
   const [pool, setPool] = useState(null);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
@@ -35,16 +35,17 @@ export function Label({ id, mode = "", about }) {
   if (!pool) return html`<h1>Label</h1><p class="note">Opening the pool …</p>`;
   return html`<h1>Label ${pool.name}</h1>
     <nav class="tabs" aria-label="Which items">
-      ${Object.entries(TITLES).map(([name, title]) => html`<a key=${name} href=${`#/pools/${id}${name && `/${name}`}`} aria-current=${name === mode ? "page" : null}>${title}</a>`)}
+      ${Object.entries(TITLES).map(([name, title]) => html`<a key=${name} href=${`#/pools/${id}${name && `/${name}`}`} aria-current=${name === mode && !query ? "page" : null}>${title}</a>`)}
+      ${query && html`<a href=${`#/pools/${id}/picks/${query}`} aria-current="page">Picks of a query</a>`}
       <a href=${`#/pools/${id}/items`}>The pool</a>
     </nav>
-    <${Desk} key=${mode} pool=${pool} which=${MODES[mode]} about=${about} />
+    <${Desk} key=${mode + query} pool=${pool} which=${MODES[mode]} query=${query} about=${about} />
     ${mode === "decide" && html`<${Accord} pool=${id} />`}`;
 }
 
-function Desk({ pool, which, about }) {
+function Desk({ pool, which, query, about }) {
   const [by, setBy] = useState(localStorage.getItem("querist-by") || about.user);
-  const work = useWork(pool, which, by);
+  const work = useWork(pool, which, by, query);
   const who = useRef(by); // a key may come before the new name is drawn
   const [zoom, setZoom] = useState(0);
   const [added, setAdded] = useState([]);

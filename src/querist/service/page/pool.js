@@ -24,6 +24,7 @@ export function keyOf(id) {
 export function PoolPage({ id, about }) {
   const [pool, view, part] = id.split("/");
   if ((view ?? "") in MODES) return html`<${Label} id=${pool} mode=${view ?? ""} about=${about} />`;
+  if (view === "picks") return html`<${Label} id=${pool} query=${part} about=${about} />`;
   return html`<${Views} id=${pool} view=${view} part=${part} about=${about} />`;
 }
 

@@ -5,12 +5,13 @@ import { get, post } from "./api.js";
 import { Download } from "./download.js";
 import { Detail, Grid, factsOf } from "./grid.js";
 import { FINAL, Progress, useJob } from "./job.js";
+import { KINDS } from "./label.js";
+import { picksOf } from "./picks.js";
 import { may } from "./pools.js";
 import { Facts, Table, count, html, quantity } from "./view.js";
 
 // What built-in features and the pool itself give; strategies that need more want a model.
 const GIVEN = ["embeddings", "items", "labelled_embeddings", "labels", "labelled_classes"];
-const MOST = 10_000; // picks that are shown
 
 export function titleOf(query) {
   const asked = query.asked;
@@ -42,16 +43,7 @@ export function usePicks(query) {
   useEffect(() => {
     const ending = new AbortController();
     setPicks(null);
-    const read = async () => {
-      const found = [];
-      for (let after = ""; after !== null && found.length < MOST; ) {
-        const page = await get(`/v1/queries/${query}/picks?after=${after}`, ending.signal);
-        found.push(...page.items);
-        after = page.next;
-      }
-      setPicks(found);
-    };
-    if (query) read().catch(() => ending.signal.aborted || setPicks([]));
+    if (query) picksOf(query, ending.signal).then(setPicks, () => ending.signal.aborted || setPicks([]));
     return () => ending.abort();
   }, [query]);
   return picks;
@@ -157,6 +149,7 @@ function Query({ pool, id }) {
     ${done && html`<${Facts} rows=${[["picked", count(job.counts.picked)], ["of candidates", count(job.counts.candidates)], ["failed", count(job.counts.failed)], ["seed", job.asked.seed]]} />`}
     ${done && job.counts.failed > 0 && html`<${Progress} job=${job} what="Some items could not be used" />`}
     ${done && picks && html`<div class="tools"><a href=${`#/pools/${pool.id}/map/${id}`}>On the map</a>
+        ${KINDS.includes(pool.task) && html`<a href=${`#/pools/${pool.id}/picks/${id}`}>Label these</a>`}
         <${Download} path=${(format) => `/v1/queries/${id}/manifest?format=${format}`} name=${`${pool.name}-${job.asked.strategy ?? "query"}`} what="Download the picks" /></div>
       <${Picks} pool=${pool.id} picks=${picks} label="Picks" />`}`;
 }

@@ -87,7 +87,7 @@ class Plot {
     this.canvas.height = Math.round(height * dense);
     const context = this.canvas.getContext("2d");
     context.scale(dense, dense);
-    for (const layer of layers) this.layer(context, layer);
+    for (const layer of layers) this.layer(context, layer, dense);
     if (chosen >= 0) {
       const [x, y] = this.at(chosen);
       context.strokeStyle = colour("--ink");
@@ -98,22 +98,35 @@ class Plot {
     }
   }
 
-  layer(context, { places, colour: name, shape, size }) {
-    context.fillStyle = colour(name);
-    context.strokeStyle = colour("--card");
-    context.lineWidth = 1;
-    for (const place of places) {
+  // One mark is drawn and then copied, which is several times as fast as drawing each.
+  layer(context, layer, dense) {
+    const made = mark(layer, dense);
+    const side = made.width / dense;
+    const edge = side / 2;
+    for (const place of layer.places) {
       const [x, y] = this.at(place);
-      if (x < -size || y < -size || x > this.width + size || y > this.height + size) continue;
-      context.beginPath();
-      if (shape === "square") context.rect(x - size, y - size, 2 * size, 2 * size);
-      else if (shape === "diamond") polygon(context, x, y, 1.4 * size, 4);
-      else if (shape === "triangle") polygon(context, x, y, 1.4 * size, 3);
-      else context.arc(x, y, size, 0, 2 * Math.PI);
-      context.fill();
-      if (shape) context.stroke();
+      if (x < -edge || y < -edge || x > this.width + edge || y > this.height + edge) continue;
+      context.drawImage(made, x - edge, y - edge, side, side);
     }
   }
+}
+
+function mark({ colour: name, shape, size }, dense) {
+  const made = document.createElement("canvas");
+  made.width = made.height = Math.ceil((2.8 * size + 3) * dense);
+  const context = made.getContext("2d");
+  const middle = made.width / dense / 2;
+  context.scale(dense, dense);
+  context.fillStyle = colour(name);
+  context.strokeStyle = colour("--card");
+  context.beginPath();
+  if (shape === "square") context.rect(middle - size, middle - size, 2 * size, 2 * size);
+  else if (shape === "diamond") polygon(context, middle, middle, 1.4 * size, 4);
+  else if (shape === "triangle") polygon(context, middle, middle, 1.4 * size, 3);
+  else context.arc(middle, middle, size, 0, 2 * Math.PI);
+  context.fill();
+  if (shape) context.stroke();
+  return made;
 }
 
 function range(values) {

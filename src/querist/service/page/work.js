@@ -5,6 +5,7 @@ import { blob, get, newKey, post } from "./api.js";
 import { BoxKeys } from "./boxes.js";
 import { Draft } from "./draft.js";
 import { Outbox } from "./outbox.js";
+import { picksOf } from "./picks.js";
 import { SpanKeys } from "./spans.js";
 
 const AHEAD = 8; // items that are held
@@ -20,10 +21,12 @@ export function nameOf(item) {
 }
 
 export class Work {
-  constructor(pool, which, by, draw) {
+  constructor(pool, which, by, query, draw) {
     this.pool = pool.id;
     this.which = which; // which items: unlabelled, second (opinions), disputed
     this.by = by;
+    this.query = query; // whose picks alone are wanted, the most useful first; "" for all items
+    this.picks = null; // their ids
     this.opinions = new Map(); // of disputed items: by annotator his label
     this.draw = draw;
     this.items = [];
@@ -49,8 +52,9 @@ export class Work {
     this.asking = true;
     try {
       const number = Math.min(100, AHEAD + this.outbox.waiting().length);
-      const asked = { holder: holder(), number, which: this.which, by: this.by };
-      const page = await post(`/v1/pools/${this.pool}/leases`, asked, true);
+      const asked = { holder: holder(), number, which: this.which, by: this.by, among: await this.among() };
+      const none = this.query && !asked.among.length;
+      const page = none ? { items: [] } : await post(`/v1/pools/${this.pool}/leases`, asked, true);
       if (asked.by !== this.by) return;
       const known = new Set(this.items.map((one) => one.id));
       const fresh = page.items.filter((one) => !known.has(one.id) && !this.done.has(one.id));
@@ -68,6 +72,13 @@ export class Work {
     } finally {
       this.asking = false;
     }
+  }
+
+  // The picks that were not said anything of here; of the others the server knows.
+  async among() {
+    if (!this.query) return [];
+    this.picks ??= (await picksOf(this.query)).map((one) => one.id);
+    return this.picks.filter((id) => !this.done.has(id));
   }
 
   // Another person labels from now on, of whom other items are wanted.
@@ -192,10 +203,10 @@ async function shown(found) {
   return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await found.arrayBuffer()) };
 }
 
-export function useWork(pool, which, by) {
+export function useWork(pool, which, by, query) {
   const [, setDrawn] = useState(0);
   const work = useRef(null);
-  work.current ??= new Work(pool, which, by, () => setDrawn((before) => before + 1));
+  work.current ??= new Work(pool, which, by, query, () => setDrawn((before) => before + 1));
   useEffect(() => {
     work.current.fill();
     const renewing = setInterval(() => work.current.fill(), 20_000);

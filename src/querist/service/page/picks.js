@@ -1,0 +1,15 @@
+// What a query picked, the most useful first.
+
+import { get } from "./api.js";
+
+const MOST = 10_000;
+
+export async function picksOf(query, signal) {
+  const found = [];
+  for (let after = ""; after !== null && found.length < MOST; ) {
+    const page = await get(`/v1/queries/${query}/picks?after=${after}`, signal);
+    found.push(...page.items);
+    after = page.next;
+  }
+  return found;
+}
