@@ -51,9 +51,15 @@ ARGUMENTS = {
     "scopes": ["read"],
     "url": "https://example.org/hook",
     "command": "pause",
+    "question": "q.person.0",
     "to": Path("out.csv"),
 }
-NEEDED = {"start_query": {"budget": 1}, "estimate": {"budget": 1}, "start_round": {"budget": 1}}
+NEEDED = {
+    "answer": {"outputs": {"y": 1}},
+    "start_query": {"budget": 1},
+    "estimate": {"budget": 1},
+    "start_round": {"budget": 1},
+}
 
 
 def methods(client: type) -> dict[str, Method]:

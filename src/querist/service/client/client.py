@@ -232,6 +232,8 @@ class Client:
     campaigns = many(campaigns_.campaigns)
     campaign = plain(campaigns_.campaign)
     command = plain(campaigns_.command)
+    questions = many(campaigns_.questions)
+    answer = plain(campaigns_.answer)
 
     webhooks = many(webhooks_.webhooks)
     webhook = plain(webhooks_.webhook)
@@ -390,6 +392,8 @@ class AsyncClient:
     campaigns = awaited_many(campaigns_.campaigns)
     campaign = awaited(campaigns_.campaign)
     command = awaited(campaigns_.command)
+    questions = awaited_many(campaigns_.questions)
+    answer = awaited(campaigns_.answer)
 
     webhooks = awaited_many(webhooks_.webhooks)
     webhook = awaited(webhooks_.webhook)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from querist.service.client.call import Flow, Listing, get, pages, post
 from querist.service.client.calls.references import Ref, id_of
 from querist.service.wire.campaigns import Campaign, CampaignCommand, Posted
+from querist.service.wire.questions import OpenQuestion, QuestionAnswer
 
 
 def campaigns() -> Listing[Campaign]:
@@ -24,4 +26,19 @@ def command(campaign: Ref, command: str, *, why: str = "", **values: Any) -> Flo
     """Tell a campaign to pause, resume or stop, or to set budgets (``set``, labels=200)."""
     body = CampaignCommand.model_validate({"command": command, "values": values, "why": why})
     posted: Posted = yield from post(Posted, "campaigns", id_of(campaign), "commands", body=body)
+    return posted
+
+
+def questions(campaign: Ref) -> Listing[OpenQuestion]:
+    """What a campaign asks people and programs now."""
+    return Listing(pages(OpenQuestion, "campaigns", id_of(campaign), "questions"))
+
+
+def answer(
+    campaign: Ref, question: str, outputs: Mapping[str, Any] | None = None, **more: Any
+) -> Flow[Posted]:
+    """Answer a question; ``kind``, ``seconds``, ``why`` and ``by`` as in QuestionAnswer."""
+    said = {"question": question, "outputs": dict(outputs or {}), **more}
+    body = QuestionAnswer.model_validate(said)
+    posted: Posted = yield from post(Posted, "campaigns", id_of(campaign), "answers", body=body)
     return posted

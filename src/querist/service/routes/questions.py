@@ -1,0 +1,85 @@
+"""Questions of campaigns to people: what waits, and answers from any program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from querist.campaign.asked import Asked, Questions
+from querist.core.errors import ConfigError, QueristError, RunError
+from querist.service.call import Call
+from querist.service.campaigns import folder_of
+from querist.service.problems import Refused, missing
+from querist.service.routes.campaigns import RunId
+from querist.service.routes.paging import After, Limit, number_of, numbered
+from querist.service.wire.base import Page
+from querist.service.wire.campaigns import Posted
+from querist.service.wire.questions import OpenQuestion, QuestionAnswer
+
+_MOST = 4096
+_LEASE_S = 300.0
+
+
+def list_questions(
+    call: Call, campaign: RunId, limit: Limit = 100, after: After = ""
+) -> Page[OpenQuestion]:
+    """What a run asks people and programs now, the oldest first."""
+    with _asked(call, campaign) as questions:
+        page = numbered(questions.waiting(), number_of(after), limit)
+        shown = [_told(one, questions) for one in page.items]
+    return Page[OpenQuestion](items=shown, next=page.next)
+
+
+def answer_question(call: Call, campaign: RunId, body: QuestionAnswer) -> Posted:
+    """Answer a question, or say that it cannot be told; durable on return."""
+    by = body.by or call.who.user
+    with _asked(call, campaign) as questions:
+        if body.kind == "answer":
+            posted = questions.answer(body.question, body.outputs, by, body.seconds)
+        elif body.kind == "not-sure":
+            posted = questions.abstain(body.question, body.why, by)
+        else:
+            seconds = _LEASE_S if body.seconds is None else body.seconds
+            posted = questions.lend(body.question, by, seconds)
+    return Posted(id=posted, campaign=campaign, command=body.kind, at=datetime.now(UTC))
+
+
+@contextmanager
+def _asked(call: Call, campaign: str) -> Iterator[Questions]:
+    roots = call.service.settings.campaigns_of(call.who.tenant_name)
+    try:
+        yield Questions(folder_of(roots, campaign))
+    except ConfigError as error:
+        raise Refused("invalid", str(error)) from None
+    except RunError:
+        raise missing("question", "of this beginning") from None
+    except QueristError:
+        raise Refused("conflict", "The run's folder cannot be read or written.") from None
+
+
+def _told(asked: Asked, questions: Questions) -> OpenQuestion:
+    arrays = {n: a for n, a in asked.sample.arrays.items() if a.size <= _MOST}
+    return OpenQuestion(
+        id=asked.id,
+        oracle=asked.oracle,
+        why=asked.why,
+        purpose=asked.purpose,
+        score=asked.score,
+        at=asked.at,
+        uri=asked.sample.uri or "",
+        inputs={name: _plain(array) for name, array in arrays.items()},
+        form=dict(questions.form(asked.oracle)),
+    )
+
+
+def _plain(array: np.ndarray[Any, Any]) -> Any:
+    """Numbers that JSON has; None for others."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        plain = array.astype(object)
+        plain[~np.isfinite(array)] = None
+        return plain.tolist()
+    return array.tolist()
