@@ -49,7 +49,9 @@ function Desk({ pool, which, query, about }) {
   const who = useRef(by); // a key may come before the new name is drawn
   const [zoom, setZoom] = useState(0);
   const [added, setAdded] = useState([]);
+  const [hints, setHints] = useState(false); // a suggestion biases: it is asked for
   const item = work.items[0];
+  const hint = item?.metadata?.suggestion;
   const all = [...(pool.classes ?? []), ...added];
   const classes = all.slice(0, KEYS.length);
   const several = pool.task === "multi-label" || PARTS.includes(pool.task);
@@ -59,6 +61,7 @@ function Desk({ pool, which, query, about }) {
     else if (!several) work.say(who.current, "label", name);
     else if (work.items.length) work.draft.toggle(name);
   };
+  const accept = () => (several || pool.task === "regression" ? work.take(hint) : work.say(who.current, "label", String(hint)));
   // Boxes and spans are said of what could be seen.
   const save = () => several && (work.editor || !PARTS.includes(pool.task)) && work.say(who.current, "label", work.draft.value);
   const actions = {
@@ -66,6 +69,8 @@ function Desk({ pool, which, query, about }) {
     s: () => work.say(who.current, "skip", "skipped"),
     n: () => work.say(who.current, "skip", "not sure"),
     z: () => setZoom((before) => (before + 1) % (pool.task === "detection" ? ZOOMS : 2)),
+    "?": () => setHints((before) => !before),
+    "=": () => hints && hint !== undefined && accept(),
     "]": () => work.turn(1),
     "[": () => work.turn(-1),
     Backspace: () => work.undo(who.current),
@@ -119,7 +124,9 @@ function Desk({ pool, which, query, about }) {
           <button disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
           <button disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
           <button aria-pressed=${zoom > 0} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
+          <button aria-pressed=${hints} onClick=${actions["?"]}><kbd>?</kbd> Suggestion</button>
         </div>
+        ${hints && item && html`<p class="note" role="status">${hint === undefined ? "There is no suggestion for this item." : html`Suggested: <b>${worded(hint)}</b> <button onClick=${actions["="]}><kbd>=</kbd> Take it</button>`}</p>`}
         ${HELP[pool.task] && html`<details><summary>Keys</summary><p class="note">${HELP[pool.task]}</p></details>`}
         <label class="by">You are <input value=${by} maxlength="100" onInput=${named} /></label>
         <${Facts} rows=${[["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
