@@ -10,13 +10,18 @@ Guan, Xie, Yarkony and Guo, Phys. Chem. Chem. Phys. 23, 24962, 2021). A constant
 ``(d, c)`` changes nothing that is seen, so members are compared by their eigenvalues, never by
 their matrices.
 
+A molecule's equal atoms may be exchanged: the matrix is then averaged over the exchanges, with a
+sign of ``c``, so that the symmetry is exact, and each label counts for all of them. When one end
+of a double bond turns, ``c`` changes sign where the ends are at right angles, as it does when the
+two atoms of one end are exchanged: there ``c`` vanishes by symmetry, which no network has to learn.
+
 Units: Angstrom, eV, eV/A.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as held
 from itertools import pairwise
@@ -31,7 +36,6 @@ from querist.core.batch import Batch
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, ModelState, WorkerContext
 
-CLOSE = 0.02  # eV; a derivative coupling has a pole where surfaces meet
 _LARGEST = 2e6  # numbers in a Jacobian
 FORMAT = "photodynamics.diabatic/1"
 Floats = NDArray[np.float64]
@@ -60,6 +64,29 @@ def inverse_distances(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     return inverse, slopes.flatten(2)
 
 
+def exchanges(count: int, alike: Sequence[tuple[int, int]]) -> list[tuple[torch.Tensor, float]]:
+    """What exchanging atoms does to :func:`inverse_distances`, and to the sign of ``c``.
+
+    Args:
+        count: Features, ``atoms (atoms - 1) / 2``.
+        alike: Pairs of atoms, each of which may be exchanged.
+
+    Returns:
+        ``(count,)`` the feature that comes to each place, and the sign; the identity first.
+    """
+    atoms = round((1 + (1 + 8 * count) ** 0.5) / 2) if alike else 0
+    first, second = torch.triu_indices(atoms, atoms, 1)
+    place = torch.zeros(atoms, atoms, dtype=torch.long)
+    place[first, second] = place[second, first] = torch.arange(len(first))
+    found = [(torch.arange(count), 1.0)]
+    for one, other in alike:
+        order = torch.arange(atoms)
+        order[[one, other]] = order[[other, one]]
+        moved = place[order[first], order[second]]
+        found += [(moved[index], -sign) for index, sign in found]
+    return found
+
+
 Seen = tuple[torch.Tensor, torch.Tensor]
 FEATURES: Mapping[str, Callable[[torch.Tensor], Seen]] = {
     "coordinates": coordinates,
@@ -84,6 +111,8 @@ class DiabaticCommittee:
     Attributes:
         members: How many.
         features: Name in :data:`FEATURES` of what the networks see.
+        alike: Pairs of equal atoms whose exchange changes the sign of ``c`` and nothing else; for
+            "inverse_distances".
         field: Name of the coordinates.
         hidden: Width of the two hidden layers.
         iterations: Most steps of a fit; later fits begin at the previous weights.
@@ -91,6 +120,10 @@ class DiabaticCommittee:
         enough: Loss with which a member is content.
         length: In Angstrom, weighs gradients against energies.
         near: Share of the energies' spread below which a gap counts no more.
+        far: Share of the energies' spread: where half the gap is wider, the coupling, which moves
+            nobody there and which two states alone do not explain, counts less; None for never.
+        close: In eV, keeps the pole of the derivative coupling, where surfaces meet, out of
+            "steering".
         hop: In eV, weighs the derivative coupling against the gradients in "steering": about the
             kinetic energy, of which a wrong gradient, too, takes its share.
         rough: Of the first layer's random start: small ones begin smooth.
@@ -100,6 +133,7 @@ class DiabaticCommittee:
 
     members: int = 4
     features: str = "coordinates"
+    alike: Sequence[tuple[int, int]] = ()
     field: str = "positions"
     hidden: int = 24
     iterations: int = 60
@@ -107,6 +141,8 @@ class DiabaticCommittee:
     enough: float = 1e-5
     length: float = 0.3
     near: float = 0.02
+    far: float | None = None
+    close: float = 0.02
     hop: float = 3.0
     rough: float = 2.0
     decay: float = 0.0
@@ -150,7 +186,8 @@ class DiabaticCommittee:
         )
 
     def _scaling(self, answers: Answers) -> dict[str, torch.Tensor]:
-        seen = answers.seen[0]
+        orders = exchanges(answers.seen[0].shape[1], self.alike)
+        seen = torch.cat([answers.seen[0][:, order] for order, _ in orders])
         return {
             "center": seen.mean(0),
             "width": seen.std(0).clamp(min=1e-3),
@@ -279,11 +316,12 @@ class DiabaticCommittee:
         unit = scales["unit"]
         # Where surfaces are near, hops are decided: the gap counts there by what it is.
         near = (answers.energies[:, 1] - answers.energies[:, 0]) / 2 + self.near * unit
+        far = (near / self.far)[:, None] if self.far else 0.0
         near = torch.minimum(near, unit)[:, None]
         off, tilt = energies - answers.energies, (gradients - answers.gradients) * self.length
         signs = torch.sign((coupling * answers.coupling).sum(1, keepdim=True)).detach()
         signs = torch.where(signs == 0, torch.ones_like(signs), signs)
-        turned = (signs * coupling - answers.coupling) * self.length / near
+        turned = (signs * coupling - answers.coupling) * self.length / near / (1 + far)
         parts = [
             off.sum(1, keepdim=True) / (2 * unit),
             (off[:, 1:] - off[:, :1]) / 2 / near,
@@ -297,20 +335,35 @@ class DiabaticCommittee:
         self, weights: Weights, seen: Seen, scales: Weights
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """``(n, 2)`` energies, ``(n, 2, q)`` gradients, ``(n, q)`` coupling of one member."""
-        value = (seen[0] - scales["center"]) / scales["width"]
-        slope = seen[1] / scales["width"][:, None]
-        for layer in range(2):
-            value = torch.tanh(value @ weights[f"w{layer}"].T + weights[f"b{layer}"])
-            slope = (1 - value.square())[:, :, None] * (weights[f"w{layer}"] @ slope)
-        value = value @ weights["w2"].T + weights["b2"]
-        mean, half, other = value.unbind(1)
-        dmean, dhalf, dother = (weights["w2"] @ slope).unbind(1)
+        matrix, slopes = self._matrix(weights, seen[0], scales)
+        mean, half, other = matrix.unbind(1)
+        dmean, dhalf, dother = (slopes @ seen[1]).unbind(1)
         gap = (half.square() + other.square() + 1e-16).sqrt()
         dgap = (half[:, None] * dhalf + other[:, None] * dother) / gap[:, None]
         coupling = (half[:, None] * dother - other[:, None] * dhalf) / gap[:, None]
         unit, zero = scales["unit"], scales["zero"]
         energies = torch.stack([mean - gap, mean + gap], 1) * unit + zero
         return energies, torch.stack([dmean - dgap, dmean + dgap], 1) * unit, coupling * unit
+
+    def _matrix(
+        self, weights: Weights, features: torch.Tensor, scales: Weights
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """``(n, 3)`` the elements m, d, c; ``(n, 3, f)`` their slopes along the features."""
+        value: torch.Tensor | float = 0.0
+        slope: torch.Tensor | float = 0.0
+        found = exchanges(features.shape[1], self.alike)
+        for order, sign in found:
+            seen = (features[:, order] - scales["center"]) / scales["width"]
+            first = torch.tanh(seen @ weights["w0"].T + weights["b0"])
+            second = torch.tanh(first @ weights["w1"].T + weights["b1"])
+            signs = torch.tensor([1.0, 1.0, sign], dtype=features.dtype) / len(found)
+            value = value + signs * (second @ weights["w2"].T + weights["b2"])
+            back = (weights["w2"] * (1 - second.square())[:, None]) @ weights["w1"]
+            back = (back * (1 - first.square())[:, None]) @ (weights["w0"] / scales["width"])
+            slope = slope + signs[:, None] * back[:, :, order.argsort()]
+        assert isinstance(value, torch.Tensor)
+        assert isinstance(slope, torch.Tensor)
+        return value, slope
 
     # ---- predicting
 
@@ -326,7 +379,7 @@ class DiabaticCommittee:
         """Mean and standard deviation over the members, coupling signs agreed on.
 
         Beside the answers' names there is "steering", for the gate: the gradients of both states,
-        and the derivative coupling ``h / (E1 - E0 + 0.02 eV)`` times ``hop``, all in eV/A. Where
+        and the derivative coupling ``h / (E1 - E0 + close)`` times ``hop``, all in eV/A. Where
         states are near it is the coupling, not the gradients, that decides where trajectories go.
         """
         assert self._state is not None, "load comes first"
@@ -343,7 +396,7 @@ class DiabaticCommittee:
                     first = said[0]["couplings"].reshape(h.shape)
                     h = h * np.where((h * first).sum(1, keepdims=True) < 0, -1.0, 1.0)
                 e, g = energies.numpy(), gradients.numpy()
-                per_gap = self.hop * h / (e[:, 1:] - e[:, :1] + CLOSE)
+                per_gap = self.hop * h / (e[:, 1:] - e[:, :1] + self.close)
                 said.append(
                     {
                         "energies": e,

@@ -25,21 +25,18 @@ from querist.generators.surface_hopping import SurfaceHopping
 Floats = NDArray[np.float64]
 
 HERE = Path(__file__).resolve().parent
-ROUGH = np.array(
-    [
-        [0, 0, -0.64],
-        [0, 0, 0.64],
-        [0, 0.94, -1.18],
-        [0, -0.94, -1.18],
-        [0, 0.86, 1.17],
-        [0, -0.86, 1.17],
-    ]
-)
-"""``(6, 3)`` about the ground state's minimum: C, N, two H on C, two on N; in Angstrom."""
 TIME_STEP = 0.25
 """Of trajectories, in fs."""
-DURATION = 120.0
-"""Of trajectories, in fs."""
+DURATION = 150.0
+"""Longest of trajectories, in fs."""
+BONDS = ((0, 1), (0, 2), (0, 3), (1, 4), (1, 5))
+LENGTHS = {"shortest": [1.0, 0.65, 0.65, 0.65, 0.65], "longest": [2.3, 1.9, 1.9, 1.9, 1.9]}
+"""Of :data:`BONDS`, in Angstrom: beyond, the molecule is broken."""
+SETTLED = 6.0
+"""On the lower surface, in fs, after which a trajectory ends: what follows is the chemistry of ions
+with 10 eV in their vibrations, of which two electrons in two orbitals know nothing."""
+ALIKE = ((2, 3), (4, 5))
+"""The hydrogen atoms of each end, which may be exchanged."""
 
 
 class Reference(NamedTuple):
@@ -129,24 +126,40 @@ def shaped(
 
 
 def scouts(count: int, seed: int) -> Floats:
-    """``(count, 6, 3)`` shaken shapes between planar and twisted, asked before there is a model.
+    """``(count, 6, 3)`` shapes between planar and twisted, asked before there is a model.
 
-    Of each the bond is 1.2 to 1.65 A, the torsion up to 120 degrees either way, the ends are bent
-    by 25 and atoms moved by 0.03 (C, N) and 0.08 A (H), standard deviations.
+    Each has the vibrations of the ground state's Wigner distribution, by which light finds it; of
+    three in four the bond is then 1.2 to 1.75 A, the torsion up to 110 degrees, and the ends are
+    bent by 15 degrees (standard deviation): the way that light sends them.
     """
-    random, made = np.random.default_rng(seed), []
-    size = np.array([0.03] * 2 + [0.08] * 4)[:, None]
-    for _ in range(count):
-        bond, twist = random.uniform(1.2, 1.65), random.uniform(-120, 120)
-        bends = random.normal() * 25, random.normal() * 25
-        made.append(shaped(ROUGH, twist, bond, bends) + random.normal(size=(6, 3)) * size)
-    return np.array(made)
+    random, made = np.random.default_rng(seed), wigner(count, seed)["positions"]
+    for k in range(count):
+        bond, twist = random.uniform(1.2, 1.75), random.uniform(0, 110)
+        bends = random.normal() * 15, random.normal() * 15
+        if k % 4:
+            made[k] = shaped(made[k], twist, bond, bends)
+    return made
+
+
+def whole(positions: Floats) -> NDArray[np.bool_]:
+    """Of ``(n, 6, 3)``: whether all five bonds are there."""
+    first, second = np.array(BONDS).T
+    lengths = np.linalg.norm(positions[:, first] - positions[:, second], axis=2)
+    inside = (lengths > LENGTHS["shortest"]) & (lengths < LENGTHS["longest"])
+    kept: NDArray[np.bool_] = inside.all(axis=1)
+    return kept
 
 
 def trajectories(walkers: int = 90, starts: int = 90, seed: int = 5, **options: Any) -> Any:
     """Molecules from the ground state's Wigner distribution, lifted to the upper surface."""
     begin = wigner(starts, seed)
-    chosen = {"duration": DURATION, "time_step": TIME_STEP, **options}
+    chosen = {
+        "duration": DURATION,
+        "time_step": TIME_STEP,
+        "settled": SETTLED,
+        "inside": whole,
+        **options,
+    }
     return SurfaceHopping(
         Batch.stack(**begin, state=np.ones(starts, np.int64)),
         MASSES,
@@ -158,6 +171,7 @@ def trajectories(walkers: int = 90, starts: int = 90, seed: int = 5, **options: 
 
 def committee(**options: Any) -> DiabaticCommittee:
     """Of smooth diabatic matrices, functions of inverse distances."""
-    chosen = {"features": "inverse_distances", "hidden": 40, "hop": 1.0, "length": 0.5}
-    chosen |= {"starts": 1, "rough": 0.5, "decay": 1e-4, "evaluations": 400}
+    chosen = {"features": "inverse_distances", "alike": ALIKE, "hidden": 40, "hop": 1.0}
+    chosen |= {"length": 0.5, "starts": 1, "rough": 0.5, "decay": 1e-4, "evaluations": 400}
+    chosen |= {"far": 1.0, "close": 0.2}
     return DiabaticCommittee(**{**chosen, **options})

@@ -86,7 +86,8 @@ def _frames(path: Path, one: Voyage) -> None:
     if not len(hopped):
         hops, hopped = np.full(len(hops), len(one.times) // 2), np.arange(len(hops))
     who = hopped[np.argsort(hops[hopped])[len(hopped) // 2]]
-    at = np.linspace(0, min(2 * hops[who], len(one.times) - 1), 7).astype(int)
+    last = int(np.flatnonzero(np.isfinite(one.gaps[:, who]))[-1])
+    at = np.linspace(0, min(2 * hops[who], last), 7).astype(int)
     figure, axes = plt.subplots(1, 7, figsize=(11, 2.4), constrained_layout=True)
     for place, moment in zip(axes, at, strict=True):
         frame = _level(one.positions[moment, who])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from casscf import MASSES
-from methaniminium import TIME_STEP, trajectories
+from methaniminium import trajectories
 from numpy.typing import NDArray
 
 from querist.core.batch import Batch
@@ -23,11 +23,11 @@ Integers = NDArray[np.int64]
 
 
 class Voyage(NamedTuple):
-    """Of ``w`` molecules at ``t`` equally spaced times.
+    """Of ``w`` molecules at ``t`` equally spaced times; after a molecule's end, NaN.
 
     Attributes:
         times: ``(t,)`` in fs.
-        active: ``(t, w)`` the surface each is on.
+        active: ``(t, w)`` the surface each is on; after its end, its last.
         gaps: ``(t, w)`` between the surfaces, in eV.
         doubts: ``(t, w)`` the committee's standard deviation of "steering", in eV/A.
         totals: ``(t, w)`` kinetic energy and that of the active surface, in eV.
@@ -46,9 +46,14 @@ class Voyage(NamedTuple):
     seconds: tuple[float, float]
 
     @property
+    def steps(self) -> int:
+        """Of single molecules."""
+        return int(np.isfinite(self.gaps).sum())
+
+    @property
     def steps_a_second(self) -> float:
         """Steps of single molecules."""
-        return self.active.size / self.seconds[0]
+        return self.steps / self.seconds[0]
 
     @property
     def hops(self) -> int:
@@ -64,7 +69,7 @@ class Voyage(NamedTuple):
 def voyage(
     predict: Callable[[Batch], Prediction], walkers: int, seed: int = 7, **options: float
 ) -> Voyage:
-    """Run so many molecules at once, all of the same length.
+    """Run so many molecules at once, each until it has settled on the lower surface.
 
     Args:
         predict: The surfaces.
@@ -72,35 +77,41 @@ def voyage(
         seed: Of their hops.
         options: Of the trajectories, such as "duration" in fs.
     """
-    generator = trajectories(walkers, walkers, again=False, **{"seed": seed + 1, **options})
+    generator = trajectories(walkers, walkers, again=False, **options)
     generator.seed, rows = seed, []
     begin, spent, watching = time.perf_counter(), 0.0, 0.0
     while len((proposal := generator.propose()).walkers):
         now = time.perf_counter()
         said = predict(proposal.batch)
         spent += time.perf_counter() - now
-        none = np.zeros(walkers)
+        none = np.zeros(len(proposal.walkers))
         generator.observe(Feedback(proposal.walkers, said, Verdicts(none.astype(np.int8), none)))
         now = time.perf_counter()
-        rows.append(_row(generator.state()[0], said))
+        rows.append(_row(generator.state()[0], said, proposal.walkers))
         watching += time.perf_counter() - now
     total = time.perf_counter() - begin - watching
     columns = [np.array(column) for column in zip(*rows, strict=True)]
-    # The last step ends all; there, walkers keep what they had.
-    return Voyage(np.arange(len(rows)) * TIME_STEP, *columns, (total, spent))
+    return Voyage(np.arange(len(rows)) * generator.time_step, *columns, (total, spent))
 
 
-def _row(walkers: dict[str, Floats], said: Prediction) -> tuple[Floats, ...]:
+def _row(walkers: dict[str, Floats], said: Prediction, moved: Integers) -> tuple[Floats, ...]:
     active, energies = walkers["w/active"], said.mean["energies"]
-    kinetic = 0.5 * (np.repeat(MASSES, 3) * walkers["w/velocities"] ** 2).sum(1) / ACCELERATION
-    doubt = said.uncertainty("steering") if "steering" in said.std else np.zeros(len(active))
+    velocities = walkers["w/velocities"][moved]
+    kinetic = 0.5 * (np.repeat(MASSES, 3) * velocities**2).sum(1) / ACCELERATION
+    doubt = said.uncertainty("steering") if "steering" in said.std else np.zeros(len(moved))
+
+    def spread(values: Floats) -> Floats:
+        wide = np.full((len(active), *values.shape[1:]), np.nan)
+        wide[moved] = values
+        return wide
+
     return (
         active.copy(),
-        energies[:, 1] - energies[:, 0],
-        doubt,
-        kinetic + energies[np.arange(len(active)), active],
-        (walkers["w/amplitudes"] ** 2).sum((1, 2)),
-        walkers["w/positions"].reshape(len(active), -1, 3).copy(),
+        spread(energies[:, 1] - energies[:, 0]),
+        spread(doubt),
+        spread(kinetic + energies[np.arange(len(moved)), active[moved]]),
+        spread((walkers["w/amplitudes"][moved] ** 2).sum((1, 2))),
+        spread(walkers["w/positions"][moved].reshape(len(moved), -1, 3)),
     )
 
 
@@ -131,7 +142,7 @@ def lifetime(one: Voyage, seed: int = 0) -> Lifetime:
 
 def drift(one: Voyage) -> Floats:
     """``(w,)`` largest change of each molecule's total energy from its beginning, in eV."""
-    changes: Floats = abs(one.totals - one.totals[0]).max(axis=0)
+    changes: Floats = np.nanmax(abs(one.totals - one.totals[0]), axis=0)
     return changes
 
 

@@ -68,6 +68,37 @@ def test_gradients_of_a_molecule_are_slopes_of_its_energies(example) -> None:
     assert abs(said["couplings"].sum(axis=2)).max() < 1e-9
 
 
+def test_exchanged_atoms_change_nothing_that_is_seen(example) -> None:
+    random, case = np.random.default_rng(1), example.methaniminium
+    places = case.scouts(4, 3)
+    made = {
+        "energies": random.normal(size=(4, 2)).cumsum(axis=1) ** 2,
+        "gradients": random.normal(size=(4, 2, 6, 3)),
+        "couplings": random.normal(size=(4, 1, 6, 3)),
+    }
+    model = case.committee(members=1, hidden=8, evaluations=5)
+    data = Dataset(Batch.stack(positions=places), Batch.stack(**made))
+    model.load(model.fit(data, FitRequest()).state)
+    said = model.predict(data.inputs).mean
+    for order in ([0, 1, 3, 2, 4, 5], [0, 1, 2, 3, 5, 4], [0, 1, 3, 2, 5, 4]):
+        other = model.predict(Batch.stack(positions=places[:, order])).mean
+        assert other["energies"] == pytest.approx(said["energies"], abs=1e-9)
+        assert other["gradients"] == pytest.approx(said["gradients"][:, :, order], abs=1e-9)
+        turned = abs((other["couplings"] * said["couplings"][:, :, order]).sum(axis=(2, 3)))
+        assert turned == pytest.approx((said["couplings"] ** 2).sum(axis=(2, 3)), rel=1e-9)
+    moved = places[:, [0, 1, 4, 3, 2, 5]]  # no symmetry of the molecule
+    away = model.predict(Batch.stack(positions=moved)).mean["energies"] - said["energies"]
+    assert abs(away).max() > 1e-6
+
+
+def test_a_molecule_without_a_bond_is_not_whole(example) -> None:
+    case = example.methaniminium
+    places = np.stack([case.reference().positions] * 3)
+    places[1, 2] *= 2
+    places[2, 1] += 3
+    assert case.whole(places).tolist() == [True, False, False]
+
+
 def test_wigner_samples_have_the_zero_point_energy(example) -> None:
     case = example.methaniminium
     found, begin = case.modes(case.reference()), case.wigner(2000, 1)

@@ -200,6 +200,16 @@ def test_who_came_down_and_stayed_is_settled() -> None:
         assert (one.reason == "settled") == (one.state == 0 and one.hops > 0)
 
 
+def test_who_is_not_inside_is_outside() -> None:
+    def inside(places):
+        assert places.shape[1:] == (1,)
+        return places[:, 0] < 0
+
+    ends = run(particles(20, 20, inside=inside)).ended
+    assert {one.reason for one in ends} == {"outside"}
+    assert all(0 <= one.positions[0] < 0.1 * BOHR for one in ends)
+
+
 def test_a_restored_trajectory_settles_when_the_whole_one_would() -> None:
     whole, half = particles(20, 5, settled=2.0), particles(20, 5, settled=2.0)
     for _ in range(3):

@@ -95,8 +95,9 @@ class SurfaceHopping(Seeded):
     stay finite where surfaces meet. Their signs may be arbitrary from sample to sample: each is
     taken as it fits the step before.
 
-    A trajectory ends after ``duration``, when it has settled, when a coordinate leaves ``low`` to
-    ``high``, or when its step is rejected; its walker then begins another one, or is done.
+    A trajectory ends after ``duration``, when it has settled, when it is outside (a coordinate left
+    ``low`` to ``high``, or ``inside`` says so), or when its step is rejected; its walker then
+    begins another one, or is done.
 
     Attributes:
         starts: What :func:`~querist.generators.starts.load_batch` takes, with the field, a field
@@ -109,6 +110,8 @@ class SurfaceHopping(Seeded):
             never when None. A molecule that came down has all the light's energy in its vibrations,
             and soon goes where a model of the excited state was never to go.
         low, high: Bounds of the coordinates, in Angstrom; none when both are None.
+        inside: A function of ``(w, ...)`` positions that says of each whether it is still worth
+            following, for example whether a molecule is still whole; all are when None.
         decoherence: Whether the other states' amplitudes decay
             (:func:`~querist.generators.electronic.decohere`).
         reverse: Whether a refused hop turns the velocity along the coupling round.
@@ -129,6 +132,7 @@ class SurfaceHopping(Seeded):
     settled: float | None = None
     low: ArrayLike | None = None
     high: ArrayLike | None = None
+    inside: Callable[[Floats], ArrayLike] | None = None
     decoherence: bool = True
     reverse: bool = False
     on_ask: str = "continue"
@@ -299,11 +303,7 @@ class SurfaceHopping(Seeded):
     def _finish(self, moving: Integers) -> None:
         w = self._walkers()
         over = w["time"][moving] >= self.duration - 1e-9
-        outside = np.zeros(len(moving), bool)
-        if self.low is not None and self.high is not None:
-            places = w["positions"][moving].reshape(-1, *self._shape)
-            beyond = (places < np.asarray(self.low)) | (places > np.asarray(self.high))
-            outside = beyond.any(axis=tuple(range(1, beyond.ndim)))
+        outside = self._outside(w["positions"][moving].reshape(-1, *self._shape))
         settled = np.zeros(len(moving), bool)
         if self.settled is not None:
             since = w["time"][moving] - w["down"][moving]
@@ -311,6 +311,15 @@ class SurfaceHopping(Seeded):
         self._end(moving[outside], "outside")
         self._end(moving[over & ~outside], "time")
         self._end(moving[settled & ~over & ~outside], "settled")
+
+    def _outside(self, places: Floats) -> NDArray[np.bool_]:
+        outside = np.zeros(len(places), bool)
+        if self.low is not None and self.high is not None:
+            beyond = (places < np.asarray(self.low)) | (places > np.asarray(self.high))
+            outside |= beyond.any(axis=tuple(range(1, beyond.ndim)))
+        if self.inside is not None and len(places):
+            outside |= ~np.asarray(self.inside(places), bool)
+        return outside
 
     def _end(self, walkers: Integers, reason: str) -> None:
         w = self._walkers()
