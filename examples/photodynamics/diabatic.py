@@ -122,7 +122,7 @@ class DiabaticCommittee:
         near: Share of the energies' spread below which a gap counts no more.
         far: Share of the energies' spread: where half the gap is wider, the coupling, which moves
             nobody there and which two states alone do not explain, counts less; None for never.
-        close: In eV, keeps the pole of the derivative coupling, where surfaces meet, out of
+        softening: In eV, keeps the pole of the derivative coupling, where surfaces meet, out of
             "steering".
         hop: In eV, weighs the derivative coupling against the gradients in "steering": about the
             kinetic energy, of which a wrong gradient, too, takes its share.
@@ -142,7 +142,7 @@ class DiabaticCommittee:
     length: float = 0.3
     near: float = 0.02
     far: float | None = None
-    close: float = 0.02
+    softening: float = 0.02
     hop: float = 3.0
     rough: float = 2.0
     decay: float = 0.0
@@ -379,7 +379,7 @@ class DiabaticCommittee:
         """Mean and standard deviation over the members, coupling signs agreed on.
 
         Beside the answers' names there is "steering", for the gate: the gradients of both states,
-        and the derivative coupling ``h / (E1 - E0 + close)`` times ``hop``, all in eV/A. Where
+        and the derivative coupling ``h / (E1 - E0 + softening)`` times ``hop``, all in eV/A. Where
         states are near it is the coupling, not the gradients, that decides where trajectories go.
         """
         assert self._state is not None, "load comes first"
@@ -396,7 +396,7 @@ class DiabaticCommittee:
                     first = said[0]["couplings"].reshape(h.shape)
                     h = h * np.where((h * first).sum(1, keepdims=True) < 0, -1.0, 1.0)
                 e, g = energies.numpy(), gradients.numpy()
-                per_gap = self.hop * h / (e[:, 1:] - e[:, :1] + self.close)
+                per_gap = self.hop * h / (e[:, 1:] - e[:, :1] + self.softening)
                 said.append(
                     {
                         "energies": e,

@@ -173,5 +173,5 @@ def committee(**options: Any) -> DiabaticCommittee:
     """Of smooth diabatic matrices, functions of inverse distances."""
     chosen = {"features": "inverse_distances", "alike": ALIKE, "hidden": 40, "hop": 1.0}
     chosen |= {"length": 0.5, "starts": 1, "rough": 0.5, "decay": 1e-4, "evaluations": 400}
-    chosen |= {"far": 1.0, "close": 0.2}
+    chosen |= {"far": 1.0, "softening": 0.2}
     return DiabaticCommittee(**{**chosen, **options})
