@@ -2,8 +2,7 @@
 
 The molecule is methaniminium, the smallest protonated Schiff base: pi -> pi* light turns its C=N
 bond until the surfaces meet (Barbatti, Aquino and Lischka, Mol. Phys. 104, 1053, 2006). The minimum
-of the ground state and its second derivatives (``reference.npz``) are the oracle's own
-(``python molecule.py --reference``).
+of the ground state and its second derivatives (``reference.npz``) are the oracle's own.
 
 Units: Angstrom, A/fs, eV, fs, unified mass units, degrees.
 """
