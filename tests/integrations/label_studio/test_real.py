@@ -23,7 +23,7 @@ from querist.integrations.label_studio.exchange import Exchange, Suggestion, id_
 from querist.integrations.label_studio.serving import server_of
 from querist.pool.pool import Pool
 
-pytestmark = [pytest.mark.labelstudio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.labelstudio, pytest.mark.timeout(1800)]
 PYTHON = os.environ.get("QUERIST_LABEL_STUDIO_PYTHON", "")
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PICTURES = 200
