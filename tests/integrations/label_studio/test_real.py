@@ -143,6 +143,7 @@ def test_the_round_trip(real, photos: Pool) -> None:
             assert right > 0.8
         finally:
             server.shutdown()
+            server.server_close()  # else Label Studio waits for it at each annotation
             thread.join()
 
         # By polling: what was annotated while the model was away.
