@@ -114,7 +114,7 @@ def test_a_worker_moves_in_a_run_that_is_resumed(tmp_path: Path) -> None:
     (left,) = [dict(fact.data) for fact in facts if fact.kind == "worker.left"]
     assert (left["pool"], left["target"]) == ("explorer.1", "oracle.twice")
     joined = [fact.data["worker"] for fact in facts if fact.kind == "worker.joined"]
-    assert joined[-1] == "oracle.twice-2"
+    assert "oracle.twice-2" in joined  # a trainer may come later
     (moved,) = summary_of(tmp_path / "run")["workers"]["moved"]["table"]
     assert moved["why"] == "it is idle"
     assert "changed their role" in result.report().read_text()
