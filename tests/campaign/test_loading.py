@@ -111,7 +111,7 @@ def test_short_forms_mean_the_long_ones() -> None:
         ({"gate": {}}, "gate.output: is required but missing"),
         (
             {"engine": "procesess"},
-            "engine.kind: should be 'processes', 'inline' or 'mpi', got 'procesess'",
+            "engine.kind: should be 'processes', 'inline', 'mpi' or 'simulated', got 'procesess'",
         ),
         ({"model": {"options": {}}}, "model: a role needs 'use'"),
         (

@@ -18,12 +18,27 @@ def pinned() -> dict[str, str]:
     return dict(line.split("==") for line in lines if not line.startswith("#"))
 
 
+APART = {"mace", "mlflow"}
+"""Extras whose packages do not go together with others, so that nobody gets them with "all"."""
+
+
 @pytest.fixture(scope="module")
-def asked() -> list[Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"].values()
-    every = [*project["dependencies"], *(line for extra in extras for line in extra)]
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def asked(project: dict) -> list[Requirement]:
+    extras = project["optional-dependencies"].items()
+    together = [line for name, extra in extras if name not in APART for line in extra]
+    every = [*project["dependencies"], *together]
     return [found for line in every if (found := Requirement(line)).name != "querist"]
+
+
+def test_all_has_what_goes_together(project: dict) -> None:
+    (everything,) = map(Requirement, project["optional-dependencies"]["all"])
+    tools = {"all", "demo", "dev", "docs", "test"}
+    assert project["optional-dependencies"].keys() - tools - everything.extras == APART
 
 
 def test_what_is_asked_for_is_pinned_within_its_range(pinned, asked) -> None:
