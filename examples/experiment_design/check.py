@@ -104,9 +104,13 @@ def draw(told: All, path: Path) -> None:
     where.scatter(a.ravel(), b.ravel(), s=sizes, color=BLUE, alpha=0.6, lw=0, label="chosen")
     own = factorial()
     where.plot(a.ravel()[own], b.ravel()[own], "x", color=ORANGE, label="factorial")
-    where.set(xscale="log", yscale="log", xlabel="pressure of A / bar", ylabel="of B / bar")
+    where.set(
+        xscale="log", yscale="log", xlabel="pressure of A / bar", ylabel="pressure of B / bar"
+    )
     where.set(xlim=(0.08, 4.5), ylim=(0.08, 4.5))
-    where.legend(frameon=False, fontsize=7, loc="lower right", markerscale=0.4)
+    where.legend(
+        frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, markerscale=0.4
+    )
     colours = dict(zip(DESIGNS, (BLUE, ORANGE, GREEN, GREY), strict=True))
     for truth, axes in enumerate(after):
         for design, colour in colours.items():
