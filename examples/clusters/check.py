@@ -9,12 +9,10 @@ prints wanted against got, writes pictures, a report and ``check.json``, and end
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from querist.core.batch import Batch  # noqa: E402
 from querist.core.errors import QueristError  # noqa: E402
 from querist.core.roles import Model  # noqa: E402
 from querist.engines.mpi import attend  # noqa: E402
+from querist.testing.checks import Row, finish, new_folder, save, table  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 QUICK_SIZES = (13, 19)
@@ -39,24 +38,6 @@ SAME = 1e-5
 """Energies of one minimum agree to this, in epsilon."""
 TURN = 8.0
 """Seconds after which the search is looked at: it goes on while a known minimum is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One thing that was checked."""
-
-    quantity: str
-    wanted: str
-    got: str
-    ok: bool
-
-
-def new_folder(parent: Path, name: str) -> Path:
-    """The first of ``name-1``, ``name-2`` ... that does not exist."""
-    number = 1
-    while (folder := parent / f"{name}-{number}").exists():
-        number += 1
-    return folder
 
 
 def campaign(sizes: Sequence[int], engine: str | None) -> Campaign:
@@ -207,22 +188,6 @@ def metal(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def save(folder: Path, rows: Sequence[Row], facts: dict[str, Any]) -> None:
-    """Write ``check.json`` into the run's folder."""
-    record = {"ok": all(row.ok for row in rows), "rows": [asdict(row) for row in rows], **facts}
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    (folder / "check.json").write_text(text, encoding="utf-8")
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The rows as text."""
-    cells = [("quantity", "wanted", "got", "")]
-    cells += [(row.quantity, row.wanted, row.got, "ok" if row.ok else "FAILED") for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(4)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Search and check; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
@@ -236,9 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except QueristError as error:
         print(f"check: {error}", file=sys.stderr)
         return 1
-    failed = [row.quantity for row in rows if not row.ok]
-    print(f"{len(failed)} of {len(rows)} checks failed: {failed}" if failed else "All checks hold.")
-    return 1 if failed else 0
+    return finish(rows, tabled=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ and ``check.json`` into the run's folder, and ends with exit code 1 if anything 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -34,12 +33,13 @@ from found import (  # noqa: E402
 )
 from grid import dense, designs  # noqa: E402
 from problem import PRICE, quick, simulate  # noqa: E402
-from validation import Row, validated  # noqa: E402
+from validation import validated  # noqa: E402
 from wanted import worths  # noqa: E402
 
 from querist.campaign.campaign import Campaign, RunResult  # noqa: E402
 from querist.core.errors import QueristError  # noqa: E402
 from querist.engines.mpi import attend  # noqa: E402
+from querist.testing.checks import Row, finish, new_folder, save, table  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 
@@ -92,14 +92,6 @@ def campaign(size: Size, engine: str | None) -> Campaign:
     if values["engine"]["kind"] == "inline":
         values["slice"] = {"steps": 20, "seconds": None}
     return Campaign(**values)
-
-
-def new_folder(parent: Path, name: str) -> Path:
-    """The first of ``name-1``, ``name-2`` ... that does not exist."""
-    number = 1
-    while (folder := parent / f"{name}-{number}").exists():
-        number += 1
-    return folder
 
 
 def optimum_rows(best: Found, most: float, whole: int, size: Size) -> list[Row]:
@@ -171,22 +163,6 @@ def run(options: argparse.Namespace) -> list[Row]:
     return [*rows, *found]
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows as text."""
-    cells = [("quantity", "wanted", "got", "")]
-    cells += [(row.quantity, row.wanted, row.got, "ok" if row.ok else "FAILED") for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(4)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def save(folder: Path, rows: Sequence[Row], facts: dict[str, Any]) -> None:
-    """Write ``check.json`` into the run's folder."""
-    record = {"ok": all(row.ok for row in rows), "rows": [r._asdict() for r in rows], **facts}
-    text = json.dumps(record, indent=2, ensure_ascii=False, default=float) + "\n"
-    (folder / "check.json").write_text(text, encoding="utf-8")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Validate, search and check; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
@@ -200,9 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except QueristError as error:
         print(f"check: {error}", file=sys.stderr)
         return 1
-    failed = [row.quantity for row in rows if not row.ok]
-    print(f"{len(failed)} of {len(rows)} checks failed: {failed}" if failed else "All checks hold.")
-    return 1 if failed else 0
+    return finish(rows, tabled=True)
 
 
 if __name__ == "__main__":

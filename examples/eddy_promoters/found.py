@@ -14,7 +14,6 @@ from lattice import Floats
 from network import learned, predicted
 from problem import HIGH, LOW, PRICE, merit, simulate, worth
 from swarm import Swarm
-from validation import Row
 from wanted import worths
 
 from querist.core.answers import Dataset
@@ -22,6 +21,7 @@ from querist.core.batch import Batch
 from querist.core.errors import MissingExtra
 from querist.core.roles import Model
 from querist.store.reader import read_journal
+from querist.testing.checks import Row
 
 NAMES = ("largest error of ln(f/f0)", "largest error of St/St0")
 

@@ -9,12 +9,11 @@ run's folder, and ends with exit code 1 if anything fails.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,7 @@ from querist.engines.mpi import attend  # noqa: E402
 from querist.generators.langevin import ACCELERATION, LangevinWalkers  # noqa: E402
 from querist.oracles.xtb import xtb  # noqa: E402
 from querist.store.reader import read_journal  # noqa: E402
+from querist.testing.checks import Row, below, finish, new_folder, save, table  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SEED = 20_000
@@ -91,21 +91,6 @@ REJECTED = 1.5
 
 DRIFT_BELOW = 5.0
 """Change of the total energy in dynamics, in meV; 25 atoms at 300 K have 970 meV of kinetic."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One thing that was checked."""
-
-    quantity: str
-    wanted: str
-    got: str
-    ok: bool
-
-
-def below(quantity: str, limit: float, value: float) -> Row:
-    """A row that wants a value below a limit; NaN is not."""
-    return Row(quantity, f"< {limit:g}", f"{value:.3g}", bool(value < limit))
 
 
 def campaign(size: Size, engine: str | None, file: str = "campaign.yaml") -> Campaign:
@@ -267,30 +252,6 @@ def examine(model: Model, size: Size, folder: Path) -> tuple[list[Row], dict[str
 # ------------------------------------------------------------------------------------------ output
 
 
-def new_folder(parent: Path, name: str) -> Path:
-    """The first of ``name-1``, ``name-2`` ... that does not exist."""
-    number = 1
-    while (folder := parent / f"{name}-{number}").exists():
-        number += 1
-    return folder
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The rows as text."""
-    cells = [("quantity", "wanted", "got", "")]
-    cells += [(row.quantity, row.wanted, row.got, "ok" if row.ok else "FAILED") for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(4)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def save(folder: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
-    """Write ``check.json`` into the run's folder."""
-    record = {"ok": all(row.ok for row in rows), "rows": [asdict(row) for row in rows], **facts}
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    (folder / "check.json").write_text(text, encoding="utf-8")
-
-
 def learn(options: argparse.Namespace) -> list[Row]:
     """Run the campaign and examine what it learned."""
     size = FULL if options.full else QUICK
@@ -331,9 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except QueristError as error:
         print(f"check: {error}", file=sys.stderr)
         return 1
-    failed = [row.quantity for row in rows if not row.ok]
-    print(f"{len(failed)} of {len(rows)} checks failed: {failed}" if failed else "All checks hold.")
-    return 1 if failed else 0
+    return finish(rows, tabled=True)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ fails.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,7 @@ from querist.core.prediction import Prediction  # noqa: E402
 from querist.core.roles import Model  # noqa: E402
 from querist.engines.mpi import attend  # noqa: E402
 from querist.store.reader import read_journal  # noqa: E402
+from querist.testing.checks import Row, above, below, finish, near, new_folder, save, table  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 
@@ -78,28 +78,6 @@ class Size:
 
 QUICK = Size(50, 9, 24, 150, 0.05, 0.03, 10.0)
 FULL = Size(160, 13, 120, 2000, 0.02, 0.01, 3.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One thing that was checked."""
-
-    quantity: str
-    wanted: str
-    got: str
-    ok: bool
-
-
-def near(quantity: str, unit: str, wanted: float, got: float, share: float) -> Row:
-    """A number that must be within a share of the oracle's."""
-    away = abs(got / wanted - 1)
-    text = f"{got:.4g} ({100 * (got / wanted - 1):+.2f} %)"
-    return Row(f"{quantity}, {unit}", f"{wanted:.4g} ± {100 * share:g} %", text, bool(away < share))
-
-
-def below(quantity: str, unit: str, limit: float, got: float) -> Row:
-    """An error that must be below a limit."""
-    return Row(f"{quantity}, {unit}", f"< {limit:g}", f"{got:.3g}", bool(got < limit))
 
 
 def means(model: Model) -> Potential:
@@ -137,15 +115,21 @@ def explored(run: Path) -> int:
 
 def crystal_rows(true: Crystal, learned: Crystal, size: Size) -> list[Row]:
     """Lattice constant, elastic constants, equation of state."""
-    rows = [near("lattice constant", "Å", true.spacing, learned.spacing, 0.002)]
+    rows = [near("lattice constant", true.spacing, learned.spacing, 0.002, "Å", share=True)]
     for name in ("c11", "c12", "c44"):
         values = getattr(true, name), getattr(learned, name)
-        rows.append(near(name.upper(), "GPa", *values, size.elastic))
-    rows.append(near("bulk modulus", "GPa", true.modulus, learned.modulus, size.elastic))
+        rows.append(near(name.upper(), *values, size.elastic, "GPa", share=True))
+    rows.append(
+        near("bulk modulus", true.modulus, learned.modulus, size.elastic, "GPa", share=True)
+    )
     from_elastic = (learned.c11 + 2 * learned.c12) / 3
-    rows.append(near("(C11 + 2 C12) / 3 of the model", "GPa", learned.modulus, from_elastic, 0.02))
+    rows.append(
+        near(
+            "(C11 + 2 C12) / 3 of the model", learned.modulus, from_elastic, 0.02, "GPa", share=True
+        )
+    )
     away = 1000 * float(np.abs(learned.energies - true.energies).max())
-    rows.append(below("equation of state, largest error", "meV an atom", size.state, away))
+    rows.append(below("equation of state, largest error", size.state, away, "meV an atom"))
     return rows
 
 
@@ -158,7 +142,7 @@ def surface_rows(
         wanted, moved = surface_energy(emt, face, true, size.layers)
         got, moves = surface_energy(model, face, learned, size.layers)
         found[face] = (wanted, got)
-        rows.append(near(f"surface energy ({face})", "J/m²", wanted, got, size.surface))
+        rows.append(near(f"surface energy ({face})", wanted, got, size.surface, "J/m²", share=True))
         rows.append(
             Row(
                 f"first layer of ({face}) moves out, %",
@@ -207,13 +191,11 @@ def rms(pair: tuple[FloatArray, FloatArray]) -> float:
 def held_out_rows(seen: HeldOut) -> list[Row]:
     """Errors of what was not learned, beside the size of what is predicted."""
     size = float(np.sqrt(np.mean(seen.forces[0] ** 2)))
-    rows = [below(f"held-out forces (of {size:.2f}), rms error", "eV/Å", 0.02, rms(seen.forces))]
+    rows = [below(f"held-out forces (of {size:.2f}), rms error", 0.02, rms(seen.forces), "eV/Å")]
     size = float(np.sqrt(np.mean(seen.stress[0] ** 2)))
-    rows.append(below(f"held-out stress (of {size:.2f}), rms error", "GPa", 0.15, rms(seen.stress)))
+    rows.append(below(f"held-out stress (of {size:.2f}), rms error", 0.15, rms(seen.stress), "GPa"))
     ranks = spearmanr(seen.doubt, seen.error).statistic
-    rows.append(
-        Row("rank correlation of doubt and error", "> 0.6", f"{ranks:.2f}", bool(ranks > 0.6))
-    )
+    rows.append(above("rank correlation of doubt and error", 0.6, ranks))
     return rows
 
 
@@ -226,11 +208,11 @@ def law_rows(potential: Potential, size: Size) -> list[Row]:
     change = drift(potential, size.steps)
     return [
         below(
-            "stress against the energy's derivative", "GPa", 1e-3, stress_error(potential, samples)
+            "stress against the energy's derivative", 1e-3, stress_error(potential, samples), "GPa"
         ),
-        below("sum of the forces", "eV/Å", 1e-8, float(np.abs(forces.sum(axis=0)).max())),
-        below("32 atoms against 8 times 4", "eV", 1e-8, abs(float(large - 8 * small))),
-        below(f"drift in {size.steps * 0.002:g} ps at 600 K", "meV an atom", 1.0, abs(change)),
+        below("sum of the forces", 1e-8, float(np.abs(forces.sum(axis=0)).max()), "eV/Å"),
+        below("32 atoms against 8 times 4", 1e-8, abs(float(large - 8 * small)), "eV"),
+        below(f"drift in {size.steps * 0.002:g} ps at 600 K", 1.0, abs(change), "meV an atom"),
     ]
 
 
@@ -253,30 +235,6 @@ def examine(result: RunResult, size: Size) -> tuple[list[Row], dict[str, Any]]:
 
 
 # ------------------------------------------------------------------------------------------ output
-
-
-def new_folder(parent: Path, name: str) -> Path:
-    """The first of ``name-1``, ``name-2`` ... that does not exist."""
-    number = 1
-    while (folder := parent / f"{name}-{number}").exists():
-        number += 1
-    return folder
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The rows as text."""
-    cells = [("quantity", "wanted", "got", "")]
-    cells += [(row.quantity, row.wanted, row.got, "ok" if row.ok else "FAILED") for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(4)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def save(folder: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
-    """Write ``check.json`` into the run's folder."""
-    record = {"ok": all(row.ok for row in rows), "rows": [asdict(row) for row in rows], **facts}
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    (folder / "check.json").write_text(text, encoding="utf-8")
 
 
 def learn(options: argparse.Namespace, say: Callable[[str], None] = print) -> list[Row]:
@@ -313,9 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except QueristError as error:
         print(f"check: {error}", file=sys.stderr)
         return 1
-    failed = [row.quantity for row in rows if not row.ok]
-    print(f"{len(failed)} of {len(rows)} checks failed: {failed}" if failed else "All checks hold.")
-    return 1 if failed else 0
+    return finish(rows, tabled=True)
 
 
 if __name__ == "__main__":

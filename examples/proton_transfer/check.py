@@ -9,10 +9,9 @@ fails.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +43,7 @@ from querist.campaign.campaign import Campaign
 from querist.core.errors import QueristError
 from querist.core.roles import Oracle
 from querist.oracles.xtb import xtb
+from querist.testing.checks import Row, below, finish, save
 
 BARRIER_WITHIN = 0.3
 """kcal/mol."""
@@ -83,21 +83,6 @@ class Effort:
 
 
 FULL, QUICK = Effort(), Effort(steps=500, skip=200, stride=10, relabel=30, nve=250.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One thing that was checked."""
-
-    quantity: str
-    wanted: str
-    got: str
-    ok: bool
-
-
-def below(quantity: str, value: float, limit: float, digits: int) -> Row:
-    """A row that wants a value below a limit; NaN is not."""
-    return Row(quantity, f"< {limit:g}", f"{value:.{digits}f}", value < limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +178,7 @@ def force_rows(surrogate: CommitteeSurface, frames: Frames) -> tuple[list[Row], 
     on = f"{len(frames.positions)} independent frames"
     ranked = "rank correlation of disagreement and error"
     rows = [
-        below(f"force MAE on {on}, meV/Å", error, FORCES_BELOW, 1),
+        below(f"force MAE on {on}, meV/Å", FORCES_BELOW, error),
         Row(ranked, f"> {RANK_ABOVE}", f"{rank:.2f}", rank > RANK_ABOVE),
     ]
     return rows, by_kelvin
@@ -210,8 +195,8 @@ def conservation_rows(surrogate: Surface, femtoseconds: float) -> list[Row]:
     drift = float(np.abs(np.polyfit(picoseconds, total, 1)[0]).max())
     over = f"over {femtoseconds:g} fs"
     return [
-        below(f"total energy {over}: fluctuation, meV", fluctuation, FLUCTUATION_BELOW, 3),
-        below(f"total energy {over}: drift, meV/ps", drift, DRIFT_BELOW, 3),
+        below(f"total energy {over}: fluctuation, meV", FLUCTUATION_BELOW, fluctuation),
+        below(f"total energy {over}: drift, meV/ps", DRIFT_BELOW, drift),
     ]
 
 
@@ -252,7 +237,7 @@ class Verdict:
     @property
     def failed(self) -> list[Row]:
         """Rows that are not as wanted."""
-        return [row for row in self.rows if not row.ok]
+        return [row for row in self.rows if not row.holds]
 
 
 def examine(surrogate: CommitteeSurface, asked: Oracle, level: str, effort: Effort) -> Verdict:
@@ -293,32 +278,9 @@ def check(run: Path, effort: Effort = FULL) -> Verdict:
     asked: Oracle = settings.factory("oracle").create()
     level = settings.level or str(getattr(asked, "level", name))
     verdict = examine(CommitteeSurface(campaign.model(run)), asked, level, effort)
-    record = {
-        "ok": not verdict.failed,
-        "rows": [asdict(row) for row in verdict.rows],
-        **verdict.facts,
-        "profile": verdict.profile.as_lists(),
-    }
-    (run / "check.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    save(run, verdict.rows, {**verdict.facts, "profile": verdict.profile.as_lists()})
     draw(verdict.profile, run / "profile.png", level)
     return verdict
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The rows as text."""
-    cells = [("quantity", "wanted", "got", "")]
-    cells += [(row.quantity, row.wanted, row.got, "ok" if row.ok else "FAILED") for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(4)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def sentence(verdict: Verdict) -> str:
-    """How it ended."""
-    if not verdict.failed:
-        return f"All {len(verdict.rows)} checks hold."
-    said = "; ".join(f"{r.quantity}: wanted {r.wanted}, got {r.got}" for r in verdict.failed)
-    return f"{len(verdict.failed)} of {len(verdict.rows)} checks failed: {said}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -332,9 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except QueristError as error:
         print(f"check: {error}", file=sys.stderr)
         return 1
-    print(table(verdict.rows))
-    print(sentence(verdict))
-    return 1 if verdict.failed else 0
+    return finish(verdict.rows)
 
 
 if __name__ == "__main__":

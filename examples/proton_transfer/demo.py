@@ -18,13 +18,14 @@ from pathlib import Path
 for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
-from check import FULL, QUICK, Verdict, check, sentence, table  # noqa: E402
+from check import FULL, QUICK, Verdict, check  # noqa: E402
 from drawing import text_plot  # noqa: E402
 
 from querist.campaign.campaign import Campaign, RunResult  # noqa: E402
 from querist.core.errors import QueristError  # noqa: E402
 from querist.engines.launched import launched  # noqa: E402
 from querist.engines.mpi import attend  # noqa: E402
+from querist.testing.checks import new_folder, sentence, table  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 INTERRUPTED = 130
@@ -32,14 +33,6 @@ HONEST = """\
 GFN2-xTB answers in 3 ms, so nothing was gained here but the proof that what was learned is right.
 The gain comes with a costly oracle: campaign-hf.yaml learns the same surface from Hartree-Fock
 (pip install 'querist[chem]'); README.md has what it measured."""
-
-
-def new_folder(parent: Path) -> Path:
-    """The first of ``proton_transfer-1``, ``-2`` ... that does not exist."""
-    number = 1
-    while (folder := parent / f"proton_transfer-{number}").exists():
-        number += 1
-    return folder
 
 
 def learn(folder: Path, options: argparse.Namespace) -> RunResult:
@@ -56,8 +49,7 @@ def show(result: RunResult, verdict: Verdict, seconds: tuple[float, float]) -> N
     level = str(verdict.facts["level"])
     labels = len(result.dataset())
     print(f"\n{text_plot(verdict.profile, level)}\n")
-    print(table(verdict.rows))
-    print(f"\n{sentence(verdict)}")
+    print(f"{table(verdict.rows)}\n\n{sentence(verdict.rows)}")
     print(f"{labels} labels; learning took {seconds[0]:.0f} s, the check {seconds[1]:.0f} s.")
     print(f"\n  report   {result.report()}")
     print(f"  picture  {result.folder / 'profile.png'}")
@@ -76,7 +68,7 @@ def demonstrate(options: argparse.Namespace) -> int:
     """Learn, check, show; returns the exit code."""
     if options.engine == "mpi":
         attend()  # ranks other than 0 work here until the job ends
-    folder: Path = options.resume or new_folder(Path("runs"))
+    folder: Path = options.resume or new_folder(Path("runs"), "proton_transfer")
     print("Learning the proton transfer of malonaldehyde from GFN2-xTB: walkers explore on a")
     print("committee of force fields, two oracles answer what it is unsure of, a trainer learns.")
     print(f"Run folder: {folder}\n", flush=True)

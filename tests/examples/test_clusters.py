@@ -72,10 +72,10 @@ def test_the_check_fails_where_another_minimum_was_found(example) -> None:
     stray = good.copy()
     stray[-1] = 1.8 * stray[1]
     rows, more = example.check.minimum_rows(labels(example, good), [13])
-    assert rows[0].ok
+    assert rows[0].holds
     assert more["found"]["LJ13"][1] == pytest.approx(example.lennard_jones.MINIMA[13], abs=1e-5)
     rows, _ = example.check.minimum_rows(labels(example, stray), [13])
-    assert not rows[0].ok
+    assert not rows[0].holds
     assert example.check.missing(labels(example, stray), [13]) == [13]
 
 

@@ -118,7 +118,7 @@ def test_a_path_without_a_barrier_has_none(example: Any) -> None:
     downhill = example.paths.Transfer(np.arange(5.0), -np.arange(5.0), positions)
     assert np.isnan([flat.forward, downhill.backward]).all()
     seen = example.check.HeldOut([flat], [flat], 0)
-    assert not any(row.ok for row in example.check.barrier_rows(seen, 1.0)[0])
+    assert not any(row.holds for row in example.check.barrier_rows(seen, 1.0)[0])
 
 
 # ------------------------------------------------------------------------------------- generators
@@ -193,7 +193,7 @@ def test_laws_that_do_not_hold_are_noticed(example: Any) -> None:
     size = example.check.Size(0, 1, 3, False, 20, 1.0)
     model = SimpleNamespace(predict=predict)
     rows = example.check.law_rows(model, seen, size, np.random.default_rng(0))
-    assert [row.ok for row in rows] == [False, False, False, False, True, False]
+    assert [row.holds for row in rows] == [False, False, False, False, True, False]
 
 
 @pytest.mark.chem
