@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
+from querist.campaign import driver
 from querist.core.errors import ConfigError
+from querist.store.run_folder import RunFolder
 from querist.tuning.study import Study, study_of
 
 HOURS = (4.0, 1.0, 1.5, 0.75, 3.0, 1.0)
@@ -16,15 +21,17 @@ def simulate(k):
     return {"loss": (k - 2.4) ** 2, "hours": HOURS[k]}
 
 
-def study(*, workers: int = 2, runs: int = 6, seed: int = 0, engine=None, **more) -> Study:
+def study(
+    *, workers: int = 2, runs: int = 6, seed: int = 0, engine=None, function=simulate, **more
+) -> Study:
     options = {"duration": "hours"} if engine is None else engine
     return Study(
         space={"k": {"integer": [0, 11]}},
         minimise="loss",
-        simulation={"use": "function", "options": {"function": simulate}, "workers": workers},
+        simulation={"use": "function", "options": {"function": function}, "workers": workers},
         search="random",
         begin=[{"k": k} for k in range(runs)],
-        budget={"runs": runs},
+        budget=more.pop("budget", {"runs": runs}),
         seed=seed,
         engine={"kind": "simulated", "options": options},
         **more,
@@ -44,6 +51,37 @@ def test_runs_begin_as_workers_become_free_or_in_rounds(tmp_path) -> None:
     assert ends(rounds) == [(1, 1.0), (0, 4.0), (3, 4.75), (2, 5.5), (5, 6.5), (4, 8.5)]
     assert free.best.settings == rounds.best.settings
     assert study_of(tmp_path / "rounds").trials == rounds.trials
+
+
+@pytest.mark.parametrize("losses", [{}, {"losses": {"mean_seconds": 1e4, "respawn": 0.5}}])
+def test_virtual_time_stands_still_while_a_run_is_paused(tmp_path, monkeypatch, losses) -> None:
+    monkeypatch.setattr(driver, "INBOX_SECONDS", 0.0)
+    helpers: list[threading.Thread] = []
+
+    def steered(k):
+        if k == 2:
+            RunFolder(tmp_path / "run").inbox.post("pause", {})
+            helpers.append(threading.Thread(target=goes_on, args=(tmp_path / "run",)))
+            helpers[-1].start()
+        return simulate(k)
+
+    options = {"duration": "hours", **losses}
+    told = study(engine=options, function=steered, ahead=0, budget={"runs": 6, "seconds": 1e6})
+    paused = told.run(tmp_path / "run", progress=False)
+    helpers[0].join()
+    known = ends(study(engine=options).run(tmp_path / "free", progress=False))
+    # What ran goes on to its end at 4.0; what was to begin meanwhile begins then.
+    assert ends(paused)[:2] == known[:2]
+    assert {k for k, _ in ends(paused)} == set(range(6))
+    assert ends(paused)[-1][1] < 20.0
+
+
+def goes_on(folder) -> None:
+    """Continues a run once it is paused."""
+    while not any(r.kind == "user.command" for r in RunFolder(folder).journal_reader().read_new()):
+        time.sleep(0.02)
+    time.sleep(0.3)
+    RunFolder(folder).inbox.post("resume", {})
 
 
 def test_durations_are_drawn_by_seed_or_from_a_run(tmp_path) -> None:

@@ -84,8 +84,23 @@ def test_a_study_asks_until_it_is_sure(tmp_path) -> None:
     told = make_search("discriminate", result.problem, {**options, "models": SCALED})
     told.tell(result.trials)
     assert told.probabilities["second"] > 0.95
+    assert result.reason.startswith("nothing is left to ask: second is probably right (")
     assert "; probably right: second (" in result.sentence()
     assert "right" not in study_of(tmp_path / "run").sentence()  # its models were Python objects
+
+
+def test_a_study_that_has_no_experiment_left_says_so(tmp_path) -> None:
+    options = {"models": SCALED, "noise": 10.0, "parameters": RATES, "sure": 0.99, "draws": 16}
+    study = Study(
+        space={"t": {"choice": [1, 2]}},
+        minimise="y",
+        simulation=lambda t: {"y": float(t)},
+        search={"use": "discriminate", "options": options},
+        budget={"runs": 5},
+        engine="inline",
+    )
+    reason = study.run(tmp_path / "run", progress=False).reason
+    assert "every experiment was made, and the most probable model is" in reason
 
 
 SCALED = {

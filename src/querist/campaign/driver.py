@@ -47,6 +47,7 @@ from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
 
 INBOX_SECONDS = 0.5
+HELD_SECONDS = 0.1  # between looks for a command while virtual time stands still
 SNAPSHOT_SECONDS = 30.0
 GRACE_SECONDS = 3.0
 COLLECT_AFTER = 20_000  # new objects between two looks for cycles, of which a run makes hardly any
@@ -172,6 +173,8 @@ class Driver:
     def _turn(self) -> None:
         if self._virtual:
             self._catch_up()
+            if self.controller.desk.held:
+                time.sleep(HELD_SECONDS)
         for event in self.engine.events(self._timeout()):
             self._handle(event)
         for event in self._own_events():
@@ -194,6 +197,8 @@ class Driver:
         if self._told < self._durable or self._signals or self._failed is not None:
             return 0.0
         deadline = self.controller.next_deadline()
+        if self._virtual and self.controller.desk.held:
+            return 0.0
         if self._virtual:
             return None if deadline is None else max(0.0, deadline - self.engine.now())
         wait = 0.2 if deadline is None else deadline - self.engine.now()

@@ -107,7 +107,7 @@ class CampaignController:
             if not self.asking.oracles[question.question.oracle].outside:
                 self.asking.again(question, now)
         self._advance()
-        return self.desk.take()
+        return self._taken()
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
         """React to one event."""
@@ -119,6 +119,11 @@ class CampaignController:
             self._advance()
         elif news and not self.state.paused:
             self.asking.fill(now)
+        return self._taken()
+
+    def _taken(self) -> Sequence[Command]:
+        rests = self.state.paused and self.phase == "running"
+        self.desk.held = rests and not (self._in_flight() or self.training.busy)
         return self.desk.take()
 
     def next_deadline(self) -> float | None:
@@ -338,7 +343,8 @@ class CampaignController:
         elif view.version == 0 and self.asking.initial_left <= 0 and not view.train_labels:
             self._drain_for("failed", "there is no label to train a first model on")
         elif not view.queued and not self._awaits_first_fit(view) and self.exploring.exhausted:
-            self._drain_for("finished", "nothing is left to ask: all generators are exhausted")
+            why = self.exploring.ended or "all generators are exhausted"
+            self._drain_for("finished", f"nothing is left to ask: {why}")
 
     def _awaits_first_fit(self, view: View) -> bool:
         return view.version == 0 and view.train_labels > 0 and self.plan.trainers > 0

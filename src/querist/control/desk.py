@@ -31,11 +31,15 @@ class Desk:
         seq: Sequence number of the last record in the journal.
         epoch: Number of resumes, part of task ids so that they are unique over resumes.
         owner: The controller's name in engines that serve several.
+
+    Attributes:
+        held: Whether its run is paused with nothing on its way, so that it waits for people only.
     """
 
     def __init__(self, seq: int = 0, epoch: int = 0, owner: str = "") -> None:
         self.seq, self.epoch, self.owner = seq, epoch, owner
         self.now = 0.0
+        self.held = False
         self._tasks = 0
         self._commands: list[Command] = []
         self._deadlines: list[float] = []

@@ -41,6 +41,7 @@ class Slot:
     telling: list[AnsweredSample] = field(default_factory=list)
     waiting: bool = False
     exhausted: bool = False
+    ended: str = ""
     version: int = -1
     failures: int = 0
     not_before: float = 0.0
@@ -91,6 +92,11 @@ class Exploring:
         """Whether no explorer will ever find anything more."""
         ended = (slot.dead or (slot.exhausted and not slot.told) for slot in self.slots)
         return not self.busy and all(ended)
+
+    @property
+    def ended(self) -> str:
+        """Why, in the words of generators; "" where they say nothing of it."""
+        return "; ".join(dict.fromkeys(filter(None, (slot.ended for slot in self.slots))))
 
     def owns(self, task: str) -> bool:
         """Whether this is an explorer's task."""
@@ -236,7 +242,7 @@ class Exploring:
         slot = self._returned(task)
         slot.telling, slot.failures = [], 0
         slot.not_before = 0.0  # news may have ended an earlier rest before its time
-        slot.exhausted = result["exhausted"]
+        slot.exhausted, slot.ended = result["exhausted"], result.get("ended", "")
         slot.waiting = result["waiting"] or not (result["steps"] or len(result["candidates"]))
         if slot.waiting:
             self._rest(slot, self.state.plan.rest)

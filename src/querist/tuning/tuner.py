@@ -90,6 +90,16 @@ class Tuner:
         return not self._busy and (self._dry or bool(self._enough) or self._room <= 0)
 
     @property
+    def ended(self) -> str:
+        """Why nothing more will be proposed; "" as long as something may be."""
+        if not self.exhausted:
+            return ""
+        if self._room <= 0:
+            return f"all {self._runs} runs are made"
+        said = str(getattr(self._search, "ended", "")) if self._dry else self._enough
+        return said or "every point that the search has was tried"
+
+    @property
     def _room(self) -> float:
         """How many more runs may be begun in all."""
         left = np.inf if self._runs is None else self._runs - self._counted

@@ -113,6 +113,7 @@ class Explorer:
             "predict": answer.seconds,
             "waiting": waiting,
             "exhausted": self._crew.exhausted,
+            "ended": getattr(self._crew, "ended", ""),  # ranks of their own do not say
             "apart": self._crew.busy(),
         }
 
@@ -166,6 +167,7 @@ class Explorer:
             "predict": 0.0,
             "waiting": False,
             "exhausted": self._crew.exhausted,
+            "ended": getattr(self._crew, "ended", ""),  # ranks of their own do not say
         }
 
 

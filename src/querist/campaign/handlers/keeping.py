@@ -51,6 +51,12 @@ class Keeper:
         """Whether no generator will ever propose anything more."""
         return all(getattr(generator, "exhausted", False) for generator in self.generators)
 
+    @property
+    def ended(self) -> str:
+        """Why nothing more will be proposed, by those that say so (``ended``); "" otherwise."""
+        told = [str(getattr(generator, "ended", "")) for generator in self.generators]
+        return "; ".join(dict.fromkeys(filter(None, told))) if self.exhausted else ""
+
     def checkpoint(self, index: int) -> None:
         """Called between two steps of a generator: save it where that is due."""
         begun = time.monotonic()

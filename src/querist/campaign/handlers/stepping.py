@@ -45,6 +45,11 @@ class LocalCrew:
         """Whether no generator will ever propose anything more."""
         return self.keeper.exhausted
 
+    @property
+    def ended(self) -> str:
+        """Why, in the words of those that say so."""
+        return self.keeper.ended
+
     def observe(self, index: int, feedback: Feedback) -> None:
         """Let a generator observe answers before its first step."""
         self.keeper.generators[index].observe(feedback)

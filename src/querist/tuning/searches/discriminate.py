@@ -145,8 +145,20 @@ class DiscriminatingSearch:
     def said(self) -> str:
         """How probable each model is, the most probable one first."""
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
-        shown = {name: f"{p:.1%}" if p < 0.9995 else "over 99.9%" for name, p in ranked}
+        shown = {name: _percent(p) for name, p in ranked}
         return "probably right: " + ", ".join(f"{name} ({p})" for name, p in shown.items())
+
+    @property
+    def ended(self) -> str:
+        """Why it asks for nothing more, once it does."""
+        name, probable = max(self.probabilities.items(), key=lambda pair: pair[1])
+        sure = self._about.sure
+        if probable >= sure:
+            return f"{name} is probably right ({_percent(probable)}, wanted {_percent(sure)})"
+        made = "every experiment was made"
+        if sure > 1 or len(self.rivals) == 1:
+            return made
+        return f"{made}, and the most probable model is {name} ({_percent(probable)})"
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from results."""
@@ -236,6 +248,10 @@ class DiscriminatingSearch:
         chosen = self._rng.choice(len(weights), MIXED, p=weights / weights.sum())
         every = np.concatenate(said, axis=1)[:, chosen]
         return expected_information(every, self._variance, self._rng, 64)
+
+
+def _percent(probability: float) -> str:
+    return f"{probability:.1%}" if probability < 0.9995 else "over 99.9%"
 
 
 @dataclass(frozen=True, slots=True)
