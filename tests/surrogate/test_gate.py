@@ -101,7 +101,8 @@ def test_earlier_audits_choose_where_to_begin() -> None:
     wrong = np.array([False, False, False, True, True])
     assert GRID[first_threshold(scores, wrong, 0.05)] == 2**-0.5  # below 0.8, the first wrong one
     assert first_threshold(np.zeros(0), np.zeros(0, bool), 0.05) == HALF
-    assert GRID[first_threshold(scores, ~wrong, 0.05)] <= 0.1  # all small ones were wrong
+    # All small ones were wrong; below them all there would never be an audit to test.
+    assert GRID[first_threshold(scores, ~wrong, 0.05)] == 0.125
 
 
 def test_the_exact_interval_is_that_of_scipy() -> None:

@@ -46,6 +46,7 @@ MAIN, SAFE = 0.8, 0.2  # shares of the error probability of the two starts
 SAFER = 4  # steps of the grid from the first start down to the second
 GROWTH = 1.5  # of the audits, from one look to the next
 FIRST_GUESS = 0.5  # of the tolerance, where no earlier audit says where to begin
+REACHED = 0.1  # of the earlier audits, within a threshold that can be tested in a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,12 @@ def first_threshold(scores: Vector, wrong: Flags, allowed: float) -> int:
     seen = [i for i, t in enumerate(GRID) if (scores <= t).any()]
     if not seen:
         return GRID.index(FIRST_GUESS)
+    # Where none is good, one that audits reach: below all scores there would never be any to test.
+    reached = next((i for i in seen if (scores <= GRID[i]).mean() >= REACHED), seen[-1])
     good = [i for i in seen if wrong[scores <= GRID[i]].mean() <= 0.5 * allowed]
     # Beyond the largest score seen, thresholds differ in nothing that is known.
     last = next((i for i, t in enumerate(GRID) if t >= scores.max()), len(GRID) - 1)
-    return min(max(good, default=max(0, seen[0] - 1)), last)
+    return min(max(good, default=reached), last)
 
 
 def safe(scores: Vector, wrong: Flags, order: range, promise: Promise, look: int) -> set[int]:

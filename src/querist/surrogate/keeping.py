@@ -282,7 +282,7 @@ class Keeper:
         return self._voices[version]
 
     def voice(self) -> Voice | None:
-        """What answers now; None while nothing was fitted."""
+        """What answers now, or did last; None while none was ever trusted."""
         with self._lock:
             return self._voice(self.state.gate.version) if self.state.gate.version else None
 

@@ -31,11 +31,13 @@ from querist.surrogate.state import (
     labelled,
     tried,
 )
+from querist.surrogate.trials import trial_of
 from querist.surrogate.voices import Lesson, Voice
 
 # Tested for refusals, as 1 - P(fails): from where all neighbours failed to where most of them did.
 REFUSALS = range(GRID.index(0.125), GRID.index(0.5) + 1)
 KEEPS = 0.95  # of the share that the best model trusts, for a newer one to take its place
+SELDOM = 1.1  # growth of the audits between two records of how models on trial fare
 PROVEN = 500  # audits before a fit that choose which threshold is tested first
 
 
@@ -80,6 +82,7 @@ class Candidate:
         refuses: Whether it may refuse.
         seen: Fact up to which audits were counted.
         alarms: How many alarms it has lived through.
+        errors: Of the audits since the last one, in units of the tolerance.
     """
 
     published: Published
@@ -88,18 +91,26 @@ class Candidate:
     refuses: Trial | None
     seen: int
     alarms: int
+    errors: list[float] = field(default_factory=list)
 
     def count(self, state: State) -> None:
         """Count new audits, in their order, alarms between them."""
         fresh = state.judges(self.seen)
         self.seen = state.seq
-        scores, wrong, fails = judge(self.voice, fresh)
-        for one, score, bad, p in zip(fresh, scores, wrong, fails, strict=True):
+        scores, errors, fails = judge(self.voice, fresh)
+        for one, score, error, p in zip(fresh, scores, errors, fails, strict=True):
             self._pass_alarms(state, one.seq)
-            self.trusts.add(float(score), bool(bad))
+            self.trusts.add(float(score), bool(error > 1.0))
+            self.errors.append(float(error))
             if self.refuses is not None:
                 self.refuses.add(1.0 - float(p), one.outputs is not None)
         self._pass_alarms(state, state.seq + 1)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the audits say of it."""
+        errors = np.array(self.errors)
+        return trial_of(self.published.ref.version, self.published.rows, self.trusts, errors)
 
     @property
     def refusal(self) -> float | None:
@@ -114,33 +125,34 @@ class Candidate:
             self.alarms += 1
             if seqs[self.alarms - 1] > self.published.cutoff:
                 self.trusts.forget()
+                self.errors.clear()
                 if self.refuses is not None:
                     self.refuses.forget()
 
 
-Judged = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]
+Judged = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 def judge(voice: Voice, judges: list[Answered]) -> Judged:
-    """Scores, whether errors were beyond the tolerance (failures are), P(fails); ``(n,)`` each."""
+    """Scores, errors (beyond 1 they are wrong, as failures are), P(fails); ``(n,)`` each."""
     count = len(judges)
-    scores, wrong, fails = np.full(count, np.inf), np.ones(count, np.bool_), np.zeros(count)
+    scores, errors, fails = np.full(count, np.inf), np.full(count, np.inf), np.zeros(count)
     groups: dict[Any, list[int]] = {}
     for number, one in enumerate(judges):
         groups.setdefault((form_of(one.inputs), form_of(one.outputs)), []).append(number)
     for rows in groups.values():
-        scores[rows], wrong[rows], fails[rows] = _judged(voice, [judges[i] for i in rows])
-    return scores, wrong, fails
+        scores[rows], errors[rows], fails[rows] = _judged(voice, [judges[i] for i in rows])
+    return scores, errors, fails
 
 
 def _judged(voice: Voice, judges: list[Answered]) -> Judged:
     """The same of some that can be one batch."""
     said = voice.say(Batch.of([one.inputs for one in judges]))
-    wrong = np.ones(len(judges), np.bool_)
+    errors = np.full(len(judges), np.inf)
     labels = [one.outputs for one in judges if one.outputs is not None]
     if labels and said.mean is not None:
-        wrong = voice.tolerance.errors(said.mean, Batch.of(labels)) > 1.0
-    return said.score, wrong | ~np.isfinite(said.score), said.fails
+        errors = voice.tolerance.errors(said.mean, Batch.of(labels))
+    return said.score, np.where(np.isfinite(said.score), errors, np.inf), said.fails
 
 
 @dataclass(slots=True)
@@ -204,7 +216,7 @@ class Learner:
         self._catch_up(state)
         gate = self._gate(state)
         if gate == state.gate:
-            return []
+            return self._trials(state)
         told = {name: getattr(gate, name) for name in gate.__slots__}
         entries = [Entry("surrogate.gate", {"t": self.now(), **told})]
         trusted = state.published[gate.version] if gate.threshold is not None else None
@@ -212,6 +224,18 @@ class Learner:
             # What was learned before the alarm holds, so that nothing need be left out any more.
             entries.append(Entry("surrogate.relearned", {"t": self.now(), "since": 0}))
         return entries
+
+    def _trials(self, state: State) -> list[Entry]:
+        """How models on trial fare, now and then while none is trusted: why is not seen else."""
+        judged, last = len(state.judging), state.trials
+        told = [one["version"] for one in last.get("trials", ())]
+        due = last.get("judged", 0) * SELDOM
+        if state.gate.threshold is not None or not self.candidates:
+            return []
+        if told == sorted(self.candidates) and judged <= due:
+            return []
+        trials = [self.candidates[version].told for version in sorted(self.candidates)]
+        return [Entry("surrogate.trials", {"t": self.now(), "judged": judged, "trials": trials})]
 
     def _catch_up(self, state: State) -> None:
         """Count the audits that are new to each live model."""
@@ -285,7 +309,8 @@ class Learner:
         voice = self.load(told)
         after = state.alarm_seqs[-1] if state.alarm_seqs else 0
         before = [one for one in state.judges(after) if one.seq <= work.cutoff][-PROVEN:]
-        scores, wrong, _ = judge(voice, before)
+        scores, errors, _ = judge(voice, before)
+        wrong = errors > 1.0
         data = {
             "t": self.now(),
             "version": ref.version,

@@ -147,6 +147,8 @@ class State:
         wall: When the last fact was recorded, in seconds since 1970.
         open: Sessions that were opened and not closed: host and process id by name.
         sessions: How many there were.
+        trials: How models on trial fared while none was trusted: ``judged`` (audits in all) and
+            ``trials``; empty if not known.
         curve: Points of what happened, now and then.
     """
 
@@ -167,6 +169,7 @@ class State:
     wall: float = 0.0
     open: dict[str, tuple[str, int]] = field(default_factory=dict)
     sessions: int = 0
+    trials: Mapping[str, Any] = field(default_factory=dict)
     curve: list[Point] = field(default_factory=list)
     rows: int = 0
     given: int = 0
@@ -245,6 +248,9 @@ class State:
         told = {k: fact.data[k] for k in ("version", "threshold", "refusal", "share", "audits")}
         self.gate = Gate(**told, watched=fact.data.get("watched", fact.data["threshold"]))
 
+    def _trials(self, fact: Known) -> None:
+        self.trials = fact.data
+
     def _calls(self, fact: Known) -> None:
         for name in ("calls", "trusted", "refused", "predict"):
             setattr(self.counts, name, getattr(self.counts, name) + fact.data[name])
@@ -272,6 +278,7 @@ class State:
         self.forgotten = fact.seq
         self._learn_from(int(fact.data["since"]))
         self.gate = Gate(self.gate.version)
+        self.trials = {}
 
     def _opened(self, fact: Known) -> None:
         self.sessions += 1
@@ -356,6 +363,7 @@ _FOLDS = {
     "answer.failure": State._failure,
     "model.published": State._published,
     "surrogate.gate": State._gate,
+    "surrogate.trials": State._trials,
     "surrogate.calls": State._calls,
     "surrogate.audited": State._audited,
     "surrogate.alarm": State._alarm,

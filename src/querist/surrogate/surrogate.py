@@ -260,7 +260,10 @@ class Surrogate:
         return answering_calculator(lambda sample: self(sample), properties)
 
     def status(self) -> dict[str, Any]:
-        """What is known of it, JSON-able: counts, coverage with its interval, gate, alarms."""
+        """What is known of it, JSON-able: counts, coverage with its interval, gate, alarms.
+
+        Where no model is trusted, ``untrusted`` says why in words.
+        """
         return self._keeper.status()
 
     def learn(self) -> None:
@@ -269,7 +272,7 @@ class Surrogate:
 
     @property
     def model(self) -> Model | None:
-        """The model in force; None while none was fitted."""
+        """The model in force, or that was last; None while none was ever trusted."""
         voice = self._keeper.voice()
         return None if voice is None else voice.model
 

@@ -7,13 +7,18 @@ from typing import Any
 from querist.surrogate.gate import exact_interval
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
+from querist.surrogate.trials import why
 
 
 def status_of(state: State, settings: SurrogateSettings) -> dict[str, Any]:
-    """Counts, coverage with Clopper and Pearson's 95 % interval, gate and alarms; JSON-able."""
+    """Counts, coverage with Clopper and Pearson's 95 % interval, gate and alarms; JSON-able.
+
+    While no model is trusted, ``untrusted`` says why, and ``trials`` has what audits say of the
+    models on trial (:func:`~querist.surrogate.trials.trial_of`).
+    """
     counts, gate = state.counts, state.gate
     labels = sum(a.outputs is not None for a in (*state.learned, *state.judging)) - state.given
-    return {
+    told = {
         "tolerance": settings.tolerance,
         "promise": settings.coverage,
         "confidence": settings.confidence,
@@ -22,6 +27,8 @@ def status_of(state: State, settings: SurrogateSettings) -> dict[str, Any]:
         "failed": counts.failures,
         "refused": counts.refused,
         "learned_from": state.rows,
+        "first": settings.first,
+        "fitted": max(state.published, default=0),
         "began_with": state.given,
         "unfit": state.unfit,
         "model": gate.version,
@@ -36,7 +43,9 @@ def status_of(state: State, settings: SurrogateSettings) -> dict[str, Any]:
         "alarms": [dict(alarm) for alarm in state.alarms],
         "unlearned": state.unlearned,
         "seconds": state.t,
+        "trials": [] if gate.threshold is not None else list(state.trials.get("trials", ())),
     }
+    return {**told, "untrusted": why(told)}
 
 
 def lines(status: dict[str, Any]) -> list[tuple[str, str]]:
@@ -61,7 +70,7 @@ def lines(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _gate(status: dict[str, Any]) -> str:
     if status["threshold"] is None:
-        return "closed: no model has passed its audits yet, or drift closed it"
+        return f"closed: {status['untrusted']}"
     trusted, audits = status["trusted_share"], status["gate_audits"]
     return (
         f"model {status['model']} trusted up to {status['threshold']:.3g} of the tolerance: "
