@@ -162,14 +162,14 @@ def _held_out_error(
 
 def _errors(
     data: TrainingSet, member: Member, test: TrainingSet, settings: FitSettings
-) -> tuple[float, float]:
-    """Mean absolute errors of forces and of energies."""
+) -> tuple[float, float | None]:
+    """Mean absolute errors of forces and of energies, where there are any."""
     species = _species(data, settings)
     predicted = Predictor(species, [member]).predict(test.positions)
-    return (
-        float(np.mean(np.abs(predicted.forces[0] - test.forces))),
-        float(np.mean(np.abs(predicted.energies[0] - test.energies))),
-    )
+    forces = float(np.mean(np.abs(predicted.forces[0] - test.forces)))
+    if test.energies is None:
+        return forces, None
+    return forces, float(np.mean(np.abs(predicted.energies[0] - test.energies)))
 
 
 def _species(data: TrainingSet, settings: FitSettings) -> Species:
@@ -239,5 +239,6 @@ def _fitted(
         rest = data.take(np.setdiff1d(np.arange(len(data)), chosen))
         forces, energies = _errors(data, member, rest, settings.fit)
         metrics[f"m{index}.left_out_force_mae"] = forces
-        metrics[f"m{index}.left_out_energy_mae"] = energies
+        if energies is not None:
+            metrics[f"m{index}.left_out_energy_mae"] = energies
     return FittedCommittee(arrays, _species(data, settings.fit).metadata(), metrics)

@@ -24,6 +24,8 @@ from .symmetry import close_group, detect_group
 from .training import FitSettings, TrainingSet
 
 NAME = "the gradient-domain model"
+ERRORS = "forces_error"
+"""The label that tells how exact forces are."""
 NEUTRAL_SINGLET = (0.0, 1)
 """Charge in e and multiplicity where samples, or states of earlier versions, tell none."""
 
@@ -35,6 +37,11 @@ class GradientDomain:
     one electronic state: one charge and one multiplicity, which may be any. Outputs are ``energy``
     in eV and ``forces`` in eV/Angstrom, which are exactly minus the gradient of the energy for
     every member and for the mean.
+
+    Labels are ``forces``, and ``energy`` where it is known: mean forces of a coarse-grained
+    potential have none, and then the mean energy of the labels is taken for zero. A label
+    ``forces_error`` of the shape of the forces, their standard error in eV/Angstrom, says how exact
+    each is: noisy ones are smoothed accordingly (:mod:`querist.models.gradient_domain.noise`).
 
     Args:
         members: Size of the committee, at least 2.
@@ -108,7 +115,7 @@ class GradientDomain:
             raise UnsupportedSample(f"{NAME} was fitted to one molecule: {error}") from error
 
     def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
-        """Fit to energies and forces.
+        """Fit to forces, and to energies where there are any.
 
         Raises:
             UnsupportedSample: If the labels are not all of one molecule without a cell, in one
@@ -153,12 +160,14 @@ class GradientDomain:
             raise UnsupportedSample(f"{NAME} needs geometries of one molecule: {error}") from error
         for other in np.unique(numbers, axis=0):
             check_molecule(numbers[0], other)
-        energy, forces = outputs["energy"], outputs["forces"]
-        for name, values in (("positions", positions), ("energy", energy), ("forces", forces)):
+        names = [n for n in ("energy", "forces", ERRORS) if n == "forces" or n in outputs]
+        labels = {name: np.asarray(outputs[name], np.float64) for name in names}
+        for name, values in {"positions": positions, **labels}.items():
             flat = np.asarray(values, np.float64).reshape(len(dataset), -1)
             refuse_not_finite(flat, name, inputs, NAME)
         group = self._group(np.asarray(numbers[0], np.int64), np.asarray(positions, np.float64))
-        return TrainingSet.of(numbers[0], positions, energy, forces, group)
+        energy, errors = labels.get("energy"), labels.get(ERRORS)
+        return TrainingSet.of(numbers[0], positions, energy, labels["forces"], group, errors)
 
     def _group(
         self, numbers: NDArray[np.int64], positions: NDArray[np.float64]

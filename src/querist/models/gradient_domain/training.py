@@ -14,6 +14,7 @@ from .gram import (
     training_points,
 )
 from .kernel import kernel_named
+from .noise import prior_variance, variances_of
 from .predictor import Predictor
 from .solve import ShouldStop, factorise, solve_factorised
 from .state import Member, Species
@@ -24,6 +25,8 @@ IntArray = NDArray[np.int64]
 
 # Rows copied at once: few enough that the copied rows stay in the cache.
 _COPY = 64
+# Geometries at most by which the kernel's scale is found beside noise.
+_JUDGED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +36,30 @@ class TrainingSet:
     Attributes:
         numbers: Atomic numbers (n,).
         positions: Geometries (T, n, 3) in Angstrom.
-        energies: (T,) in eV.
+        energies: (T,) in eV; None where forces alone are known, as mean forces are. Then the
+            constant of the energy is such that its mean over the set is zero.
         forces: (T, n, 3) in eV/Angstrom.
         permutations: Group of permutations of the atoms (g, n).
+        errors: Standard error of each component of the forces (T, n, 3), in eV/Angstrom, where
+            they are averages or otherwise noisy; None where they are exact.
     """
 
     numbers: IntArray
     positions: FloatArray
-    energies: FloatArray
+    energies: FloatArray | None
     forces: FloatArray
     permutations: IntArray
+    errors: FloatArray | None = None
 
     @classmethod
     def of(
         cls,
         numbers: ArrayLike,
         positions: ArrayLike,
-        energies: ArrayLike,
+        energies: ArrayLike | None,
         forces: ArrayLike,
         permutations: ArrayLike | None = None,
+        errors: ArrayLike | None = None,
     ) -> TrainingSet:
         """Check arrays and put them together; without permutations, only the identity.
 
@@ -64,9 +72,10 @@ class TrainingSet:
         data = cls(
             elements,
             np.ascontiguousarray(positions, dtype=np.float64),
-            np.asarray(energies, dtype=np.float64),
+            None if energies is None else np.asarray(energies, dtype=np.float64),
             np.ascontiguousarray(forces, dtype=np.float64),
             np.asarray(group, dtype=np.int64),
+            None if errors is None else np.ascontiguousarray(errors, dtype=np.float64),
         )
         _check(data)
         return data
@@ -80,9 +89,10 @@ class TrainingSet:
         return TrainingSet(
             self.numbers,
             self.positions[rows],
-            self.energies[rows],
+            None if self.energies is None else self.energies[rows],
             self.forces[rows],
             self.permutations,
+            None if self.errors is None else self.errors[rows],
         )
 
 
@@ -118,15 +128,18 @@ class FitSettings:
 
 
 def _check(data: TrainingSet) -> None:
-    count, atoms = len(data.energies), len(data.numbers)
+    count, atoms = len(data), len(data.numbers)
     if atoms < 2 or count < 1:
         raise ValueError(f"wanted at least 2 atoms and 1 geometry, got {atoms} and {count}")
-    for name in ("positions", "forces"):
-        got = getattr(data, name).shape
-        if got != (count, atoms, 3):
-            raise ValueError(f"wanted {name} of shape ({count}, {atoms}, 3), got {got}")
-    for name in ("positions", "energies", "forces"):
-        if not np.all(np.isfinite(getattr(data, name))):
+    by_atom = (count, atoms, 3)
+    wanted = {"positions": by_atom, "forces": by_atom, "errors": by_atom, "energies": (count,)}
+    for name, shape in wanted.items():
+        values = getattr(data, name)
+        if values is None:
+            continue
+        if values.shape != shape:
+            raise ValueError(f"wanted {name} of shape {shape}, got {values.shape}")
+        if not np.all(np.isfinite(values)):
             raise ValueError(f"wanted finite {name}, got some that are not; leave failures out")
     check_group(data.permutations, data.numbers)
 
@@ -143,6 +156,7 @@ class System:
         forces: Covariances of forces (T m, T m), lower block triangle.
         energies: Covariances of energies with forces (T, T m) and among themselves (T, T), where
             energies are fitted too.
+        noise: Of each force component (T m,), in the kernel's units; 0 where labels are exact.
     """
 
     data: TrainingSet
@@ -151,6 +165,7 @@ class System:
     settings: FitSettings
     forces: FloatArray
     energies: tuple[FloatArray, FloatArray] | None
+    noise: FloatArray
 
     @classmethod
     def assemble(
@@ -175,8 +190,9 @@ class System:
                 f" {needed:,} for {len(data)} geometries; fit fewer, or raise max_bytes"
             )
         forces = force_gram(points, kernel, length, should_stop)
-        energies = energy_gram(points, kernel, length) if settings.energy_weight else None
-        return cls(data, points, length, settings, forces, energies)
+        weighed = settings.energy_weight and data.energies is not None
+        energies = energy_gram(points, kernel, length) if weighed else None
+        return cls(data, points, length, settings, forces, energies, _noise(data, points, forces))
 
     def fit(self, rows: IntArray, should_stop: ShouldStop | None = None) -> Member:
         """Solve for the geometries at some rows, ascending.
@@ -186,10 +202,10 @@ class System:
             FitInterruptedError: ``should_stop`` returned True.
         """
         part, bases = self.data.take(rows), self.points.bases[rows]
-        labels = np.einsum("tcm,tc->tm", bases, part.forces.reshape(len(rows), -1)).ravel()
+        labels = _projected(bases, part.forces)
         matrix = self._matrix(rows)
         factorise(matrix, should_stop)
-        if self.energies is None:
+        if self.energies is None or part.energies is None:
             solution, weights, offset = solve_factorised(matrix, labels), np.zeros(len(rows)), 0.0
         else:
             solution, offset = _solve_with_constant(matrix, labels, part.energies)
@@ -210,6 +226,7 @@ class System:
             matrix[start:stop, :stop] = self.forces[index[start:stop]][:, index[:stop]]
         variance = float(np.mean(np.diagonal(matrix)[:size]))
         noise = np.full(size + extra, self.settings.regularisation * variance)
+        noise[:size] += self.noise[index]
         if self.energies is not None:
             with_forces, among = self.energies
             matrix[size:, :size] = with_forces[np.ix_(rows, index)]
@@ -217,6 +234,22 @@ class System:
             noise[size:] /= self.settings.energy_weight**2
         matrix.ravel()[:: size + extra + 1] += noise
         return matrix
+
+
+def _projected(bases: FloatArray, forces: FloatArray) -> FloatArray:
+    """Forces (T, n, 3) in internal bases (T m,)."""
+    return np.asarray(np.einsum("tcm,tc->tm", bases, forces.reshape(len(forces), -1)).ravel())
+
+
+def _noise(data: TrainingSet, points: TrainingPoints, gram: FloatArray) -> FloatArray:
+    """Of all force components, in the kernel's units."""
+    if data.errors is None:
+        return np.zeros(len(gram))
+    labels = _projected(points.bases, data.forces)
+    variances = variances_of(points.bases, data.errors, labels)
+    every = -(-len(data) // _JUDGED)
+    few = np.arange(len(gram)).reshape(len(data), -1)[::every].ravel()
+    return variances / prior_variance(gram[np.ix_(few, few)], labels[few], variances[few])
 
 
 def _solve_with_constant(
@@ -237,7 +270,8 @@ def _solve_with_constant(
 
 
 def _with_offset(member: Member, part: TrainingSet, settings: FitSettings) -> Member:
-    """Set the constant of the energy to the mean residual on the member's own energies."""
+    """Set the constant of the energy to the mean residual on the member's own energies, or to 0."""
     species = Species(part.numbers, part.permutations, settings.kernel)
     energies = Predictor(species, [member]).predict(part.positions).energies[0]
-    return replace(member, offset=float(np.mean(part.energies - energies)))
+    wanted = np.zeros(len(part)) if part.energies is None else part.energies
+    return replace(member, offset=float(np.mean(wanted - energies)))
