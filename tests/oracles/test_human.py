@@ -10,7 +10,7 @@ import pytest
 from querist.core.answers import Failure, Label
 from querist.core.batch import Batch, Sample
 from querist.core.errors import ConfigError
-from querist.oracles.human import Human
+from querist.oracles.human import Human, pixels_of
 
 SAMPLE = Sample({"x": np.zeros(2)}, None, "s")
 PETS = Human({"species": ["cat", "dog"], "weight": {"unit": "kg", "low": 0, "high": 100}})
@@ -82,3 +82,36 @@ def test_what_cannot_be_asked_is_refused(options, words: str) -> None:
 def test_a_worker_cannot_ask_people() -> None:
     with pytest.raises(ConfigError, match="outside: 20"):
         PETS.answer(Batch.of([{"x": np.zeros(2)}]), None)
+
+
+def test_what_a_page_shows_of_inputs() -> None:
+    random = np.random.default_rng(0)
+    inputs = {
+        "photo": random.integers(0, 255, (3, 20, 30), dtype=np.uint8),
+        "field": random.normal(size=(16, 20)),
+        "positions": random.normal(size=(40, 3)),
+        "words": np.array("a text"),
+        "secret": np.zeros(2),
+    }
+    person = Human({"y": None}, show={"secret": "hidden", "positions": "image"})
+    assert person.shown(Sample.of(inputs)) == {
+        "photo": "image",
+        "field": "image",
+        "positions": "image",
+        "words": "text",
+        "secret": "hidden",
+    }
+    assert Human({"y": None}).shown(Sample.of(inputs))["positions"] == "numbers"
+
+
+def test_pictures_of_inputs() -> None:
+    photo = np.arange(3 * 8 * 9, dtype=np.uint8).reshape(3, 8, 9)
+    colours = pixels_of(photo)
+    assert colours is not None
+    assert (colours[2, 3] == photo[:, 2, 3]).all()
+    greys = pixels_of(np.array([[0.0, 1.0], [np.nan, 2.0]]))
+    assert greys is not None
+    assert greys.tolist() == [[0, 128], [0, 255]]
+    assert pixels_of(np.full((2, 2), 7.0)).tolist() == [[0, 0], [0, 0]]
+    assert pixels_of(np.zeros(5)) is None
+    assert pixels_of(np.array(["a"])) is None

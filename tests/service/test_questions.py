@@ -68,3 +68,20 @@ def test_questions_are_seen_and_answered(served) -> None:
     kinds = [message.kind for message in RunFolder(served.run).inbox.pending()]
     assert kinds == ["lease", "answer", "abstain"]
     assert RunFolder(served.run).inbox.pending()[1].data["worker"] == "ada"
+
+
+def test_questions_are_lent_to_one_at_a_time(served) -> None:
+    path = "/v1/campaigns/runs:depths"
+
+    def lease(holder: str, **more):
+        body = {"holder": holder, "number": 1, **more}
+        return [one["id"] for one in served.http.post(f"{path}/leases", json=body).json()["items"]]
+
+    waiting = [one["id"] for one in served.http.get(f"{path}/questions").json()["items"]]
+    assert lease("ada") == lease("ada") == waiting[:1]
+    assert lease("bob", number=9) == waiting[1:]
+    assert lease("ada", back=waiting[:1]) == []
+    assert lease("bob", number=9, without=waiting[1:]) == waiting[:1]
+    picture = served.http.get(f"{path}/questions/{waiting[0]}/inputs/x")
+    assert (picture.status_code, "no picture" in picture.text) == (409, True)
+    assert served.http.get(f"{path}/questions/{waiting[0]}/inputs/y").status_code == 404

@@ -19,6 +19,7 @@ from querist.core.batch import Sample
 from querist.core.errors import ConfigError, QueristError, RunError
 from querist.core.tasks import Factory
 from querist.oracles.checks import AnswerCheck
+from querist.oracles.human import Human
 from querist.store.run_folder import RunFolder
 
 SAID = ("answer", "abstain", "withdraw")
@@ -75,6 +76,11 @@ class Questions:
         self._lock = threading.Lock()
 
     @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return self._folder.path
+
+    @property
     def oracles(self) -> Sequence[str]:
         """Names of the oracles that people or programs answer for."""
         return tuple(self._told)
@@ -84,6 +90,12 @@ class Questions:
         human = self._forms.get(oracle)
         return {} if human is None else human.form()
 
+    def shown(self, asked: Asked) -> Mapping[str, str]:
+        """How each input of a question is shown: image, text, numbers, link or hidden."""
+        human = self._forms.get(asked.oracle) or Human({"answer": None})
+        found: Mapping[str, str] = human.shown(asked.sample)
+        return found
+
     def waiting(self, oracle: str = "", *, answered: bool = False) -> list[Asked]:
         """Questions in the order in which they were asked; none once the run has finished.
 
@@ -91,11 +103,12 @@ class Questions:
             oracle: Of this one only; "" for all.
             answered: Also those whose answer the campaign has not read yet.
         """
+        # The inbox first: what is gone from it then, the journal has.
+        said = {message.data.get("question") for message in self._posted()}
         with self._lock:
             self._read()
             # A run that was stopped may be resumed, and its questions count then.
             found = [] if self._over else list(self._open.values())
-        said = {message.data.get("question") for message in self._posted()}
         chosen = [one for one in found if oracle in ("", one.oracle)]
         if answered:
             return [replace(one, said=one.id in said) for one in chosen]
@@ -198,7 +211,7 @@ def _asked(data: Mapping[str, Any], sample: Sample) -> Asked:
     return Asked(data["question"], data["oracle"], sample, *about)
 
 
-def _human(told: Mapping[str, Any]) -> Any:
+def _human(told: Mapping[str, Any]) -> Human | None:
     """What knows an oracle's answers, or None where the campaign does not say."""
     if not told.get("use"):
         return None
@@ -206,4 +219,4 @@ def _human(told: Mapping[str, Any]) -> Any:
         made = Factory(target_of("oracle", told["use"]), told.get("options") or {}).create()
     except (QueristError, ValueError):
         return None
-    return made if hasattr(made, "form") else None
+    return made if isinstance(made, Human) else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from querist.core.answers import Failure, Label, Outcome
 from querist.core.batch import Array, Batch, Sample
@@ -19,6 +20,7 @@ from querist.core.roles import TaskContext
 from querist.oracles.checks import AnswerCheck, Field
 
 SHOWN = ("auto", "image", "text", "numbers", "link", "hidden")
+_PICTURE, _FIELD = 8, 16  # pixels of the shorter side, from which bytes or numbers are a picture
 _KEYS = ("classes", "shape", "unit", "low", "high", "one_hot", "title")
 
 
@@ -135,6 +137,10 @@ class Human:
         asked = [one.form(name) for name, one in self._answers.items()]
         return {"instructions": self.instructions, "show": dict(self.show), "outputs": asked}
 
+    def shown(self, sample: Sample) -> dict[str, str]:
+        """How each input of a sample is shown: image, text, numbers, link or hidden."""
+        return {name: _how(self.show.get(name, "auto"), one) for name, one in sample.arrays.items()}
+
     def read(self, sample: Sample, said: Mapping[str, Any]) -> Label | Failure:
         """What somebody said of a sample as its label, or as a failure that says why it is none.
 
@@ -163,6 +169,50 @@ class Human:
             "people have no workers: give this oracle 'outside: 20' (how many questions may lie "
             "open at once) instead of workers."
         )
+
+
+def _how(wanted: str, array: Array) -> str:
+    if wanted == "image" and pixels_of(array) is None:
+        return "numbers"
+    if wanted != "auto":
+        return wanted
+    if array.dtype.kind in "US":
+        return "text"
+    least = _PICTURE if array.dtype == np.uint8 else _FIELD
+    planes = _planes(array)
+    if planes is None or min(planes.shape[:2]) < least:
+        return "numbers"
+    return "image" if array.dtype == np.uint8 or planes.ndim == 2 else "numbers"
+
+
+def pixels_of(array: Array) -> NDArray[np.uint8] | None:
+    """An input as ``(h, w)`` greys or ``(h, w, 3)`` colours of a picture; None if it is none.
+
+    Bytes are shown as they are. Of other numbers the smallest is black and the largest white; what
+    is not finite is black.
+    """
+    planes = _planes(array)
+    if planes is None:
+        return None
+    if planes.dtype == np.uint8:
+        return np.ascontiguousarray(planes)
+    values = planes.astype(np.float64)
+    finite = np.isfinite(values)
+    low = values[finite].min() if finite.any() else 0.0
+    high = values[finite].max() if finite.any() else 0.0
+    scaled = (values - low) * (255.0 / (high - low) if high > low else 0.0)
+    return np.where(finite, scaled, 0.0).round().astype(np.uint8)
+
+
+def _planes(array: Array) -> Array | None:
+    """``(h, w)`` or ``(h, w, 3)`` values; the axis of colours may be the first or the last."""
+    if array.dtype.kind not in "buif" or not array.size:
+        return None
+    if array.ndim == 3 and array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
+        array = np.moveaxis(array, 0, 2)
+    if array.ndim == 3 and array.shape[2] in (1, 3, 4):
+        return array[:, :, 0] if array.shape[2] == 1 else array[:, :, :3]
+    return array if array.ndim == 2 else None
 
 
 def _shape(answer: Answer) -> tuple[int, ...]:

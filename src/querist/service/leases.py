@@ -9,7 +9,15 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from querist.service.index.index import Connection, Index, lend, now, remove_until, rows_among
+from querist.service.index.index import (
+    Connection,
+    Index,
+    lend,
+    now,
+    remove,
+    remove_until,
+    rows_among,
+)
 
 SECONDS = 300.0
 _LOOK = 200  # items that are looked at together for some that nobody holds
@@ -49,6 +57,12 @@ class Leases:
             if len(taken) == number:
                 break
         return taken
+
+    def give_back(self, pool: str, holder: str, items: Iterable[str]) -> None:
+        """End leases of somebody's, so that others get these items at once."""
+        with self._index.write() as connection:
+            for item in sorted(set(items)):
+                remove(connection, "leases", pool=pool, holder=holder, item=_digest(item))
 
     def _free(self, pool: str, holder: str, ids: list[str], at: float) -> list[str]:
         digests = {id: _digest(id) for id in ids}

@@ -33,7 +33,9 @@ class Live:
 
     def __init__(self, folder: Path) -> None:
         run = RunFolder(folder)
-        budget = run.config()["settings"].get("budget", {})
+        settings = run.config()["settings"]
+        budget, oracles = settings.get("budget", {}), settings.get("oracles", {})
+        self._people = [name for name, told in oracles.items() if told.get("outside")]
         self._reader, self._builder = run.journal_reader(), SummaryBuilder(run.run_id)
         self._progress = ProgressState(budget.get("labels"), budget.get("cost"))
         self._view: dict[str, Any] = {}
@@ -48,7 +50,8 @@ class Live:
                 self._progress.fact(record.kind, record.data)
             if self._reader.last_seq != self._seq:
                 self._seq = self._reader.last_seq
-                self._view = view_of(self._builder.build().data, self._progress)
+                view = view_of(self._builder.build().data, self._progress)
+                self._view = view | {"people": self._people}
             return self._seq, self._view
 
 
@@ -101,8 +104,13 @@ def view_of(data: Mapping[str, Any], progress: ProgressState) -> dict[str, Any]:
         "calibration": _calibration(data["calibration"]),
         "failures": _failures(data["failures"]),
         "workers": _workers(data["workers"], data["run"]["campaign_seconds"], progress),
-        "commands": {**data["commands"], "table": data["commands"]["table"][-20:]},
+        "commands": {**data["commands"], "table": _commands(data["commands"]["table"])},
     }
+
+
+def _commands(table: list[Any]) -> list[Any]:
+    """The last ones. That somebody looks at a question is told again and again: it is left out."""
+    return [one for one in table if one["kind"] != "lease"][-20:]
 
 
 def _series(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

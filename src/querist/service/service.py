@@ -15,6 +15,7 @@ from typing import Any
 from querist.core.errors import ConfigError
 from querist.pool.pool import Pool
 from querist.pool.settings import AccessSettings
+from querist.service.asking import Asking
 from querist.service.guard import Scope as AsgiScope
 from querist.service.housekeeping import Housekeeping
 from querist.service.index.index import Connection, Index, Row, change, count, find, grouped, total
@@ -67,6 +68,7 @@ class Service:
         self.door = Door(self.index, without)
         self.nobody = Principal("", "", "", frozenset(), Quota())
         self.shelf, self.leases, self.thumbnails = Shelf(), Leases(self.index), Thumbnails()
+        self.asking = Asking()
         self.code = git_state()  # once: what is imported does not change, and asking takes long
         self.metrics = Metrics(self._gauges)
         self.sender = Sender(self.index, settings.webhooks)

@@ -52,6 +52,7 @@ ARGUMENTS = {
     "url": "https://example.org/hook",
     "command": "pause",
     "question": "q.person.0",
+    "input": "x",
     "to": Path("out.csv"),
 }
 NEEDED = {

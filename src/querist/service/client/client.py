@@ -233,6 +233,8 @@ class Client:
     campaign = plain(campaigns_.campaign)
     command = plain(campaigns_.command)
     questions = many(campaigns_.questions)
+    lease_questions = plain(campaigns_.lease_questions)
+    question_picture = plain(campaigns_.question_picture)
     answer = plain(campaigns_.answer)
 
     webhooks = many(webhooks_.webhooks)
@@ -393,6 +395,8 @@ class AsyncClient:
     campaign = awaited(campaigns_.campaign)
     command = awaited(campaigns_.command)
     questions = awaited_many(campaigns_.questions)
+    lease_questions = awaited(campaigns_.lease_questions)
+    question_picture = awaited(campaigns_.question_picture)
     answer = awaited(campaigns_.answer)
 
     webhooks = awaited_many(webhooks_.webhooks)

@@ -42,7 +42,8 @@ export async function get(path, signal) {
 // `again`: what does no harm when it is done twice needs no key, which costs the server two writes.
 export async function post(path, body, again = false) {
   const more = { "Content-Type": "application/json", ...(again ? {} : { "Idempotency-Key": newKey() }) };
-  const asked = { method: "POST", headers: headers(more), body: JSON.stringify(body) };
+  const keepalive = document.visibilityState === "hidden"; // the tab may be gone before the answer
+  const asked = { method: "POST", headers: headers(more), body: JSON.stringify(body), keepalive };
   return (await answer(await fetch(path, asked))).json();
 }
 

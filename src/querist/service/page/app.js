@@ -3,15 +3,15 @@
 import { render } from "./vendor/preact.js";
 import { useEffect, useState } from "./vendor/hooks.js";
 import { get, hasKey, setKey } from "./api.js";
-import { Campaign, Campaigns } from "./campaign.js";
-import { PoolPage, keyOf } from "./pool.js";
+import { Campaign, Campaigns, keyOf as runOf } from "./campaign.js";
+import { PoolPage, keyOf as poolOf } from "./pool.js";
 import { Pools } from "./pools.js";
 import { setTheme, theme } from "./theme.js";
 import { html } from "./view.js";
 
 const PAGES = [
-  { name: "campaigns", title: "Campaigns", list: Campaigns, one: Campaign },
-  { name: "pools", title: "Pools", list: Pools, one: PoolPage, key: keyOf },
+  { name: "campaigns", title: "Campaigns", list: Campaigns, one: Campaign, key: runOf },
+  { name: "pools", title: "Pools", list: Pools, one: PoolPage, key: poolOf },
 ];
 
 function place() {

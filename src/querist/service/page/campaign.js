@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { follow, get, post } from "./api.js";
+import { Ask } from "./ask.js";
 import { Busy, Chart } from "./chart.js";
 import { Bars, Card, Facts, Table, count, duration, html, percent, quantity } from "./view.js";
 
@@ -33,7 +34,18 @@ export function Campaigns() {
     />`}`;
 }
 
+export function keyOf(id) {
+  return id.split("/")[0];
+}
+
+// A run, or what it asks people.
 export function Campaign({ id, about }) {
+  const [run, part] = id.split("/");
+  if (part === "questions") return html`<${Ask} id=${run} about=${about} />`;
+  return html`<${Run} id=${run} about=${about} />`;
+}
+
+function Run({ id, about }) {
   const [view, setView] = useState(null);
   const [trouble, setTrouble] = useState(null);
   const path = `/v1/campaigns/${encodeURIComponent(id)}`;
@@ -48,6 +60,8 @@ export function Campaign({ id, about }) {
     html`<p class="problem" role="alert">${trouble.message} ${view && "What is shown may be old."}</p>`}
     ${!view && !trouble && html`<p class="note">Reading the journal …</p>`}
     ${view?.status === "unreadable" && html`<p class="problem">The run cannot be read.</p>`}
+    ${view?.people?.length > 0 && html`<p><a class="button" href=${`#/campaigns/${encodeURIComponent(id)}/questions`}>Answer its questions</a>
+      <span class="note"> ${view.people.join(", ")}: asked here.</span></p>`}
     ${view?.run && html`<${Head} view=${view} /> ${may && html`<${Steer} path=${path} view=${view} />`}
       <div class="cards"><${Learning} view=${view} /><${Calibration} view=${view} />
         <${Queue} view=${view} /><${Reasons} view=${view} /><${Costs} view=${view} />

@@ -7,7 +7,7 @@ import { Spans } from "./spans.js";
 import { Facts, Table, count, html, percent, quantity } from "./view.js";
 import { nameOf, useWork } from "./work.js";
 
-const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
+export const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
 export const KINDS = ["classification", "multi-label", "regression", "tokens", "detection"];
 const PARTS = ["tokens", "detection"];
 const ZOOMS = 3;

@@ -6,15 +6,19 @@ import { Problem, post } from "./api.js";
 const REFUSED = [400, 404, 413, 422]; // the same would be refused again
 let count = 0;
 
+// `name`: whose statements these are. `body`: what is sent of some that go together, `most` of them.
+// `delay`: so many milliseconds a statement can be taken back, before it is sent.
 export class Outbox {
-  constructor(pool, tell) {
-    this.key = `querist-unsent-${pool}-`;
-    this.path = `/v1/pools/${pool}/labels`;
-    this.lock = `querist-sends-${pool}`;
-    this.tell = tell;
+  constructor({ name, path, body, tell, most = 100, delay = 0 }) {
+    Object.assign(this, { path, body, tell, delay });
+    this.key = `querist-unsent-${name}-`;
+    this.lock = `querist-sends-${name}`;
+    this.largest = most;
+    this.most = most; // 1 while what was refused is looked for
     this.sending = false;
     this.closed = false;
-    this.most = 100; // 1 while what was refused is looked for
+    this.hurry = false;
+    this.timer = null;
   }
 
   // Each statement under a key of its own, so that tabs do not write over each other's.
@@ -37,8 +41,29 @@ export class Outbox {
   say(by, statement, name) {
     const at = [Date.now(), performance.now() * 1000, count++];
     const key = this.key + at.map((one) => String(Math.floor(one)).padStart(14, "0")).join("-");
-    localStorage.setItem(key, JSON.stringify({ by, statement, name }));
+    localStorage.setItem(key, JSON.stringify({ by, statement, name, at: Date.now() }));
     this.send();
+    return key;
+  }
+
+  // Nothing of this is taken back any more.
+  async flush() {
+    this.hurry = true;
+    await this.send();
+    this.hurry = false;
+  }
+
+  // Take back what was not sent yet; whether it could be.
+  recall(key) {
+    const found = this.waiting().find((one) => one.key === key);
+    if (found) this.drop([found]);
+    return Boolean(found);
+  }
+
+  due() {
+    const now = Date.now();
+    const age = (one) => Math.abs(now - (one.at ?? 0)); // a clock that was set back delays nothing
+    return this.waiting().filter((one) => this.hurry || age(one) >= this.delay);
   }
 
   drop(list) {
@@ -59,15 +84,20 @@ export class Outbox {
     } finally {
       this.sending = false;
     }
-    if (!this.closed && this.waiting().length) this.send();
+    if (this.closed) return;
+    if (this.due().length) this.send();
+    else if (this.waiting().length) {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.send(), Math.min(1000, this.delay));
+    }
   }
 
   async sendAll() {
     for (let batch = this.next(); batch.length && !this.closed; batch = this.next()) {
       try {
-        await post(this.path, { by: batch[0].by, labels: batch.map((one) => one.statement) }, true);
+        await post(this.path, this.body(batch), true);
         this.drop(batch);
-        this.most = Math.min(100, this.most * 2);
+        this.most = Math.min(this.largest, this.most * 2);
         this.tell(null);
       } catch (problem) {
         const refused = problem instanceof Problem && REFUSED.includes(problem.status);
@@ -80,7 +110,7 @@ export class Outbox {
   }
 
   next() {
-    return first(this.waiting(), this.most);
+    return first(this.due(), this.most);
   }
 }
 

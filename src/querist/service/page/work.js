@@ -10,7 +10,7 @@ import { SpanKeys } from "./spans.js";
 
 const AHEAD = 8; // items that are held
 
-function holder() {
+export function holder() {
   const found = sessionStorage.getItem("querist-holder") ?? newKey();
   sessionStorage.setItem("querist-holder", found);
   return found;
@@ -34,7 +34,12 @@ export class Work {
     this.trouble = null;
     this.asking = false;
     this.empty = false;
-    this.outbox = new Outbox(this.pool, (problem) => this.troubled(problem));
+    this.outbox = new Outbox({
+      name: this.pool,
+      path: `/v1/pools/${this.pool}/labels`,
+      body: (batch) => ({ by: batch[0].by, labels: batch.map((one) => one.statement) }),
+      tell: (problem) => this.troubled(problem),
+    });
     this.done = new Set(this.outbox.all().map((one) => one.statement.id));
     this.pictures = new Map();
     this.draft = new Draft(pool.task, this.pool, draw);

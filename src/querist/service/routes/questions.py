@@ -11,14 +11,17 @@ import numpy as np
 
 from querist.campaign.asked import Asked, Questions
 from querist.core.errors import ConfigError, QueristError, RunError
-from querist.service.call import Call
+from querist.oracles.human import pixels_of
+from querist.service.asking import lease_key
+from querist.service.call import Call, Content
 from querist.service.campaigns import folder_of
 from querist.service.problems import Refused, missing
 from querist.service.routes.campaigns import RunId
 from querist.service.routes.paging import After, Limit, number_of, numbered
-from querist.service.wire.base import Page
+from querist.service.wire.base import Name, Page
 from querist.service.wire.campaigns import Posted
-from querist.service.wire.questions import OpenQuestion, QuestionAnswer
+from querist.service.wire.questions import OpenQuestion, QuestionAnswer, QuestionLease
+from querist.sources.transforms.image import as_png
 
 _MOST = 4096
 _LEASE_S = 300.0
@@ -48,21 +51,53 @@ def answer_question(call: Call, campaign: RunId, body: QuestionAnswer) -> Posted
     return Posted(id=posted, campaign=campaign, command=body.kind, at=datetime.now(UTC))
 
 
+def lease_questions(call: Call, campaign: RunId, body: QuestionLease) -> Page[OpenQuestion]:
+    """Questions that nobody else gets for five minutes; those that were lent are renewed.
+
+    Whoever holds some names them in ``first``: what is then missing in the answer was answered by
+    somebody else, or withdrawn.
+    """
+    with _asked(call, campaign) as questions:
+        waiting = {one.id: one for one in questions.waiting()}
+        key = lease_key(questions.folder)
+        call.service.leases.give_back(key, body.holder, [i for i in body.back if i in waiting])
+        unwanted = {*body.without, *body.back}
+        wanted = dict.fromkeys([id for id in body.first if id in waiting] + list(waiting))
+        ids = [id for id in wanted if id not in unwanted]
+        taken = call.service.leases.take(key, body.holder, ids, body.number)
+        return Page[OpenQuestion](items=[_told(waiting[id], questions) for id in taken])
+
+
+def show_input(call: Call, campaign: RunId, question: Name, input: Name) -> Content:
+    """An input of a question that is a picture, as a PNG."""
+    with _asked(call, campaign) as questions:
+        array = questions.one(question).sample.arrays.get(input)
+    if array is None:
+        raise missing("input", input)
+    pixels = pixels_of(array)
+    if pixels is None:
+        raise Refused("conflict", "The input is no picture: it has other axes.")
+    return Content(as_png(pixels), "image/png")
+
+
 @contextmanager
 def _asked(call: Call, campaign: str) -> Iterator[Questions]:
     roots = call.service.settings.campaigns_of(call.who.tenant_name)
+    folder = folder_of(roots, campaign)
     try:
-        yield Questions(folder_of(roots, campaign))
+        yield call.service.asking.of(folder)
     except ConfigError as error:
         raise Refused("invalid", str(error)) from None
     except RunError:
         raise missing("question", "of this beginning") from None
     except QueristError:
+        call.service.asking.drop(folder)
         raise Refused("conflict", "The run's folder cannot be read or written.") from None
 
 
 def _told(asked: Asked, questions: Questions) -> OpenQuestion:
-    arrays = {n: a for n, a in asked.sample.arrays.items() if a.size <= _MOST}
+    arrays = asked.sample.arrays
+    small = {n: a for n, a in arrays.items() if a.size <= _MOST and a.dtype.kind != "c"}
     return OpenQuestion(
         id=asked.id,
         oracle=asked.oracle,
@@ -71,13 +106,17 @@ def _told(asked: Asked, questions: Questions) -> OpenQuestion:
         score=asked.score,
         at=asked.at,
         uri=asked.sample.uri or "",
-        inputs={name: _plain(array) for name, array in arrays.items()},
+        inputs={name: _plain(array) for name, array in small.items()},
+        shapes={name: list(array.shape) for name, array in arrays.items()},
+        shown=dict(questions.shown(asked)),
         form=dict(questions.form(asked.oracle)),
     )
 
 
 def _plain(array: np.ndarray[Any, Any]) -> Any:
     """Numbers that JSON has; None for others."""
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8", "replace").tolist()
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         plain = array.astype(object)
         plain[~np.isfinite(array)] = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from querist.service.wire.base import AnyJson, Ask, Name, Note, Options, Told
+from querist.service.wire.base import MAX_BATCH, AnyJson, Ask, Name, Note, Options, Told
 
 
 class OpenQuestion(Told):
@@ -21,6 +21,9 @@ class OpenQuestion(Told):
         at: Campaign time in seconds.
         uri: Of the input, or "".
         inputs: By name, numbers in lists; what is larger than 4,096 numbers is left out.
+        shapes: Of all inputs, by name.
+        shown: By input how people see it: "image" (as a PNG at ``.../inputs/{input}``), "text",
+            "numbers", "link" or "hidden".
         form: How it is shown and answered; {} where the campaign does not say.
     """
 
@@ -32,7 +35,27 @@ class OpenQuestion(Told):
     at: float = 0.0
     uri: str = ""
     inputs: Options = Field(default_factory=dict)
+    shapes: dict[str, list[int]] = Field(default_factory=dict)
+    shown: dict[str, str] = Field(default_factory=dict)
     form: Options = Field(default_factory=dict)
+
+
+class QuestionLease(Ask):
+    """Questions for somebody who answers them on a page or in a program.
+
+    Attributes:
+        holder: Who holds them: a word that is this browser's tab's or program's own.
+        number: How many, at most.
+        first: Those that are wanted before others, where they still wait.
+        without: Those that are not wanted now, since something was said of them.
+        back: Those that others shall get.
+    """
+
+    holder: Name
+    number: Annotated[int, Field(ge=1, le=100)] = 4
+    first: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=list)
+    without: Annotated[list[Name], Field(max_length=MAX_BATCH)] = Field(default_factory=list)
+    back: Annotated[list[Name], Field(max_length=MAX_BATCH)] = Field(default_factory=list)
 
 
 class QuestionAnswer(Ask):

@@ -221,6 +221,13 @@ def thumbnail(data: bytes, side: int, max_pixels: int) -> tuple[bytes, str]:
     return written.getvalue(), f"image/{kind.lower()}"
 
 
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """``(h, w)`` greys or ``(h, w, 3)`` colours as a PNG."""
+    written = io.BytesIO()
+    _pillow().fromarray(pixels).save(written, "PNG")
+    return written.getvalue()
+
+
 def _check(transform: Image, size: tuple[int, ...]) -> None:
     if len(size) != 2 or min(size) < 1:
         raise ConfigError(f"size is one or two whole numbers from 1, got {size}.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from querist.service.client.call import Flow, Listing, get, pages, post
+from querist.service.client.call import Call, Flow, Listing, get, pages, path_of, post
 from querist.service.client.calls.references import Ref, id_of
+from querist.service.wire.base import Page
 from querist.service.wire.campaigns import Campaign, CampaignCommand, Posted
-from querist.service.wire.questions import OpenQuestion, QuestionAnswer
+from querist.service.wire.questions import OpenQuestion, QuestionAnswer, QuestionLease
 
 
 def campaigns() -> Listing[Campaign]:
@@ -32,6 +34,28 @@ def command(campaign: Ref, command: str, *, why: str = "", **values: Any) -> Flo
 def questions(campaign: Ref) -> Listing[OpenQuestion]:
     """What a campaign asks people and programs now."""
     return Listing(pages(OpenQuestion, "campaigns", id_of(campaign), "questions"))
+
+
+def lease_questions(
+    campaign: Ref, holder: str, number: int = 4, **more: Any
+) -> Flow[list[OpenQuestion]]:
+    """Questions that nobody else gets for five minutes; ``first`` and ``without`` name some.
+
+    Whoever asks again gets his own again, for five minutes more; what is no longer among them was
+    answered or withdrawn.
+    """
+    body = QuestionLease.model_validate({"holder": holder, "number": number, **more})
+    page: Page[OpenQuestion] = yield from post(
+        Page[OpenQuestion], "campaigns", id_of(campaign), "leases", body=body
+    )
+    return list(page.items)
+
+
+def question_picture(campaign: Ref, question: str, input: str, to: Path | str) -> Flow[Path]:
+    """Write an input of a question that is a picture, as a PNG."""
+    path = path_of("campaigns", id_of(campaign), "questions", question, "inputs", input)
+    written: Path = yield Call("GET", path, Path, save=Path(to))
+    return written
 
 
 def answer(
