@@ -17,3 +17,8 @@ def test_what_is_missing_is_told(tmp_path: Path, monkeypatch) -> None:
     assert (result.exit_code, "LABEL_STUDIO_API_KEY" in result.output) == (2, True)
     result = call("label-studio", "push", tmp_path / "pool", "--where", "all", "--link", "x")
     assert "BEFORE=AFTER" in result.output
+    result = call("label-studio", "ask", tmp_path / "no-run", "--once")
+    assert (result.exit_code, "LABEL_STUDIO_API_KEY" in result.output) == (2, True)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
+    result = call("label-studio", "ask", tmp_path / "no-run", "--once")
+    assert (result.exit_code, "no-run" in result.output) == (1, True)

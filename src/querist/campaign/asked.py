@@ -81,6 +81,11 @@ class Questions:
         return self._folder.path
 
     @property
+    def over(self) -> bool:
+        """Whether the run has finished, by what was read last: nothing is asked any more."""
+        return self._over
+
+    @property
     def oracles(self) -> Sequence[str]:
         """Names of the oracles that people or programs answer for."""
         return tuple(self._told)

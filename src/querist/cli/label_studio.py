@@ -119,6 +119,53 @@ def serve(pool: Path, port: int, host: str, model: tuple[str, ...]) -> None:
                 server.serve_forever()
 
 
+@label_studio.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--oracle", default="", help="Whose questions, where several ask people.")
+@click.option("--every", type=click.FloatRange(min=0.5), default=5.0, show_default=True)
+@click.option("--once", is_flag=True, help="Look once, and end.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Take answers by webhook, too.")
+@URL
+@sentences
+def ask(run: Path, url: str, oracle: str, every: float, once: bool, port: int | None) -> None:
+    """Send what a RUN asks people to Label Studio, and its answers back, until the run ends."""
+    import os
+    from contextlib import ExitStack, suppress
+
+    from querist.campaign.asked import Questions
+    from querist.integrations.label_studio.api import LabelStudio
+    from querist.integrations.label_studio.asking import Asking, Step, follow
+    from querist.integrations.label_studio.serving import KEY, serving
+
+    def tell(done: Step) -> None:
+        counts = ("answers", "declined", "sent", "withdrawn")
+        said = [f"{getattr(done, name)} {name}" for name in counts if getattr(done, name)]
+        if said or once:
+            click.echo(", ".join(said) or "nothing new")
+        for why in done.broken[:5]:
+            click.echo(f"not used: {why}", err=True)
+
+    with ExitStack() as stack:
+        studio = stack.enter_context(LabelStudio(url))
+        questions = Questions(run)
+
+        def connect() -> Asking | None:
+            found = Asking.connect(questions, studio, oracle)
+            if found is not None and port is not None and not once:
+                key = os.environ.get(KEY, "")
+                address = stack.enter_context(serving(found, port, key))
+                click.echo(f"answers are taken at {address}/webhook", err=True)
+            return found
+
+        def sleep() -> bool:
+            if not once:
+                time.sleep(every)
+            return not once
+
+        with suppress(KeyboardInterrupt):
+            follow(connect, tell, sleep)
+
+
 def _with(
     pool: Path, url: str, project: int | None, run: Callable[[Any], None], links: dict[str, str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -20,7 +21,7 @@ _UNUSED = (401, 403)
 
 
 class LabelStudio:
-    """One server of Label Studio. Used by one thread at a time.
+    """One server of Label Studio. Several threads may use it, one after the other.
 
     Args:
         url: Its address.
@@ -47,7 +48,7 @@ class LabelStudio:
                 f"environment variable {VARIABLE}."
             )
         self._httpx = require("httpx", "client", "Label Studio")
-        self._scheme = ""
+        self._scheme, self._lock = "", threading.Lock()
         said = {"User-Agent": f"querist/{__version__}"}
         more = {} if transport is None else {"transport": transport}
         self._client = self._httpx.Client(
@@ -76,12 +77,13 @@ class LabelStudio:
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         """An answer's JSON; the token of today is got anew where an old one has run out."""
-        if not self._scheme:
-            self._log_in()
-        response = self._send(method, path, **more)
-        if response.status_code in _UNUSED and self._scheme.startswith("Bearer"):
-            self._log_in()
+        with self._lock:
+            if not self._scheme:
+                self._log_in()
             response = self._send(method, path, **more)
+            if response.status_code in _UNUSED and self._scheme.startswith("Bearer"):
+                self._log_in()
+                response = self._send(method, path, **more)
         if response.is_error or response.is_redirect:
             raise LabelStudioError(self._told(method, path, response))
         if not response.content:

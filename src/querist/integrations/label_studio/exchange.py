@@ -137,7 +137,7 @@ class Exchange:
         left_out: dict[str, str] = {}
         sent = 0
         made = self._made_tasks(fresh, suggestions or {}, version, left_out)
-        for batch in _batches(made):
+        for batch in batches(made):
             sent += self.studio.add_tasks(self.project, batch)
         return Pushed(sent, len(wanted) - len(fresh), left_out)
 
@@ -228,8 +228,8 @@ def take(
     said: dict[str, dict[str, Said]] = {}  # by annotator and item, what was said last
     broken: list[str] = []
     for task in tasks:
-        for annotation in sorted(task.get("annotations") or (), key=_when):
-            by = _annotator(annotation, people or {})
+        for annotation in sorted(task.get("annotations") or (), key=when_of):
+            by = annotator_of(annotation, people or {})
             try:
                 found = said_of(pool.settings.task, annotation, by)
             except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
@@ -266,14 +266,16 @@ def _record_all(
     return labels, skips, unknown
 
 
-def _annotator(annotation: Mapping[str, Any], people: Mapping[int, str]) -> str:
+def annotator_of(annotation: Mapping[str, Any], people: Mapping[int, str]) -> str:
+    """Who made an annotation: an address, or a number where none is known."""
     by = annotation.get("completed_by")
     if isinstance(by, Mapping):
         return str(by.get("email") or by.get("id") or "")
     return "" if by is None else people.get(by, str(by))
 
 
-def _when(annotation: Mapping[str, Any]) -> str:
+def when_of(annotation: Mapping[str, Any]) -> str:
+    """When it was made or changed last, to sort by."""
     return str(annotation.get("updated_at") or annotation.get("created_at") or "")
 
 
@@ -293,7 +295,7 @@ def _made(pool: Pool, studio: LabelStudio, title: str) -> int:
         raise LabelStudioError(f"{studio.url} made no project that can be understood.") from None
 
 
-def _batches(tasks: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def batches(tasks: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """Tasks in parts that are not too large for a request."""
     batch: list[dict[str, Any]] = []
     held = 0

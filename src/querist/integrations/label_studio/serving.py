@@ -1,16 +1,18 @@
-"""Serves the protocol for models over HTTP, for one pool; requests are not logged."""
+"""Serves what Label Studio asks and tells over HTTP; requests are not logged."""
 
 from __future__ import annotations
 
 import base64
 import hmac
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from querist.core.errors import ConfigError
-from querist.integrations.label_studio.backend import Backend
 
 LARGEST = 64 << 20  # bytes of a request: pictures may travel within tasks
 TIMEOUT_S = 60.0
@@ -18,7 +20,7 @@ KEY = "QUERIST_LABEL_STUDIO_KEY"
 
 
 def server_of(
-    backend: Backend, host: str = "127.0.0.1", port: int = 0, key: str = ""
+    backend: Answers, host: str = "127.0.0.1", port: int = 0, key: str = ""
 ) -> ThreadingHTTPServer:
     """A server that listens; ``serve_forever`` answers.
 
@@ -43,8 +45,28 @@ def server_of(
         raise ConfigError(f"port {port} of {host} cannot be used: {error.strerror}.") from error
 
 
+@contextmanager
+def serving(backend: Answers, port: int = 0, key: str = "") -> Iterator[str]:
+    """Answer in a thread of its own, for this machine; the address."""
+    with server_of(backend, port=port, key=key) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Answers(Protocol):
+    """What answers requests of Label Studio; several threads may ask."""
+
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        """The status and JSON."""
+
+
 class _Handler(BaseHTTPRequestHandler):
-    backend: Backend
+    backend: Answers
     key: str
     timeout = TIMEOUT_S
     protocol_version = "HTTP/1.1"
