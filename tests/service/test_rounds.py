@@ -228,14 +228,17 @@ def test_a_file_of_labels_answers_and_a_holdout_judges(fresh, finished) -> None:
 
 
 class _Labels(BaseHTTPRequestHandler):
-    """Labels all items but the first by their names."""
+    """Labels all items but the first (``left``) by their names."""
 
     asked: ClassVar[list[Any]] = []
+    left: ClassVar[int] = 1
 
     def do_POST(self) -> None:
         items = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["items"]
         self.asked.append((dict(self.headers), items))
-        body = json.dumps({"labels": {one["id"]: kind(one["uri"]) for one in items[1:]}}).encode()
+        body = json.dumps(
+            {"labels": {one["id"]: kind(one["uri"]) for one in items[self.left :]}}
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -267,10 +270,18 @@ def test_a_service_labels_where_the_tenant_may_ask_it(
             assert "in neither models.remote of service.yaml" in first["detail"]
             return
         job = finished(app.http, first["job"])
+        assert job["state"] == "done", job
+        seen = app.http.get(f"/v1/rounds/{first['id']}").json()
+        # The one that it left is first among those of the next try; so it is told to say all.
+        monkeypatch.setattr(_Labels, "left", 0)
+        again = app.http.post(f"/v1/rounds/{first['id']}/answers").json()
+        assert again["kind"] == "answers"
+        assert finished(app.http, again["id"])["state"] == "done"
         server.shutdown()
-    assert job["state"] == "done", job
-    seen = app.http.get(f"/v1/rounds/{first['id']}").json()
-    [(headers, items)] = _Labels.asked
+    [(headers, items), (_, rest)] = _Labels.asked
+    assert [one["id"] for one in rest] == [items[0]["id"]]
+    later = app.http.get(f"/v1/rounds/{first['id']}").json()
+    assert (later["labelled"], later["waiting"]) == (8, "")
     assert "Authorization" not in headers  # the server's token is for nobody else
     assert len(items) == 8
     assert (seen["picked"], seen["labelled"]) == (8, 7)
@@ -295,6 +306,18 @@ def test_oracles_and_holdouts_that_are_none_are_refused(striped, wrong, sentence
     answer = begin(striped, **wrong)
     assert answer.status_code == 422, answer.text
     assert sentence in answer.text
+
+
+def test_only_an_oracle_is_asked_again(fresh, finished) -> None:
+    first = begin(fresh).json()
+    path = f"/v1/rounds/{first['id']}/answers"
+    early = fresh.http.post(path)
+    assert finished(fresh.http, first["job"])["state"] == "done"
+    answer = fresh.http.post(path)
+    assert early.status_code in (409, 422)
+    assert answer.status_code == 422
+    assert "has no oracle" in answer.json()["detail"]
+    assert fresh.http.post(path.replace(first["id"], "rnd_aaaaaaaaaaaaaaaaaaaa")).status_code == 404
 
 
 def test_a_holdout_is_a_query_of_the_pool(striped) -> None:

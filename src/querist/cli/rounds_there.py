@@ -96,6 +96,10 @@ def _moved_on(
     how: Mapping[str, Any],
 ) -> list[Round]:
     """Wait for a round that goes on; begin others while none does and nothing is waited for."""
+    if "oracle" in asked and rounds and _left(rounds[0]):
+        with watching(how["progress"], f"the oracle of round {rounds[0].number}") as watcher:
+            waited(client, client.ask_again(rounds[0]), watcher.show)
+        rounds = list(client.rounds(pool))
     while True:
         last = rounds[0] if rounds else None
         over = last is None or last.state in FINAL
@@ -110,6 +114,11 @@ def _moved_on(
         rounds = list(client.rounds(pool))
         if rounds[0].state != "done":
             return rounds
+
+
+def _left(last: Round) -> bool:
+    """Whether the oracle of a round that is done left items without a label."""
+    return last.state == "done" and bool(last.waiting) and last.labelled < last.picked
 
 
 def _goes_on(last: Round, most: int) -> bool:

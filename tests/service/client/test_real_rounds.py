@@ -90,9 +90,13 @@ def test_rounds_with_a_file_of_labels_and_a_holdout(serve, stripes: Path, tmp_pa
     server = serve(tenants={"default": {"roots": [str(tmp_path)]}})
     at = ("--server", server.url, "--progress", "none")
     names = [f"{path},{kind(path)}" for path in map(str, sorted(stripes.iterdir()))]
-    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *names]))
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *names[:8]]))
     call("pool", "create", "birds", stripes, "--classes", "lying,standing", *at[:2])
     said = ["-n", 5, "--rounds", 3, "--holdout", 12, "--labels", tmp_path / "labels.csv"]
+    result = call("pool", "rounds", "birds", *said, *at)  # the file has labels of few items
+    assert result.stdout.splitlines()[-1].split()[:2] == ["1", "done"]
+    assert "has no label of" in result.stderr
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *names]))
     result = call("pool", "rounds", "birds", *said, *at)
     assert (result.exit_code, result.stderr) == (0, ""), result.output
     told = [line.split() for line in result.stdout.splitlines()]

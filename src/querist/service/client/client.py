@@ -220,6 +220,7 @@ class Client:
     rounds = many(rounds_.rounds)
     round = plain(rounds_.round)
     start_round = plain(rounds_.start_round)
+    ask_again = plain(rounds_.ask_again)
     drift = plain(rounds_.drift)
 
     start_review = plain(checks_.start_review)
@@ -382,6 +383,7 @@ class AsyncClient:
     rounds = awaited_many(rounds_.rounds)
     round = awaited(rounds_.round)
     start_round = awaited(rounds_.start_round)
+    ask_again = awaited(rounds_.ask_again)
     drift = awaited(rounds_.drift)
 
     start_review = awaited(checks_.start_review)

@@ -12,7 +12,7 @@ from querist.pool.pool import Pool
 from querist.service.jobs.checks import agreement, review
 from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Interrupted, Line, Wish
 from querist.service.jobs.maps import make_map
-from querist.service.jobs.rounds import answered, drift_of, prepared
+from querist.service.jobs.rounds import answered, ask_again, drift_of, prepared
 
 Kind = Callable[[Mapping[str, Any], Line, Wish], int]
 
@@ -127,4 +127,5 @@ KINDS: Mapping[str, Kind] = {
     "review": review,
     "agreement": agreement,
     "map": make_map,
+    "answers": ask_again,
 }

@@ -18,7 +18,7 @@ from querist.pool.rounds_oracles import oracle_of
 from querist.pool.rounds_settings import RoundsSettings
 from querist.pool.rounds_state import picked_rows, unanswered
 from querist.pool.rounds_training import FINE_TUNE
-from querist.service.jobs.line import CANCELLED, SUSPENDED, Line, Wish
+from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Line, Wish
 from querist.store.files import atomic_write
 
 TRAINED = "trained.json"
@@ -40,7 +40,7 @@ def prepared(told: Mapping[str, Any], line: Line, wish: Wish) -> dict[str, Any] 
             return CANCELLED if wish.cancel else SUSPENDED
         if not (folder / "manifest.json").is_file():
             settings = _settings(asked, learned["model"]) if learned else dict(asked["query"])
-            start_query(pool, settings, folder.name)
+            start_query(pool, _without(pool, settings, _aside(pool, asked)), folder.name)
     return learned
 
 
@@ -90,6 +90,17 @@ def _aside(pool: Pool, asked: Mapping[str, Any]) -> NDArray[np.int64]:
     return picked_rows(pool, query) if query else np.zeros(0, np.int64)
 
 
+def _without(
+    pool: Pool, settings: Mapping[str, Any], aside: NDArray[np.int64]
+) -> Mapping[str, Any]:
+    """A query's settings, such that what judges is not picked while it has no label."""
+    left = [item.id for item in unanswered(pool.fetch(aside))] if len(aside) else []
+    if not left:
+        return settings
+    where = settings.get("where", "unlabelled")
+    return {**settings, "where": {"all": [where, {"not": {"id": left}}]}}
+
+
 def _ask(pool: Pool, asked: Mapping[str, Any], rows: NDArray[np.int64]) -> str:
     """Have the oracle label items; why it did not label some, or "".
 
@@ -113,6 +124,18 @@ def answered(told: Mapping[str, Any]) -> str:
     asked = told["asked"]["round"]
     with Pool.open(told["pool"]) as pool:
         return _ask(pool, asked, picked_rows(pool, Path(told["folder"]).name))
+
+
+def ask_again(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
+    """Have the oracle of a round that is done label what it left, of its hold-out too."""
+    if wish.should_stop():
+        return CANCELLED if wish.cancel else SUSPENDED
+    again = told["asked"]
+    with Pool.open(told["pool"]) as pool:
+        rows = np.union1d(picked_rows(pool, again["query"]), _aside(pool, again["round"]))
+        waiting = _ask(pool, again["round"], rows)
+    line.end({"waiting": waiting})
+    return DONE
 
 
 def _settings(asked: Mapping[str, Any], model: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ export function Rounds({ pool, about }) {
     ${rows?.length === 0 && html`<p class="note">None yet.</p>`}
     ${rows?.length > 0 && html`<${Table} caption="Rounds" columns=${["round", "state", "learned from", "on the hold-out", "picked", "of these labelled", "model"]}
       rows=${rows.map((one) => told(pool, one, models ?? []))} />`}
+    ${rows?.filter((one) => one.waiting && one.labelled < one.picked).map((one) => html`<${Waiting} key=${one.id} round=${one} allowed=${may(about, "query")} over=${again} />`)}
     ${rows?.filter((one) => one.error).map((one) => html`<p key=${one.id} class="problem">Round ${one.number}: ${one.error}</p>`)}`;
 }
 
@@ -39,6 +40,22 @@ function told(pool, one, models) {
 function Going({ round, over }) {
   const job = useJob(round.job, over);
   return html`<section class="card"><${Progress} job=${job} what=${`Round ${round.number}`} /></section>`;
+}
+
+function Waiting({ round, allowed, over }) {
+  const [job, setJob] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const ask = () => post(`/v1/rounds/${round.id}/answers`).then((begun) => setJob(begun.id), setProblem);
+  return html`<section class="card"><p>Round ${round.number}: ${round.waiting}</p>
+    ${job ? html`<${Asking} id=${job} what=${`The oracle of round ${round.number}`} over=${() => { setJob(null); over(); }} />`
+      : allowed && html`<p class="buttons"><button onClick=${ask}>Ask the oracle again</button></p>`}
+    ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+  </section>`;
+}
+
+function Asking({ id, what, over }) {
+  const job = useJob(id, over);
+  return html`<${Progress} job=${job} what=${what} />`;
 }
 
 function Begin({ pool, rows, models, begun }) {

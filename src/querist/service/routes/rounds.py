@@ -16,11 +16,18 @@ from querist.service.pools import models_for
 from querist.service.problems import Refused
 from querist.service.queries import folder_of, settings_of
 from querist.service.rounds import check_oracle, check_trainer, home_of, register, trained_model
+from querist.service.routes.checks import begun
 from querist.service.routes.paging import After, Limit, OptionalId, PathId, page_of
 from querist.service.routes.queries import begin_query, library_model, registered_model
 from querist.service.wire.base import Page
-from querist.service.wire.jobs import JobState
+from querist.service.wire.jobs import Job, JobState
 from querist.service.wire.rounds import Drift, Round, RoundCreate
+
+ANSWERS = "answers"
+"""The kind of the jobs that ask oracles again."""
+
+RECENT = 100
+"""Of these jobs of a pool, the newest that may tell what a round waits for."""
 
 
 def list_rounds(call: Call, pool: PathId, limit: Limit = 100, after: After = "") -> Page[Round]:
@@ -153,6 +160,26 @@ def get_round(call: Call, round: PathId) -> Round:
     return _told(call, call.service.own(call.who, "rounds", "round", round))
 
 
+def ask_again(call: Call, round: PathId) -> Job:
+    """Have the oracle of a round label what it left, as when it could not be reached: a job.
+
+    It has the kind "answers"; when it is done the round tells what still waits.
+    """
+    row = call.service.own(call.who, "rounds", "round", round)
+    with call.service.index.read() as connection:
+        job = find(connection, "jobs", id=row["job"])
+    if job is None or job["state"] != JobState.DONE:
+        raise Refused("conflict", "An oracle is asked again when its round is done.")
+    asked = job["asked"].get("round", {})
+    if not asked.get("oracle"):
+        raise Refused("invalid", "This round has no oracle: people label what it picked.")
+    if asked["oracle"]["use"] == "service":
+        _check_address(call, asked["oracle"]["labels"])
+    query = folder_of(call.service.workspace, job).name
+    found: Job = begun(call, row["pool"], ANSWERS, {"of": round, "query": query, "round": asked})
+    return found
+
+
 def pool_drift(
     call: Call, pool: PathId, before: OptionalId = None, after: OptionalId = None
 ) -> Drift:
@@ -167,6 +194,9 @@ def pool_drift(
 def _told(call: Call, row: Row) -> Round:
     with call.service.index.read() as connection:
         job = find(connection, "jobs", id=row["job"])
+        where = {"pool": row["pool"], "kind": ANSWERS, "state": JobState.DONE.value}
+        later = newest_first(connection, "jobs", where, None, RECENT)
+    again: Row = next((one["result"] for one in later if one["asked"]["of"] == row["id"]), {})
     result = job["result"].get("round", {}) if job else {}
     if job and result.get("model"):
         register(call.service.index, call.service.workspace, job)  # a server may have died before
@@ -187,7 +217,7 @@ def _told(call: Call, row: Row) -> Round:
         metrics=metrics,
         drift=result.get("drift", {}),
         holdout=row["asked"].get("holdout"),
-        waiting=result.get("waiting", ""),
+        waiting=again.get("waiting", result.get("waiting", "")),
         created=row["created"],
     )
 

@@ -90,6 +90,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/pools/{pool}/rounds", rounds.list_rounds),
     _post("/v1/pools/{pool}/rounds", rounds.create_round, QUERY, 202),
     _get("/v1/rounds/{round}", rounds.get_round),
+    _post("/v1/rounds/{round}/answers", rounds.ask_again, QUERY, 202),
     _post("/v1/pools/{pool}/queries", queries.create_query, QUERY, 202),
     _get("/v1/queries", queries.list_queries),
     _get("/v1/queries/{query}", queries.get_query),

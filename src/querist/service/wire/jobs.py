@@ -7,7 +7,7 @@ from typing import Literal
 
 from querist.service.wire.base import Count, Instant, Told
 
-JobKind = Literal["query", "addition", "round", "review", "agreement", "map"]
+JobKind = Literal["query", "addition", "round", "review", "agreement", "map", "answers"]
 
 
 class JobState(StrEnum):

@@ -9,6 +9,7 @@ from querist.service.client.call import Flow, Listing, get, pages, post
 from querist.service.client.calls.queries import QueryOptions, _asked
 from querist.service.client.calls.references import Ref, id_of, pool_id
 from querist.service.wire.base import Page
+from querist.service.wire.jobs import Job
 from querist.service.wire.rounds import Drift, Round, RoundCreate
 
 
@@ -26,6 +27,12 @@ def rounds(pool: Ref) -> Listing[Round]:
 def round(round: Ref) -> Flow[Round]:
     """One round as it stands."""
     found: Round = yield from get(Round, "rounds", id_of(round))
+    return found
+
+
+def ask_again(round: Ref) -> Flow[Job]:
+    """Have the oracle of a round that is done label what it left: a job."""
+    found: Job = yield from post(Job, "rounds", id_of(round), "answers")
     return found
 
 
