@@ -1,0 +1,168 @@
+"""The example of drug candidates: its library, hosts, model and tables, each on a known answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rdkit")
+
+FOLDER = Path(__file__).parents[2] / "examples" / "drug_candidates"
+MODULES = (
+    "molecules",
+    "hosts",
+    "kinase",
+    "mutants",
+    "receptors",
+    "docking",
+    "tanimoto",
+    "truth",
+    "drawing",
+    "recall",
+)
+BETA = "C42H70O35"  # beta-cyclodextrin
+
+
+def test_the_library_has_500_molecules_that_are_put_together_of_its_parts(example) -> None:
+    from rdkit import Chem
+
+    m = example.molecules
+    assert len(set(m.library())) == 500
+    head, linker, tail = m.parts_of(6 * 50 + 2 * 10 + 9)
+    assert (head, linker, tail) == ("azaindolyl", "urea", "adamantyl")
+    molecule = Chem.MolFromSmiles(m.library()[329])
+    for smarts in ("NC(=O)N", "C12CC3CC(CC(C3)C1)C2", "c1c[nH]c2ncccc12"):
+        assert molecule.HasSubstructMatch(Chem.MolFromSmiles(smarts))
+
+
+def test_beta_cyclodextrin_is_a_ring_of_seven_glucoses_that_stays_open(example) -> None:
+    from rdkit.Chem.rdMolDescriptors import CalcMolFormula
+
+    h = example.hosts
+    ring = h.cyclodextrin(7)
+    assert CalcMolFormula(ring) == BETA
+    places = ring.GetConformer().GetPositions()
+    from_axis = np.linalg.norm(places[:, :2], axis=1)
+    assert from_axis.min() > 3.5  # H3 and H5 line the cavity; in crystals about 4.2 to 4.7 A
+    assert np.abs(places[:, 2]).max() < 5.5
+    lines = h.rigid_pdbqt(ring).splitlines()
+    kinds = [line.split()[-1] for line in lines]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {"C": 42, "OA": 35, "HD": 21}
+    assert abs(sum(float(line[70:76]) for line in lines)) < 0.05
+
+
+def test_the_process_gives_labels_back_and_knows_what_it_has_not_seen(example) -> None:
+    from querist.core.answers import Dataset
+    from querist.core.batch import Batch
+    from querist.core.roles import FitRequest
+
+    rng = np.random.default_rng(0)
+    bits = np.unique((rng.random((200, 20)) < 0.4).astype(float), axis=0)[rng.permutation(180)]
+    y = bits @ rng.normal(size=20)
+    known = Dataset(Batch.stack(fingerprint=bits[:140]), Batch.stack(affinity=y[:140]))
+    model = example.tanimoto.TanimotoProcess(draws=400)
+    result = model.fit(known, FitRequest(seed=1))
+    model.load(result.state)
+    said = model.predict(Batch.stack(fingerprint=bits))
+    mean, std = (np.asarray(part["affinity"]) for part in (said.mean, said.std))
+    assert np.corrcoef(mean[:140], y[:140])[0, 1] > 0.98
+    assert np.corrcoef(mean[140:], y[140:])[0, 1] > 0.7
+    assert std[:140].mean() < 0.5 * std[140:].mean()
+    drawn = np.stack([np.asarray(member["affinity"]) for member in said.members])
+    np.testing.assert_allclose(drawn.std(axis=0), std, rtol=0.3)
+
+
+def test_the_best_noise_is_that_of_the_largest_density(example) -> None:
+    """The closed form agrees with the multivariate normal's density, up to a constant."""
+    from scipy.stats import multivariate_normal
+
+    rng = np.random.default_rng(3)
+    bits = (rng.random((12, 50)) < 0.3).astype(float)
+    y = rng.normal(size=12)
+    kernel = example.tanimoto.tanimoto(bits, bits)
+    values, vectors = np.linalg.eigh(kernel)
+    rotated = vectors.T @ y, vectors.T @ np.ones(12)
+    offsets = []
+    for ratio in (0.01, 0.1, 1.0):
+        worth, mean, scale = example.tanimoto.evidence(values, rotated, ratio)
+        density = multivariate_normal(np.full(12, mean), scale * (kernel + ratio * np.eye(12)))
+        offsets.append(worth - density.logpdf(y))
+    assert np.ptp(offsets) < 1e-6
+
+
+def test_a_table_that_was_cut_off_is_read_and_gone_on_with(example, tmp_path, monkeypatch) -> None:
+    t = example.truth
+    asked = []
+
+    def dock(ligand, host, exhaustiveness):
+        asked.append(ligand)
+        return example.docking.Docked(-5.0, 0.1, 0.1, "")
+
+    monkeypatch.setattr(t, "library", lambda: ("C", "CC", "CCC"))
+    monkeypatch.setattr(t, "ligand_pdbqt", lambda smiles: smiles)
+    monkeypatch.setattr(t, "host_named", lambda name: None)
+    monkeypatch.setattr(t, "dock", dock)
+    path = tmp_path / "beta-1.csv"
+    path.write_text("index,smiles,energy,seconds\n1,CC,-4.000,0.10\n0,C,-4", encoding="utf-8")
+    assert set(t.read(path)) == {1}
+    t.exhaust("beta", 1, tmp_path)
+    assert sorted(asked) == ["C", "CCC"]
+    assert {row: energy for row, (energy, _) in t.read(path).items()} == {0: -5, 1: -4, 2: -5}
+
+
+def test_a_search_asks_each_molecule_once_and_counts_the_best(example) -> None:
+    r = example.recall
+    rng = np.random.default_rng(5)
+    bits = (rng.random((120, 80)) < 0.2).astype(float)
+    pool = r.Pool(bits, bits @ rng.normal(size=80), np.ones(120))
+    shares = {}
+    for strategy in r.STRATEGIES:
+        order = r.search(pool, strategy, seed=0)
+        assert len(set(order.tolist())) == len(order) >= 60
+        shares[strategy] = r.found(pool, order)[59]
+    assert shares["greedy"] > shares["random"]
+    assert r.found(pool, np.argsort(-pool.affinity))[19] == 1.0
+
+
+def test_a_threonine_becomes_an_isoleucine_in_place(example, tmp_path) -> None:
+    """The tetrahedron at CB stays; CD1 is a bond away from CG1, and away from everything else."""
+    lines = [
+        "ATOM      1  N   THR A 315      14.488  53.206   7.369  1.00  0.00    -0.341 N ",
+        "ATOM      2  CA  THR A 315      13.210  52.957   8.030  1.00  0.00     0.199 C ",
+        "ATOM      3  CB  THR A 315      13.279  53.135   9.552  1.00  0.00     0.143 C ",
+        "ATOM      4 CG2  THR A 315      14.424  52.319  10.148  1.00  0.00     0.041 C ",
+        "ATOM      5 OG1  THR A 315      13.462  54.521   9.857  1.00  0.00    -0.389 OA",
+        "ATOM      6 HG1  THR A 315      12.723  55.016   9.522  1.00  0.00     0.211 HD",
+        "ATOM      7  CB  ALA A 316      14.900  55.900  11.900  1.00  0.00     0.041 C ",
+    ]
+    host = example.hosts.Host("1iep", "\n".join(lines) + "\n", (0, 0, 0), (20, 20, 20))
+    m = example.mutants
+    changed = m.mutated(host, "T315I").pdbqt.splitlines()
+    kinds = {m.name_of(line): line.split()[-1] for line in changed if "ILE" in line}
+    assert kinds == {"N": "N", "CA": "C", "CB": "C", "CG2": "C", "CG1": "C", "CD1": "C"}
+    places = {m.name_of(line): m.place_of(line) for line in changed if "ILE" in line}
+    assert abs(np.linalg.norm(places["CD1"] - places["CG1"]) - 1.53) < 2e-3
+    assert min(np.linalg.norm(places["CD1"] - places[n]) for n in ("CB", "CA", "CG2", "N")) > 2.4
+    assert np.linalg.norm(places["CD1"] - m.place_of(lines[-1])) > 2.4
+    with pytest.raises(Exception, match="wants PHE at 317"):
+        m.mutated(host, "F317L")
+
+
+def test_what_is_missing_is_said_in_a_sentence(example, tmp_path, monkeypatch) -> None:
+    with pytest.raises(Exception, match=r"Wanted 1iep_receptor.pdbqt .*`python kinase.py`"):
+        example.kinase.from_folder(tmp_path)
+    monkeypatch.delenv("DRUG_CANDIDATES_RECEPTOR", raising=False)
+    with pytest.raises(Exception, match="DRUG_CANDIDATES_RECEPTOR is not set"):
+        example.receptors.host_named("1iep")
+
+    def nobody(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", nobody)
+    said = []
+    with pytest.raises(Exception, match=r"cannot be reached \(no network\).* needs no network"):
+        example.kinase.fetch(tmp_path, said.append)
+    assert "half a megabyte" in said[0]
+    assert str(tmp_path) in said[0]
