@@ -284,3 +284,27 @@ def test_masses_and_radii_are_those_of_ase() -> None:
     data = pytest.importorskip("ase.data")
     np.testing.assert_allclose(MASSES, data.atomic_masses[: len(MASSES)], atol=6e-4)
     np.testing.assert_allclose(RADII[1:97], data.covalent_radii[1:97], atol=6e-3)
+
+
+def pull(positions: np.ndarray, walkers: np.ndarray) -> np.ndarray:
+    """A spring of each walker's own to its own place."""
+    return -30.0 * (positions - CENTRE - 0.3 * walkers[:, None, None])
+
+
+@pytest.mark.parametrize("bias", [pull, f"{__name__}:pull"])
+def test_a_bias_is_felt_beside_the_model_and_by_each_walker_as_its_own(bias) -> None:
+    walkers = LangevinWalkers(
+        START, walkers=3, temperature=1.0, time_step=1.0, friction=0.05, bias=bias, seed=3
+    )
+    for _ in range(400):
+        positions = step(walkers)
+    # Between the model's spring at the centre and the walker's own, three times as stiff.
+    expected = CENTRE + 0.75 * 0.3 * np.arange(3)[:, None, None]
+    assert np.abs(positions - expected).max() < 0.02
+
+
+def test_a_bias_of_another_shape_is_refused() -> None:
+    walkers = LangevinWalkers(START, walkers=2, bias=lambda positions, numbers: positions[0])
+    walkers.propose()
+    with pytest.raises(ShapeError, match=r"forces of the shape \(2, 3, 3\), got \(3, 3\)"):
+        step(walkers)

@@ -16,6 +16,10 @@ from querist.generators.starts import load_batch, read_xyz
 POINTS = np.arange(6.0).reshape(3, 2)
 
 
+def points() -> np.ndarray:
+    return POINTS
+
+
 def test_arrays_mappings_samples_and_batches(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", POINTS)
     np.savez(tmp_path / "a.npz", x=POINTS)
@@ -28,6 +32,7 @@ def test_arrays_mappings_samples_and_batches(tmp_path: Path) -> None:
         Batch.stack(x=POINTS),
         tmp_path / "a.npy",
         str(tmp_path / "a.npz"),
+        f"{__name__}:points",
     ]
     expected = Batch.stack(x=POINTS).ids
     for form in forms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from querist.core.batch import Array, Batch, Sample
 from querist.core.errors import ConfigError, ShapeError
 from querist.core.prediction import AnsweredSample, Feedback, Proposal, Verdict
 from querist.core.roles import WorkerContext
+from querist.core.tasks import resolve
 from querist.generators.elements import MASSES
 from querist.generators.random_walk import check_on_ask
 from querist.generators.randomness import Seeded, rng_from, rng_state
@@ -20,6 +21,7 @@ from querist.generators.starts import load_batch
 from querist.generators.thermal import BOLTZMANN, Floats, ThermalCloud
 
 Integers = NDArray[np.int64]
+Bias = Callable[[Floats, Integers], Floats]
 
 ACCELERATION = 9.648533212e-3
 """One eV/A over one unified mass unit, in A/fs^2."""
@@ -60,6 +62,10 @@ class LangevinWalkers(Seeded):
         max_rejects: Steps in a row that may be undone before a walker begins again.
         closest: Shortest distance of two atoms, in Angstrom.
         farthest: Longest way of an atom in one step, in Angstrom.
+        bias: Forces beside the model's or the oracle's, such as a restraint's or an umbrella's: a
+            function of positions ``(k, atoms, 3)`` in Angstrom and of the walkers' numbers ``(k,)``
+            that returns ``(k, atoms, 3)`` in eV/Angstrom; or its import path. It changes where
+            walkers go, never what is asked or learned there.
         seed: The worker's randomness when None.
     """
 
@@ -72,6 +78,7 @@ class LangevinWalkers(Seeded):
     max_rejects: int = 5
     closest: float = 0.4
     farthest: float = 0.5
+    bias: Bias | str | None = None
     seed: int | None = None
     _starts: Batch = field(init=False, repr=False)
     _clouds: dict[int, ThermalCloud] = field(default_factory=dict, init=False, repr=False)
@@ -86,6 +93,8 @@ class LangevinWalkers(Seeded):
                 "walkers need walkers >= 1, time_step > 0 fs and friction >= 0 1/fs; got "
                 f"{self.walkers}, {self.time_step} and {self.friction}."
             )
+        if isinstance(self.bias, str):
+            self.bias = resolve(self.bias)
         self._starts = load_batch(self.starts)
         if not len(self._starts) or not {"numbers", "positions"} <= set(self._starts.columns):
             raise ShapeError(
@@ -290,6 +299,13 @@ class LangevinWalkers(Seeded):
 
     def _go_on(self, walkers: Integers, forces: Floats, *, trusted: bool) -> None:
         w = self._walkers()
+        if callable(self.bias) and len(walkers):
+            beside = np.asarray(self.bias(w["positions"][walkers], walkers), np.float64)
+            if beside.shape != forces.shape:
+                raise ShapeError(
+                    f"a bias should give forces of the shape {forces.shape}, got {beside.shape}."
+                )
+            forces = forces + beside
         w["forces"][walkers] = forces
         self._kick(walkers[w["moved"][walkers]])
         w["status"][walkers] = READY

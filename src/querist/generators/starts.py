@@ -13,8 +13,10 @@ from querist.core.atoms import SYMBOLS, atoms_sample
 from querist.core.batch import Array, Batch, Sample
 from querist.core.errors import ConfigError, ShapeError
 from querist.core.events import unpack_batch
+from querist.core.tasks import resolve
 
 _PAIR = re.compile(r"(?P<key>[\w-]+)\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+))")
+_IMPORT = re.compile(r"\w+(\.\w+)*:\w+")
 _COLUMN = re.compile(r"(?P<name>[^:]+):(?P<kind>[SIRL]):(?P<width>\d+)(?::|$)")
 
 
@@ -25,15 +27,19 @@ def load_batch(thing: Any, field: str = "x") -> Batch:
         thing: A batch, one or several samples or mappings of arrays, an ``(n, ...)`` array, a
             mapping of ``(n, ...)`` arrays, or the path of an ``.npz``, ``.npy``, ``.xyz`` or
             ``.extxyz`` file. An npz file holds ``(n, ...)`` arrays, or a packed batch
-            (:func:`querist.core.events.pack_batch`, with or without the prefix "in/").
+            (:func:`querist.core.events.pack_batch`, with or without the prefix "in/"). Or
+            "package.module:function", which gives any of these.
         field: The name of a bare array.
 
     Raises:
         ConfigError: If there is no such file, or no way to read it.
+        RoleFailed: If there is no such function.
         ShapeError: If its content does not fit together.
     """
     if isinstance(thing, Batch):
         return thing
+    if isinstance(thing, str) and _IMPORT.fullmatch(thing):
+        return load_batch(resolve(thing)(), field)
     if isinstance(thing, str | Path):
         return _from_file(Path(thing), field)
     if isinstance(thing, Sample):
