@@ -396,21 +396,34 @@ class DiabaticCommittee:
                     first = said[0]["couplings"].reshape(h.shape)
                     h = h * np.where((h * first).sum(1, keepdims=True) < 0, -1.0, 1.0)
                 e, g = energies.numpy(), gradients.numpy()
-                per_gap = self.hop * h / (e[:, 1:] - e[:, :1] + self.softening)
                 said.append(
                     {
                         "energies": e,
                         "gradients": g.reshape(shape[0], 2, *shape[1:]),
                         "couplings": h.reshape(shape[0], 1, *shape[1:]),
-                        "steering": np.concatenate([g, per_gap[:, None]], axis=1).reshape(
-                            shape[0], 3, *shape[1:]
-                        ),
+                        "steering": self._steering(e, g, h).reshape(shape[0], 3, *shape[1:]),
                     }
                 )
         stacked = {name: np.stack([one[name] for one in said]) for name in said[0]}
         mean = Batch.stack(**{name: value.mean(0) for name, value in stacked.items()})
         std = Batch.stack(**{name: value.std(0) for name, value in stacked.items()})
         return Prediction(mean, std, tuple(Batch.stack(**one) for one in said))
+
+    def steering(self, answers: Batch, like: Floats) -> Floats:
+        """``(n, 3, ...)`` of labels, the coupling with the sign of ``like``, one predicted."""
+        energies, gradients, couplings = (
+            np.asarray(answers[name], np.float64) for name in ("energies", "gradients", "couplings")
+        )
+        count = len(energies)
+        flat = couplings.reshape(count, -1)
+        signs = np.where((flat * like.reshape(count, -1)).sum(1, keepdims=True) < 0, -1.0, 1.0)
+        made = self._steering(energies, gradients.reshape(count, 2, -1), signs * flat)
+        return made.reshape(count, 3, *gradients.shape[2:])
+
+    def _steering(self, energies: Floats, gradients: Floats, coupling: Floats) -> Floats:
+        """``(n, 3, q)`` of ``(n, 2)``, ``(n, 2, q)`` and ``(n, q)``."""
+        per_gap = self.hop * coupling / (energies[:, 1:] - energies[:, :1] + self.softening)
+        return np.concatenate([gradients, per_gap[:, None]], axis=1)
 
 
 def _unflat(flat: torch.Tensor, shapes: Mapping[str, torch.Size]) -> Weights:

@@ -91,6 +91,23 @@ def test_exchanged_atoms_change_nothing_that_is_seen(example) -> None:
     assert abs(away).max() > 1e-6
 
 
+def test_steering_of_labels_is_what_a_member_would_say_of_them(example) -> None:
+    random, places = np.random.default_rng(2), example.methaniminium.scouts(4, 3)
+    made = {
+        "energies": random.normal(size=(4, 2)).cumsum(axis=1) ** 2,
+        "gradients": random.normal(size=(4, 2, 6, 3)),
+        "couplings": random.normal(size=(4, 1, 6, 3)),
+    }
+    model = example.methaniminium.committee(members=1, hidden=8, evaluations=5)
+    data = Dataset(Batch.stack(positions=places), Batch.stack(**made))
+    model.load(model.fit(data, FitRequest()).state)
+    said = model.predict(data.inputs).mean
+    turned = {name: np.asarray(said[name]) for name in made}
+    turned["couplings"] = turned["couplings"] * np.array([1, -1, -1, 1]).reshape(4, 1, 1, 1)
+    again = model.steering(Batch.stack(**turned), said["couplings"])
+    assert again == pytest.approx(said["steering"], abs=1e-12)
+
+
 def test_a_molecule_without_a_bond_is_not_whole(example) -> None:
     case = example.methaniminium
     places = np.stack([case.reference().positions] * 3)
