@@ -42,6 +42,13 @@ def label_studio() -> None:
     metavar="BEFORE=AFTER",
     help="What Label Studio is given instead of the beginning of a URI.",
 )
+@click.option(
+    "--model",
+    "-m",
+    multiple=True,
+    metavar="FILE|NAME=VALUE",
+    help="What it says of them is sent, too. Without it, what `querist pool suggest` kept.",
+)
 @click.option("--only", is_flag=True, help="Withdraw other tasks that nobody has annotated.")
 @URL
 @PROJECT
@@ -55,7 +62,7 @@ def push(pool: Path, url: str, project: int | None, **how: Any) -> None:
     def run(exchange: Any) -> None:
         ids = _ids(exchange.pool, how)
         gone = exchange.withdraw(ids) if how["only"] else 0
-        done = exchange.push(ids)
+        done = exchange.push(ids, *_suggestions(exchange.pool, ids, how["model"]))
         told = f"{counted(done.sent, 'task')} made in project {exchange.project}"
         told += f", {done.there} there already" if done.there else ""
         click.echo(told + (f", {gone} withdrawn" if gone else ""))
@@ -175,6 +182,21 @@ def _with(
 
     with Pool.open(pool) as opened, LabelStudio(url) as studio:
         run(Exchange.connect(opened, studio, project, links))
+
+
+def _suggestions(pool: Any, ids: list[str], model: tuple[str, ...]) -> tuple[Any, str]:
+    """By id what a model says, and the model's version."""
+    from querist.cli.here import of_this_machine
+    from querist.cli.values import model_of
+    from querist.pool.suggested import kept
+    from querist.pool.suggesting import suggest
+
+    rows = {item.row: item.id for item in pool.items({"id": ids}, 0, max(1, len(ids)))}
+    version, said = kept(pool.folder)
+    if model:
+        chosen = of_this_machine(model_of(model))
+        version, said = " ".join(model), suggest(pool, chosen or {}, rows)
+    return {rows[row]: one for row, one in said.items() if row in rows}, version or "querist"
 
 
 def _ids(pool: Any, how: dict[str, Any]) -> list[str]:

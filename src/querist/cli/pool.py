@@ -13,6 +13,7 @@ from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER, client_of, pool_at
 from querist.cli.rounds import rounds
 from querist.cli.shared import PROGRESS, need_parent, sentences
+from querist.cli.suggest import suggest
 from querist.cli.todo import write_todo
 from querist.cli.values import model_of, pairs
 from querist.core.errors import QueristError
@@ -247,6 +248,7 @@ def issues(pool: str, limit: int, output: Path | None, as_json: bool, **how: Any
 
 pool.add_command(rounds)
 pool.add_command(annotators)
+pool.add_command(suggest)
 
 
 def sources_of(texts: tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from querist.pool import contents, exported, lookup, rounds_seen
+from querist.pool import contents, exported, lookup, rounds_seen, suggested
 from querist.pool.database import FILE, Database
 from querist.pool.errors import UnknownItem
 from querist.pool.items import COLUMNS, TABLES, Item, item_of
@@ -70,6 +70,7 @@ class Eraser:
             places = [(item.uri, item.version) for item in items]
             caching.forget(self._folder / caching.FOLDER, rows, places)
             rounds_seen.erase(self._folder, rows)
+            suggested.erase(self._folder, rows)
         gone = {*wanted, *(item.id for item in items)}
         left = exported.erase(self._database, gone, self._task)
         self._delete(items)

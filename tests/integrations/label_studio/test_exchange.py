@@ -5,9 +5,14 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from fake_studio import LEGACY
 from PIL import Image
 
+from querist.cli.label_studio import push
+from querist.cli.suggest import suggest
 from querist.integrations.label_studio import exchange as exchanging
 from querist.integrations.label_studio.exchange import Exchange, Suggestion, take
 from querist.pool.errors import UnknownItem
@@ -55,6 +60,39 @@ def test_annotations_come_back_under_their_annotators(pool, studio, held) -> Non
     assert pool.history("t0")[0].annotator == "ada@example.com"
     assert pool.history("t2")[0].annotator == "bob@example.com"
     assert there.pull()[:2] == (0, 0)
+
+
+class Sure:
+    """A model that takes every text for a dog."""
+
+    digest, provides, classes = "sure", frozenset({"probabilities"}), ("cat", "dog")
+
+    def infer(self, batch, wanted):
+        return {"probabilities": np.tile([0.25, 0.75], (len(batch), 1))}
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_a_model_says_is_kept_and_sent_from_the_command_line(
+    pool, served, held, monkeypatch
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", LEGACY)
+    sure = ["-m", "use=python", "-m", f"object={__name__}:Sure"]
+    to = [str(pool.folder), "--url", served[0], "--where"]
+
+    def run(command, *texts: str) -> str:
+        result = CliRunner().invoke(command, [*texts], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert "dog" in run(suggest, str(pool.folder), *sure, "--limit", "2")
+    run(push, *to, "all", "--limit", "3")  # what was kept
+    said = [task.get("predictions") for task in held.tasks.values()]
+    assert [bool(one) for one in said] == [True, True, False]
+    assert (said[0][0]["score"], said[0][0]["result"][0]["value"]) == (0.75, {"choices": ["dog"]})
+    run(push, *to, "unlabelled", *sure)  # what the model says of these
+    assert all(task.get("predictions") for number, task in held.tasks.items() if number > 3)
 
 
 def test_what_is_pulled_twice_is_recorded_once(pool, studio, held) -> None:

@@ -1,4 +1,7 @@
-"""A model's suggestion is hidden at first, shown when it is asked for, and can be taken."""
+"""A model's suggestion is hidden at first, shown when it is asked for, and can be taken.
+
+It comes with the item's manifest, or a model of the service is asked.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +40,37 @@ def test_a_suggestion_is_hidden_until_it_is_asked_for(serve, desk, finished, lab
     at.press("=", "1")
     at.saved(3)
     assert labels_of(server, id) == [HOSTILE, "cat", "cat"]
+
+
+def test_a_model_of_the_service_is_asked(serve, desk, pictures, finished, labels_of) -> None:
+    folder = pictures(3)
+    server = serve(
+        tenants={"default": {"roots": [str(folder)]}},
+        models={"use": ["python"], "python": ["slow_model:Slow"]},
+    )
+    server.pause(0)
+    with server.client() as client:
+        settings = {"use": "python", "object": "slow_model:Slow"}
+        made = client.post("/v1/models", json={"name": "<b>slow</b>", "settings": settings})
+        assert made.status_code == 201, made.text
+        body = {"name": "p", "classes": ["cat", "dog"], "uris": [str(folder)]}
+        body["transform"] = {"modality": "image", "size": 8}
+        pool = client.post("/v1/pools", json=body).json()
+        assert finished(client, pool["addition"])["state"] == "done"
+        id = pool["id"]
+    at = desk(server, id)
+    at.press("?")
+    at.page.wait_for_selector("text=There is no suggestion for this item.")
+    at.page.get_by_role("button", name="Ask it").press("Enter")
+    at.page.wait_for_selector("text=3 suggestions.")
+    at.page.wait_for_selector("text=% sure")
+    at.shown.accessible()
+    suggested = []
+    at.page.get_by_role("heading", level=1).click()  # away from the button
+    for number in range(3):
+        at.page.wait_for_selector("figure figcaption")
+        suggested.append(at.page.locator("[role=status] b").first.inner_text())
+        at.press("=")
+        at.saved(number + 1)
+    assert labels_of(server, id) == suggested
+    assert set(suggested) <= {"cat", "dog"}

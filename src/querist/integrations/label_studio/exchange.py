@@ -21,19 +21,13 @@ from querist.pool.items import Item
 from querist.pool.manifests.label_studio import result_of, said_of, task_of
 from querist.pool.manifests.record import Record, Said
 from querist.pool.pool import Pool
+from querist.pool.suggested import Suggestion as Suggestion
 from querist.sources.source import SourceError
 
 BATCH_BYTES = 8 << 20
 BATCH = 500
 LARGEST = 4 << 20  # of a file that travels within its task
 _REASONS = 20
-
-
-class Suggestion(NamedTuple):
-    """What a model says of an item: a label, and how sure it is, 0 to 1."""
-
-    value: Any
-    score: float | None = None
 
 
 class Pushed(NamedTuple):

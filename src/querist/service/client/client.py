@@ -20,6 +20,7 @@ from querist.service.client.calls import pools as pools_
 from querist.service.client.calls import queries as queries_
 from querist.service.client.calls import rounds as rounds_
 from querist.service.client.calls import service as service_
+from querist.service.client.calls import suggestions as suggestions_
 from querist.service.client.calls import tenants as tenants_
 from querist.service.client.calls import webhooks as webhooks_
 from querist.service.client.calls.queries import QueryOptions
@@ -229,6 +230,7 @@ class Client:
 
     start_map = plain(maps_.start_map)
     map_points = plain(maps_.map_points)
+    start_suggestions = plain(suggestions_.start_suggestions)
 
     campaigns = many(campaigns_.campaigns)
     campaign = plain(campaigns_.campaign)
@@ -392,6 +394,7 @@ class AsyncClient:
 
     start_map = awaited(maps_.start_map)
     map_points = awaited(maps_.map_points)
+    start_suggestions = awaited(suggestions_.start_suggestions)
 
     campaigns = awaited_many(campaigns_.campaigns)
     campaign = awaited(campaigns_.campaign)

@@ -13,6 +13,7 @@ from querist.service.jobs.checks import agreement, review
 from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Interrupted, Line, Wish
 from querist.service.jobs.maps import make_map
 from querist.service.jobs.rounds import answered, ask_again, drift_of, prepared
+from querist.service.jobs.suggestions import make_suggestions
 
 Kind = Callable[[Mapping[str, Any], Line, Wish], int]
 
@@ -128,4 +129,5 @@ KINDS: Mapping[str, Kind] = {
     "agreement": agreement,
     "map": make_map,
     "answers": ask_again,
+    "suggestion": make_suggestions,
 }

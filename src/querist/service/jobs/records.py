@@ -18,6 +18,7 @@ from querist.service.wire.checks import AgreementJob, ReviewJob
 from querist.service.wire.jobs import AdditionJob, Job, JobState
 from querist.service.wire.maps import MapJob
 from querist.service.wire.queries import Query
+from querist.service.wire.suggestions import SuggestionJob
 
 PICKING = ("query", "round")
 """Kinds of jobs that have a query's folder."""
@@ -98,6 +99,8 @@ def told(row: Row) -> Job:
         return AgreementJob(**values, agreement=result.get("agreement"))
     if row["kind"] == "map":
         return MapJob(**values, asked=row["asked"]["map"], made=result.get("made"))
+    if row["kind"] == "suggestion":
+        return SuggestionJob(**values, suggested=result.get("suggested"))
     if row["kind"] not in PICKING:
         return Job(**values)
     return Query(

@@ -1,8 +1,11 @@
 // Labelling by keyboard: one item after the other, saved at once, nothing typed is lost.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { get } from "./api.js";
+import { get, post } from "./api.js";
 import { Boxes } from "./boxes.js";
+import { Progress, useJob } from "./job.js";
+import { may } from "./pools.js";
+import { useAll } from "./queries.js";
 import { Spans } from "./spans.js";
 import { Facts, Table, count, html, percent, quantity } from "./view.js";
 import { nameOf, useWork } from "./work.js";
@@ -10,6 +13,7 @@ import { nameOf, useWork } from "./work.js";
 export const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
 export const KINDS = ["classification", "multi-label", "regression", "tokens", "detection"];
 const PARTS = ["tokens", "detection"];
+const SUGGESTED = ["classification", "multi-label", "regression"]; // that models give labels for
 const ZOOMS = 3;
 const HELP = {
   tokens: "Arrows go from word to word, Shift and arrows select more, Alt and arrows single characters; a class's key marks the selection, Delete removes the mark. Or drag with the mouse.",
@@ -51,7 +55,7 @@ function Desk({ pool, which, query, about }) {
   const [added, setAdded] = useState([]);
   const [hints, setHints] = useState(false); // a suggestion biases: it is asked for
   const item = work.items[0];
-  const hint = item?.metadata?.suggestion;
+  const hint = item?.suggestion ?? item?.metadata?.suggestion;
   const all = [...(pool.classes ?? []), ...added];
   const classes = all.slice(0, KEYS.length);
   const several = pool.task === "multi-label" || PARTS.includes(pool.task);
@@ -126,7 +130,8 @@ function Desk({ pool, which, query, about }) {
           <button aria-pressed=${zoom > 0} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
           <button aria-pressed=${hints} onClick=${actions["?"]}><kbd>?</kbd> Suggestion</button>
         </div>
-        ${hints && item && html`<p class="note" role="status">${hint === undefined ? "There is no suggestion for this item." : html`Suggested: <b>${worded(hint)}</b> <button onClick=${actions["="]}><kbd>=</kbd> Take it</button>`}</p>`}
+        ${hints && item && html`<p class="note" role="status">${hint === undefined ? "There is no suggestion for this item." : html`Suggested: <b>${worded(hint)}</b>${item.suggestion != null && item.suggestion_score !== null && ` (${percent(item.suggestion_score)} sure)`} <button onClick=${actions["="]}><kbd>=</kbd> Take it</button>`}</p>`}
+        ${hints && SUGGESTED.includes(pool.task) && may(about, "query") && html`<${AskModel} pool=${pool} done=${() => work.fill()} />`}
         ${HELP[pool.task] && html`<details><summary>Keys</summary><p class="note">${HELP[pool.task]}</p></details>`}
         <label class="by">You are <input value=${by} maxlength="100" onInput=${named} /></label>
         <${Facts} rows=${[["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
@@ -136,6 +141,29 @@ function Desk({ pool, which, query, about }) {
         <${Refused} work=${work} />
       </section>
     </div>`;
+}
+
+// Lets a model suggest labels for what is unlabelled.
+function AskModel({ pool, done }) {
+  const [models] = useAll("/v1/models?limit=1000");
+  const [chosen, setChosen] = useState(null);
+  const [asked, setAsked] = useState("");
+  const [problem, setProblem] = useState(null);
+  const job = useJob(asked, done);
+  const model = chosen ?? models?.[0]?.id; // the newest
+  if (!models) return null;
+  if (!models.length) return html`<p class="note">A model that is trained or registered here can suggest labels.</p>`;
+  const send = (event) => {
+    event.preventDefault();
+    setProblem(null);
+    post(`/v1/pools/${pool.id}/suggestions`, { model }).then((found) => setAsked(found.id), setProblem);
+  };
+  return html`<form class="hints" onSubmit=${send}><label>Suggestions by <select value=${model} onChange=${(event) => setChosen(event.target.value)}>
+      ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}</select></label>
+    <button>Ask it</button>
+    ${asked && job?.state !== "done" && html`<${Progress} job=${job} what="Asking the model" />`}
+    ${job?.state === "done" && html`<p class="note" role="status">${count(job.suggested)} suggestions.</p>`}
+    ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}</form>`;
 }
 
 // Who said what. A label of several parts is taken over with a button, or with [ and ].

@@ -61,7 +61,8 @@ export class Work {
       const none = this.query && !asked.among.length;
       const page = none ? { items: [] } : await post(`/v1/pools/${this.pool}/leases`, asked, true);
       if (asked.by !== this.by) return;
-      const known = new Set(this.items.map((one) => one.id));
+      const known = new Map(this.items.map((one) => [one.id, one]));
+      for (const { id, suggestion, suggestion_score } of page.items) Object.assign(known.get(id) ?? {}, { suggestion, suggestion_score });
       const fresh = page.items.filter((one) => !known.has(one.id) && !this.done.has(one.id));
       // What a reload interrupted comes first.
       if (!this.items.length) fresh.sort((one, two) => !this.draft.kept(one) - !this.draft.kept(two));

@@ -9,6 +9,7 @@ from typing import Any
 
 from querist.pool.opinions import disputes
 from querist.pool.pool import Pool
+from querist.pool.suggested import kept
 from querist.pool.where import Where
 from querist.service.call import Call, Download
 from querist.service.index.index import find
@@ -57,7 +58,8 @@ def lease_items(call: Call, pool: PathId, body: LeaseAsk) -> Page[Item]:
     with call.service.pool(call.who, pool) as found:
         ids = _wanted(found, body, body.by or call.who.user)
         taken = call.service.leases.take(pool, body.holder, ids, body.number)
-        return Page[Item](items=[item_told(found.item(id)) for id in taken])
+        said = kept(found.folder).said
+        return Page[Item](items=[item_told(found.item(id), said) for id in taken])
 
 
 def _wanted(pool: Pool, body: LeaseAsk, by: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from pydantic import Field, StringConstraints
 from querist.pool.items import Item as PoolItem
 from querist.pool.manifests.registry import FORMATS
 from querist.pool.settings import PoolSettings, parse_settings
+from querist.pool.suggested import Suggestion
 from querist.service.call import Call, Content, Nothing, Thumbnail
 from querist.service.checks import strike_out
 from querist.service.content import bytes_of, content_of
@@ -233,9 +235,12 @@ def where_of(text: str) -> Any:
         raise Refused("invalid", "'where' should be a word or JSON.") from None
 
 
-def item_told(item: PoolItem) -> Item:
-    """An item as it goes on the wire."""
+def item_told(item: PoolItem, suggested: Mapping[int, Suggestion] | None = None) -> Item:
+    """An item as it goes on the wire, with what a model suggests where that is given."""
     values = {name: getattr(item, name) for name in item._fields if name in Item.model_fields}
+    found = (suggested or {}).get(item.row)
+    if found is not None:
+        values |= {"suggestion": found.value, "suggestion_score": found.score}
     return Item.model_construct(**values)
 
 

@@ -21,6 +21,7 @@ from querist.service.routes import (
     rounds,
     server,
     strategies,
+    suggestions,
     webhooks,
 )
 from querist.service.wire.access import Scope
@@ -86,6 +87,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/reviews/{review}/issues", checks.list_issues),
     _post("/v1/pools/{pool}/agreements", checks.compare_models, QUERY, 202),
     _post("/v1/pools/{pool}/maps", maps.create_map, QUERY, 202),
+    _post("/v1/pools/{pool}/suggestions", suggestions.suggest_labels, QUERY, 202),
     _get("/v1/maps/{map}/points", maps.map_points),
     _get("/v1/pools/{pool}/rounds", rounds.list_rounds),
     _post("/v1/pools/{pool}/rounds", rounds.create_round, QUERY, 202),

@@ -115,6 +115,8 @@ EXAMPLES: Mapping[str, Any] = {
         ]
     },
     "MapCreate": {"method": "pca", "queries": [_JOB]},
+    "SuggestionJob": {**_JOB_TOLD, "kind": "suggestion", "suggested": 1200},
+    "SuggestionCreate": {"model": _MODEL, "limit": 10000},
     "MapJob": {**_JOB_TOLD, "kind": "map", "asked": {"method": "pca"}, "made": None},
     "MapPoints": {
         "ids": [_ITEM, "1b7f00aa31c2d9e4"],

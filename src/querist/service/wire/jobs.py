@@ -7,7 +7,9 @@ from typing import Literal
 
 from querist.service.wire.base import Count, Instant, Told
 
-JobKind = Literal["query", "addition", "round", "review", "agreement", "map", "answers"]
+JobKind = Literal[
+    "query", "addition", "round", "review", "agreement", "map", "answers", "suggestion"
+]
 
 
 class JobState(StrEnum):

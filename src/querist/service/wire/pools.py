@@ -105,6 +105,8 @@ class Item(Told):
         inline: A text or a row of a table that is the item itself.
         label: The label that holds; [] where reviewed and empty, None where there is none.
         stale: Whether the item changed after it was labelled.
+        suggestion: What a model would say of it, where it is lent to be labelled.
+        suggestion_score: How sure the model is, 0 to 1.
     """
 
     id: str
@@ -117,6 +119,8 @@ class Item(Told):
     group: str = ""
     label: AnyJson = None
     stale: bool = False
+    suggestion: AnyJson = None
+    suggestion_score: float | None = None
 
 
 class Forgotten(Told):

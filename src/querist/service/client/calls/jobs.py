@@ -13,11 +13,12 @@ from querist.service.wire.base import Page
 from querist.service.wire.checks import AgreementJob, ReviewJob
 from querist.service.wire.jobs import AdditionJob, Failure, Job
 from querist.service.wire.maps import MapJob
+from querist.service.wire.suggestions import SuggestionJob
 
 
 def _which(job: Any) -> str:
     kind = job.get("kind") if isinstance(job, Mapping) else job.kind
-    return kind if kind in ("addition", "review", "agreement", "map") else "other"
+    return kind if kind in ("addition", "review", "agreement", "map", "suggestion") else "other"
 
 
 AnyJob = Annotated[
@@ -25,6 +26,7 @@ AnyJob = Annotated[
     | Annotated[ReviewJob, Tag("review")]
     | Annotated[AgreementJob, Tag("agreement")]
     | Annotated[MapJob, Tag("map")]
+    | Annotated[SuggestionJob, Tag("suggestion")]
     | Annotated[Job, Tag("other")],
     Discriminator(_which),
 ]
