@@ -65,6 +65,31 @@ def changing(**options: Any) -> Any:
     return FunctionOracle(Changes(**options), outputs="y")
 
 
+class Bumps:
+    """A function with a narrow peak, that takes ``seconds`` for an answer."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __call__(self, x: np.ndarray) -> float:
+        """One answer."""
+        time.sleep(self.seconds)
+        return bumps(x)
+
+
+def bumps(x: np.ndarray) -> float:
+    """A peak on a wave."""
+    peak = np.exp(-40 * ((x[0] - 0.7) ** 2 + (x[1] - 0.3) ** 2))
+    return float(peak + 0.3 * np.sin(6 * x[0]) * x[1])
+
+
+def peaked(**options: Any) -> Any:
+    """An oracle that there is something to learn of."""
+    from querist.oracles.function import FunctionOracle
+
+    return FunctionOracle(Bumps(**options), outputs="y")
+
+
 def oracle(kind: str) -> Any:
     """For a campaign."""
     from querist.oracles.function import FunctionOracle
@@ -108,6 +133,33 @@ def settings(kind: str, explorers: int, oracles: int, trainers: int, labels: int
         "gate": {"output": "y", "quantile": 0.8},
         "budget": {"labels": labels},
         "retrain": {"every_labels": 50},
+    }
+
+
+def learning(every: int, labels: int, seed: int, test_set: str) -> dict[str, Any]:
+    """A campaign of six workers that retrains after so many labels.
+
+    Args:
+        every: Labels between two fits.
+        labels: Budget.
+        seed: Of its walkers and draws.
+        test_set: A file whose labels errors are measured on.
+    """
+    box = {"low": [0.0, 0.0], "high": [1.0, 1.0], "seed": seed}
+    options = {"seconds": SECONDS}
+    return {
+        "generators": {"use": "uniform", "options": box},
+        "model": {"use": "gaussian_process"},
+        "oracles": {"f": {"use": "planning_roles:peaked", "options": options, "workers": 4}},
+        "explorers": 1,
+        "trainers": 1,
+        "gate": {"output": "y", "quantile": 0.8},
+        "budget": {"labels": labels},
+        "retrain": {"every_labels": every},
+        "start": {"test_set": test_set},
+        "holdout": 0.0,
+        "calibration": 0.0,
+        "seed": seed,
     }
 
 

@@ -40,6 +40,7 @@ def test_the_best_allocations_and_the_bottleneck_are_printed(files) -> None:
     assert "\n2. " in told.output
     assert "\n3. " not in told.output
     assert "Bottleneck of the first: " in told.output
+    assert "Retrain interval: left as configured; not known from this run" in told.output
 
 
 def test_what_makes_no_sense_is_refused_with_a_sentence(files) -> None:

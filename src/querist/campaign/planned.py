@@ -26,6 +26,8 @@ class Wanted:
         walltime: Seconds that the campaign may take; None for no limit.
         batches: Sizes of the oracles' tasks to try; empty for the configured one.
         seed: Of simulated time.
+        error: Of the hold-out, that is wanted; None for what stops the campaign, or the run's last.
+        every: Retrain intervals to try, in training labels; empty for doubled ones.
     """
 
     workers: int
@@ -33,6 +35,8 @@ class Wanted:
     walltime: float | None = None
     batches: tuple[int, ...] = ()
     seed: int = 0
+    error: float | None = None
+    every: tuple[int, ...] = ()
 
 
 def behaviour_of(run: Path | str, settings: CampaignSettings) -> Behaviour:
@@ -42,9 +46,13 @@ def behaviour_of(run: Path | str, settings: CampaignSettings) -> Behaviour:
         NotARun: If the folder holds no run.
         RunError: If it has no timed answer yet.
     """
-    folder = RunFolder(run)
-    metric = settings.error_metric or f"{settings.gate.output}.mae"
-    return measured(folder.journal_reader().read_new(), metric, members_of(settings))
+    facts = RunFolder(run).journal_reader().read_new()
+    return measured(facts, metric_of(settings), members_of(settings))
+
+
+def metric_of(settings: CampaignSettings) -> str:
+    """The error that plans speak of."""
+    return settings.error_metric or f"{settings.gate.output}.mae"
 
 
 def current(settings: CampaignSettings) -> Allocation:
@@ -61,6 +69,30 @@ def forecast_of(
     return forecast(plan(settings), allocation, behaviour, members=members, seed=seed)
 
 
+def space_of(settings: CampaignSettings, wanted: Wanted) -> Space:
+    """The allocations that may be chosen.
+
+    Raises:
+        ConfigError: If the campaign cannot be planned.
+    """
+    if settings.placement.kind == "split":
+        raise ConfigError("plans are made for placement: colocated; this campaign's is split.")
+    weights = {n: float(number(o.workers)) for n, o in settings.oracles.items() if not o.outside}
+    if not weights:
+        raise ConfigError(
+            "all oracles of this campaign are answered from outside: nothing to plan."
+        )
+    return Space(
+        wanted.workers,
+        weights,
+        members_of(settings) if settings.trainers else 0,
+        wanted.gpus,
+        settings.gpus.explorers,
+        settings.gpus.trainers,
+        batches=wanted.batches,
+    )
+
+
 def planned(settings: CampaignSettings, behaviour: Behaviour, wanted: Wanted) -> list[Forecast]:
     """Forecasts of all allocations that were tried, best first.
 
@@ -68,27 +100,12 @@ def planned(settings: CampaignSettings, behaviour: Behaviour, wanted: Wanted) ->
         ConfigError: If the campaign cannot be planned, or nothing would end it.
     """
     base, members = plan(settings), members_of(settings)
-    if settings.placement.kind == "split":
-        raise ConfigError("plans are made for placement: colocated; this campaign's is split.")
     if wanted.walltime is None and base.labels == base.cost == float("inf") and not base.seconds:
         raise ConfigError(
             "nothing is known to end this campaign in simulated time; give it a budget of labels, "
             "cost or seconds, or plan with --walltime."
         )
-    weights = {n: float(number(o.workers)) for n, o in settings.oracles.items() if not o.outside}
-    if not weights:
-        raise ConfigError(
-            "all oracles of this campaign are answered from outside: nothing to plan."
-        )
-    space = Space(
-        wanted.workers,
-        weights,
-        members if settings.trainers else 0,
-        wanted.gpus,
-        settings.gpus.explorers,
-        settings.gpus.trainers,
-        batches=wanted.batches,
-    )
+    space = space_of(settings, wanted)
     limit = 1e9 if wanted.walltime is None else wanted.walltime
 
     def evaluate(allocation: Allocation) -> Forecast:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from querist.control.plan import Plan
+from querist.control.policy import StandardPolicy
+from querist.control.retrain import EveryLabels
+from querist.core.events import Fact
 from querist.engines.durations import Distribution, Seconds
 from querist.planning.behaviour import Behaviour
 from querist.planning.virtual import Ended, Virtual
@@ -24,12 +27,14 @@ class Allocation:
         explorers, trainers: Workers of these roles.
         oracles: Workers by oracle.
         batch: Questions in one task; None as planned.
+        every: Training labels between two fits; None as planned.
     """
 
     explorers: int
     oracles: tuple[tuple[str, int], ...]
     trainers: int
     batch: int | None = None
+    every: int | None = None
 
     @property
     def workers(self) -> int:
@@ -50,13 +55,16 @@ class Allocation:
             oracles = tuple(replace(o, batch=o.batch if o.outside else batch) for o in oracles)
         parts = members if self.trainers > 1 else 1
         made = replace(plan, oracles=oracles, explorers=self.explorers)
+        if self.every is not None and isinstance(plan.policy, StandardPolicy):
+            made = replace(made, policy=replace(plan.policy, retrain=EveryLabels(self.every)))
         return replace(made, trainers=self.trainers, members=parts)
 
     def sentence(self) -> str:
         """For a person."""
         oracles = ", ".join(f"{count} × {name}" for name, count in self.oracles)
         told = f"{self.explorers} explorers, {oracles}, {self.trainers} trainers"
-        return told if self.batch is None else f"{told}, batches of {self.batch}"
+        told += "" if self.batch is None else f", batches of {self.batch}"
+        return told if self.every is None else f"{told}, retraining every {self.every} labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +152,31 @@ def forecast(
         seed: Of all draws.
         limit: Campaign seconds after which it is not followed any more.
     """
-    world = coarse(behaviour, allocation)
-    virtual = Virtual(allocation.plan(plan, members), allocation.counts(), world, seed)
-    ended = virtual.run(limit)
-    busy = _busy(virtual.engine.busy(), allocation, ended.seconds)
+    simulated = virtual(allocation.plan(plan, members), allocation, behaviour, seed)
+    ended = simulated.run(limit)
+    busy = _busy(simulated.engine.busy(), allocation, ended.seconds)
     told = _bottleneck(busy, allocation, ended)
     labels = ended.controller.state.ledger.labels
     return Forecast(allocation, ended.seconds, ended.status, ended.reason, labels, busy, told)
+
+
+def virtual(
+    made: Plan,
+    allocation: Allocation,
+    behaviour: Behaviour,
+    seed: int = 0,
+    on_fact: Callable[[Fact], None] | None = None,
+) -> Virtual:
+    """The simulated campaign, not begun.
+
+    Args:
+        made: Its plan on this allocation.
+        allocation: Of workers.
+        behaviour: Of its tasks.
+        seed: Of all draws.
+        on_fact: Called with every fact.
+    """
+    return Virtual(made, allocation.counts(), coarse(behaviour, allocation), seed, on_fact)
 
 
 def _busy(pools: Mapping[str, float], allocation: Allocation, seconds: float) -> dict[str, float]:

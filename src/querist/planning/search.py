@@ -70,7 +70,7 @@ class Space:
         for explorers, trainers in moves:
             found = self.allocation(explorers, trainers, at.batch)
             if found is not None:
-                yield found
+                yield replace(found, every=at.every)
         yield from (replace(at, batch=batch) for batch in self.batches if batch != at.batch)
 
 

@@ -62,6 +62,7 @@ class World:
         self._scores = rng.gamma(2.0, 1.0, SCORES)
         self._sketch = QuantileSketch.of(self._scores)
         self._train, self._hop = 0, behaviour.hop
+        self.train_labels: Callable[[], int] | None = None  # of the fit that begins
         self._last = 0.0  # seconds of the label task that is being begun
 
     def kinds(self) -> dict[str, Kind]:
@@ -132,7 +133,8 @@ class World:
         return known * self._noise.next()
 
     def _fit(self, task: Task) -> Mapping[str, Any]:
-        self._train = task.payload["dataset"].version
+        count = self.train_labels
+        self._train = task.payload["dataset"].version if count is None else count()
         return {"file": f"v{task.payload['version']}", "digest": "", "metrics": {}}
 
     def _scored(self, task: Task) -> Mapping[str, Any]:
@@ -203,7 +205,9 @@ class Virtual:
     ) -> None:
         self._counts, self._behaviour, self._on_fact = dict(counts), behaviour, on_fact
         self.world = World(plan, behaviour, np.random.default_rng([seed, 7]))
-        self.controller = CampaignController(plan, begun(plan, behaviour))
+        state = begun(plan, behaviour)
+        self.controller = CampaignController(plan, state)
+        self.world.train_labels = lambda: self.controller.state.begun_train
         self.engine = Simulated(self.world.kinds(), seed=seed, losses=behaviour.losses)
         self.engine.joining = self._joins
         self._joined = 0
