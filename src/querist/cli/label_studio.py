@@ -81,14 +81,15 @@ def push(pool: Path, url: str, project: int | None, **how: Any) -> None:
 @PROJECT
 @sentences
 def pull(pool: Path, url: str, project: int | None, every: float | None) -> None:
-    """Record annotations as labels."""
+    """Record annotations as labels; take labels back whose annotations were deleted."""
 
     def run(exchange: Any) -> None:
         while True:
             done = exchange.pull()
-            if done.labels or done.skips or every is None:
+            if done.labels or done.skips or done.withdrawn or every is None:
                 skipped = f", {counted(done.skips, 'skip')}" if done.skips else ""
-                click.echo(f"{counted(done.labels, 'label')} recorded{skipped}")
+                gone = f", {done.withdrawn} taken back" if done.withdrawn else ""
+                click.echo(f"{counted(done.labels, 'label')} recorded{skipped}{gone}")
             if done.unknown:
                 click.echo(f"{counted(done.unknown, 'annotation')} of unknown items", err=True)
             for why in done.broken[:5]:

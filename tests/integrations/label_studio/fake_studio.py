@@ -61,7 +61,9 @@ class Studio:
 
     def add(self, project: int, **task: Any) -> int:
         self.number += 1
+        at = f"2026-01-01T00:00:00.{self.number:06}Z"
         made = {"id": self.number, "project": project, "annotations": [], "drafts": []}
+        made["created_at"] = at
         self.tasks[self.number] = {**made, "meta": {}, **json.loads(json.dumps(task))}
         return self.number
 

@@ -11,44 +11,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from asked_run import Run
 
 from querist.campaign.asked import Questions
 from querist.campaign.campaign import Campaign
-from querist.core.batch import Sample
 from querist.core.errors import ConfigError
 from querist.integrations.label_studio.asking import Asking, follow, question_of
 from querist.integrations.label_studio.serving import serving
-from querist.store.run_folder import RunFolder
-
-OUTPUTS = {"kind": ["cat", "dog <&"], "size": {"shape": [2], "low": 0, "high": 9}}
-
-
-class Run:
-    """A run's folder whose questions the test asks and withdraws."""
-
-    def __init__(self, folder: Path, outputs: dict[str, Any] = OUTPUTS) -> None:
-        person = {"use": "human", "outside": 9, "options": {"outputs": outputs}}
-        other = {"use": "function", "workers": 1}
-        settings = {"oracles": {"person": person, "code": other}}
-        self.run = RunFolder.create(folder, {"settings": settings})
-        self.writer = self.run.journal_writer()
-        self.questions = Questions(folder)
-
-    def ask(self, number: float = 0.0, **inputs: Any) -> str:
-        sample = Sample.of({"x": np.array([number]), **inputs})
-        told = {"question": f"{sample.id}.person.0", "sample": sample.id, "oracle": "person"}
-        about = {"purpose": "train", "why": "initial", "score": None, "t": 1.0}
-        arrays = {f"in/{name}": array for name, array in sample.arrays.items()}
-        self.writer.append("question.asked", told | about, arrays)
-        self.writer.flush()
-        return told["question"]
-
-    def withdraw(self, question: str) -> None:
-        self.writer.append("answer.abstention", {"question": question, "final": True})
-        self.writer.flush()
-
-    def posted(self, kind: str) -> list[Any]:
-        return [one for one in self.run.inbox.pending() if one.kind == kind]
 
 
 @pytest.fixture

@@ -81,6 +81,18 @@ def test_a_training_is_asked_for(pets: Pool) -> None:
     assert said[1]["model_version"] == "querist-13"
 
 
+def test_what_is_deleted_is_taken_back_under_the_address_of_who_said_it(pets: Pool) -> None:
+    backend = Backend(pets)
+    body = annotated("cat1", "cat")
+    body["annotation"]["created_username"] = "Ada Lovelace ada@example.com, 3"
+    assert backend.answer("POST", "/webhook", body)[1]["labels"] == 1
+    deleted = {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 5}, {"id": 99}]}
+    assert backend.answer("POST", "/webhook", deleted)[1]["withdrawn"] == 1
+    said = [(one.kind, one.annotator) for one in pets.history("cat1")]
+    assert said == [("label", "ada@example.com"), ("withdraw", "ada@example.com")]
+    assert Backend(pets).answer("POST", "/webhook", deleted)[1]["withdrawn"] == 0
+
+
 def test_the_token_that_comes_with_the_setup_is_not_kept(pets: Pool) -> None:
     token = "secret-token-of-label-studio"
     status, _ = Backend(pets).answer("POST", "/setup", {"access_token": token, "schema": CONFIG})

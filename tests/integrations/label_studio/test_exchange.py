@@ -95,6 +95,34 @@ def test_what_a_model_says_is_kept_and_sent_from_the_command_line(
     assert all(task.get("predictions") for number, task in held.tasks.items() if number > 3)
 
 
+def test_what_is_deleted_there_is_taken_back_here(pool, studio, held) -> None:
+    there = Exchange.connect(pool, studio)
+    there.push(["t0", "t1", "t2", "t3", "t4"])
+    for task in (1, 2, 3, 4):
+        held.choose(task, "cat")
+    held.choose(2, "dog")  # a second one of the same annotator
+    held.annotate(5, [], was_cancelled=True)
+    assert there.pull()[:2] == (4, 1)
+    for task in (1, 2, 3, 5):
+        held.tasks[task]["annotations"].pop()
+    pool.label({"t2": "dog"}, "ada@example.com")  # said on the page since
+    held.tasks[4]["created_at"] = "another server's, which counts from 1, too"
+    held.tasks[4]["annotations"] = []
+    done = there.pull()
+    assert (done.labels, done.withdrawn) == (1, 2)
+    found = {item.id: (item.state, item.label) for item in pool.items()}
+    assert found["t0"] == ("unlabelled", None)
+    assert found["t1"] == ("labelled", "cat")  # the first of the two stands again
+    assert found["t2"] == ("labelled", "dog")
+    assert found["t3"] == ("labelled", "cat")
+    assert found["t4"] == ("unlabelled", None)
+    assert [one.kind for one in pool.history("t0")] == ["label", "withdraw"]
+    assert pool.history("t0")[1].annotator == "ada@example.com"
+    assert there.pull() == (0, 0, 0, [], 0)
+    held.choose(1, "dog")
+    assert there.pull().labels == 1  # said anew
+
+
 def test_what_is_pulled_twice_is_recorded_once(pool, studio, held) -> None:
     there = Exchange.connect(pool, studio)
     there.push(["t0"])

@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,15 +19,20 @@ import pytest
 from PIL import Image
 
 from querist.integrations.label_studio.api import LabelStudio
+from querist.integrations.label_studio.asking import Asking, question_of
 from querist.integrations.label_studio.backend import Backend
 from querist.integrations.label_studio.exchange import Exchange, Suggestion, id_of
 from querist.integrations.label_studio.serving import server_of
 from querist.pool.pool import Pool
 
+sys.path.insert(0, str(Path(__file__).parent))
+from asked_run import Run
+
 pytestmark = [pytest.mark.labelstudio, pytest.mark.timeout(1800)]
 PYTHON = os.environ.get("QUERIST_LABEL_STUDIO_PYTHON", "")
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PICTURES = 200
+ADA = "ada@example.com"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +110,12 @@ def choice(exchange: Exchange, name: str) -> list[dict]:
     return [{**about, "value": {"choices": [name]}}]
 
 
+def delete_annotations(studio: LabelStudio, exchange: Exchange, item: str) -> None:
+    for task in studio.tasks(exchange.project):
+        for annotation in task["annotations"] if id_of(task) == item else ():
+            studio._ask("DELETE", f"/api/annotations/{annotation['id']}/")
+
+
 def test_the_round_trip(real, photos: Pool) -> None:
     url, token = real
     truth = truth_of(photos)
@@ -130,7 +142,13 @@ def test_the_round_trip(real, photos: Pool) -> None:
                 studio.annotate(tasks[id]["id"], choice(exchange, truth[id]))
             _wait_until(lambda: photos.count("labelled") == len(half))
             assert {one.id: one.value for one in photos.labels()} == {id: truth[id] for id in half}
-            assert photos.history(half[0])[0].annotator
+            assert photos.history(half[0])[0].annotator == ADA
+
+            # One is deleted, and said anew.
+            delete_annotations(studio, exchange, half[0])
+            _wait_until(lambda: photos.item(half[0]).label is None)
+            studio.annotate(tasks[half[0]]["id"], choice(exchange, truth[half[0]]))
+            _wait_until(lambda: photos.item(half[0]).label is not None)
 
             # Label Studio asks for predictions of the rest, and gets those of what was learned.
             with httpx.Client(base_url=model, auth=("querist", key), timeout=60) as asking:
@@ -149,15 +167,58 @@ def test_the_round_trip(real, photos: Pool) -> None:
         # By polling: what was annotated while the model was away.
         for id in rest:
             studio.annotate(tasks[id]["id"], choice(exchange, truth[id]))
-        assert exchange.pull().labels >= len(rest)
+        assert exchange.pull().labels == len(rest)
         assert {one.id: one.value for one in photos.labels()} == truth
-        assert exchange.pull().labels == 0
+        delete_annotations(studio, exchange, rest[0])
+        assert exchange.pull()[:1] + exchange.pull()[4:] == (0, 0)
+        assert photos.item(rest[0]).label is None
+        assert photos.history(rest[0])[-1].kind == "withdraw"
+        photos.label({rest[0]: truth[rest[0]]})
 
     backend = Backend(photos)
     assert backend.learn(at_once=True)
     assert backend.version == f"querist-{PICTURES}"
     kept = [path.read_bytes() for path in photos.folder.rglob("*") if path.is_file()]
     assert not [content for content in kept if token.encode() in content]
+
+
+def test_what_a_run_asks_people(real, tmp_path: Path) -> None:
+    url, token = real
+    outputs = {
+        "kind": {"classes": ["cat", "dog <&"], "title": "What is it?"},
+        "size": {"shape": [1], "unit": "m", "low": 0, "high": 9},
+        "place": [2],
+    }
+    run = Run(tmp_path / "pets", outputs, instructions="Look at it & say.")
+    asked = [
+        run.ask(n, photo=np.full((9, 9, 3), 50 * n, np.uint8), words=np.array("<b>"))
+        for n in range(3)
+    ]
+    with LabelStudio(url, token) as studio:
+        there = Asking.connect(run.questions, studio)
+        assert there is not None
+        assert there.step().sent == 3
+        tasks = {question_of(task): task["id"] for task in studio.tasks(there.project)}
+        assert set(tasks) == set(asked)
+        about = {"to_name": "input1"}
+        result = [
+            {**about, "from_name": "output1", "type": "choices", "value": {"choices": ["dog <&"]}},
+            {**about, "from_name": "output2", "type": "number", "value": {"number": 2.5}},
+            {**about, "from_name": "output3", "type": "textarea", "value": {"text": ["1 2"]}},
+        ]
+        studio.annotate(tasks[asked[0]], result)
+        run.withdraw(asked[1])
+        done = there.step()
+        assert (done.answers, done.withdrawn, done.broken) == (1, 1, [])
+        (answer,) = run.posted("answer")
+        assert {name: one.tolist() for name, one in answer.arrays.items()} == {
+            "kind": 1,
+            "size": [2.5],
+            "place": [1, 2],
+        }
+        assert answer.data["worker"] == ADA
+        assert there.step() == (0, 0, 0, 0, [])
+    run.writer.close()
 
 
 def _wait_until(holds) -> None:

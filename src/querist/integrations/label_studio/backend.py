@@ -17,6 +17,7 @@ import numpy as np
 from querist.core.errors import QueristError
 from querist.integrations.label_studio.exchange import id_of, take
 from querist.integrations.label_studio.form import read
+from querist.integrations.label_studio.taken import Register
 from querist.pool.errors import PoolError, UnknownItem
 from querist.pool.items import Item
 from querist.pool.manifests.label_studio import result_of
@@ -111,8 +112,13 @@ class Backend:
         return {"results": results, "model_version": self.version}
 
     def webhook(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """An annotation was made or changed, or somebody wants a training now."""
+        """An annotation was made, changed or deleted, or somebody wants a training now."""
         action, task = body.get("action"), body.get("task")
+        if action == "ANNOTATIONS_DELETED":
+            gone = [one["id"] for one in body.get("annotations") or () if "id" in one]
+            with self._lock:
+                number = Register(self.pool).withdraw(gone)
+            return {"labels": 0, "withdrawn": number, "model_version": self.version}
         if action == "START_TRAINING":
             self.learn(at_once=True)
         if action not in _SAID or not isinstance(task, Mapping):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from querist.core.errors import ConfigError
 from querist.integrations.label_studio.api import LabelStudio
 from querist.integrations.label_studio.errors import LabelStudioError
 from querist.integrations.label_studio.form import Form, made_for, read
+from querist.integrations.label_studio.taken import Register, Taken, known_as
 from querist.pool.errors import BadLabel, Forgotten, UnknownItem
 from querist.pool.guessing import guess_transform
 from querist.pool.items import Item
@@ -28,6 +30,7 @@ BATCH_BYTES = 8 << 20
 BATCH = 500
 LARGEST = 4 << 20  # of a file that travels within its task
 _REASONS = 20
+_ADDRESS = re.compile(r"(\S+@\S+), (\d+)$")  # as Label Studio ends the name of an annotator
 
 
 class Pushed(NamedTuple):
@@ -52,12 +55,14 @@ class Pulled(NamedTuple):
         skips: Items that were skipped.
         unknown: Annotated tasks of items that the pool does not have.
         broken: Why annotations could not be used, the first twenty.
+        withdrawn: Labels that were taken back, since their annotations were deleted.
     """
 
     labels: int
     skips: int
     unknown: int
     broken: Sequence[str]
+    withdrawn: int = 0
 
 
 class Exchange:
@@ -200,9 +205,14 @@ class Exchange:
     # -------------------------------------------------------------------------------------- pull
 
     def pull(self) -> Pulled:
-        """Record annotations that the pool does not have, under the address of who made them."""
-        people = self.studio.people()
-        return take(self.pool, (task for _, task in self._tasks()), people)
+        """Record annotations that the pool does not have, under the address of who made them.
+
+        Of those that were recorded earlier and are deleted there, the labels are taken back.
+        """
+        people, register = self.studio.people(), Register(self.pool)
+        tasks = [_without_data(task) for _, task in self._tasks()]
+        done = take(self.pool, tasks, people)
+        return done._replace(withdrawn=register.withdraw(register.missing(tasks)))
 
     def _tasks(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for task in self.studio.tasks(self.project):
@@ -221,6 +231,7 @@ def take(
     """
     said: dict[str, dict[str, Said]] = {}  # by annotator and item, what was said last
     broken: list[str] = []
+    taken: list[Taken] = []
     for task in tasks:
         for annotation in sorted(task.get("annotations") or (), key=when_of):
             by = annotator_of(annotation, people or {})
@@ -230,9 +241,21 @@ def take(
                 broken.append(f"task {task.get('id')}: {type(error).__name__}: {error}")
                 continue
             said.setdefault(by, {})[id_of(task)] = found
+            taken.append(_taken(task, annotation, by))
     counts = [_record_all(pool, by, each, broken) for by, each in said.items()]
     labels, skips, unknown = (sum(one[n] for one in counts) for n in range(3))
+    Register(pool).note(one for one in taken if one.id)
     return Pulled(labels, skips, unknown, broken[:_REASONS])
+
+
+def _taken(task: Mapping[str, Any], annotation: Mapping[str, Any], by: str) -> Taken:
+    number = int(annotation.get("id") or 0)
+    return Taken(number, known_as(task), id_of(task), by, when_of(annotation))
+
+
+def _without_data(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task without what it shows, which may be a large picture."""
+    return {name: value for name, value in task.items() if name not in ("data", "predictions")}
 
 
 def id_of(task: Mapping[str, Any]) -> str:
@@ -265,7 +288,10 @@ def annotator_of(annotation: Mapping[str, Any], people: Mapping[int, str]) -> st
     by = annotation.get("completed_by")
     if isinstance(by, Mapping):
         return str(by.get("email") or by.get("id") or "")
-    return "" if by is None else people.get(by, str(by))
+    if by is None or by in people:
+        return people.get(by, "") if by is not None else ""
+    told = _ADDRESS.search(str(annotation.get("created_username") or ""))
+    return told[1] if told and told[2] == str(by) else str(by)
 
 
 def when_of(annotation: Mapping[str, Any]) -> str:
