@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from querist.engines.gpus import GpuShares, gpu_names
+from querist.engines.gpus import GpuShares, gpu_names, gpu_share
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,12 @@ def test_no_gpu_is_given_more_than_once(wanted: list[float], count: int) -> None
         for name in found:
             used[name] += part
     assert all(use <= 1 for use in used.values())
+
+
+@given(workers=st.integers(1, 40), gpus=st.integers(1, 9))
+def test_workers_that_share_all_gpus_find_one_each(workers: int, gpus: int) -> None:
+    shares = GpuShares(map(str, range(gpus)))
+    share = gpu_share(workers, gpus)
+    found = [shares.take(share) for _ in range(workers)]
+    assert all(len(one) == 1 for one in found)
+    assert max(map(found.count, found)) == -(-workers // gpus)

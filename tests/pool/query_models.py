@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -72,3 +73,12 @@ def fatal(batch: list[str]) -> np.ndarray:
     if any("fatal" in text for text in batch):
         os._exit(7)
     return two_classes(batch)
+
+
+class Placed(Everything):
+    """Says where it runs, in a file for each process."""
+
+    def __init__(self, folder: str, device: str) -> None:
+        super().__init__()
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+        (Path(folder) / str(os.getpid())).write_text(f"{device} of {seen}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from query_models import Everything, two_classes
 
-from querist.core.errors import ConfigError
+from querist.core.errors import ConfigError, RunError
 from querist.pool.pool import Pool
 from querist.pool.query import (
     cancel_query,
@@ -295,6 +295,25 @@ def test_one_query_is_shared_by_processes(texts: Pool) -> None:
         r.data["worker"] for r in RunFolder(shared.folder).journal_reader() if r.kind == CHUNK
     }
     assert workers == {"scan.0-0", "scan.1-0"}
+
+
+def test_processes_share_out_the_gpus(
+    texts: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    (tmp_path / "seen").mkdir()
+    placed = {"use": "python", "object": "query_models:Placed"}
+    placed["options"] = {"folder": str(tmp_path / "seen")}
+    engine = {"kind": "processes", "workers": 2, "threads": 1, "device": "cuda"}
+    found = texts.query(25, model=placed, strategy="margin", engine=engine, scan={"chunk": 20})
+    assert found.picks == texts.query(25, model=model(), strategy="margin").picks
+    said = sorted(file.read_text() for file in (tmp_path / "seen").iterdir())
+    assert said == ["cuda:0 of 5", "cuda:0 of 7"]
+    with pytest.raises(ConfigError, match="device: cuda instead of cuda:1"):
+        start_query(texts, asked(engine={**engine, "device": "cuda:1"}))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(RunError, match=r"wants 0\.5 GPUs"):
+        texts.query(25, model=placed, engine=engine)
 
 
 @pytest.mark.slow

@@ -58,6 +58,11 @@ class GpuShares:
         return made
 
 
+def gpu_share(workers: int, gpus: int) -> float:
+    """What of a GPU each of several workers gets, where all are to have one: 1, 1/2, 1/3 ..."""
+    return 1.0 / math.ceil(workers / max(1, gpus))
+
+
 def device(gpus: tuple[str, ...]) -> str:
     """What a worker that sees only these calls its first device."""
     return "cuda:0" if gpus else "cpu"

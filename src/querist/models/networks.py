@@ -138,6 +138,13 @@ def prepared(module: Any, normalise: Normalise, tap: Tap | None) -> Any:
             self.mean = pt.tensor(normalise.mean or (0.0,), dtype=pt.float32)
             self.std = pt.tensor(normalise.std or (1.0,), dtype=pt.float32)
 
+        def _apply(self, fn: Any, recurse: bool = True) -> Any:
+            """The constants go where the network goes, lest each batch take them along."""
+            made = super()._apply(fn, recurse)
+            device = next((p.device for p in module.parameters()), self.mean.device)
+            self.mean, self.std = self.mean.to(device), self.std.to(device)
+            return made
+
         def normalised(self, x: Any) -> Any:
             """Numbers as the network takes them."""
             scale = normalise.scale or (255.0 if x.dtype == pt.uint8 else 1.0)

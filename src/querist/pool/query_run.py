@@ -11,8 +11,9 @@ from querist.campaign.driver import Driver, Outcome, signals
 from querist.control.desk import Desk
 from querist.core.errors import QueristError
 from querist.core.roles import Engine
-from querist.core.tasks import Factory, PoolSpec
+from querist.core.tasks import Factory, PoolSpec, Resources
 from querist.engines import create, fitted
+from querist.engines.gpus import gpu_names, gpu_share
 from querist.engines.machine import usable_cores
 from querist.pool.pool import Pool
 from querist.pool.query_control import QueryController, QueryPlan
@@ -185,7 +186,19 @@ class QueryRun:
             from querist.pool.scan.scanner import Scanner
 
             handler = Factory(live=Scanner(self._run.path, self._model))
-        return [PoolSpec(name, handler, threads=threads) for name in workers]
+        resources = Resources(gpus=self._gpu_share(len(workers)))
+        return [PoolSpec(name, handler, threads=threads, resources=resources) for name in workers]
+
+    def _gpu_share(self, workers: int) -> float:
+        """GPUs of each worker process, which sees no other: the fullest is shared by fewest."""
+        engine = self._settings.engine
+        if engine.kind == "inline" or not (engine.device or "").startswith("cuda"):
+            return 0.0
+        if engine.kind == "mpi":
+            from querist.engines.mpi import attend
+
+            return gpu_share(workers, attend().gpus)
+        return gpu_share(workers, len(gpu_names()))
 
     @contextmanager
     def _watched(

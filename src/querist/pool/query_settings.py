@@ -51,13 +51,24 @@ class EngineSettings(_Settings):
         workers: How many share the query; None for one inline, one for every two cores in
             processes, and all ranks but the first with MPI.
         threads: Of each worker's model; None divides the cores.
-        device: "cpu", "cuda:0" ...; None for a GPU where the engine gives the worker one.
+        device: "cpu", or "cuda:1" for the second GPU. Worker processes and ranks share out all GPUs
+            that there are ("cuda"), each seeing only its own. None for the CPU.
     """
 
     kind: Literal["inline", "processes", "mpi"] = "inline"
     workers: int | None = Field(default=None, ge=1, le=100_000)
     threads: int | None = Field(default=None, ge=1, le=1024)
     device: str | None = None
+
+    @model_validator(mode="after")
+    def _one_by_number(self) -> EngineSettings:
+        numbered = (self.device or "").startswith("cuda:") and self.device != "cuda:0"
+        if self.kind != "inline" and numbered:
+            raise ValueError(
+                f"workers of the engine {self.kind!r} share out all GPUs that they may see: say "
+                f"device: cuda instead of {self.device}, and name the GPUs in CUDA_VISIBLE_DEVICES"
+            )
+        return self
 
 
 def _no_truth(value: Any) -> Any:

@@ -118,6 +118,13 @@ def where_true(mask: Array) -> NDArray[np.int64]:
     return np.asarray(host(namespace(mask).where(mask)[0]), np.int64)
 
 
+def dots(one: Array, other: Array) -> Array:
+    """``(k,)`` inner products of the rows of two ``(k, d)`` arrays."""
+    if tensors.is_tensor(one):
+        return tensors.dots(one, other)
+    return np.einsum("ij,ij->i", one, other)
+
+
 def xlogx(p: Array) -> Array:
     """``p log p`` in nats, with ``0 log 0 = 0``."""
     xp = namespace(p)

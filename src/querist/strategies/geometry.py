@@ -20,6 +20,7 @@ from querist.core.errors import ShapeError
 from querist.strategies.arrays import (
     Array,
     beside,
+    dots,
     filled,
     float32,
     float64,
@@ -35,6 +36,8 @@ Indices = NDArray[np.int64]
 # Rows of one matrix product, so that its result stays in the cache.
 ROWS = 2048
 CENTRES = 256
+# Picks that are compared with those before them at a time.
+EARLIER = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,22 +174,30 @@ class Space:
         product += centres.norms[first:last, None]
         return product
 
-    def exact(self, points: Points, centres: Centres, first: int, last: int) -> NDArray[np.float64]:
+    def exact(
+        self, points: Points, centres: Centres, first: int, last: int, number: int | None = None
+    ) -> NDArray[np.float64]:
         """``(k,)`` squared distance to the nearest of some centres, of the rows as given, float64.
 
-        Only centres that rounding may have made nearest are looked at again.
+        Only centres that rounding may have made nearest are looked at again. With ``number`` the
+        points are the centres from there on, and each is compared with those before it.
         """
         found = np.full(len(points), np.inf)
         step = max(1, (ROWS * CENTRES) // max(1, last - first))
         for start in range(0, len(points), step):
             some = points.at(slice(start, start + step))
-            found[start : start + step] = self._exact(some, centres, first, last)
+            own = None if number is None else number + start
+            found[start : start + step] = self._exact(some, centres, (first, last), own)
         return found
 
     def _exact(
-        self, points: Points, centres: Centres, first: int, last: int
+        self, points: Points, centres: Centres, within: tuple[int, int], own: int | None
     ) -> NDArray[np.float64]:
+        first, last = within
         fast = self.products(points, centres, first, last) + points.norms
+        if own is not None:
+            later = np.arange(first, last)[:, None] >= own + np.arange(len(points))
+            fast[beside(later, fast)] = np.inf
         xp = namespace(fast)
         least = xp.amin(fast, axis=0)
         window = 2.0 * self.rounding * (3.0 * points.norms + 2.0 * xp.abs(least))
@@ -210,11 +221,6 @@ class Space:
         squares = dots(a, a) * dots(h - k, h - k) + dots(a - b, a - b) * dots(k, k)
         crossed = 2.0 * dots(a, a - b) * dots(h - k, k)
         return np.asarray(np.maximum(host(squares + crossed), 0.0), float)
-
-
-def dots(one: Array, other: Array) -> Array:
-    """``(k,)`` inner products of the rows of two ``(k, d)`` arrays."""
-    return namespace(one).einsum("ij,ij->i", one, other)
 
 
 def _norms(fast: Sequence[Array]) -> Array:
@@ -329,10 +335,10 @@ def squared_norms(points: Points) -> NDArray[np.float64]:
 
 def distances_to_earlier(space: Space, centres: Centres, labelled: int) -> NDArray[np.float64]:
     """``(b,)`` exact squared distance of each pick to the nearest before; inf where none is."""
-    found = np.full(centres.count - labelled, np.inf)
-    for pick in range(labelled, centres.count):
-        if pick:
-            found[pick - labelled] = space.exact(centres.points(pick, pick + 1), centres, 0, pick)[
-                0
-            ]
+    count, first = centres.count, max(labelled, 1)
+    found = np.full(count - labelled, np.inf)
+    for start in range(first, count, EARLIER):
+        stop = min(start + EARLIER, count)
+        points = centres.points(start, stop)
+        found[start - labelled : stop - labelled] = space.exact(points, centres, 0, stop, start)
     return found

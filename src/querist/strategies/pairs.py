@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ShapeError
-from querist.strategies.arrays import Array, beside, columns, host, namespace, smallest
-from querist.strategies.geometry import dots
+from querist.strategies.arrays import Array, beside, columns, dots, host, namespace, smallest
 from querist.strategies.rows import Rows
 
 Indices = NDArray[np.int64]

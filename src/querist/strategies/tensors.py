@@ -76,6 +76,11 @@ def filled(shape: tuple[int, ...], value: float, dtype: str, like: Any) -> Any:
     return torch().full(shape, value, dtype=getattr(torch(), dtype), device=like.device)
 
 
+def dots(one: Any, other: Any) -> Any:
+    """Inner products of the rows of two tensors, in as few kernels as can be."""
+    return torch().linalg.vecdot(one, other)
+
+
 def smallest(tensor: Any, count: int) -> Any:
     """The lowest numbers of each row."""
     return torch().topk(tensor, count, dim=1, largest=False, sorted=False).values

@@ -8,6 +8,7 @@ from querist.core.errors import ConfigError
 
 from ..inferring import Feeds
 from ..running import Call, NetworkRunner, refusal
+from . import cuda
 from . import torch as backend
 
 
@@ -23,6 +24,7 @@ class EagerRunner(NetworkRunner):
             raise ConfigError(
                 "an ONNX file is not run by torch; take 'onnxruntime' or 'openvino' as its backend."
             )
+        cuda.check(self.info.device)
         dtype = pt.bfloat16 if self.info.precision == "bf16" else pt.float32
         module = graph.to(device=self.info.device, dtype=dtype)
         for parameter in module.parameters():
@@ -30,18 +32,19 @@ class EagerRunner(NetworkRunner):
                 parameter.data = parameter.data.contiguous(memory_format=pt.channels_last)
 
         def call(feeds: Feeds) -> list[Any]:
-            pt.set_num_threads(self.info.threads)
-            tensors = [pt.as_tensor(array).to(self.info.device) for array in feeds.values()]
             try:
                 with pt.inference_mode():
-                    made = module(*tensors)
+                    made = self._run(module, feeds)
+                    return [each.float().cpu().numpy() for each in made]
             except (RuntimeError, ValueError) as error:
                 raise refusal(error, feeds, "run by torch") from error
-            return [each.float().cpu().numpy() for each in as_tuple(made)]
 
         return call
 
-
-def as_tuple(made: Any) -> tuple[Any, ...]:
-    """What a module gives, as a tuple."""
-    return made if isinstance(made, tuple) else (made,)
+    def _run(self, module: Any, feeds: Feeds) -> tuple[Any, ...]:
+        device = self.info.device
+        if cuda.is_gpu(device):
+            return cuda.run(module, feeds.values(), device)
+        pt = backend.torch()
+        pt.set_num_threads(self.info.threads)
+        return cuda.as_tuple(module(*(pt.as_tensor(each).to(device) for each in feeds.values())))

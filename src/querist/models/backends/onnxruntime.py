@@ -37,6 +37,7 @@ class OnnxRuntimeRunner(NetworkRunner):
                 "onnxruntime has no bfloat16 here; take the precision 'fp32', or 'openvino' or "
                 "'torch' as the backend."
             )
+        self._check_device()
         data = graph if isinstance(graph, bytes) else exported(graph, feeds)
         session = self._session(data)
         inputs = session.get_inputs()
@@ -61,6 +62,14 @@ class OnnxRuntimeRunner(NetworkRunner):
             return joined([one(part) for part in pieces(feeds, fixed)], count)
 
         return call
+
+    def _check_device(self) -> None:
+        there = onnxruntime().get_available_providers()
+        if self.info.device.startswith("cuda") and "CUDAExecutionProvider" not in there:
+            raise ConfigError(
+                f"the device {self.info.device!r} is asked for, but this onnxruntime has no CUDA; "
+                "install onnxruntime-gpu in its place, or take 'torch' as the backend."
+            )
 
     def _session(self, data: bytes) -> Any:
         ort = onnxruntime()

@@ -101,6 +101,14 @@ class Place:
         return self._context.threads
 
     @property
+    def device(self) -> str:
+        """Where the model runs: what the engine gave comes before what was asked for."""
+        if self._given is not None:
+            return str(getattr(getattr(self._given, "info", None), "device", "cpu"))
+        given = self._context.device
+        return given if given != "cpu" else self.settings.engine.device or "cpu"
+
+    @property
     def model(self) -> Inference:
         """The model, opened.
 
@@ -156,10 +164,9 @@ class Place:
                 "This query was asked with a model that was a Python object. Run it with "
                 "run_query(folder, model=...) and that object, on the engine 'inline'."
             )
-        device = self.settings.engine.device or self._context.device
         try:
             connect = connector(self.pool.settings.models)
-            made = open_inference(self._model_settings, device, self.threads, connect)
+            made = open_inference(self._model_settings, self.device, self.threads, connect)
         except (QueristError, ImportError) as error:
             raise RoleFailed(f"The model cannot be opened: {error}") from error
         self._check(made.provides)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from querist.strategies.arrays import Array, filled, namespace
+from querist.strategies.arrays import Array, dots, filled, namespace
 from querist.strategies.contract import pointwise
-from querist.strategies.geometry import dots
 
 
 @pointwise(

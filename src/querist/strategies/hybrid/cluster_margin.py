@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from querist.core.errors import ConfigError
-from querist.strategies.arrays import add_rows, beside, filled
+from querist.strategies.arrays import add_rows, beside, dots, filled
 from querist.strategies.clusters import assigned, cluster
 from querist.strategies.contract import Picks, batchwise
-from querist.strategies.geometry import Indices, Space, dots
+from querist.strategies.geometry import Indices, Space
 from querist.strategies.informativeness import measured, uncertainties
 from querist.strategies.linkage import Leaves, Tree
 from querist.strategies.pairs import Pairs
