@@ -17,6 +17,9 @@ Args of the command line:
     --divide: So many times fewer items, where the machine is busy.
     --lean: Without the loops over eager PyTorch, whose threads wait for each other most of the
         time where the machine is busy.
+    --device: "cuda" for a GPU. PyTorch then runs the network in place of OpenVINO, for ours and
+        for the peers, there are other numbers of items, and two cases more: ``gpu``, what the
+        parts of the way to the GPU take alone, and ``feeds``, several processes that feed it.
     --rounds: How often all of a case are measured, in turns; three unless ``--quick``.
 """
 
@@ -38,9 +41,10 @@ import numpy as np
 import scan_peers as peers
 from scan_caches import caches
 from scan_data import Bench
+from scan_feeds import feeds
+from scan_gpu import gpu_parts
 from scan_turns import Call, Rates, in_turns, line
 
-from querist.models.inference import open_inference
 from querist.pool.pool import Pool
 from querist.pool.query import QueryResult
 from querist.sources.opening import Sources
@@ -68,10 +72,24 @@ def forward(model: Any, images: np.ndarray, count: int, batch: int = 256) -> Cal
     return Call(run, count)
 
 
-def decoding(files: list[Path], size: int) -> Call:
-    """Files read and decoded by one thread alone."""
+def decoding(files: list[Path], size: int, threads: int = 1) -> Call:
+    """Files read and decoded by so many threads alone."""
     transform = Image(size=size)
-    return Call(lambda: [transform.decode(f.read_bytes()) is None for f in files], len(files))
+    parts = [files[at : at + 64] for at in range(0, len(files), 64)]
+
+    def decode(part: list[Path]) -> None:
+        for file in part:
+            transform.decode(file.read_bytes())
+
+    def run() -> None:
+        if threads == 1:
+            decode(files)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(decode, parts):
+                pass
+
+    return Call(run, len(files))
 
 
 def same(result: QueryResult, rows: Any) -> float | None:
@@ -87,23 +105,27 @@ def local(bench: Bench, precision: str, count: int, size: int, rounds: int) -> I
     case = "local-224" if size == 224 else f"local-32-{precision}"
     folder = bench.folder(count)
     files = sorted(folder.iterdir())
-    model = open_inference(bench.model(precision, size), threads=bench.threads)
+    model = bench.opened(precision, size)
     images = bench.decoded(files[: min(count, 8192 if size == 32 else 512)], size)
     pool = bench.pool(folder, size)
-    eager = peers.eager(bench.weights, bench.threads)
+    eager = peers.eager(bench.weights, bench.threads, bench.device)
     backends = {f", our backend, {precision}": peers.ours(model)}
     if precision != "fp32":
-        exact = open_inference(bench.model("fp32", size), threads=bench.threads)
+        exact = bench.opened("fp32", size)
         backends[", our backend, fp32"] = peers.ours(exact)
-    loops = dict(peer_loops(eager, backends, files, size, bench.lean))
+    loops = dict(peer_loops(eager, backends, files, size, bench))
     scan = Call(lambda: pool.query(0.25, strategy=LEAST, model=model, scan=COLD), count)
-    alone = {"forward": forward(model, images, count), "decode": decoding(files, size)}
+    decode_alone = decoding(files, size, bench.threads if bench.on_gpu else 1)
+    alone = {"forward": forward(model, images, count), "decode": decode_alone}
     found = in_turns({**alone, "scan": scan, **loops}, rounds)
     ours, limit, decode = (found[name] for name in ("scan", "forward", "decode"))
+    slower = min(("forward", "decode"), key=lambda name: max(found[name].wall))
     about = {
         "items": count,
         "limit": limit,
         "decode": max(decode.wall),
+        "of_slower": ours.of(found[slower]),
+        "slower": slower,
         # What both take of the processors together, however well they overlap.
         "of_shared_cpu": max(ours.cpu) * (1 / max(limit.cpu) + 1 / max(decode.cpu)),
         "compile_s": float(model.info.compile_seconds),
@@ -127,11 +149,12 @@ def peer_loops(
     ours: dict[str, peers.Backend],
     files: list[Path],
     size: int,
-    lean: bool,
+    bench: Bench,
 ) -> Iterator[tuple[str, Call]]:
     """The loops of others over local files; those that are slow get fewer files."""
     few = min(len(files), 1000 if size == 32 else 60)
-    some = len(files) if size == 32 else min(len(files), 128)
+    most = (10_000, 1000) if bench.on_gpu else (len(files), 128)
+    some = min(len(files), most[size != 32])
     quarter = round(0.25 * len(files))
 
     def naive(backend: peers.Backend, batch: int, count: int) -> Call:
@@ -142,7 +165,11 @@ def peer_loops(
 
         return Call(run, count)
 
-    if not lean:
+    def picked(loop: Callable[..., np.ndarray], backend: peers.Backend) -> np.ndarray | None:
+        found = loop(files[:some], backend, some // 4)
+        return found if some == len(files) else None
+
+    if not bench.lean:
         yield "naive-1", naive(eager, 1, few)
         yield "naive-64", naive(eager, 64, some)
     for own, backend in ours.items():
@@ -150,15 +177,15 @@ def peer_loops(
     if size == 32 and peers.with_packages(""):
         for name, loop in (("modAL", peers.modal), ("scikit-activeml", peers.scikit_activeml)):
             own, backend = next(iter(ours.items()))
-            for what, used in (({} if lean else {"": eager}) | {own: backend}).items():
-                run = lambda loop=loop, b=used: loop(files, b, quarter)  # noqa: E731
-                yield name + what, Call(run, len(files))
+            for what, used in (({} if bench.lean else {"": eager}) | {own: backend}).items():
+                run = lambda loop=loop, b=used: picked(loop, b)  # noqa: E731
+                yield name + what, Call(run, some)
 
 
 def slow(bench: Bench, kind: Any, count: int, rounds: int) -> Iterator[Line]:
     """A source behind a slow link; the limit is the slower of network and compute alone."""
     folder = bench.folder(count)
-    model = open_inference(bench.model("bf16"), threads=bench.threads)
+    model = bench.opened("bf16")
     images = bench.decoded(sorted(folder.iterdir())[: min(count, 8192)], 32)
     with separate(kind, folder, LATENCY, RATE) as server:
         pool = bench.pool(server.url, sources=kept(server.options))
@@ -214,16 +241,17 @@ def one_by_one(sources: Sources, uris: list[str], model: Any) -> None:
 def again(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
     """A second round of the same model, and another model over warm caches."""
     pool, asked = bench.pool(bench.folder(count)), bench.model("fp32")
+    where = {"device": bench.device}
     first, second = Rates(), Rates()
-    first.take(Call(lambda: pool.query(0.25, strategy=LEAST, model=asked), count))
+    first.take(Call(lambda: pool.query(0.25, strategy=LEAST, model=asked, engine=where), count))
     began = time.perf_counter()
-    open_inference(asked, threads=bench.threads).close()
+    bench.opened("fp32").close()
     opening = time.perf_counter() - began
     picked = first.made.ids
     pool.label(dict.fromkeys(picked, "cat"))
     left = count - len(picked)
     for _ in range(rounds):
-        second.take(Call(lambda: pool.query(0.25, strategy=LEAST, model=asked), left))
+        second.take(Call(lambda: pool.query(0.25, strategy=LEAST, model=asked, engine=where), left))
         assert second.made.counts["inferred"] == second.made.counts["read"] == 0
     opened = count / (count / first.wall[0] - opening)
     first.wall, first.cpu = first.wall * rounds, first.cpu * rounds
@@ -236,7 +264,7 @@ def again(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
 
 def new_model(bench: Bench, pool: Pool, count: int, rounds: int) -> Line:
     """Another model over a pool whose items were all read and decoded before."""
-    model = open_inference(bench.model("bf16"), threads=bench.threads)
+    model = bench.opened("bf16")
     images = bench.decoded(bench.files[: min(count, 8192)], 32)
 
     def run() -> QueryResult:
@@ -281,9 +309,11 @@ def peak_mb() -> float:
 
 def curve(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
     """Images a second by size of batch, for three sources (ALaaS, figure 7)."""
-    model = open_inference(bench.model("bf16"), threads=bench.threads)
+    model = bench.opened("bf16")
     folder = bench.folder(count)
     yield from sizes(bench.pool(folder), model, "local", count, rounds)
+    count = min(count, 4000)
+    folder = bench.folder(count)
     for kind in ("s3", "http"):
         with separate(kind, folder, LATENCY, RATE) as server:
             pool = bench.pool(server.url, sources=kept(server.options))
@@ -299,7 +329,7 @@ def sizes(pool: Pool, model: Any, source: str, count: int, rounds: int) -> Itera
             count,
         )
 
-    tried = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    tried = (1, 2, 4, 8, 16, 32, 64, 128, 256, *((512, 1024) if model.info.device != "cpu" else ()))
     found = in_turns({str(batch): scan(batch) for batch in tried}, rounds)
     for batch, rates in found.items():
         yield line("batch-size", rates, source=source, batch=int(batch), items=count,
@@ -308,17 +338,20 @@ def sizes(pool: Pool, model: Any, source: str, count: int, rounds: int) -> Itera
 
 def cases(bench: Bench, rounds: int, share: int) -> dict[str, Callable[[], Iterator[Line]]]:
     """All cases by name; all but ``million`` with a share of their items."""
+    small, large, points = (40_000, 10_000, 16_000) if bench.on_gpu else (20_000, 600, 4000)
+    parts = {"gpu": lambda: gpu_parts(bench, small // share), "feeds": lambda: feeds(bench, share)}
     return {
-        "local-32-fp32": lambda: local(bench, "fp32", 20_000 // share, 32, rounds),
-        "local-32-bf16": lambda: local(bench, "bf16", 20_000 // share, 32, rounds),
-        "local-224": lambda: local(bench, "bf16", 600 // share, 224, rounds),
+        **(parts if bench.on_gpu else {}),
+        "local-32-fp32": lambda: local(bench, "fp32", small // share, 32, rounds),
+        "local-32-bf16": lambda: local(bench, "bf16", small // share, 32, rounds),
+        "local-224": lambda: local(bench, "bf16", large // share, 224, rounds),
         "http": lambda: slow(bench, "http", 10_000 // share, rounds),
         "s3": lambda: slow(bench, "s3", 5000 // share, rounds),
         "ftp": lambda: slow(bench, "ftp", 3000 // share, rounds),
         "again": lambda: again(bench, 50_000 // share, rounds),
         "caches": lambda: caches(bench.cache / "caches", 100_000 // share),
         "million": lambda: million(bench),
-        "batch-size": lambda: curve(bench, 4000 // share, min(rounds, 2)),
+        "batch-size": lambda: curve(bench, points // share, min(rounds, 2)),
     }
 
 
@@ -334,6 +367,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--divide", type=int, default=0)
     parser.add_argument("--lean", action="store_true")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--million", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.million:
@@ -342,7 +376,9 @@ def main() -> None:
     peers.with_packages(given.peers)
     rounds = given.rounds or (1 if given.quick else 3)
     share = given.divide or (10 if given.quick else 1)
-    known = cases(Bench(given.data, given.cache, given.quick, given.lean), rounds, share)
+    known = cases(
+        Bench(given.data, given.cache, given.quick, given.lean, given.device), rounds, share
+    )
     for name in given.case or known:
         for told in known[name]():
             print(json.dumps(told), flush=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scan_network import CLASSES, MEAN, STD, trained
 
+from querist.models.inference import open_inference
 from querist.pool.pool import Pool
 from querist.sources.transforms.image import Image
 
@@ -23,9 +24,13 @@ class Bench:
         cache: A folder outside of the repository, for the unpacked files and the weights.
         quick: A tenth of everything.
         lean: Without the slowest peers.
+        device: Where the network runs.
     """
 
-    def __init__(self, archive: Path, cache: Path, quick: bool, lean: bool = False) -> None:
+    def __init__(
+        self, archive: Path, cache: Path, quick: bool, lean: bool = False, device: str = "cpu"
+    ) -> None:
+        self.device, self.on_gpu = device, device.startswith("cuda")
         self.cache, self.quick, self.lean = cache, quick, lean
         self.threads = len(os.sched_getaffinity(0))
         cache.mkdir(parents=True, exist_ok=True)
@@ -39,7 +44,7 @@ class Bench:
         path = self.cache / "resnet18-cifar10.safetensors"
         if not path.exists():
             labels = np.array([CLASSES.index(file.parent.name) for file in self.files])
-            trained(self.decoded(self.files, 32), labels, path)
+            trained(self.decoded(self.files, 32), labels, path, device=self.device)
         return path
 
     def decoded(self, files: list[Path], size: int) -> np.ndarray:
@@ -65,14 +70,18 @@ class Bench:
         pool.add(uri)
         return pool
 
-    def model(self, precision: str, size: int = 32, backend: str = "openvino") -> dict[str, Any]:
+    def opened(self, precision: str, size: int = 32) -> Any:
+        """The trained network, ready to be run."""
+        return open_inference(self.model(precision, size), self.device, self.threads)
+
+    def model(self, precision: str, size: int = 32) -> dict[str, Any]:
         """The trained network as a model of a pool."""
         return {
             "use": "torch",
             "builder": "scan_network:ResNet18",
             "weights": [str(self.weights)],
             "classes": CLASSES,
-            "backend": backend,
+            "backend": "torch" if self.on_gpu else "openvino",
             "precision": precision,
             "normalise": {"mean": MEAN, "std": STD},
             "input": [size, size, 3],

@@ -63,7 +63,9 @@ def normalised(images: np.ndarray) -> torch.Tensor:
     return ((scaled - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def trained(images: np.ndarray, labels: np.ndarray, path: Path, epochs: int = 6) -> Path:
+def trained(
+    images: np.ndarray, labels: np.ndarray, path: Path, epochs: int = 6, device: str = "cpu"
+) -> Path:
     """Weights, trained once and kept: SGD with a one-cycle rate, flips and shifts."""
     from safetensors.torch import save_file
 
@@ -71,7 +73,7 @@ def trained(images: np.ndarray, labels: np.ndarray, path: Path, epochs: int = 6)
         return path
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    network = ResNet18().to(memory_format=torch.channels_last)
+    network = ResNet18().to(device, memory_format=torch.channels_last)
     steps = epochs * (len(images) // 128)
     optimiser = torch.optim.SGD(network.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, steps)
@@ -82,7 +84,7 @@ def trained(images: np.ndarray, labels: np.ndarray, path: Path, epochs: int = 6)
             chosen = order[start : start + 128]
             moved = np.roll(images[chosen], tuple(rng.integers(-2, 3, 2)), (1, 2))
             batch = normalised(moved[:, :, ::-1].copy() if rng.random() < 0.5 else moved)
-            scores, wanted = network(batch), torch.from_numpy(labels[chosen])
+            scores, wanted = network(batch.to(device)), torch.from_numpy(labels[chosen]).to(device)
             loss = nn.functional.cross_entropy(scores, wanted)
             optimiser.zero_grad()
             loss.backward()
@@ -94,7 +96,9 @@ def trained(images: np.ndarray, labels: np.ndarray, path: Path, epochs: int = 6)
             flush=True,
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    save_file(
+        {name: value.cpu().contiguous() for name, value in network.state_dict().items()}, path
+    )
     return path
 
 
