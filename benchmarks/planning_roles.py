@@ -65,29 +65,39 @@ def changing(**options: Any) -> Any:
     return FunctionOracle(Changes(**options), outputs="y")
 
 
-class Bumps:
-    """A function with a narrow peak, that takes ``seconds`` for an answer."""
+class Learned:
+    """A function that there is something to learn of, and that takes ``seconds`` for an answer."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, problem: str) -> None:
+        self.seconds, self.truth = seconds, PROBLEMS[problem][0]
 
     def __call__(self, x: np.ndarray) -> float:
         """One answer."""
         time.sleep(self.seconds)
-        return bumps(x)
+        return float(self.truth(x))
 
 
-def bumps(x: np.ndarray) -> float:
-    """A peak on a wave."""
-    peak = np.exp(-40 * ((x[0] - 0.7) ** 2 + (x[1] - 0.3) ** 2))
-    return float(peak + 0.3 * np.sin(6 * x[0]) * x[1])
+def wave(x: np.ndarray) -> float:
+    """Smooth everywhere."""
+    return float(np.sin(6 * x[0]) * x[1])
 
 
-def peaked(**options: Any) -> Any:
-    """An oracle that there is something to learn of."""
+def peak(x: np.ndarray) -> float:
+    """A narrow peak on a wave."""
+    return float(np.exp(-40 * ((x[0] - 0.7) ** 2 + (x[1] - 0.3) ** 2)) + 0.3 * wave(x))
+
+
+PROBLEMS = {
+    "wave": (wave, {"use": "random_features", "options": {"members": 4, "features": 128}}),
+    "peak": (peak, {"use": "gaussian_process"}),
+}
+
+
+def learned(**options: Any) -> Any:
+    """An oracle of such a function."""
     from querist.oracles.function import FunctionOracle
 
-    return FunctionOracle(Bumps(**options), outputs="y")
+    return FunctionOracle(Learned(**options), outputs="y")
 
 
 def oracle(kind: str) -> Any:
@@ -136,21 +146,22 @@ def settings(kind: str, explorers: int, oracles: int, trainers: int, labels: int
     }
 
 
-def learning(every: int, labels: int, seed: int, test_set: str) -> dict[str, Any]:
+def learning(problem: str, every: int, labels: int, seed: int, test_set: str) -> dict[str, Any]:
     """A campaign of six workers that retrains after so many labels.
 
     Args:
+        problem: What is learned, "wave" or "peak".
         every: Labels between two fits.
         labels: Budget.
         seed: Of its walkers and draws.
         test_set: A file whose labels errors are measured on.
     """
     box = {"low": [0.0, 0.0], "high": [1.0, 1.0], "seed": seed}
-    options = {"seconds": SECONDS}
+    options = {"seconds": SECONDS, "problem": problem}
     return {
         "generators": {"use": "uniform", "options": box},
-        "model": {"use": "gaussian_process"},
-        "oracles": {"f": {"use": "planning_roles:peaked", "options": options, "workers": 4}},
+        "model": PROBLEMS[problem][1],
+        "oracles": {"f": {"use": "planning_roles:learned", "options": options, "workers": 4}},
         "explorers": 1,
         "trainers": 1,
         "gate": {"output": "y", "quantile": 0.8},

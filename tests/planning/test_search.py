@@ -11,6 +11,7 @@ from querist.core.errors import ConfigError
 from querist.engines.durations import Constant
 from querist.planning.behaviour import Fits
 from querist.planning.forecast import Allocation, Forecast, forecast
+from querist.planning.placement import Placement
 from querist.planning.search import Space, search
 
 
@@ -35,10 +36,10 @@ def test_the_search_finds_the_best_of_an_exhaustive_one() -> None:
 
 
 def test_gpus_limit_explorers_and_trainers() -> None:
-    space = Space(20, {"f": 1.0}, trainers=4, gpus=2, explorer_gpus=0.5, trainer_gpus=1)
+    space = Space(20, {"f": 1.0}, trainers=4, gpus=2, placement=Placement(0.5, 1.0))
     assert space.allocation(2, 1, None) is not None
     assert space.allocation(2, 2, None) is None
-    poor = Space(20, {"f": 1.0}, gpus=0.2, explorer_gpus=1.0)
+    poor = Space(20, {"f": 1.0}, gpus=0.2, placement=Placement(1.0))
     with pytest.raises(ConfigError, match="GPUs"):
         search(poor, lambda one: forecast(PLAN, one, QUICK))
 

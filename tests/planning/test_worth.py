@@ -89,12 +89,11 @@ def test_two_intervals_tell_what_staleness_costs() -> None:
     assert np.median(np.array(RATES)[free.rate]) < 1.0
 
 
-def test_errors_far_from_the_wanted_one_are_left_out() -> None:
+def test_errors_far_from_the_wanted_one_hardly_count() -> None:
     run = learned(20, 0.0, noise=0.02)
     run.errors[0] = (20, 50.0)  # a first model that knows nothing
     law = law_of([run], "y.mae", error=0.15)
     assert law is not None
-    assert law.points == len(run.errors) - 1
     assert np.median(law.power) == pytest.approx(0.5, abs=0.15)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from querist.campaign.settings import CampaignSettings, number
 from querist.campaign.wiring import members_of, plan
 from querist.core.errors import ConfigError
+from querist.core.tasks import Resources
 from querist.planning.behaviour import Behaviour
 from querist.planning.forecast import Allocation, Forecast, forecast
 from querist.planning.measured import measured
-from querist.planning.search import Space, search
+from querist.planning.placement import EXPLORERS, TRAINERS, Effects, Machine, Placement
+from querist.planning.search import Space, order, search
 from querist.store.run_folder import RunFolder
 
 
@@ -26,6 +31,9 @@ class Wanted:
         walltime: Seconds that the campaign may take; None for no limit.
         batches: Sizes of the oracles' tasks to try; empty for the configured one.
         seed: Of simulated time.
+        nodes: That workers are on, all alike.
+        gpu_speedup: Times as fast as on a core, by role ("trainers", "explorers"), as stated.
+        serial: Share of an answer's time that more cores do not shorten, by oracle, as stated.
         error: Of the hold-out, that is wanted; None for what stops the campaign, or the run's last.
         every: Retrain intervals to try, in training labels; empty for doubled ones.
     """
@@ -35,8 +43,21 @@ class Wanted:
     walltime: float | None = None
     batches: tuple[int, ...] = ()
     seed: int = 0
+    nodes: int = 1
+    gpu_speedup: Mapping[str, float] = field(default_factory=dict)
+    serial: Mapping[str, float] = field(default_factory=dict)
     error: float | None = None
     every: tuple[int, ...] = ()
+
+    def machine(self) -> Machine:
+        """The nodes, with a core for each worker."""
+        gpus = 0 if self.gpus is None else math.floor(self.gpus)
+        if self.workers % self.nodes or gpus % self.nodes:
+            raise ConfigError(
+                f"{self.nodes} nodes that are all alike do not have {self.workers} cores and "
+                f"{gpus} GPUs together."
+            )
+        return Machine(self.nodes, self.workers // self.nodes, gpus // self.nodes)
 
 
 def behaviour_of(run: Path | str, settings: CampaignSettings) -> Behaviour:
@@ -61,6 +82,30 @@ def current(settings: CampaignSettings) -> Allocation:
     return Allocation(number(settings.explorers), tuple(oracles.items()), number(settings.trainers))
 
 
+def placement_of(settings: CampaignSettings) -> Placement:
+    """The placement that settings name.
+
+    Raises:
+        ConfigError: If an answer needs several nodes, which is not planned.
+    """
+    cores, gpus = [], []
+    for name, oracle in settings.oracles.items():
+        needed = Resources() if oracle.resources is None else oracle.resources.needed()
+        if needed.nodes > 1:
+            raise ConfigError(f"oracles.{name}: answers of several nodes are not planned.")
+        cores.append((name, needed.ranks * needed.cores))
+        gpus.append((name, float(needed.gpus)))
+    apart = settings.placement
+    each = number(apart.generators) / max(1, number(apart.predictors))
+    return Placement(
+        settings.gpus.explorers,
+        settings.gpus.trainers,
+        tuple(cores),
+        tuple(gpus),
+        max(1, round(each)) if apart.kind == "split" else 0,
+    )
+
+
 def forecast_of(
     settings: CampaignSettings, allocation: Allocation, behaviour: Behaviour, seed: int = 0
 ) -> Forecast:
@@ -69,14 +114,17 @@ def forecast_of(
     return forecast(plan(settings), allocation, behaviour, members=members, seed=seed)
 
 
-def space_of(settings: CampaignSettings, wanted: Wanted) -> Space:
+def space_of(settings: CampaignSettings, wanted: Wanted, at: Placement | None = None) -> Space:
     """The allocations that may be chosen.
+
+    Args:
+        settings: Of the campaign.
+        wanted: What is planned for.
+        at: Where they are placed; None for what the settings say.
 
     Raises:
         ConfigError: If the campaign cannot be planned.
     """
-    if settings.placement.kind == "split":
-        raise ConfigError("plans are made for placement: colocated; this campaign's is split.")
     weights = {n: float(number(o.workers)) for n, o in settings.oracles.items() if not o.outside}
     if not weights:
         raise ConfigError(
@@ -87,14 +135,27 @@ def space_of(settings: CampaignSettings, wanted: Wanted) -> Space:
         weights,
         members_of(settings) if settings.trainers else 0,
         wanted.gpus,
-        settings.gpus.explorers,
-        settings.gpus.trainers,
+        placement_of(settings) if at is None else at,
+        wanted.machine() if wanted.nodes > 1 or wanted.gpus else None,
         batches=wanted.batches,
     )
 
 
-def planned(settings: CampaignSettings, behaviour: Behaviour, wanted: Wanted) -> list[Forecast]:
+def planned(
+    settings: CampaignSettings,
+    behaviour: Behaviour,
+    wanted: Wanted,
+    effects: Effects | None = None,
+) -> list[Forecast]:
     """Forecasts of all allocations that were tried, best first.
+
+    Where they are placed is changed role by role, as long as it helps.
+
+    Args:
+        settings: Of the campaign.
+        behaviour: Of its tasks, in the run that was measured.
+        wanted: What is planned for.
+        effects: What placement does to speed; None where nothing is known of that.
 
     Raises:
         ConfigError: If the campaign cannot be planned, or nothing would end it.
@@ -105,11 +166,41 @@ def planned(settings: CampaignSettings, behaviour: Behaviour, wanted: Wanted) ->
             "nothing is known to end this campaign in simulated time; give it a budget of labels, "
             "cost or seconds, or plan with --walltime."
         )
-    space = space_of(settings, wanted)
+    known = Effects(placement_of(settings)) if effects is None else effects
     limit = 1e9 if wanted.walltime is None else wanted.walltime
 
     def evaluate(allocation: Allocation) -> Forecast:
-        seed = wanted.seed
-        return forecast(base, allocation, behaviour, members=members, seed=seed, limit=limit)
+        there, seed = known.behaviour(behaviour, allocation.placement), wanted.seed
+        return forecast(base, allocation, there, members=members, seed=seed, limit=limit)
 
-    return search(space, evaluate)
+    found = search(space_of(settings, wanted), evaluate)
+    for axis in variants(settings, wanted, known, behaviour):
+        for changed in axis:
+            try:
+                space = space_of(settings, wanted, changed(found[0].allocation.placement))
+                found = sorted([*found, *search(space, evaluate)], key=order)
+            except ConfigError:  # there is no room for that
+                continue
+    return list({one.allocation: one for one in found}.values())
+
+
+Change = Callable[[Placement], Placement]
+
+
+def variants(
+    settings: CampaignSettings, wanted: Wanted, known: Effects, behaviour: Behaviour
+) -> Iterator[list[Change]]:
+    """Changes of a placement whose effect is known: of each role, one after the other."""
+    if wanted.gpus and TRAINERS in known.gpu and settings.trainers:
+        yield [partial(replace, trainer_gpus=share) for share in (0.0, 0.5, 1.0)]
+    if wanted.gpus and EXPLORERS in known.gpu:
+        yield [partial(replace, explorer_gpus=share) for share in (0.0, 0.25, 0.5, 1.0)]
+    most = wanted.workers // wanted.nodes
+    for name in known.serial:
+        yield [
+            partial(Placement.with_cores, oracle=name, cores=2**k)
+            for k in range(most.bit_length())
+            if 2**k <= most
+        ]
+    if settings.engine.kind == "mpi" and 0 < behaviour.predicting < 1:
+        yield [partial(replace, generators=each) for each in (0, 1, 2, 4, 8)]

@@ -12,6 +12,7 @@ from querist.control.policy import StandardPolicy
 from querist.planning.behaviour import Behaviour
 from querist.planning.forecast import Allocation, Forecast
 from querist.planning.interval import Aim, Interval, Reached, chosen, intervals, most_labels, reach
+from querist.planning.placement import Effects
 from querist.planning.worth import LEAST, Worth, law_of
 from querist.store.run_folder import RunFolder
 
@@ -40,6 +41,7 @@ def interval_of(
     worths: Iterable[Worth],
     wanted: Wanted,
     found: Sequence[Forecast],
+    effects: Effects | None = None,
 ) -> Interval | str:
     """The best retrain intervals, or why none can be chosen.
 
@@ -49,6 +51,7 @@ def interval_of(
         worths: Of runs of it.
         wanted: What is planned for.
         found: Forecasts of allocations with the configured interval, the best first.
+        effects: What placement does to speed, as these were made with.
     """
     base = plan(settings)
     if not settings.trainers:
@@ -65,10 +68,15 @@ def interval_of(
     limit = 1e9 if wanted.walltime is None else wanted.walltime
     aim = Aim(law, error, members_of(settings), wanted.seed, limit)
     every = wanted.every or intervals(most_labels(law, error))
-    space = space_of(settings, wanted)
+    best = found[0].allocation
+    space = space_of(settings, wanted, best.placement)
 
     def evaluate(allocation: Allocation) -> Reached:
-        return reach(base, allocation, behaviour, aim)
+        at = allocation.placement
+        return reach(
+            base, allocation, effects.behaviour(behaviour, at) if effects else behaviour, aim
+        )
 
-    starts = [one.allocation for one in found[:STARTS]]
+    here = [one.allocation for one in found if one.allocation.placement == best.placement]
+    starts = here[:STARTS]
     return Interval.of(aim, chosen(starts, [None, *every], evaluate, space.near))

@@ -26,6 +26,17 @@ def _seconds(_context: object, _parameter: object, value: str | None) -> float |
     return found
 
 
+def _numbers(_context: object, _parameter: object, values: tuple[str, ...]) -> dict[str, float]:
+    found = {}
+    for value in values:
+        name, _, number = value.partition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            raise click.BadParameter(f"should look like NAME=8, got {value!r}.") from None
+    return found
+
+
 @click.command()
 @click.argument("campaign", type=click.Path(path_type=Path))
 @click.option(
@@ -38,6 +49,17 @@ def _seconds(_context: object, _parameter: object, value: str | None) -> float |
 )
 @click.option("--workers", required=True, type=click.IntRange(min=2), help="In all roles together.")
 @click.option("--gpus", type=click.FloatRange(min=0), help="That there are.")
+@click.option("--nodes", type=click.IntRange(min=1), default=1, help="That workers are on.")
+@click.option(
+    "--gpu-speedup", callback=_numbers, multiple=True, help="Of trainers or explorers: trainers=8."
+)
+@click.option(
+    "--serial",
+    callback=_numbers,
+    multiple=True,
+    help="Share of an oracle's time: dft=0.05.",
+)
+@click.option("--write", type=click.Path(path_type=Path), help="The campaign file with the plan.")
 @click.option("--walltime", callback=_seconds, help="That the campaign may take: 3600, 90min, 8h.")
 @click.option("--batch", "batches", type=click.IntRange(min=1), multiple=True, help="To try.")
 @click.option("--error", type=click.FloatRange(min=0, min_open=True), help="That is wanted.")
@@ -45,26 +67,45 @@ def _seconds(_context: object, _parameter: object, value: str | None) -> float |
 @click.option("--best", type=click.IntRange(min=1), default=5, help="How many to print.")
 @click.option("--seed", type=int, default=0, help="Of simulated time.")
 @sentences
-def plan(campaign: Path, runs: tuple[Path, ...], best: int, **how: Any) -> None:
-    """Find how many workers of each role a campaign should have, and how often to retrain."""
-    from querist.accounting.units import duration, percent
+def plan(campaign: Path, runs: tuple[Path, ...], best: int, write: Path | None, **how: Any) -> None:
+    """Find how many workers each role should have, where, and how often to retrain."""
+    from querist.campaign.effects import effects_of, unknown
+    from querist.campaign.fragment import fragment
     from querist.campaign.loading import load_settings
     from querist.campaign.planned import Wanted, behaviour_of, planned
     from querist.campaign.retraining import interval_of, worth_of
-    from querist.planning.text import interval_text
+    from querist.planning.text import forecasts_text, interval_text, placement_text
 
     settings = load_settings(campaign)
-    wanted = Wanted(**how)
-    behaviour = behaviour_of(runs[0], settings)
-    found = planned(settings, behaviour, wanted)
-    for place, one in enumerate(found[:best], 1):
-        busy = ", ".join(f"{role} {percent(share)}" for role, share in one.busy.items())
-        ends = duration(one.seconds) if one.status == "finished" else f"{one.status}: {one.reason}"
-        click.echo(f"{place}. {one.allocation.sentence()}: {ends}")
-        click.echo(f"   all workers busy {percent(one.utilisation)} ({busy})")
-    click.echo(f"\nBottleneck of the first: {found[0].bottleneck}.")
-    click.echo(f"{len(found)} allocations were tried in simulated time.")
-    told = interval_of(
-        settings, behaviour, [worth_of(run, settings) for run in runs], wanted, found
-    )
+    wanted, behaviour = Wanted(**how), behaviour_of(runs[0], settings)
+    effects = effects_of(runs, settings, wanted)
+    found = planned(settings, behaviour, wanted, effects)
+    click.echo(forecasts_text(found, best))
+    worths = [worth_of(run, settings) for run in runs]
+    told = interval_of(settings, behaviour, worths, wanted, found, effects)
     click.echo("\n" + interval_text(told))
+    chosen = found[0].allocation
+    if not isinstance(told, str) and told.known:
+        chosen = told.tried[0].allocation
+    left = unknown(settings, wanted, effects)
+    click.echo("\n" + placement_text(chosen, wanted.machine(), effects, left))
+    changes = fragment(settings, chosen)
+    click.echo("\nIn the campaign file:\n\n" + _yaml(changes))
+    if write is not None:
+        _write(write, campaign, changes)
+
+
+def _write(path: Path, campaign: Path, changes: dict[str, Any]) -> None:
+    from querist.campaign.fragment import merged
+    from querist.campaign.loading import load_settings
+    from querist.campaign.ranks import described
+
+    path.write_text(_yaml(merged(described(campaign), changes)), encoding="utf-8")
+    load_settings(path)
+    click.echo(f"Written to {path}.")
+
+
+def _yaml(content: Any) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(content, sort_keys=False, default_flow_style=None))

@@ -6,9 +6,31 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from querist.core.errors import ConfigError
-from querist.engines.durations import Constant, Distribution
+from querist.engines.durations import Constant, Distribution, Seconds
 from querist.engines.simulated import NO_LOSSES, Losses
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """Another distribution times a factor, and no more than a limit.
+
+    Attributes:
+        of: What is drawn from.
+        factor: Of each draw.
+        most: Largest value.
+    """
+
+    of: Distribution
+    factor: float = 1.0
+    most: float = float("inf")
+
+    def draw(self, rng: np.random.Generator, size: int) -> Seconds:
+        """``(size,)`` values."""
+        scaled: Seconds = np.minimum(self.of.draw(rng, size) * self.factor, self.most)
+        return scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +90,7 @@ class Behaviour:
         slices: Of a slice of exploring.
         found: Candidates of a slice with a model, drawn for each slice and rounded.
         proposed, trusted: Predictions of a slice, and the share of them that is trusted.
+        predicting: Share of a slice's seconds that predicts.
         fits: Training.
         evaluating, scoring: Of evaluating a model, and of re-scoring a part of the queue.
         first, between: Until the first worker is ready, and from one to the next.
@@ -84,6 +107,7 @@ class Behaviour:
     found: Distribution = field(default_factory=lambda: Constant(64.0))
     proposed: float = 1000.0
     trusted: float = 0.9
+    predicting: float = 0.0
     fits: Fits = field(default_factory=lambda: Fits(1.0))
     evaluating: Distribution = field(default_factory=lambda: Constant(0.01))
     scoring: Distribution = field(default_factory=lambda: Constant(0.01))

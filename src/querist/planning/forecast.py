@@ -11,8 +11,8 @@ from querist.control.plan import Plan
 from querist.control.policy import StandardPolicy
 from querist.control.retrain import EveryLabels
 from querist.core.events import Fact
-from querist.engines.durations import Distribution, Seconds
-from querist.planning.behaviour import Behaviour
+from querist.planning.behaviour import Behaviour, Scaled
+from querist.planning.placement import EXPLORERS, ONE_CORE, TRAINERS, Placement
 from querist.planning.virtual import Ended, Virtual
 
 FINE = 0.05  # of an answer's seconds: how long a simulated slice of exploring is at least
@@ -28,6 +28,7 @@ class Allocation:
         oracles: Workers by oracle.
         batch: Questions in one task; None as planned.
         every: Training labels between two fits; None as planned.
+        placement: Where they run.
     """
 
     explorers: int
@@ -35,11 +36,18 @@ class Allocation:
     trainers: int
     batch: int | None = None
     every: int | None = None
+    placement: Placement = ONE_CORE
 
     @property
     def workers(self) -> int:
         """All of them."""
-        return self.explorers + self.trainers + sum(count for _, count in self.oracles)
+        return sum(self.roles().values())
+
+    def roles(self) -> dict[str, int]:
+        """Workers by role; "generators" are ranks that only generate."""
+        apart = self.placement.generators * self.explorers
+        found = {EXPLORERS: self.explorers, TRAINERS: self.trainers, **dict(self.oracles)}
+        return found | ({"generators": apart} if apart else {})
 
     def counts(self) -> dict[str, int]:
         """Workers by pool."""
@@ -64,7 +72,9 @@ class Allocation:
         oracles = ", ".join(f"{count} × {name}" for name, count in self.oracles)
         told = f"{self.explorers} explorers, {oracles}, {self.trainers} trainers"
         told += "" if self.batch is None else f", batches of {self.batch}"
-        return told if self.every is None else f"{told}, retraining every {self.every} labels"
+        told += "" if self.every is None else f", retraining every {self.every} labels"
+        where = self.placement.sentence()
+        return f"{told}; {where}" if where else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +103,7 @@ class Forecast:
         """Share of all workers' time that is worked."""
         counts = {"explorers": self.allocation.explorers, "trainers": self.allocation.trainers}
         counts |= dict(self.allocation.oracles)
-        return sum(self.busy[role] * n for role, n in counts.items()) / self.allocation.workers
-
-
-@dataclass(frozen=True, slots=True)
-class Scaled:
-    """Another distribution times a factor, and no more than a limit.
-
-    Attributes:
-        of: What is drawn from.
-        factor: Of each draw.
-        most: Largest value.
-    """
-
-    of: Distribution
-    factor: float = 1.0
-    most: float = float("inf")
-
-    def draw(self, rng: np.random.Generator, size: int) -> Seconds:
-        """``(size,)`` values."""
-        scaled: Seconds = np.minimum(self.of.draw(rng, size) * self.factor, self.most)
-        return scaled
+        return sum(self.busy[role] * n for role, n in counts.items()) / sum(counts.values())
 
 
 def coarse(behaviour: Behaviour, allocation: Allocation) -> Behaviour:

@@ -71,7 +71,7 @@ class Measured:
         self._answers: defaultdict[str, int] = defaultdict(int)
         self._failed: defaultdict[str, int] = defaultdict(int)
         self._gaps, self._slices, self._found = values(), values(), values()
-        self._proposed, self._trusted = values(), values()
+        self._proposed, self._trusted, self._predicting = values(), values(), values()
         self._fits: list[tuple[float, float]] = []
         self._tasks: defaultdict[str, Values] = defaultdict(values)
         self._joins: list[float] = []
@@ -114,6 +114,7 @@ class Measured:
         if not whole(data, "version") or interval is None:
             return
         self._slices.add(interval[1] - interval[0])
+        self._predicting.add(number(data, "predict"))
         self._found.add(number(data, "candidates", number(data, "asked")))
         self._proposed.add(number(data, "proposed"))
         self._trusted.add(number(data, "trusted"))
@@ -174,6 +175,7 @@ class Measured:
             found=self._found.distribution(0.0),
             proposed=proposed,
             trusted=self._trusted.mean(0.0) / proposed if proposed else 0.0,
+            predicting=min(1.0, self._predicting.mean(0.0) / max(1e-9, self._slices.mean(1.0))),
             fits=fits(self._fits, self._members),
             evaluating=self._tasks["evaluate"].distribution(0.01),
             scoring=self._tasks["score"].distribution(0.01),

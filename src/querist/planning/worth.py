@@ -18,7 +18,7 @@ RATES = (0.0, *(2.0**step for step in range(-2, 10)))  # of losing worth, that a
 LEAST = 5  # evaluations that a law is fitted to
 PROPOSED = 4000  # draws, of which some are kept
 STEEP = 1.0  # spread of the powers that are expected; learning curves of most models lie below
-NEAR = 10.0  # times the wanted error, or a part of it: those farther away say little of it
+NEAR = 2.0  # times the wanted error, or a part of it: those farther away count less and less
 
 
 class Worth:
@@ -135,8 +135,8 @@ def law_of(
 ) -> Law | None:
     """The law through the evaluations of all runs; None where they are too few to know one.
 
-    Errors that differ by more than ten times from the wanted one are left out, where five others
-    are there: no learning curve is a power law from its first label on.
+    Errors far from the wanted one count less, where there are enough others: no learning curve is
+    one power law from its first label on.
 
     A line through logarithms for each rate, with flat priors on level and logarithm of the
     variance, and the positive half of a normal one on the power (those of deep networks are below
@@ -156,10 +156,11 @@ def law_of(
     last = max(found[0].errors)
     x = np.log(np.concatenate([run.of([n for n, _ in run.errors]) for run in found], axis=1))
     y = np.log(np.concatenate([[one for _, one in run.errors] for run in found]))
-    near = np.abs(y - math.log(error or last[1])) <= math.log(NEAR)
-    if near.sum() >= LEAST:
-        x, y = x[:, near], y[near]
-    chances, lines = zip(*(_line(row, y) for row in x), strict=True)
+    wanted = np.clip(math.log(error or last[1]), y.min(), y.max())
+    near = np.exp(-0.5 * ((y - wanted) / math.log(NEAR)) ** 2)
+    if near.sum() ** 2 / (near**2).sum() < LEAST - 1:
+        near = np.ones(len(y))
+    chances, lines = zip(*(_line(row, y, near) for row in x), strict=True)
     rng, weights = np.random.default_rng(seed), np.exp(np.array(chances) - max(chances))
     rows = rng.choice(len(weights), PROPOSED, p=weights / weights.sum())
     levels, slopes = np.array([lines[row].drawn(rng) for row in rows]).T
@@ -181,7 +182,7 @@ class _Line:
     middle: float
     spread: float
     squares: float
-    count: int
+    count: float
 
     def drawn(self, rng: np.random.Generator) -> tuple[float, float]:
         """Level and slope by their posterior."""
@@ -191,11 +192,14 @@ class _Line:
         return middle - slope * self.middle, slope
 
 
-def _line(x: Floats, y: Floats) -> tuple[float, _Line]:
+def _line(x: Floats, y: Floats, weights: Floats) -> tuple[float, _Line]:
     """The marginal log likelihood of a line, and the line."""
-    count, dx = len(x), x - x.mean()
-    spread = max(float(dx @ dx), 1e-9)
-    slope = float(dx @ y) / spread
-    squares = max(float(((y - y.mean() - slope * dx) ** 2).sum()), 1e-9)
+    near = weights / weights.sum()
+    count = 1.0 / float((near**2).sum())
+    middle, level = float(near @ x), float(near @ y)
+    dx, dy = x - middle, y - level
+    spread = max(count * float(near @ dx**2), 1e-9)
+    slope = count * float(near @ (dx * dy)) / spread
+    squares = max(count * float(near @ (dy - slope * dx) ** 2), 1e-9)
     chance = -0.5 * (count - 2) * math.log(squares) - 0.5 * math.log(spread)
-    return chance, _Line(float(y.mean()), slope, float(x.mean()), spread, squares, count)
+    return chance, _Line(level, slope, middle, spread, squares, count)
