@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from querist.campaign.campaign import Campaign
 from querist.campaign.planned import Wanted, behaviour_of, current, forecast_of, planned
 from querist.campaign.settings import CampaignSettings
 from querist.core.errors import ConfigError
+from querist.planning.placement import Effects, Placement
 
 CONFIG: dict[str, Any] = {
     "generators": {"use": "uniform", "options": {"low": [-1.0], "high": [1.0], "batch": 4}},
@@ -57,10 +59,24 @@ def test_what_cannot_be_planned_is_refused(run) -> None:
     behaviour = behaviour_of(run, settings())
     with pytest.raises(ConfigError, match="end this campaign"):
         planned(settings(budget={}), behaviour, Wanted(6))
-    with pytest.raises(ConfigError, match="split"):
-        planned(settings(placement="split", engine="mpi"), behaviour, Wanted(6))
+    by_member = {"kind": "split", "predictors": 2, "by": "member"}
+    with pytest.raises(ConfigError, match="split by: member"):
+        planned(settings(placement=by_member, engine="mpi"), behaviour, Wanted(6))
+    split = Effects(Placement(generators=3))
+    with pytest.raises(ConfigError, match="split otherwise"):
+        planned(settings(), behaviour, Wanted(6), split)
     with pytest.raises(ConfigError, match="from outside"):
         planned(settings(oracles={"person": {"outside": 4}}), behaviour, Wanted(6))
+
+
+def test_ranks_that_only_generate_are_planned(run) -> None:
+    behaviour = replace(behaviour_of(run, settings()), predicting=0.5)
+    apart = {"kind": "split", "generators": 2, "predictors": 1}
+    found = planned(settings(placement=apart, engine="mpi"), behaviour, Wanted(8))
+    assert {one.allocation.placement.generators for one in found} >= {0, 1, 2, 4}
+    assert max(one.allocation.workers for one in found) == 8
+    together = planned(settings(), behaviour, Wanted(8))  # processes: none of that
+    assert {one.allocation.placement.generators for one in together} == {0}
 
 
 def test_a_walltime_bounds_a_campaign_that_nothing_ends(run) -> None:

@@ -86,7 +86,7 @@ def placement_of(settings: CampaignSettings) -> Placement:
     """The placement that settings name.
 
     Raises:
-        ConfigError: If an answer needs several nodes, which is not planned.
+        ConfigError: If an answer needs several nodes, or members are apart: neither is planned.
     """
     cores, gpus = [], []
     for name, oracle in settings.oracles.items():
@@ -96,6 +96,11 @@ def placement_of(settings: CampaignSettings) -> Placement:
         cores.append((name, needed.ranks * needed.cores))
         gpus.append((name, float(needed.gpus)))
     apart = settings.placement
+    if apart.kind == "split" and apart.by == "member":
+        raise ConfigError(
+            "plans are made for placement: colocated, or split by: replica; this campaign's "
+            "committee is split by: member."
+        )
     each = number(apart.generators) / max(1, number(apart.predictors))
     return Placement(
         settings.gpus.explorers,
@@ -167,6 +172,11 @@ def planned(
             "cost or seconds, or plan with --walltime."
         )
     known = Effects(placement_of(settings)) if effects is None else effects
+    if known.measured.generators not in (0, placement_of(settings).generators):
+        raise ConfigError(
+            "how long generating takes cannot be read from a run that was split otherwise; plan "
+            "--from one whose explorers were colocated."
+        )
     limit = 1e9 if wanted.walltime is None else wanted.walltime
 
     def evaluate(allocation: Allocation) -> Forecast:
@@ -202,5 +212,6 @@ def variants(
             for k in range(most.bit_length())
             if 2**k <= most
         ]
-    if settings.engine.kind == "mpi" and 0 < behaviour.predicting < 1:
+    together = not known.measured.generators and 0 < behaviour.predicting < 1
+    if settings.engine.kind == "mpi" and together:
         yield [partial(replace, generators=each) for each in (0, 1, 2, 4, 8)]

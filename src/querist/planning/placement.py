@@ -106,6 +106,8 @@ class Effects:
             at: The placement.
             predicting: Share of the run's exploring time that predicted.
         """
+        if self.measured.generators:  # then what was measured is the pace of both
+            return 1.0
         predict = predicting / self.speed(EXPLORERS, at)
         generate = 1.0 - predicting
         if at.generators:
