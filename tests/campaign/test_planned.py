@@ -72,7 +72,7 @@ def test_what_cannot_be_planned_is_refused(run) -> None:
 def test_ranks_that_only_generate_are_planned(run) -> None:
     behaviour = replace(behaviour_of(run, settings()), predicting=0.5)
     apart = {"kind": "split", "generators": 2, "predictors": 1}
-    found = planned(settings(placement=apart, engine="mpi"), behaviour, Wanted(8))
+    found = planned(settings(placement=apart, engine="mpi"), behaviour, Wanted(8), Effects())
     assert {one.allocation.placement.generators for one in found} >= {0, 1, 2, 4}
     assert max(one.allocation.workers for one in found) == 8
     together = planned(settings(), behaviour, Wanted(8))  # processes: none of that
