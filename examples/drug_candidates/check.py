@@ -21,8 +21,12 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
 
 import numpy as np  # noqa: E402
 from docking import dock, ligand_pdbqt  # noqa: E402
-from drawing import draw_molecules, draw_recall  # noqa: E402
-from molecules import library, parts_of  # noqa: E402
+from drawing import draw_molecules, draw_pose, draw_recall  # noqa: E402
+from dynamics import difference, rescore  # noqa: E402
+from hosts import UNITS  # noqa: E402
+from kinase import around, from_folder, posed, rmsd  # noqa: E402
+from mmff import openmm  # noqa: E402
+from molecules import IMATINIB, library, parts_of  # noqa: E402
 from recall import BEST, Pool, at, curves  # noqa: E402
 from receptors import host_named  # noqa: E402
 from truth import HERE, read  # noqa: E402
@@ -35,6 +39,8 @@ HOST, EXHAUSTIVENESS = "beta", 1
 AGAIN = 0.3
 """Docked again, energies may differ by this on average (kcal/mol): another processor takes other
 random steps."""
+PAIR = {"adamantane": 9, "benzamide": 0}
+"""Places in the library of two amides of pyridine; which binds better is textbook."""
 DOCKED = 0.3
 """Share of the library that was docked when recalls are compared."""
 
@@ -97,25 +103,67 @@ def recalled(seeds: int, folder: Path) -> tuple[list[Row], dict[str, Any]]:
     return rows, {"recall": told}
 
 
+def moved() -> tuple[list[Row], dict[str, Any]]:
+    """MMFF94 in OpenMM against RDKit's, and two poses that move in the cyclodextrin."""
+    try:
+        openmm()
+    except QueristError as error:
+        print(f"{error} The poses are not rescored.")
+        return [], {}
+    host, rescored = host_named(HOST), {}
+    for name, row in PAIR.items():
+        pose = dock(ligand_pdbqt(library()[row]), host, EXHAUSTIVENESS).pose
+        rescored[name] = rescore(pose, UNITS[HOST])
+    gain = rescored["benzamide"].energy - rescored["adamantane"].energy
+    off = max(difference(library()[row]) for row in PAIR.values())
+    farthest = max(one.moved for one in rescored.values())
+    rows = [
+        below("MMFF94 in OpenMM against RDKit's", 0.01, off, "kcal/mol"),
+        above("dynamics: adamantane's amide better than benzene's", 1.0, gain, "kcal/mol"),
+        below("  farthest that a pose went", 6.0, farthest, "Å"),
+    ]
+    energies = {name: one.energy for name, one in rescored.items()}
+    return rows, {"dynamics": energies}
+
+
+def redocked(receptor: Path, folder: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Imatinib, from its SMILES, docked into the kinase that it was taken from."""
+    kinase = from_folder(receptor)
+    found = dock(ligand_pdbqt(IMATINIB), kinase.host, 8)
+    off, pose = rmsd(found.pose, kinase.crystal), posed(found.pose)
+    draw_pose(kinase.crystal, pose, around(kinase), folder / "imatinib.png")
+    print(f"  picture  {folder}/imatinib.png")
+    row = below("imatinib docked into 1IEP: distance from the crystal's pose", 2.0, off, "Å RMSD")
+    return [row], {"imatinib": {"energy": found.energy, "rmsd": off, "seconds": found.seconds}}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Dock, search and check; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--full", action="store_true", help="more dockings, ten seeds")
     parser.add_argument("--engine", choices=("processes", "inline"))
+    parser.add_argument("--receptor", type=Path, help="folder with 1IEP: redock imatinib too")
     options = parser.parse_args(arguments)
     begin = time.monotonic()
+    folder = new_folder(Path("runs"), "drug_candidates")
     try:
         rows = again(60 if options.full else 16)
-        folder = new_folder(Path("runs"), "drug_candidates")
         labels = 120 if options.full else 48
         result = campaign(labels, options.engine).run(folder, progress=False)
-        more, facts = searched(result, 24, folder)
-        rest, told = recalled(10 if options.full else 3, folder)
+        parts = [
+            searched(result, 24, folder),
+            recalled(10 if options.full else 3, folder),
+            moved(),
+            *([redocked(options.receptor, folder)] if options.receptor else []),
+        ]
     except QueristError as error:
         print(f"check: {error}", file=sys.stderr)
         return 1
-    rows += [*more, *rest]
-    save(folder, rows, {**facts, **told})
+    facts: dict[str, Any] = {}
+    for more, told in parts:
+        rows += more
+        facts |= told
+    save(folder, rows, facts)
     print(f"  report   {result.report()}\n  pictures {folder}/recall.png, molecules.png")
     print(f"{time.monotonic() - begin:.0f} s")
     return finish(rows)

@@ -35,7 +35,12 @@ def draw_recall(recall: Mapping[str, NDArray[np.float64]], size: int, path: Path
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, title=f"mean and quartiles, {len(some)} seeds", loc="center right")
+    axes.legend(
+        frameon=False,
+        title=f"mean and quartiles, {len(some)} seeds",
+        loc="upper right",
+        bbox_to_anchor=(1, 0.9),
+    )
     figure.savefig(path)
 
 
@@ -47,3 +52,82 @@ def draw_molecules(smiles: Sequence[str], legends: Sequence[str], path: Path) ->
         shown, molsPerRow=4, subImgSize=(240, 190), legends=list(legends), returnPNG=True
     )
     path.write_bytes(png if isinstance(png, bytes) else png.data)
+
+
+def draw_hosts(hosts: Sequence[str], values: NDArray[np.float64], path: Path) -> None:
+    """Affinities in each host against those in the first, a point a molecule."""
+    from matplotlib.figure import Figure
+
+    count = len(hosts) - 1
+    figure = Figure(figsize=(3.1 * count, 3.2), dpi=130, layout="constrained")
+    span = values.min() - 0.2, values.max() + 0.2
+    for place, axes in enumerate(np.atleast_1d(figure.subplots(1, count)), start=1):
+        axes.plot(span, span, color="#bbbbbb", lw=0.8)
+        axes.plot(values[:, 0], values[:, place], ".", ms=4, color="#1f6fb4", alpha=0.6)
+        for host, colour in ((0, "#2d8a4e"), (place, "#b4332a")):
+            best = int(values[:, host].argmax())
+            label = f"best for {hosts[host]}"
+            axes.plot(values[best, 0], values[best, place], "o", ms=7, mfc="none", color=colour)
+            axes.plot([], [], "o", ms=7, mfc="none", color=colour, label=label)
+        axes.set(xlabel=f"{hosts[0]}, kcal/mol gained", ylabel=f"{hosts[place]}, kcal/mol gained")
+        axes.set(xlim=span, ylim=span, aspect="equal")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=7, loc="upper left")
+    figure.savefig(path)
+
+
+def draw_fidelities(known: Mapping[int, Mapping[int, tuple[float, float]]], path: Path) -> None:
+    """The cheap docking's energy against the dear one's, and what each took."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.6, 3.1), dpi=130, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    (cheap, low), (dear, high) = sorted(known.items())
+    rows = sorted(high)
+    x, y = (np.array([table[row] for row in rows]) for table in (high, low))
+    span = min(x[:, 0].min(), y[:, 0].min()) - 0.2, max(x[:, 0].max(), y[:, 0].max()) + 0.2
+    left.plot(span, span, color="#bbbbbb", lw=0.8)
+    left.plot(x[:, 0], y[:, 0], ".", ms=4, color="#1f6fb4", alpha=0.6)
+    left.set(xlabel=f"exhaustiveness {dear}, kcal/mol", ylabel=f"exhaustiveness {cheap}, kcal/mol")
+    left.set(xlim=span, ylim=span, aspect="equal")
+    bins = np.geomspace(min(x[:, 1].min(), y[:, 1].min()), max(x[:, 1].max(), y[:, 1].max()), 40)
+    for seconds, label, colour in ((y[:, 1], cheap, "#2d8a4e"), (x[:, 1], dear, "#b4332a")):
+        right.hist(seconds, bins, color=colour, alpha=0.6, label=f"exhaustiveness {label}")
+    right.set(xscale="log", xlabel="processor seconds of a docking", ylabel="molecules")
+    right.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
+def draw_pose(crystal: object, pose: object, near: NDArray[np.float64], path: Path) -> None:
+    """The docked pose on the crystal's, along two axes, with atoms of the host around them.
+
+    Args:
+        crystal: A molecule of RDKit with a conformer.
+        pose: Likewise.
+        near: Positions of heavy atoms of the host near them, in Angstrom (n, 3).
+        path: Of the picture.
+    """
+    from matplotlib.figure import Figure
+
+    chem = rdkit("Chem")
+    figure = Figure(figsize=(8.4, 2.9), dpi=130, layout="constrained")
+    shown = [chem.RemoveHs(one) for one in (crystal, pose)]
+    middle = shown[0].GetConformer().GetPositions().mean(axis=0)
+    _, _, axes3 = np.linalg.svd(shown[0].GetConformer().GetPositions() - middle)
+    for axes, (first, second) in zip(figure.subplots(1, 2), ((0, 1), (0, 2)), strict=True):
+        turned = (near - middle) @ axes3.T
+        axes.scatter(turned[:, first], turned[:, second], s=9, color="#cfcfcf", lw=0)
+        for one, colour, label in zip(
+            shown, ("#2d8a4e", "#b4332a"), ("crystal", "docked"), strict=True
+        ):
+            places = (one.GetConformer().GetPositions() - middle) @ axes3.T
+            for bond in one.GetBonds():
+                ends = places[[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]]
+                axes.plot(ends[:, first], ends[:, second], color=colour, lw=2, alpha=0.8)
+            axes.plot([], [], color=colour, lw=2, label=label)
+        axes.set(aspect="equal", xlabel="Å", ylabel="Å")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False, loc="upper left")
+    figure.savefig(path)

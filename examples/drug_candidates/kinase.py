@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from hosts import Host
 from molecules import IMATINIB, rdkit
+from numpy.typing import NDArray
 
 from querist.core.errors import QueristError, require
 
@@ -130,10 +131,14 @@ def posed(pose: str) -> Any:
     return molecule
 
 
-def farthest(crystal: Any) -> float:
-    """How far an atom of the crystal's ligand is from the middle of the box, in half boxes."""
-    away = np.abs(crystal.GetConformer().GetPositions() - np.array(CENTER))
-    return float((away / (np.array(SIZE) / 2)).max())
+def around(kinase: Kinase, reach: float = 5.0) -> NDArray[np.float64]:
+    """Positions of the receptor's heavy atoms that are near the crystal's ligand (n, 3)."""
+    lines = [line for line in kinase.host.pdbqt.splitlines() if line.startswith("ATOM")]
+    heavy = [line for line in lines if line.split()[-1] != "HD"]
+    places = np.array([[float(line[n : n + 8]) for n in (30, 38, 46)] for line in heavy])
+    ligand = kinase.crystal.GetConformer().GetPositions()
+    gap = np.linalg.norm(places[:, None] - ligand[None], axis=-1).min(axis=1)
+    return np.asarray(places[gap < reach])
 
 
 if __name__ == "__main__":

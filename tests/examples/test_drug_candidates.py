@@ -21,6 +21,8 @@ MODULES = (
     "truth",
     "drawing",
     "recall",
+    "mmff",
+    "dynamics",
 )
 BETA = "C42H70O35"  # beta-cyclodextrin
 
@@ -166,3 +168,41 @@ def test_what_is_missing_is_said_in_a_sentence(example, tmp_path, monkeypatch) -
         example.kinase.fetch(tmp_path, said.append)
     assert "half a megabyte" in said[0]
     assert str(tmp_path) in said[0]
+
+
+def test_mmff_in_openmm_is_that_of_rdkit(example) -> None:
+    pytest.importorskip("openmm")
+    for smiles in ("CC(=O)NC", "C#Cc1ccccc1", "Cc1c(Cl)cccc1NC(=O)Nc1nccs1"):
+        assert example.dynamics.difference(smiles) < 2e-3  # kcal/mol
+
+
+def test_a_rigid_host_has_the_energy_of_its_contacts_alone(example) -> None:
+    """What both have together and neither has alone, as RDKit has it."""
+    mm = pytest.importorskip("openmm")
+    from rdkit import Chem
+    from rdkit.Chem import AllChem
+
+    host, guest = (example.docking.embedded(one) for one in ("OCC(O)CO", "CC(=O)NC"))
+    places = guest.GetConformer().GetPositions() + np.array([0.0, 0.0, 4.5])
+    guest.GetConformer().SetPositions(np.ascontiguousarray(places))
+    both = Chem.CombineMols(host, guest)
+    Chem.SanitizeMol(both)
+
+    def by_rdkit(molecule) -> float:
+        told = AllChem.MMFFGetMoleculeProperties(molecule)
+        field = AllChem.MMFFGetMoleculeForceField(
+            molecule, told, nonBondedThresh=1000.0, ignoreInterfragInteractions=False
+        )
+        return field.CalcEnergy()
+
+    def by_openmm(molecule, rigid: int = 0) -> float:
+        system = example.mmff.system_of(molecule, rigid=rigid)
+        platform = mm.Platform.getPlatformByName("Reference")
+        context = mm.Context(system, mm.VerletIntegrator(0.001), platform)
+        context.setPositions(0.1 * molecule.GetConformer().GetPositions())
+        return example.dynamics.energy_of(context)
+
+    wanted = by_rdkit(both) - by_rdkit(host) - by_rdkit(guest)
+    got = by_openmm(both, host.GetNumAtoms()) - by_openmm(guest)
+    assert abs(wanted) > 0.05
+    assert abs(got - wanted) < 2e-3
