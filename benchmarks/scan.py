@@ -115,7 +115,7 @@ def local(bench: Bench, precision: str, count: int, size: int, rounds: int) -> I
         backends[", our backend, fp32"] = peers.ours(exact)
     loops = dict(peer_loops(eager, backends, files, size, bench))
     scan = Call(lambda: pool.query(0.25, strategy=LEAST, model=model, scan=COLD), count)
-    decode_alone = decoding(files, size, bench.threads if bench.on_gpu else 1)
+    decode_alone = decoding(files, size, 2 if bench.on_gpu else 1)
     alone = {"forward": forward(model, images, count), "decode": decode_alone}
     found = in_turns({**alone, "scan": scan, **loops}, rounds)
     ours, limit, decode = (found[name] for name in ("scan", "forward", "decode"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from scan_network import MEAN, STD, ResNet18
 from scan_peers import least_confident, read
 from torch.utils.data import DataLoader, Dataset
 
+from querist.pool.query_state import CHUNK
+from querist.store.run_folder import RunFolder
+
 BATCH = 256
-CASES = ((32, 60_000, (4, 12)), (224, 12_000, (12,)))
+CASES = ((32, 200_000, (4, 12)), (224, 40_000, (4, 12)))
 """Pixels a side, items, and how many processes are tried."""
 
 
@@ -29,7 +33,7 @@ def feeds(bench: Bench, share: int) -> Iterator[dict[str, Any]]:
     """
     for size, wanted, tried in CASES:
         count = wanted // share
-        folder = linked(bench, count)
+        folder = spread(bench, count)
         files = sorted(folder.iterdir())
         for workers in tried:
             mine, picks = scanned(bench, folder, size, workers)
@@ -48,13 +52,18 @@ def feeds(bench: Bench, share: int) -> Iterator[dict[str, Any]]:
             }
 
 
-def linked(bench: Bench, count: int) -> Path:
-    """A folder of so many files; the same ones again under other names where there are too few."""
-    folder = bench.cache / f"linked-{count}"
+def spread(bench: Bench, count: int) -> Path:
+    """A folder of so many files; where there are too few, the same again with other last bytes.
+
+    Copies of an item would not be candidates; what follows a picture's end, nobody shows.
+    """
+    folder = bench.cache / f"spread-{count}"
     if not folder.exists():
         folder.mkdir()
+        held = [file.read_bytes() for file in bench.files[:count]]
         for number in range(count):
-            os.link(bench.files[number % len(bench.files)], folder / f"{number:06}.jpg")
+            data = held[number % len(held)] + f"{number:06}".encode()
+            (folder / f"{number:06}.jpg").write_bytes(data)
     return folder
 
 
@@ -96,7 +105,16 @@ def scanned(
         progress=lambda status: pace.at(status.done),
     )
     picks = {int(pick.uri.rpartition("/")[2].partition(".")[0]) for pick in result.picks}
-    return pace.told(), picks
+    return {**pace.told(), **stages(result.folder)}, picks
+
+
+def stages(folder: Path) -> dict[str, float]:
+    """Seconds of all workers together, by stage."""
+    found: Counter[str] = Counter()
+    for record in RunFolder(folder).journal_reader():
+        if record.kind == CHUNK:
+            found.update(record.data["seconds"])
+    return {f"{name}_s": round(seconds, 2) for name, seconds in found.items()}
 
 
 class Files(Dataset[torch.Tensor]):
