@@ -106,21 +106,28 @@ def pull(pool: Path, url: str, project: int | None, every: float | None) -> None
 @click.option("--port", type=click.IntRange(0, 65535), default=9090, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Of others with a key only.")
 @click.option("--model", "-m", multiple=True, metavar="FILE|NAME=VALUE", help="Whose features.")
+@URL
 @sentences
-def serve(pool: Path, port: int, host: str, model: tuple[str, ...]) -> None:
-    """Be a model for Label Studio: it learns from annotations, and predicts; until Ctrl-C."""
+def serve(pool: Path, port: int, host: str, model: tuple[str, ...], url: str) -> None:
+    """Be a model for Label Studio: it learns from annotations, and predicts; until Ctrl-C.
+
+    With a token it asks Label Studio for the addresses of annotators, who are numbers otherwise.
+    """
     import os
-    from contextlib import suppress
+    from contextlib import ExitStack, suppress
 
     from querist.cli.here import of_this_machine
     from querist.cli.values import model_of
+    from querist.integrations.label_studio.api import VARIABLE, LabelStudio
     from querist.integrations.label_studio.backend import Backend
     from querist.integrations.label_studio.serving import KEY, server_of
     from querist.pool.pool import Pool
 
     chosen = of_this_machine(model_of(model)) if model else None
-    with Pool.open(pool) as opened:
-        backend = Backend(opened, chosen)
+    with Pool.open(pool) as opened, ExitStack() as stack:
+        known = bool(os.environ.get(VARIABLE))
+        people = stack.enter_context(LabelStudio(url)).people if known else None
+        backend = Backend(opened, chosen, people)
         with server_of(backend, host, port, os.environ.get(KEY, "")) as server:
             click.echo(f"a model for Label Studio: http://{host}:{server.server_port}", err=True)
             with suppress(KeyboardInterrupt):

@@ -477,6 +477,9 @@ class Pool:
         """
         return resolve("querist.pool.rounds:play")(self, id, settings)
 
+    def _repr_html_(self) -> str:
+        return str(resolve("querist.pool.showing:shown")(self))
+
     def close(self) -> None:
         """Close its files and connections; may be called twice."""
         self._database.close()

@@ -10,6 +10,7 @@ import pytest
 
 from querist.core.errors import ConfigError
 from querist.integrations.label_studio.backend import Backend
+from querist.integrations.label_studio.exchange import take
 from querist.integrations.label_studio.form import made_for
 from querist.integrations.label_studio.serving import server_of
 from querist.pool.errors import PoolError
@@ -82,15 +83,22 @@ def test_a_training_is_asked_for(pets: Pool) -> None:
 
 
 def test_what_is_deleted_is_taken_back_under_the_address_of_who_said_it(pets: Pool) -> None:
-    backend = Backend(pets)
+    backend = Backend(pets, people=lambda: {3: "ada@example.com"})
     body = annotated("cat1", "cat")
-    body["annotation"]["created_username"] = "Ada Lovelace ada@example.com, 3"
     assert backend.answer("POST", "/webhook", body)[1]["labels"] == 1
     deleted = {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 5}, {"id": 99}]}
     assert backend.answer("POST", "/webhook", deleted)[1]["withdrawn"] == 1
     said = [(one.kind, one.annotator) for one in pets.history("cat1")]
     assert said == [("label", "ada@example.com"), ("withdraw", "ada@example.com")]
     assert Backend(pets).answer("POST", "/webhook", deleted)[1]["withdrawn"] == 0
+
+
+def test_an_annotator_has_one_name_by_webhook_and_by_polling(pets: Pool) -> None:
+    body = annotated("cat1", "cat")
+    assert Backend(pets).answer("POST", "/webhook", body)[1]["labels"] == 1  # nobody to ask
+    polled = [{**body["task"], "annotations": [body["annotation"]]}]
+    assert take(pets, polled, {3: "ada@example.com"}).labels == 0
+    assert [one.annotator for one in pets.history("cat1")] == ["3"]
 
 
 def test_the_token_that_comes_with_the_setup_is_not_kept(pets: Pool) -> None:

@@ -120,7 +120,10 @@ def test_the_round_trip(real, photos: Pool) -> None:
     url, token = real
     truth = truth_of(photos)
     key = "a-key-of-the-model"
-    with LabelStudio(url, token) as studio, server_of(Backend(photos), key=key) as server:
+    with (
+        LabelStudio(url, token) as studio,
+        server_of(Backend(photos, people=lambda: studio.people()), key=key) as server,
+    ):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -81,6 +81,27 @@ def test_a_run_is_seen_while_it_goes_on_and_steered(made_run, watched, tab) -> N
     ]
 
 
+def test_commands_of_others_are_seen_and_a_paused_run_goes_on(made_run, watched, tab) -> None:
+    run = made_run(labels=60, oracles=2)
+    run.go_on(20)
+    page = tab(watched(run.folder)).page
+    page.get_by_role("button", name="Pause").wait_for()
+    run.say("user.command", {"t": 90.0, "kind": "set", "data": {"labels": 77}})
+    page.wait_for_selector("text=20 of 77")
+    page.get_by_role("table", name="Commands").get_by_text("labels 77").wait_for()
+    run.say("user.command", {"t": 91.0, "kind": "pause", "data": {}})
+    page.wait_for_selector(".state.paused")
+    assert page.get_by_role("button", name="Pause").count() == 0
+    page.get_by_role("button", name="Resume").click()
+    page.wait_for_selector("text=“resume” lies in the run's inbox")
+    assert [one.kind for one in run.run.inbox.pending()] == ["resume"]
+    run.say("user.command", {"t": 92.0, "kind": "lease", "data": {"question": "q"}})
+    run.say("user.command", {"t": 93.0, "kind": "resume", "data": {}})
+    page.get_by_role("button", name="Pause").wait_for()
+    commands = page.get_by_role("table", name="Commands").locator("tbody tr")
+    assert [row.split("\t")[1] for row in commands.all_inner_texts()] == ["resume", "pause", "set"]
+
+
 def test_hostile_words_stay_words_dark_and_narrow(made_run, watched, tab) -> None:
     run = made_run(labels=60, oracles=2)
     run.go_on(40)

@@ -14,6 +14,27 @@ TEXTS = {
 SPANS = {"task": "tokens", "classes": ["PER", "LOC"], "transform": {"modality": "text"}}
 
 
+def test_spans_within_and_over_each_other(pool, desk, labels_of) -> None:
+    server, id = pool({"a.txt": "the University of Leeds in England"}, **SPANS)
+    at = desk(server, id)
+    at.ready()
+    at.press("+", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight", "1")  # University of Leeds
+    at.page.keyboard.press("ArrowRight")  # in; then back to Leeds, alone
+    at.press("ArrowLeft", "2")
+    at.press("Shift+ArrowRight", "Shift+ArrowRight", "1", "u", "2", "1")  # Leeds in England, twice
+    at.page.wait_for_selector(".span.depth-1")
+    at.shown.accessible()
+    at.press("2")  # the same once more takes it back
+    at.page.reload()
+    at.ready()
+    at.page.wait_for_selector(".span.depth-1")
+    at.press("Enter")
+    at.saved(1)
+    (said,) = labels_of(server, id)
+    found = {(one["class"], one["start"], one["end"]) for one in said}
+    assert found == {("PER", 4, 23), ("LOC", 18, 23), ("PER", 18, 34)}
+
+
 def test_spans_by_keyboard(pool, desk, labels_of) -> None:
     server, id = pool(TEXTS, **SPANS)
     at = desk(server, id)

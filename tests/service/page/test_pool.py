@@ -138,6 +138,73 @@ def test_hostile_names_and_texts_stay_words_dark_and_narrow(texts, tab) -> None:
     assert page.locator("img[src=x], script:not([src])").count() == 0
 
 
+def test_hostile_file_names_stay_names(serve, pictures, tab, finished) -> None:
+    folder = pictures(2)
+    names = ["<img src=x onerror=alert(1)>", '"><script>alert(2)<', "'`${alert(3)}{{alert(4)}}"]
+    for number, name in enumerate(names):
+        copied = (folder / f"{number % 2:05}.png").read_bytes() + bytes(number + 1)  # no duplicate
+        (folder / f"{name}.png").write_bytes(copied)
+    server = serve(tenants={"default": {"roots": [str(folder)]}})
+    with server.client() as client:
+        body = {"name": "p", "classes": ["a", "b"], "uris": [str(folder)]}
+        made = client.post("/v1/pools", json=body).json()
+        assert finished(client, made["addition"])["state"] == "done"
+    shown = tab(f"{server.url}/#/pools/{made['id']}/items")
+    page = shown.page
+    page.wait_for_selector(".cell img.thumbnail")
+    seen = page.locator(".cell .name").all_inner_texts()
+    assert {f"{name}.png" for name in names} <= set(seen)
+    shown.accessible()
+    page.locator(".cell").nth(seen.index(f"{names[0]}.png")).press("Enter")
+    page.wait_for_selector("dialog img")
+    page.keyboard.press("Escape")
+    ask(page, "random", "5")
+    part(page, "Map")
+    page.wait_for_selector("canvas")
+    page.locator("canvas").press("ArrowRight")
+    page.get_by_role("link", name="Label", exact=True).press("Enter")
+    said = set()
+    for number in range(5):
+        said.add(page.locator("figure figcaption").inner_text())
+        page.keyboard.press("12"[number % 2])
+        page.wait_for_selector(
+            f"dl.facts div:has(dt:text-is('said here')) dd:text-is('{number + 1}')"
+        )
+    assert said == set(seen)
+    assert page.locator("img[src=x], script:not([src])").count() == 0
+
+
+def test_umap_where_it_is_installed(texts, tab) -> None:
+    pytest.importorskip("umap")
+    server, pool = texts({f"{n}": f"text of item {n}" for n in range(40)})
+    shown = tab(f"{server.url}/#/pools/{pool}/map")
+    page = shown.page
+    page.wait_for_selector("text=/Principal components: /")
+    page.get_by_text("Draw another map").press("Enter")
+    choose(page, "By", "umap")
+    page.get_by_role("button", name="Draw", exact=True).press("Enter")
+    page.wait_for_selector("text=/UMAP: neighbours lie together/", timeout=240_000)
+    shown.accessible()
+
+
+def test_umap_where_it_is_missing(texts, tab) -> None:
+    server, pool = texts({f"{n}": f"text of item {n}" for n in range(4)})
+    shown = tab("about:blank")
+    page = shown.page
+
+    def without(route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, json={**response.json(), "maps": ["pca"]})
+
+    page.route("**/v1", without)
+    page.goto(f"{server.url}/#/pools/{pool}/map")
+    page.wait_for_selector("canvas")
+    page.get_by_text("Draw another map").press("Enter")
+    page.wait_for_selector("text=querist[umap]")
+    assert page.locator("option[value=umap]").is_disabled()
+    shown.accessible()
+
+
 def test_ten_thousand_items_are_scrolled(texts, tab) -> None:
     server, pool = texts({f"item-{n:05}": f"text of item {n}" for n in range(10_000)})
     shown = tab(f"{server.url}/#/pools/{pool}/items")

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from querist.core.errors import QueristError
+from querist.integrations.label_studio.errors import LabelStudioError
 from querist.integrations.label_studio.exchange import id_of, take
 from querist.integrations.label_studio.form import read
 from querist.integrations.label_studio.taken import Register
@@ -42,12 +44,19 @@ class Backend:
     Args:
         pool: Of classification.
         model: Settings of the model whose features are learned on; None for built-in ones.
+        people: Gives addresses of users by their numbers, which is all that a webhook tells;
+            without it annotators are known by their numbers.
 
     Raises:
         PoolError: If it is of another task.
     """
 
-    def __init__(self, pool: Pool, model: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        model: Mapping[str, Any] | None = None,
+        people: Callable[[], Mapping[int, str]] | None = None,
+    ) -> None:
         if pool.settings.task != "classification":
             raise PoolError(
                 f"Predictions for Label Studio are learned of classes, not of {pool.settings.task}."
@@ -57,6 +66,7 @@ class Backend:
             rounds=1, budget=1, model=None if model is None else dict(model)
         )
         self._lock = threading.Lock()
+        self._ask_people, self._people = people, dict[int, str]()
 
     # ------------------------------------------------------------------------------- the protocol
 
@@ -123,8 +133,17 @@ class Backend:
             self.learn(at_once=True)
         if action not in _SAID or not isinstance(task, Mapping):
             return {"labels": 0, "model_version": self.version}
-        done = take(self.pool, [{**task, "annotations": [body.get("annotation") or {}]}])
+        annotation = body.get("annotation") or {}
+        names = self._names(annotation.get("completed_by"))
+        done = take(self.pool, [{**task, "annotations": [annotation]}], names)
         return {"labels": done.labels, "broken": list(done.broken), "model_version": self.version}
+
+    def _names(self, by: Any) -> Mapping[int, str]:
+        """Addresses of users; asked for anew where somebody is unknown."""
+        if self._ask_people is not None and isinstance(by, int) and by not in self._people:
+            with suppress(LabelStudioError):  # it counts under the number, then
+                self._people = dict(self._ask_people())
+        return self._people
 
     # ------------------------------------------------------------------------------------ learning
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,7 +29,6 @@ BATCH_BYTES = 8 << 20
 BATCH = 500
 LARGEST = 4 << 20  # of a file that travels within its task
 _REASONS = 20
-_ADDRESS = re.compile(r"(\S+@\S+), (\d+)$")  # as Label Studio ends the name of an annotator
 
 
 class Pushed(NamedTuple):
@@ -232,16 +230,21 @@ def take(
     said: dict[str, dict[str, Said]] = {}  # by annotator and item, what was said last
     broken: list[str] = []
     taken: list[Taken] = []
+    known = Register(pool).known()
     for task in tasks:
         for annotation in sorted(task.get("annotations") or (), key=when_of):
-            by = annotator_of(annotation, people or {})
+            one = _taken(task, annotation, annotator_of(annotation, people or {}))
+            before = known.get(one.id)
+            if before is not None and before.task == one.task:
+                one = one._replace(by=before.by)  # by webhook it may have been a number
+            by = one.by
             try:
                 found = said_of(pool.settings.task, annotation, by)
             except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
                 broken.append(f"task {task.get('id')}: {type(error).__name__}: {error}")
                 continue
             said.setdefault(by, {})[id_of(task)] = found
-            taken.append(_taken(task, annotation, by))
+            taken.append(one)
     counts = [_record_all(pool, by, each, broken) for by, each in said.items()]
     labels, skips, unknown = (sum(one[n] for one in counts) for n in range(3))
     Register(pool).note(one for one in taken if one.id)
@@ -288,10 +291,7 @@ def annotator_of(annotation: Mapping[str, Any], people: Mapping[int, str]) -> st
     by = annotation.get("completed_by")
     if isinstance(by, Mapping):
         return str(by.get("email") or by.get("id") or "")
-    if by is None or by in people:
-        return people.get(by, "") if by is not None else ""
-    told = _ADDRESS.search(str(annotation.get("created_username") or ""))
-    return told[1] if told and told[2] == str(by) else str(by)
+    return "" if by is None else people.get(by, str(by))
 
 
 def when_of(annotation: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { Problem, blob } from "./api.js";
-import { html } from "./view.js";
+import { html, nameOf } from "./view.js";
 
 const CELL = 150; // pixels: the narrowest cell
 const ROW = 206;
@@ -75,10 +75,6 @@ const thumbnails = new Thumbnails();
 async function shown(found) {
   if (found.type.startsWith("image/")) return { url: URL.createObjectURL(found) };
   return { text: await found.text() };
-}
-
-export function nameOf(item) {
-  return item.uri ? item.uri.split("/").at(-1) : item.id;
 }
 
 export function Thumbnail({ pool, id }) {

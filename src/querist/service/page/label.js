@@ -7,8 +7,8 @@ import { Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
 import { useAll } from "./queries.js";
 import { Spans } from "./spans.js";
-import { Facts, Table, count, html, percent, quantity } from "./view.js";
-import { nameOf, useWork } from "./work.js";
+import { Facts, Table, count, html, nameOf, percent, quantity } from "./view.js";
+import { useWork } from "./work.js";
 
 export const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
 export const KINDS = ["classification", "multi-label", "regression", "tokens", "detection"];
@@ -16,7 +16,7 @@ const PARTS = ["tokens", "detection"];
 const SUGGESTED = ["classification", "multi-label", "regression"]; // that models give labels for
 const ZOOMS = 3;
 const HELP = {
-  tokens: "Arrows go from word to word, Shift and arrows select more, Alt and arrows single characters; a class's key marks the selection, Delete removes the mark. Or drag with the mouse.",
+  tokens: "Arrows go from word to word, Shift and arrows select more, Alt and arrows single characters; a class's key marks the selection, Delete removes the mark, + lets marks lie over each other. Or drag with the mouse.",
   detection: "A class's key places a box, arrows move it, Shift and arrows size it, Alt makes steps of one pixel. . and , go from box to box, Escape to none, Delete removes it. Or drag with the mouse.",
 };
 

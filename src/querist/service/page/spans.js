@@ -15,6 +15,7 @@ export function tokensOf(text) {
   return tokens;
 }
 
+const OVER = "querist-over-spans"; // marks may lie over each other
 const overlaps = (one, two) => one.start < two.end && two.start < one.end;
 
 export class SpanKeys {
@@ -23,6 +24,7 @@ export class SpanKeys {
     this.letters = [...text];
     this.tokens = tokensOf(text);
     this.words = this.tokens.filter((one) => !one.blank);
+    this.over = localStorage.getItem(OVER) === "yes" || crossing(draft.value);
     this.draft.at ??= { from: 0, to: 0, start: this.words[0]?.start ?? 0, end: this.words[0]?.end ?? 0 };
   }
 
@@ -53,16 +55,27 @@ export class SpanKeys {
     if (end <= start || !this.words.length) return;
     const span = { class: name, start, end };
     const same = this.draft.value.some((one) => one.class === name && one.start === start && one.end === end);
-    const others = this.draft.value.filter((one) => !overlaps(one, span));
-    const value = same ? others : [...others, span].sort((one, two) => one.start - two.start);
+    const replaced = (one) => (this.over ? one.class === name && one.start === start && one.end === end : overlaps(one, span));
+    const others = this.draft.value.filter((one) => !replaced(one));
+    // Of those that begin together the longer one first, as brackets are written.
+    const value = same ? others : [...others, span].sort((one, two) => one.start - two.start || two.end - one.end);
     this.draft.set(value);
-    if (!same) this.select(Math.max(from, to) + 1, Math.max(from, to) + 1);
+    if (!same && !this.over) this.select(Math.max(from, to) + 1, Math.max(from, to) + 1);
   }
 
   remove() {
     const { at, value } = this.draft;
-    const kept = value.filter((one) => !overlaps(one, at));
+    const exact = value.some((one) => one.start === at.start && one.end === at.end);
+    // Of marks over each other the ones that are selected exactly go; else all that the selection touches.
+    const kept = value.filter((one) => (exact ? one.start !== at.start || one.end !== at.end : !overlaps(one, at)));
     if (kept.length < value.length) this.draft.set(kept);
+  }
+
+  // Whether a new mark may lie over others, or takes their place.
+  lay(over) {
+    this.over = over;
+    localStorage.setItem(OVER, over ? "yes" : "no");
+    this.draft.draw();
   }
 
   pressed(event) {
@@ -76,6 +89,7 @@ export class SpanKeys {
       End: () => this.select(event.shiftKey ? from : Infinity, Infinity),
       Escape: () => this.select(to, to),
       Delete: () => this.remove(),
+      "+": () => this.lay(!this.over),
     };
     if (!moves[event.key] || event.ctrlKey || event.metaKey) return false;
     moves[event.key]();
@@ -100,6 +114,10 @@ export class SpanKeys {
   }
 }
 
+function crossing(spans) {
+  return spans.some((one, place) => spans.slice(place + 1).some((two) => overlaps(one, two)));
+}
+
 // The text as runs between all ends of words, spans and the selection.
 function runs(keys) {
   const { value, at } = keys.draft;
@@ -111,8 +129,8 @@ function runs(keys) {
     const end = places[place + 1];
     while (word < keys.words.length && keys.words[word].end <= start) word += 1;
     const own = keys.words[word]?.start <= start ? word : null;
-    const span = value.find((one) => one.start <= start && end <= one.end);
-    return { start, end, word: own, span, chosen: at.start <= start && end <= at.end };
+    const spans = value.filter((one) => one.start <= start && end <= one.end).sort((one, two) => one.end - one.start - (two.end - two.start));
+    return { start, end, word: own, spans, chosen: at.start <= start && end <= at.end };
   });
 }
 
@@ -131,12 +149,13 @@ export function Spans({ keys, classes }) {
   const said = keys.letters.slice(at.start, at.end).join("");
   return html`<div ref=${place} class="text" tabindex="0" role="group" aria-label="Text" onPointerDown=${down} onPointerMove=${over}>
       ${shown.map((one) => {
-        const ends = one.span && one.end === one.span.end;
-        const number = one.span ? Math.max(0, classes.indexOf(one.span.class)) % 6 : 0;
-        return html`<span key=${one.start} data-word=${one.word} class=${[one.chosen && "chosen", one.span && `span tint-${number}`].filter(Boolean).join(" ")}
-          >${keys.letters.slice(one.start, one.end).join("")}${ends && html`<b class="tag">${one.span.class}</b>`}</span>`;
+        // The innermost mark colours the words; those around it are lines below.
+        const inner = html`<span data-word=${one.word} class=${one.chosen ? "chosen" : ""}>${keys.letters.slice(one.start, one.end).join("")}</span>`;
+        return html`<span key=${one.start}>${one.spans.reduce((within, span, depth) => html`<span
+          class=${`span tint-${Math.max(0, classes.indexOf(span.class)) % 6} depth-${Math.min(depth, 4)}`}>${within}${one.end === span.end && html`<b class="tag">${span.class}</b>`}</span>`, inner)}</span>`;
       })}
     </div>
+    <p class="note"><label><input type="checkbox" checked=${keys.over} onChange=${(event) => keys.lay(event.target.checked)} /> <kbd>+</kbd> Marks may lie over each other</label></p>
     <p class="hidden" role="status">${said && `Selected: ${said}`}</p>
     <${Parts} rows=${keys.draft.value.map((one) => [one.class, keys.letters.slice(one.start, one.end).join("")])} none="No spans yet." />`;
 }

@@ -28,6 +28,17 @@ export function percent(share) {
   return share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`;
 }
 
+// An item's file name as people write it, not as an address has it; else its id.
+export function nameOf(item) {
+  const name = (item.uri ?? "").split("/").at(-1);
+  if (!name) return item.id;
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // a % that is no code
+  }
+}
+
 export function Card({ title, note, wide, children }) {
   return html`<section class=${wide ? "card wide" : "card"}>
     <h2>${title}</h2>

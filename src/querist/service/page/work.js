@@ -7,6 +7,7 @@ import { Draft } from "./draft.js";
 import { Outbox } from "./outbox.js";
 import { picksOf } from "./picks.js";
 import { SpanKeys } from "./spans.js";
+import { nameOf } from "./view.js";
 
 const AHEAD = 8; // items that are held
 
@@ -14,10 +15,6 @@ export function holder() {
   const found = sessionStorage.getItem("querist-holder") ?? newKey();
   sessionStorage.setItem("querist-holder", found);
   return found;
-}
-
-export function nameOf(item) {
-  return item.uri.split("/").at(-1) || item.id;
 }
 
 export class Work {

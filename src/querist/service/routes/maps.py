@@ -13,13 +13,13 @@ from querist.service.routes.checks import begun
 from querist.service.routes.paging import PathId
 from querist.service.routes.queries import library_model
 from querist.service.wire.jobs import JobState
-from querist.service.wire.maps import MapCreate, MapJob, MapPoints
+from querist.service.wire.maps import MapCreate, MapJob, MapPoints, Method
 
 
 def create_map(call: Call, pool: PathId, body: MapCreate) -> MapJob:
     """Lay the items of a pool out in the plane, by what a model sees in them: a job."""
     call.service.own(call.who, "pools", "pool", pool)
-    if body.method == "umap" and find_spec("umap") is None:
+    if body.method not in methods():
         raise Refused("invalid", "This server has no UMAP (the extra umap of Querist); use pca.")
     with call.service.index.read() as connection:
         for query in body.queries:
@@ -30,6 +30,11 @@ def create_map(call: Call, pool: PathId, body: MapCreate) -> MapJob:
     job = begun(call, pool, "map", {"map": asked, "model": library_model(call, body.model)})
     assert isinstance(job, MapJob)
     return job
+
+
+def methods() -> list[Method]:
+    """How maps can be drawn here."""
+    return ["pca", "umap"] if find_spec("umap") is not None else ["pca"]
 
 
 def map_points(call: Call, map: PathId) -> MapPoints:

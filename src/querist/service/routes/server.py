@@ -9,6 +9,7 @@ from querist.service.index.sql import database_errors
 from querist.service.jobs.records import UNFINISHED
 from querist.service.metrics import MEDIA_TYPE
 from querist.service.problems import Refused
+from querist.service.routes.maps import methods
 from querist.service.wire.about import About, Health
 from querist.service.wire.access import Usage
 
@@ -54,6 +55,7 @@ def about(call: Call) -> About:
         max_body=limits.body,
         max_upload=limits.upload,
         shows=list(call.service.settings.page.shows),
+        maps=methods(),
     )
 
 

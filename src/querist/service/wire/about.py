@@ -18,6 +18,7 @@ class About(Told):
         tenant, user, scopes: Who the request's key says you are.
         max_body, max_upload: Bytes.
         shows: What its page shows: "campaigns", "pools".
+        maps: How it can draw maps of pools: "umap" needs the extra umap on the server.
     """
 
     version: str
@@ -27,6 +28,7 @@ class About(Told):
     max_body: Count
     max_upload: Count
     shows: list[Literal["campaigns", "pools"]] = Field(default_factory=list)
+    maps: list[Literal["pca", "umap"]] = Field(default_factory=list)
 
 
 class Health(Told):
