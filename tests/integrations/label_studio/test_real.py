@@ -154,7 +154,7 @@ def test_the_round_trip(real, photos: Pool) -> None:
             _wait_until(lambda: photos.item(half[0]).label is not None)
 
             # Label Studio asks for predictions of the rest, and gets those of what was learned.
-            with httpx.Client(base_url=model, auth=("querist", key), timeout=60) as asking:
+            with httpx.Client(base_url=model, auth=("querist", key), timeout=600) as asking:
                 config = studio.project(exchange.project)["label_config"]
                 rest = [id for id in truth if id not in half]
                 asked = {"tasks": [tasks[id] for id in rest], "label_config": config}
