@@ -57,6 +57,18 @@ def test_seeds_reproduce_and_differ(tmp_path: Path) -> None:
     assert not np.allclose(states[0], states[2])
 
 
+def test_a_builder_may_be_a_class(tmp_path: Path) -> None:
+    from networks_for_tests import Pixels
+
+    X, codes = shades(40)
+    told = {**PIXELS, "builder": Pixels}
+    made = fine_tune(told, X, codes, Run(tmp_path / "a"), quick(epochs=1))
+    same = fine_tune(PIXELS, X, codes, Run(tmp_path / "b"), quick(epochs=1))
+    one, other = (read_state(Path(each.settings["weights"])) for each in (made, same))
+    np.testing.assert_array_equal(one["head.weight"], other["head.weight"])
+    assert open_inference(made.settings).provides >= {"probabilities"}
+
+
 class _Cut(Exception):
     pass
 

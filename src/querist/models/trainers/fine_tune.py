@@ -19,7 +19,7 @@ from querist.core.errors import ConfigError, RunError, ShapeError
 
 from ..backends import torch as backend
 from ..heads import sigmoid, softmax
-from ..inference_settings import Normalise, TorchSettings, parse
+from ..inference_settings import Normalise, TorchSettings, named, parse
 from ..inferring import digest_of
 from ..loaders.module import modules_of
 from ..networks import prepared
@@ -235,7 +235,9 @@ class _Trainer:
 
     def _key(self) -> str:
         """What a checkpoint must be of to go on from it."""
-        told = self._settings.model_dump(mode="json", exclude={"backend", "precision", "input"})
+        left_out = {"backend", "precision", "input", "builder"}
+        told = self._settings.model_dump(mode="json", exclude=left_out)
+        told["builder"] = named(self._settings.builder)  # it may be a class
         data = np.ascontiguousarray(self._targets.values).tobytes()
         return digest_of({**told, "how": asdict(self.how), "member": self._member}, [data])
 
