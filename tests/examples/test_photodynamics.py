@@ -11,9 +11,10 @@ from querist.core.answers import Dataset
 from querist.core.batch import Batch
 from querist.core.roles import FitRequest
 from querist.generators.electronic import HBAR, kinetic_energy
+from querist.sources.formats import read
 
 FOLDER = Path(__file__).parents[2] / "examples" / "photodynamics"
-MODULES = ("tully", "diabatic", "problem", "casscf", "methaniminium")
+MODULES = ("tully", "diabatic", "problem", "casscf", "methaniminium", "minimum", "molecule")
 pytest.importorskip("torch")
 
 
@@ -114,6 +115,37 @@ def test_a_molecule_without_a_bond_is_not_whole(example) -> None:
     places[1, 2] *= 2
     places[2, 1] += 3
     assert case.whole(places).tolist() == [True, False, False]
+
+
+def test_the_committed_scouts_are_those_of_the_seed(example) -> None:
+    molecule = example.molecule
+    kept = read(FOLDER / "scouts.npz").inputs["positions"]
+    assert kept == pytest.approx(molecule.scouts(molecule.SCOUTS, 3), abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.chem
+def test_committed_labels_are_the_oracles_own(example) -> None:
+    pytest.importorskip("pyscf")
+    kept = read(FOLDER / "labels.npz")
+    row = 390  # of the campaign
+    said = example.casscf.electronic(kept.inputs["positions"][row])
+    assert said["energies"] == pytest.approx(kept.outputs["energies"][row], abs=1e-4)
+    assert said["gradients"] == pytest.approx(kept.outputs["gradients"][row], abs=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.chem
+def test_the_committed_minimum_is_the_oracles_own(example) -> None:
+    """Where ``reference.npz`` comes from: no force there, and a column of its derivatives."""
+    pytest.importorskip("pyscf")
+    known = example.methaniminium.reference()
+    there = example.casscf.electronic(known.positions)
+    assert abs(there["gradients"][0]).max() < 0.01
+    assert there["energies"][0] == pytest.approx(example.molecule.LOWEST, abs=0.01)
+    number = 7  # of a hydrogen atom, along the plane
+    column = example.minimum.column(known.positions, number)
+    assert column == pytest.approx(known.curvature[number], abs=0.05)
 
 
 def test_wigner_samples_have_the_zero_point_energy(example) -> None:
