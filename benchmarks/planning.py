@@ -1,6 +1,6 @@
 """Simulated time, and plans checked against real campaigns: one JSON line a case.
 
-    python benchmarks/planning.py [--quick] [--case simulated-10k|verified|online] [--engine mpi]
+    python benchmarks/planning.py [--quick] [--case simulated-10k|verified|...] [--engine mpi]
 
 - ``simulated-10k``: a campaign with 10,000 oracle workers and 1,000,000 label tasks, with failures
   and lost workers, by the controller that also runs real campaigns. ``ours`` is seconds (wall),
@@ -14,6 +14,7 @@
 - ``online``: a real campaign of 9 workers whose questions are scarce at first, and whose answers
   take forty times as long later. ``ours`` is its campaign time with counts ``auto``, which are
   planned while it runs, ``peer`` that with the same counts at the start and fixed.
+- ``interval``, ``placement``: those of ``planning_interval.py`` and ``planning_placement.py``.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from querist.planning.behaviour import Behaviour, Fits
 from querist.planning.virtual import Virtual
 
 SECONDS = 60.0
+BESIDE = ("interval", "placement")  # in scripts of their own
 
 
 def simulated(workers: int, tasks: int) -> dict[str, object]:
@@ -183,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer tasks and labels")
     parser.add_argument(
-        "--case", choices=["simulated-10k", "verified", "online"], help="only this one"
+        "--case", choices=["simulated-10k", "verified", "online", *BESIDE], help="only this one"
     )
     parser.add_argument("--engine", choices=["processes", "mpi"], help="only this one")
     parser.add_argument("--one", nargs=7, help=argparse.SUPPRESS)
@@ -197,6 +199,11 @@ def main() -> None:
         print(json.dumps({"case": "simulated-10k", **simulated(10_000, tasks)}), flush=True)
     if given.case in (None, "online"):
         print(json.dumps({"case": "online", **compared(480 if given.quick else 1600)}), flush=True)
+    for name in BESIDE:
+        if given.case in (None, name):
+            script = Path(__file__).with_name(f"planning_{name}.py")
+            quick = ["--quick"] * given.quick
+            subprocess.run([sys.executable, str(script), *quick], check=True)
     if given.case in (None, "verified"):
         beside = Path(sys.executable).with_name("mpiexec")
         os.environ["PATH"] = f"{beside.parent}{os.pathsep}{os.environ['PATH']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,51 @@ class Learned:
         """One answer."""
         time.sleep(self.seconds)
         return float(self.truth(x))
+
+
+class Parallel:
+    """Sleeps as long as a program on its worker's cores would take, by Amdahl's law.
+
+    Args:
+        seconds: On one core.
+        serial: Share that more cores do not shorten.
+    """
+
+    def __init__(self, seconds: float, serial: float) -> None:
+        self.seconds, self.serial = seconds, serial
+
+    def __call__(self, x: np.ndarray) -> float:
+        """One answer."""
+        cores = int(os.environ["OMP_NUM_THREADS"])
+        time.sleep(self.seconds * (self.serial + (1 - self.serial) / cores))
+        return wave(x)
+
+
+def parallel(**options: Any) -> Any:
+    """An oracle that more cores make quicker."""
+    from querist.oracles.function import FunctionOracle
+
+    return FunctionOracle(Parallel(**options), outputs="y")
+
+
+def rounds(cores: int, workers: int, explorers: int, labels: int) -> dict[str, Any]:
+    """A campaign that asks four questions a model, so that few answers are computed at once."""
+    options = {"seconds": 1.2, "serial": 0.1}
+    role = {"use": "planning_roles:parallel", "options": options, "resources": {"cores": cores}}
+    return {
+        "generators": {"use": "planning_roles:generator"},
+        "model": {"use": "planning_roles:model", "options": {"seconds": 0.1}},
+        "oracles": {"f": {**role, "workers": workers}},
+        "explorers": explorers,
+        "trainers": 1,
+        "gate": {"output": "y", "quantile": 0.8},
+        "initial": 4,
+        "budget": {"labels": labels},
+        "retrain": {"every_labels": 4},
+        "queue": {"limit": 1000, "max_fresh": 4},
+        "holdout": 0.0,
+        "calibration": 0.0,
+    }
 
 
 def wave(x: np.ndarray) -> float:
