@@ -14,7 +14,7 @@ from querist.pool.rounds_features import Given, Tell, outputs_of, quiet
 from querist.pool.suggested import Suggestion
 
 # By task what is asked of the model.
-_ASKED = {
+ASKED = {
     "classification": "probabilities",
     "multi-label": "label_probabilities",
     "regression": "predictions",
@@ -38,13 +38,13 @@ def suggest(
         ConfigError: If the model cannot be used, or tells no such thing.
     """
     task = pool.settings.task
-    if task not in _ASKED:
-        raise PoolError(f"Models suggest labels for {', '.join(_ASKED)}, not for {task}.")
+    if task not in ASKED:
+        raise PoolError(f"Models suggest labels for {', '.join(ASKED)}, not for {task}.")
     wanted = np.fromiter(rows, np.int64)
     if not len(wanted):
         return {}
-    given = outputs_of(pool, wanted, model, frozenset({_ASKED[task]}), tell)
-    values = given.outputs.get(_ASKED[task])
+    given = outputs_of(pool, wanted, model, frozenset({ASKED[task]}), tell)
+    values = given.outputs.get(ASKED[task])
     if values is None:  # nothing could be read
         return {}
     made = _numbers(values) if task == "regression" else _classes(pool, given, values)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from querist.core.errors import ConfigError
@@ -140,6 +141,36 @@ def test_over_http_with_a_key(pets: Pool, capfd) -> None:
             thread.join()
     assert pets.item("cat1").label == "cat"
     assert capfd.readouterr() == ("", "")
+
+
+class Lengths:
+    """A model that says how long a text is."""
+
+    digest, provides, classes = "lengths", frozenset({"predictions"}), ()
+
+    def infer(self, batch, wanted):
+        return {"predictions": np.array([float(len(text)) for text in batch])}
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_model_of_numbers_predicts_as_it_is(tmp_path: Path) -> None:
+    settings = {"task": "regression", "transform": {"modality": "text"}}
+    model = {"use": "python", "object": f"{__name__}:Lengths"}
+    with Pool.create(tmp_path / "numbers", settings) as pool:
+        pool.add_items([{"id": "a", "text": "four"}])
+        backend = Backend(pool, model)
+        asked = {"tasks": [task("a")], "label_config": made_for("regression", "text", ())}
+        status, said = backend.answer("POST", "/predict", asked)
+        assert (status, said["model_version"]) == (200, "querist")
+        assert said["results"][0]["result"][0]["value"] == {"number": 4.0}
+        part = {"type": "number", "value": {"number": 5}}
+        body = {"action": "ANNOTATION_CREATED", "task": task("a")}
+        body["annotation"] = {"id": 1, "result": [part], "completed_by": 3}
+        assert backend.answer("POST", "/webhook", body)[1]["labels"] == 1
+        assert pool.item("a").label == 5
+        assert not backend.learn(at_once=True)
 
 
 def test_strangers_are_not_let_in_without_a_key(pets: Pool, tmp_path: Path) -> None:

@@ -25,9 +25,10 @@ from querist.pool.items import Item
 from querist.pool.manifests.label_studio import result_of
 from querist.pool.manifests.record import Record
 from querist.pool.pool import Pool
-from querist.pool.rounds_features import outputs_of
 from querist.pool.rounds_settings import RoundsSettings
 from querist.pool.rounds_training import Watch, lesson_of, train
+from querist.pool.suggested import Suggestion
+from querist.pool.suggesting import ASKED, suggest
 from querist.store.files import atomic_write
 
 FOLDER = "label-studio"
@@ -42,13 +43,14 @@ class Backend:
     What was learned is kept in the pool's folder, so that a restart goes on with it.
 
     Args:
-        pool: Of classification.
-        model: Settings of the model whose features are learned on; None for built-in ones.
+        pool: Of classes; of numbers or of several classes an item, with a model that gives them.
+        model: Settings of the model whose features are learned on; None for built-in ones. Of
+            numbers and of several classes it predicts as it is.
         people: Gives addresses of users by their numbers, which is all that a webhook tells;
             without it annotators are known by their numbers.
 
     Raises:
-        PoolError: If it is of another task.
+        PoolError: If it is of another task, or such a model is missing.
     """
 
     def __init__(
@@ -57,9 +59,13 @@ class Backend:
         model: Mapping[str, Any] | None = None,
         people: Callable[[], Mapping[int, str]] | None = None,
     ) -> None:
-        if pool.settings.task != "classification":
+        self._task = pool.settings.task
+        self._learns = self._task == "classification"
+        if not self._learns and (model is None or self._task not in ASKED):
             raise PoolError(
-                f"Predictions for Label Studio are learned of classes, not of {pool.settings.task}."
+                f"Predictions for Label Studio are learned of classes, not of {self._task}. A "
+                "model of numbers, or of several classes an item, can be named: it predicts as it "
+                "is."
             )
         self.pool, self._folder = pool, pool.folder / FOLDER
         self._settings = RoundsSettings(
@@ -103,7 +109,7 @@ class Backend:
     def predict(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Predictions for tasks, in order; empty ones before anything was learned."""
         tasks = [one for one in body.get("tasks") or () if isinstance(one, Mapping)]
-        form = read(str(body.get("label_config") or ""), "classification")
+        form = read(str(body.get("label_config") or ""), self._task)
         self.learn()
         with self._lock:
             items = [self._item(task) for task in tasks]
@@ -114,11 +120,11 @@ class Backend:
             if item is None or found is None:
                 results.append({**_NOTHING, "model_version": self.version})
                 continue
-            name, sure = found
             record = Record(item.row, item.uri, item.id)
-            parts = result_of(name, record, "classification", form.shows)
-            result = [{**part, "from_name": form.asks, "score": sure} for part in parts]
-            results.append({"result": result, "score": sure, "model_version": self.version})
+            parts = result_of(found.value, record, self._task, form.shows)
+            score = {} if found.score is None else {"score": found.score}
+            result = [{**part, "from_name": form.asks, **score} for part in parts]
+            results.append({"result": result, **score, "model_version": self.version})
         return {"results": results, "model_version": self.version}
 
     def webhook(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,10 +156,12 @@ class Backend:
     @property
     def version(self) -> str:
         """Of the model, by how many labels it has learned from."""
-        return f"querist-{self._kept()['labels']}"
+        return f"querist-{self._kept()['labels']}" if self._learns else "querist"
 
     def learn(self, at_once: bool = False) -> bool:
         """Train anew where there are enough new labels; whether there is another model now."""
+        if not self._learns:
+            return False
         with self._lock:
             lesson = lesson_of(self.pool, np.zeros(0, np.int64))
             known = self._kept()["labels"]
@@ -181,18 +189,12 @@ class Backend:
         except UnknownItem:
             return None
 
-    def _said(self, items: Sequence[Item]) -> dict[int, tuple[str, float]]:
-        """By row the likeliest class and its probability."""
-        model = self._kept()["model"]
+    def _said(self, items: Sequence[Item]) -> dict[int, Suggestion]:
+        """What the model says, by row: the likeliest class and its probability, or what it is."""
+        model = self._kept()["model"] if self._learns else self._settings.model
         if model is None or not items:
             return {}
-        rows = np.array([item.row for item in items], np.int64)
-        given = outputs_of(self.pool, rows, model, frozenset({"probabilities"}))
-        if not len(given.rows):
-            return {}
-        chances, names = given.outputs["probabilities"], given.classes or self.pool.classes
-        best = zip(given.rows.tolist(), chances.argmax(axis=1), chances.max(axis=1), strict=True)
-        return {row: (names[int(at)], float(sure)) for row, at, sure in best}
+        return suggest(self.pool, model, [item.row for item in items])
 
 
 _ROUTES = {

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { useAsked } from "./asked.js";
 import { Inputs } from "./inputs.js";
-import { KEYS } from "./label.js";
+import { keysOf } from "./label.js";
 import { numbersIn, range, value, wrong } from "./said.js";
 import { Facts, count, html, quantity } from "./view.js";
 
@@ -62,7 +62,7 @@ function Desk({ id, about }) {
     if (field && event.key === "Escape") field.blur();
     if (field || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
-    const name = KEYS.includes(event.key) ? outputs[at]?.classes[KEYS.indexOf(event.key)] : undefined;
+    const name = outputs[at]?.classes[keysOf(outputs[at].classes).indexOf(event.key)];
     const action = name !== undefined ? () => choose(at, name) : actions[event.key];
     if (!action) return;
     event.preventDefault();
@@ -116,12 +116,13 @@ function Output({ output, place, chosen, several, text, change, choose, done, he
   }, []);
   const title = html`<span>${output.title}${output.unit && html` <span class="note">in ${output.unit}</span>`}</span>`;
   if (output.classes.length) {
-    const classes = output.classes.slice(0, KEYS.length);
+    const keys = keysOf(output.classes);
+    const classes = output.classes.slice(0, keys.length);
     return html`<fieldset class=${chosen && several ? "output chosen" : "output"}><legend>${title}</legend>
       ${classes.map((name, number) => html`<button key=${name} class="answer" aria-pressed=${text === name} onClick=${() => choose(name)}>
-        ${chosen && html`<kbd>${KEYS[number]}</kbd> `}${name}</button>`)}
+        ${chosen && html`<kbd>${keys[number]}</kbd> `}${name}</button>`)}
       ${classes.length < output.classes.length && html`<select aria-label=${`Other ${output.title}`} value=${text ?? ""} onChange=${(event) => event.target.value && choose(event.target.value)}>
-        <option value="">more …</option>${output.classes.slice(KEYS.length).map((name) => html`<option key=${name}>${name}</option>`)}</select>`}
+        <option value="">more …</option>${output.classes.slice(keys.length).map((name) => html`<option key=${name}>${name}</option>`)}</select>`}
     </fieldset>`;
   }
   const many = numbersIn(output);

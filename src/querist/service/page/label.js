@@ -10,8 +10,14 @@ import { Spans } from "./spans.js";
 import { Facts, Table, count, html, nameOf, percent, quantity } from "./view.js";
 import { useWork } from "./work.js";
 
-export const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
+const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
 export const KINDS = ["classification", "multi-label", "regression", "tokens", "detection"];
+// A class that is a digit or letter is its own key, where all are.
+export function keysOf(classes) {
+  const own = classes.every((one) => one === "0" || KEYS.includes(one));
+  return own ? classes : KEYS.slice(0, classes.length);
+}
+
 const PARTS = ["tokens", "detection"];
 const SUGGESTED = ["classification", "multi-label", "regression"]; // that models give labels for
 const ZOOMS = 3;
@@ -57,7 +63,8 @@ function Desk({ pool, which, query, about }) {
   const item = work.items[0];
   const hint = item?.suggestion ?? item?.metadata?.suggestion;
   const all = [...(pool.classes ?? []), ...added];
-  const classes = all.slice(0, KEYS.length);
+  const keys = keysOf(all);
+  const classes = all.slice(0, keys.length);
   const several = pool.task === "multi-label" || PARTS.includes(pool.task);
 
   const pick = (name) => {
@@ -88,7 +95,7 @@ function Desk({ pool, which, query, about }) {
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
-    const name = KEYS.includes(event.key) ? classes[KEYS.indexOf(event.key)] : undefined;
+    const name = classes[keys.indexOf(event.key)];
     const action = name !== undefined ? () => pick(name) : actions[event.key];
     if (!action) return;
     event.preventDefault();
@@ -119,7 +126,7 @@ function Desk({ pool, which, query, about }) {
           ? html`<${Value} key=${item?.id} disabled=${!item} draft=${work.draft} say=${(value) => work.say(who.current, "label", value)} />`
           : classes.map((name, place) => html`<button key=${name} class=${`answer${PARTS.includes(pool.task) ? ` tint-${place % 6}` : ""}`} disabled=${!item}
               aria-pressed=${marked(name)} onClick=${() => pick(name)}>
-              <kbd>${KEYS[place]}</kbd> ${name}${says(name) && html` <span class="note">${says(name)}</span>`}</button>`)}
+              <kbd>${keys[place]}</kbd> ${name}${says(name) && html` <span class="note">${says(name)}</span>`}</button>`)}
         ${all.length > classes.length && html`<p class="note">Only the first ${classes.length} classes have keys.</p>`}
         ${pool.task !== "regression" && pool.learns_classes && html`<${NewClass} add=${(name) => all.includes(name) || setAdded([...added, name])} />`}
         ${several && html`<button class="first" disabled=${!item} onClick=${save}><kbd>Enter</kbd> ${which === "disputed" ? "Decide" : "Save"}${none ? ": none of these" : ""}</button>`}
