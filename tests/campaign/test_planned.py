@@ -9,10 +9,19 @@ from typing import Any
 import pytest
 
 from querist.campaign.campaign import Campaign
-from querist.campaign.planned import Wanted, behaviour_of, current, forecast_of, planned
+from querist.campaign.planned import (
+    Wanted,
+    behaviour_of,
+    current,
+    forecast_of,
+    planned,
+    variants,
+)
 from querist.campaign.settings import CampaignSettings
 from querist.core.errors import ConfigError
-from querist.planning.placement import Effects, Placement
+from querist.engines.durations import Constant
+from querist.planning.behaviour import Fits
+from querist.planning.placement import ONE_CORE, Effects, Placement
 
 CONFIG: dict[str, Any] = {
     "generators": {"use": "uniform", "options": {"low": [-1.0], "high": [1.0], "batch": 4}},
@@ -71,12 +80,27 @@ def test_what_cannot_be_planned_is_refused(run) -> None:
 
 def test_ranks_that_only_generate_are_planned(run) -> None:
     behaviour = replace(behaviour_of(run, settings()), predicting=0.5)
-    apart = {"kind": "split", "generators": 2, "predictors": 1}
-    found = planned(settings(placement=apart, engine="mpi"), behaviour, Wanted(8), Effects())
-    assert {one.allocation.placement.generators for one in found} >= {0, 1, 2, 4}
+    apart = settings(placement={"kind": "split", "generators": 2}, engine="mpi")
+    found = planned(apart, behaviour, Wanted(8), Effects())
+    assert 2 in {one.allocation.placement.generators for one in found}  # as configured
     assert max(one.allocation.workers for one in found) == 8
-    together = planned(settings(), behaviour, Wanted(8))  # processes: none of that
-    assert {one.allocation.placement.generators for one in together} == {0}
+    [axis] = variants(apart, Wanted(8), Effects(), behaviour)
+    assert [change(ONE_CORE).generators for change in axis] == [0, 1, 2, 4, 8]
+    assert not list(variants(settings(), Wanted(8), Effects(), behaviour))  # on processes
+
+
+def test_gpus_go_where_they_shorten_the_run_and_nowhere_else(run) -> None:
+    quick = {"slices": Constant(0.01), "found": Constant(50), "labels": {"oracle": Constant(0.01)}}
+    busy = replace(behaviour_of(run, settings()), fits=Fits(3.0), predicting=0.9, **quick)
+    known = Effects(gpu={"trainers": 10.0, "explorers": 10.0})
+    found = planned(settings(), busy, Wanted(8, gpus=2), known)
+    assert found[0].allocation.placement == Placement(trainer_gpus=1.0, **SAME)
+    alone = planned(settings(), busy, Wanted(8, gpus=2))
+    assert found[0].seconds < 0.5 * alone[0].seconds
+    assert alone[0].allocation.placement.trainer_gpus == 0.0
+
+
+SAME = {"cores": (("oracle", 1),), "oracle_gpus": (("oracle", 0.0),)}
 
 
 def test_a_walltime_bounds_a_campaign_that_nothing_ends(run) -> None:

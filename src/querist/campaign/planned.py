@@ -19,6 +19,8 @@ from querist.planning.placement import EXPLORERS, TRAINERS, Effects, Machine, Pl
 from querist.planning.search import Space, order, search
 from querist.store.run_folder import RunFolder
 
+PAYS = 0.98  # of the makespan: what another placement must take at most
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -188,10 +190,19 @@ def planned(
         for changed in axis:
             try:
                 space = space_of(settings, wanted, changed(found[0].allocation.placement))
-                found = sorted([*found, *search(space, evaluate)], key=order)
+                more = search(space, evaluate)
             except ConfigError:  # there is no room for that
                 continue
+            if _pays(more[0], found[0]):
+                found = sorted([*found, *more], key=order)
     return list({one.allocation: one for one in found}.values())
+
+
+def _pays(new: Forecast, old: Forecast) -> bool:
+    """Whether a placement is better by more than draws differ; GPUs that help nobody stay free."""
+    if new.status == old.status == "finished":
+        return new.seconds < PAYS * old.seconds
+    return order(new) < order(old)
 
 
 Change = Callable[[Placement], Placement]

@@ -63,6 +63,8 @@ def interval_text(told: Interval | str) -> str:
     lines = [f"Retrain interval, by the time to {law.metric} {told.error:.3g} ({ended}):"]
     lines += [f"   {_interval(one)}" for one in told.tried]
     lines.append(f"Law: {law.said()}.")
+    if max(one.fits for one in told.tried) <= 1:
+        lines.append("The first model is there already, so that the interval hardly matters.")
     if not math.isfinite(first.typical):
         lines.append("No interval gets there; left as configured.")
     elif told.known:
