@@ -27,12 +27,19 @@ def _has_desktop() -> bool:
     default=True,
     help="Open the browser at once, where there is a desktop.",
 )
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Files below may be shown, where people are asked about addresses.",
+)
 @sentences
-def watch(run: Path, port: int, opens: bool) -> None:
+def watch(run: Path, port: int, opens: bool, roots: tuple[Path, ...]) -> None:
     """Show a run in the browser while it goes on, and steer it; from this machine only."""
     from querist.service.watching import watching
 
-    with watching(run, port) as (address, serve):
+    with watching(run, port, roots) as (address, serve):
         click.echo(f"{run} is shown at {address} (Ctrl-C ends it, the run goes on)", err=True)
         if opens and _has_desktop():
             click.launch(address)

@@ -23,7 +23,15 @@ def content_of(pool: Pool, item: Item, limit: int) -> Content:
     Raises:
         Refused: If it cannot be read, or is neither such a picture nor text.
     """
-    data = bytes_of(pool, item, limit)
+    return as_shown(bytes_of(pool, item, limit))
+
+
+def as_shown(data: bytes) -> Content:
+    """Bytes as a browser may show them.
+
+    Raises:
+        Refused: If they are neither such a picture nor text.
+    """
     kind = _picture(data)
     if kind:
         return Content(data, kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from querist.service.settings import (
     LogSettings,
     PageSettings,
     ServiceSettings,
+    TenantSettings,
 )
 from querist.store.run_folder import RunFolder
 
@@ -23,12 +24,15 @@ HOST = "127.0.0.1"
 
 
 @contextmanager
-def watching(run: Path, port: int = 0) -> Iterator[tuple[str, Callable[[], None]]]:
+def watching(
+    run: Path, port: int = 0, roots: Sequence[Path] = ()
+) -> Iterator[tuple[str, Callable[[], None]]]:
     """The address of the page of a run, and what serves it until SIGINT or SIGTERM.
 
     Args:
         run: Its folder.
         port: Of loopback; 0 takes a free one.
+        roots: Folders of files that questions may show, where they are asked about addresses.
 
     Raises:
         NotARun: If the folder holds no run.
@@ -43,6 +47,7 @@ def watching(run: Path, port: int = 0) -> Iterator[tuple[str, Callable[[], None]
             jobs=JobSettings(here=False),
             campaigns={"run": folder},
             log=LogSettings(level="error"),
+            tenants={"default": TenantSettings(roots=tuple(root.resolve() for root in roots))},
             page=PageSettings(shows=("campaigns",)),
         )
         yield f"http://{HOST}:{number}/#/campaigns/run", lambda: serve(settings, [found])

@@ -203,6 +203,41 @@ def test_two_people_do_not_get_the_same_questions(asking, serve, tab) -> None:
     assert sorted(by) == ["ada"] * 4 + ["bob"] * 4
 
 
+def test_what_addresses_lead_to_is_shown_where_it_may_be_read(
+    asking, serve, tab, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "<b>photos"
+    folder.mkdir()
+    Image.new("RGB", (20, 30), (200, 0, 0)).save(folder / "a.png")
+    (folder / "b.txt").write_text(HOSTILE, encoding="utf-8")
+    run = asking({"kind": ["cat", "dog"]})
+    run.ask(uri=(folder / "a.png").as_uri())
+    run.ask(uri=(folder / "b.txt").as_uri())
+    run.ask(uri=run.folder.as_uri())  # not below a root
+    run.ask(uri="https://example.org/a.png")  # no host may be asked
+    server = serve(
+        campaigns={"one": str(run.folder)}, tenants={"default": {"roots": [str(folder)]}}
+    )
+    shown = tab(place(server))
+    page = shown.page
+    page.wait_for_selector("figure img")
+    shown.accessible()
+    page.keyboard.press("1")
+    page.wait_for_selector("figure pre")
+    assert page.locator("figure pre").inner_text() == HOSTILE
+    page.keyboard.press("1")
+    page.wait_for_selector(f"figure code:text-is('{run.folder.as_uri()}')")
+    page.keyboard.press("1")
+    link = page.get_by_role("link", name="https://example.org/a.png")
+    assert link.get_attribute("rel") == "noopener noreferrer"
+    assert page.locator("figure img, figure pre").count() == 0
+    page.keyboard.press("1")
+    sent(page)
+    assert len(run.said()) == 4
+
+
 def test_what_came_too_late_is_told(asking, serve, tab) -> None:
     run = asking({"kind": ["cat", "dog"]})
     first = run.ask(x=np.array([0.0]))

@@ -238,6 +238,7 @@ class Client:
     questions = many(campaigns_.questions)
     lease_questions = plain(campaigns_.lease_questions)
     question_picture = plain(campaigns_.question_picture)
+    question_content = plain(campaigns_.question_content)
     answer = plain(campaigns_.answer)
 
     webhooks = many(webhooks_.webhooks)
@@ -402,6 +403,7 @@ class AsyncClient:
     questions = awaited_many(campaigns_.questions)
     lease_questions = awaited(campaigns_.lease_questions)
     question_picture = awaited(campaigns_.question_picture)
+    question_content = awaited(campaigns_.question_content)
     answer = awaited(campaigns_.answer)
 
     webhooks = awaited_many(webhooks_.webhooks)

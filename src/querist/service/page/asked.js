@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { blob, post } from "./api.js";
 import { Outbox } from "./outbox.js";
-import { holder } from "./work.js";
+import { holder, shown } from "./work.js";
 
 const AHEAD = 4; // questions that are held
 const LOOK_MS = 3000; // how often it is looked whether they still wait
@@ -199,12 +199,17 @@ export class Asked {
   }
 
   picture(item, name) {
-    const key = `${item.id}/${name}`;
-    if (!this.pictures.has(key)) {
-      const path = `${this.path}/questions/${encodeURIComponent(item.id)}/inputs/${encodeURIComponent(name)}`;
-      this.pictures.set(key, blob(path).then((found) => ({ url: URL.createObjectURL(found) }), (problem) => ({ problem })));
-    }
-    return this.pictures.get(key);
+    return this.part(`${encodeURIComponent(item.id)}/inputs/${encodeURIComponent(name)}`);
+  }
+
+  // What its address leads to, where the server may read it.
+  content(item) {
+    return this.part(`${encodeURIComponent(item.id)}/content`);
+  }
+
+  part(path) {
+    if (!this.pictures.has(path)) this.pictures.set(path, blob(`${this.path}/questions/${path}`).then(shown, (problem) => ({ problem })));
+    return this.pictures.get(path);
   }
 
   // The page is left: others get at once what nothing is written of yet.

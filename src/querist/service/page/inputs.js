@@ -13,7 +13,7 @@ export function Inputs({ work, item, zoom }) {
   const seen = names.filter((name) => item.shown[name] !== "hidden");
   const short = seen.filter((name) => item.shown[name] === "numbers" && size(item.shapes[name]) <= FEW && item.shapes[name].length < 2);
   return html`<div class=${zoom ? "inputs zoomed" : "inputs"}>
-    ${item.uri && html`<p><${Link} text=${item.uri} /></p>`}
+    ${item.uri && html`<figure>${item.content && html`<${Shown} load=${() => work.content(item)} name=${item.uri} />`}<figcaption><${Link} text=${item.uri} /></figcaption></figure>`}
     ${seen.filter((name) => !short.includes(name)).map((name) => html`<figure key=${name}><${Input} work=${work} item=${item} name=${name} />
       <figcaption>${name}</figcaption></figure>`)}
     ${short.length > 0 && html`<dl class="facts">${short.map((name) => html`<div key=${name}><dt>${name}</dt><dd>${written(item.inputs[name])}</dd></div>`)}</dl>`}
@@ -22,7 +22,7 @@ export function Inputs({ work, item, zoom }) {
 
 function Input({ work, item, name }) {
   const how = item.shown[name];
-  if (how === "image") return html`<${Picture} work=${work} item=${item} name=${name} />`;
+  if (how === "image") return html`<${Shown} load=${() => work.picture(item, name)} name=${name} />`;
   const found = item.inputs[name];
   if (found === undefined) return html`<p class="note">${item.shapes[name].join(" × ")} numbers: too many to be shown here.</p>`;
   if (how === "link") return html`<p>${[found].flat(9).map((one) => html`<${Link} key=${one} text=${String(one)} /> `)}</p>`;
@@ -30,14 +30,16 @@ function Input({ work, item, name }) {
   return html`<${Numbers} name=${name} found=${found} shape=${item.shapes[name]} />`;
 }
 
-function Picture({ work, item, name }) {
+// A picture or text of the server.
+function Shown({ load, name }) {
   const [found, setFound] = useState(null);
   useEffect(() => {
     let here = true;
-    work.picture(item, name).then((one) => here && setFound(one));
+    load().then((one) => here && setFound(one));
     return () => void (here = false);
-  }, [item.id, name]);
+  }, []);
   if (!found) return null;
+  if (found.text !== undefined) return html`<pre tabindex="0">${found.text}</pre>`;
   if (found.problem) return html`<p class="problem" role="alert">${found.problem.message}</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Picture ${name}`}><img src=${found.url} alt=${`${name} of the question`} /></div>`;
 }

@@ -200,7 +200,7 @@ function drafted(task, value) {
   return Array.isArray(value) ? value : [];
 }
 
-async function shown(found) {
+export async function shown(found) {
   if (found.type.startsWith("image/")) return { url: URL.createObjectURL(found) };
   // Not text(), which leaves out a mark at the beginning: spans count from the first character.
   return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await found.arrayBuffer()) };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,13 +15,17 @@ from querist.oracles.human import pixels_of
 from querist.service.asking import lease_key
 from querist.service.call import Call, Content
 from querist.service.campaigns import folder_of
+from querist.service.content import as_shown
 from querist.service.problems import Refused, missing
 from querist.service.routes.campaigns import RunId
 from querist.service.routes.paging import After, Limit, number_of, numbered
 from querist.service.wire.base import Name, Page
 from querist.service.wire.campaigns import Posted
 from querist.service.wire.questions import OpenQuestion, QuestionAnswer, QuestionLease
+from querist.sources.opening import Sources
+from querist.sources.source import SourceError
 from querist.sources.transforms.image import as_png
+from querist.sources.uris import scheme_of
 
 _MOST = 4096
 _LEASE_S = 300.0
@@ -33,7 +37,7 @@ def list_questions(
     """What a run asks people and programs now, the oldest first."""
     with _asked(call, campaign) as questions:
         page = numbered(questions.waiting(), number_of(after), limit)
-        shown = [_told(one, questions) for one in page.items]
+        shown = [_told(call, one, questions) for one in page.items]
     return Page[OpenQuestion](items=shown, next=page.next)
 
 
@@ -65,7 +69,7 @@ def lease_questions(call: Call, campaign: RunId, body: QuestionLease) -> Page[Op
         wanted = dict.fromkeys([id for id in body.first if id in waiting] + list(waiting))
         ids = [id for id in wanted if id not in unwanted]
         taken = call.service.leases.take(key, body.holder, ids, body.number)
-        return Page[OpenQuestion](items=[_told(waiting[id], questions) for id in taken])
+        return Page[OpenQuestion](items=[_told(call, waiting[id], questions) for id in taken])
 
 
 def show_input(call: Call, campaign: RunId, question: Name, input: Name) -> Content:
@@ -78,6 +82,20 @@ def show_input(call: Call, campaign: RunId, question: Name, input: Name) -> Cont
     if pixels is None:
         raise Refused("conflict", "The input is no picture: it has other axes.")
     return Content(as_png(pixels), "image/png")
+
+
+def question_content(call: Call, campaign: RunId, question: Name) -> Content:
+    """What the address of a question's input leads to: a picture or text, where it may be read."""
+    with _asked(call, campaign) as questions:
+        uri = questions.one(question).sample.uri
+    if not uri:
+        raise missing("address", "of this question")
+    access = call.service.access(call.who.tenant, call.who.tenant_name)
+    try:
+        with closing(Sources(access.policy())) as sources:
+            return as_shown(sources.read(uri, call.service.settings.limits.item_bytes))
+    except (SourceError, ConfigError) as error:
+        raise Refused("conflict", f"The input cannot be read: {error}") from None
 
 
 @contextmanager
@@ -95,7 +113,7 @@ def _asked(call: Call, campaign: str) -> Iterator[Questions]:
         raise Refused("conflict", "The run's folder cannot be read or written.") from None
 
 
-def _told(asked: Asked, questions: Questions) -> OpenQuestion:
+def _told(call: Call, asked: Asked, questions: Questions) -> OpenQuestion:
     arrays = asked.sample.arrays
     small = {n: a for n, a in arrays.items() if a.size <= _MOST and a.dtype.kind != "c"}
     return OpenQuestion(
@@ -106,11 +124,26 @@ def _told(asked: Asked, questions: Questions) -> OpenQuestion:
         score=asked.score,
         at=asked.at,
         uri=asked.sample.uri or "",
+        content=_reaches(call, asked.sample.uri or ""),
         inputs={name: _plain(array) for name, array in small.items()},
         shapes={name: list(array.shape) for name, array in arrays.items()},
         shown=dict(questions.shown(asked)),
         form=dict(questions.form(asked.oracle)),
     )
+
+
+def _reaches(call: Call, uri: str) -> bool:
+    """Whether an address leads to what may be read here, as far as that is seen without asking."""
+    if not uri:
+        return False
+    access = call.service.access(call.who.tenant, call.who.tenant_name)
+    if scheme_of(uri) not in ("", "file"):
+        return bool(access.hosts)
+    try:
+        with closing(Sources(access.policy())) as sources:
+            return sources.stat(uri).uri != ""
+    except (SourceError, ConfigError):
+        return False
 
 
 def _plain(array: np.ndarray[Any, Any]) -> Any:

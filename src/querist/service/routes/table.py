@@ -119,6 +119,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/campaigns/{campaign}/questions", questions.list_questions),
     _post("/v1/campaigns/{campaign}/leases", questions.lease_questions, LABEL, 200),
     _get("/v1/campaigns/{campaign}/questions/{question}/inputs/{input:path}", questions.show_input),
+    _get("/v1/campaigns/{campaign}/questions/{question}/content", questions.question_content),
     _post("/v1/campaigns/{campaign}/answers", questions.answer_question, LABEL, 202),
     _get("/v1/webhooks", webhooks.list_webhooks),
     _post("/v1/webhooks", webhooks.create_webhook, QUERY),

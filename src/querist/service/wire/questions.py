@@ -20,6 +20,7 @@ class OpenQuestion(Told):
         score: The model's uncertainty then; None before there was a model.
         at: Campaign time in seconds.
         uri: Of the input, or "".
+        content: Whether what is there may be read, at ``.../content``.
         inputs: By name, numbers in lists; what is larger than 4,096 numbers is left out.
         shapes: Of all inputs, by name.
         shown: By input how people see it: "image" (as a PNG at ``.../inputs/{input}``), "text",
@@ -34,6 +35,7 @@ class OpenQuestion(Told):
     score: float | None = None
     at: float = 0.0
     uri: str = ""
+    content: bool = False
     inputs: Options = Field(default_factory=dict)
     shapes: dict[str, list[int]] = Field(default_factory=dict)
     shown: dict[str, str] = Field(default_factory=dict)

@@ -58,6 +58,13 @@ def question_picture(campaign: Ref, question: str, input: str, to: Path | str) -
     return written
 
 
+def question_content(campaign: Ref, question: str, to: Path | str) -> Flow[Path]:
+    """Write what the address of a question's input leads to: a picture or text."""
+    path = path_of("campaigns", id_of(campaign), "questions", question, "content")
+    written: Path = yield Call("GET", path, Path, save=Path(to))
+    return written
+
+
 def answer(
     campaign: Ref, question: str, outputs: Mapping[str, Any] | None = None, **more: Any
 ) -> Flow[Posted]:
