@@ -1,8 +1,11 @@
-"""Check: are walkers that are restarted where little was seen really begun there?
+"""Check: do walkers that begin where little was seen find more than plain dynamics does?
 
-    python examples/adaptive_sampling/check.py [--folder runs/adaptive_sampling-1]
+    python examples/adaptive_sampling/check.py [--full] [--system chignolin] [--folder RUN]
 
-Exit code 1 if anything fails.
+The quick form runs the campaign and two strategies with two seeds, the full one all strategies with
+five. ``--system chignolin`` runs the campaign of another molecule. It prints wanted against got,
+writes pictures and ``check.json`` into the run's folder, and ends with exit code 1 if anything
+fails.
 """
 
 from __future__ import annotations
@@ -11,18 +14,38 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import compare
 import numpy as np
 import problem
-from dynamics import Segments, temperature
-from molecules import EXTENDED, dihedrals
+import transfer
+from drawing import draw_latent, draw_maps, draw_strategies
+from dynamics import TEMPERATURE, Segments, temperature
+from landscape import counted, markov
+from molecules import EXTENDED, dihedrals, molecule
+from numpy.typing import NDArray
+from reference import reference
+from restarts import questions
 
+from querist import Study
+from querist.accounting.summary import summarise
 from querist.campaign.campaign import Campaign, RunResult
 from querist.core.errors import QueristError
-from querist.testing.checks import Row, above, below, finish, near, new_folder, save
+from querist.store.reader import read_journal
+from querist.testing.checks import Row, below, finish, near, new_folder, save
+from querist.tuning.settings import load_study
 
 HERE = Path(__file__).resolve().parent
 SEED = 7
+QUICK = {
+    "strategy": {"choice": ["plain", "least_visited"]},
+    "seed": {"integer": [0, 1]},
+    "labels": {"choice": [100]},
+}
+SEGMENTS = {"alanine": (100, 150), "chignolin": (40, 200)}  # of the quick and of the full form
+CLUSTERS = 6
+DEEP = 5.0  # kT; bins of maps that are compared
 
 
 def dynamics_rows(segments: Segments) -> list[Row]:
@@ -30,52 +53,144 @@ def dynamics_rows(segments: Segments) -> list[Row]:
     built = segments.molecule
     angles = dihedrals(built.positions[None], built.torsions)[0]
     first, again = (segments(built.positions, SEED)["frames"] for _ in range(2))
+    heat = temperature(segments, 200, SEED)
     return [
         near("torsions of the built molecule: phi, degrees", EXTENDED[0], angles[0], 1.0),
         near("  psi, degrees", EXTENDED[1], angles[1], 1.0),
         below("one question asked twice: change of frames, Å", 1e-9, np.abs(first - again).max()),
-        near("mean kinetic temperature, K", 300.0, temperature(segments, 200, SEED), 30.0),
+        near("mean kinetic temperature, K", TEMPERATURE, heat, 0.1 * TEMPERATURE),
     ]
 
 
-def restart_rows(result: RunResult, labels: int) -> list[Row]:
-    """Where walkers began, against what was seen."""
-    data = result.dataset()
+def campaign(system: str, labels: int) -> Campaign:
+    """The campaign of ``campaign.yaml``, of a molecule."""
+    told = Campaign.load(HERE / "campaign.yaml").settings.model_dump()
+    for role in (told["generators"][0], told["model"], told["oracles"]["dynamics"]):
+        role["options"] = {**role["options"], "system": system}
+    return Campaign(**{**told, "budget": {"labels": labels}})
+
+
+def utilisation(folder: Path) -> dict[str, float]:
+    """Share of the time in which workers were busy, by what they do, from the journal."""
+    pools = summarise(list(read_journal(folder / "journal")))["workers"]["pools"]
+    return {name: float(pool["share"]) for name, pool in pools.items() if pool["share"]}
+
+
+def restart_rows(result: RunResult, system: str, count: int) -> list[Row]:
+    """Where walkers began, against what was seen, in cells of the latent space."""
+    data, model = result.dataset(), result.model()
     frames, begun = problem.seen(data), np.asarray(data.inputs["positions"], np.float32)
     known = {frame.tobytes() for frame in frames}
-    known.add(problem.molecule("alanine").positions.astype(np.float32).tobytes())
+    known.add(molecule(system).positions.astype(np.float32).tobytes())
     strange = sum(frame.tobytes() not in known for frame in begun)
-    torsions = problem.molecule("alanine").torsions
-    cells = problem.cells_of(dihedrals(frames, torsions))
-    found, counts = np.unique(cells, axis=0, return_counts=True)
-    visits = {tuple(cell): count for cell, count in zip(found.tolist(), counts, strict=True)}
-    began = problem.cells_of(dihedrals(begun, torsions)).tolist()[len(begun) // 3 :]
-    rare = np.mean([visits.get(tuple(cell), 0) for cell in began])
-    usual = (counts**2).sum() / counts.sum()
     return [
-        Row("segments", str(labels), str(len(data)), len(data) == labels),
+        Row("segments", str(count), str(len(data)), len(data) == count),
         Row("walkers that began where nobody was", "0", str(strange), strange == 0),
-        below("visits of cells where walkers began / of all frames' cells", 0.5, rare / usual),
-        above("cells of phi and psi seen", 20, len(found)),
+        *(rare_row(model, frames, name) for name in ("least_visited", "outliers")),
     ]
+
+
+def rare_row(model: Any, frames: NDArray[np.float32], name: str) -> Row:
+    """Whether a strategy's first twentieth of all frames lies where little was seen."""
+    batch = questions(frames, np.random.default_rng(SEED))
+    cells = model.cells_of(model.nets[0].encode(model.images(frames)))
+    visits = np.bincount(cells, minlength=len(model.centres))[cells]
+    wanted = model.predict(batch).uncertainty(name)
+    first = np.argsort(-wanted)[: len(frames) // 20]
+    ratio = float(visits[first].mean() / visits.mean())
+    return below(f"{name}: visits of cells where it begins / of all frames'", 0.7, ratio)
+
+
+def latent_rows(result: RunResult, segments: Segments, folder: Path) -> list[Row]:
+    """The latent space on a trajectory that it was not trained on; draws it, clustered."""
+    model, atoms = result.model(), segments.molecule.torsions
+    frames, other = problem.seen(result.dataset()), transfer.unseen(segments, 500, SEED)
+    places, apart = (model.nets[0].encode(model.images(x)) for x in (frames, other))
+    known, asked = dihedrals(frames, atoms), dihedrals(other, atoms)
+    error = transfer.torsion_error((places, known), (apart, asked))
+    blind = transfer.blind_error(known, asked)
+    if atoms.shape[0] == 2:
+        clusters = transfer.clusters_of(places, CLUSTERS, SEED)
+        draw_latent(places, known, clusters, (apart, asked), folder / "latent.png")
+    return [below("unseen trajectory: error of torsions / of a blind guess", 0.8, error / blind)]
+
+
+def strategies(folder: Path, full: bool) -> list[dict[str, Any]]:
+    """All runs of the study of ``strategies.yaml``, or of its quick form; gone on with if there."""
+    told = load_study(HERE / "strategies.yaml")
+    told = told if full else told.model_copy(update={"space": {**told.space, **QUICK}})
+    study = Study(told)
+    made = (study.resume if folder.exists() else study.run)(folder, progress=False)
+    failed = [str(trial.failure) for trial in made.trials if trial.failure]
+    if failed:
+        raise QueristError(f"{len(failed)} runs failed; the first: {failed[0]}")
+    return [{**trial.settings, **trial.outputs} for trial in made.trials]
+
+
+def strategy_rows(runs: Sequence[dict[str, Any]]) -> list[Row]:
+    """Strategies against plain dynamics, summed over seeds, at equal simulated time."""
+
+    def total(name: str, what: str) -> float:
+        return float(sum(run[what] for run in runs if run["strategy"] == name))
+
+    names = [name for name in compare.STRATEGIES if total(name, "simulated")]
+    rows = [Row(f"{name}: found, cells", "", _found(runs, name), holds=True) for name in names]
+    errors = np.median([run["map_error"] for run in runs])
+    flat = float(np.std(reference().free_energy[reference().free_energy < DEEP]))
+    name = "median error of maps by the Markov model / of a flat map"
+    return [*rows, below(name, 0.75, float(errors / flat))]
+
+
+def _found(runs: Sequence[dict[str, Any]], name: str) -> str:
+    mine = [run for run in runs if run["strategy"] == name]
+    found, cells = sum(run["found"] for run in mine), np.mean([run["cells"] for run in mine])
+    first = np.median([run["first_left"] for run in mine])
+    return f"{found:.0f} of {len(mine)} (median {first:.0f} ps), {cells:.0f}"
+
+
+def maps(result: RunResult, folder: Path) -> None:
+    """Draw the free energy of the campaign, as it is counted and by the Markov model."""
+    torsions = compare.torsions_of(result.dataset())
+    told = {
+        "reference": reference(),
+        "restarted, counted": counted(torsions),
+        "restarted, Markov model": markov(list(torsions), compare.LAG),
+    }
+    draw_maps(told, folder / "maps.png")
+
+
+def examine(options: argparse.Namespace, folder: Path) -> list[Row]:
+    """Everything that is run and checked."""
+    segments = Segments(options.system)
+    count = SEGMENTS[options.system][int(options.full)]
+    result = campaign(options.system, count).run(folder)
+    rows = restart_rows(result, options.system, count) + latent_rows(result, segments, folder)
+    facts: dict[str, Any] = {"busy": utilisation(folder)}
+    if options.system == "alanine":
+        runs = strategies(folder.with_name(f"{folder.name}-strategies"), options.full)
+        rows = dynamics_rows(segments) + rows + strategy_rows(runs)
+        draw_strategies(runs, runs[0]["simulated"], folder / "strategies.png")
+        maps(result, folder)
+        facts["runs"] = runs
+    save(folder, rows, facts)
+    busy = ", ".join(f"{name} {100 * share:.0f} %" for name, share in facts["busy"].items())
+    print(f"busy: {busy}\n  pictures and check.json in {folder}")
+    return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and check; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--full", action="store_true", help="all strategies, five seeds")
+    parser.add_argument("--system", choices=("alanine", "chignolin"), default="alanine")
+    parser.add_argument("--folder", type=Path, help="of the run")
     options = parser.parse_args(arguments)
     folder = options.folder or new_folder(Path("runs"), "adaptive_sampling")
     try:
-        rows = dynamics_rows(Segments())
-        campaign = Campaign.load(HERE / "campaign.yaml")
-        labels = campaign.settings.budget.labels or 0
-        rows += restart_rows(campaign.run(folder), labels)
+        return finish(examine(options, folder))
     except QueristError as error:
         print(f"check: {error}", file=sys.stderr)
         return 1
-    save(folder, rows, {})
-    return finish(rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from querist.core.errors import require
 
-TEMPERATURE = 300.0  # Kelvin
+TEMPERATURE = 400.0  # Kelvin
 FRICTION = 1.0  # of Langevin dynamics, in 1/ps
 TIME_STEP = 0.004  # in ps
 RELAXED = 200  # steps of the minimiser, for a structure that was built
@@ -31,7 +31,7 @@ class Segments:
         every: Between the frames that are kept, in ps.
     """
 
-    def __init__(self, system: str = "alanine", picoseconds: float = 20.0, every: float = 1.0):
+    def __init__(self, system: str = "alanine", picoseconds: float = 4.0, every: float = 0.2):
         self.molecule: Molecule = molecule(system)
         self.frames = round(picoseconds / every)
         self.steps = round(every / TIME_STEP)

@@ -8,6 +8,7 @@ strategy is an uncertainty of its own, named in ``gate: {output: ...}``.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
@@ -27,7 +28,7 @@ CELL = 30.0  # degrees
 
 
 def simulation(
-    system: str = "alanine", picoseconds: float = 20.0, every: float = 1.0
+    system: str = "alanine", picoseconds: float = 4.0, every: float = 0.2
 ) -> FunctionOracle:
     """The oracle: a segment from ``positions`` with ``seed``; answers ``frames`` in Angstrom."""
     return FunctionOracle(
@@ -41,10 +42,24 @@ def seen(dataset: Dataset) -> NDArray[np.float32]:
     return frames.reshape(-1, *frames.shape[2:])
 
 
-def chance(batch: Batch) -> NDArray[np.float64]:
-    """A number in [0, 1) of each question that tells nothing of it: the strategy ``random``."""
-    seeds = np.asarray(batch["seed"], np.int64).ravel()
-    return np.array([np.random.default_rng(seed).random() for seed in seeds])
+def drawn(weights: NDArray[np.float64], batch: Batch) -> NDArray[np.float64]:
+    """Keys whose largest are a draw without replacement in proportion to positive weights (k,).
+
+    So the questions of a batch differ, and do not all begin at one rare frame. Chance comes from
+    the seed of each question (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006).
+    """
+    seeds = np.asarray(batch["seed"], np.uint64).ravel()
+    mixed = (seeds * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(11)  # Knuth's hash
+    uniform = (mixed.astype(np.float64) + 0.5) / 2.0**53
+    return np.asarray(weights / -np.log(uniform))
+
+
+def rarely(visits: NDArray[Any], batch: Batch) -> NDArray[np.float64]:
+    """Keys that draw cells in proportion to one over their visits, and any frame of a cell alike.
+
+    A cell's frames are offered as often as it was visited, hence the square.
+    """
+    return drawn(1.0 / (1.0 + np.asarray(visits, np.float64)) ** 2, batch)
 
 
 def cells_of(torsions: NDArray[np.float64], cell: float = CELL) -> NDArray[np.int16]:
@@ -55,7 +70,7 @@ def cells_of(torsions: NDArray[np.float64], cell: float = CELL) -> NDArray[np.in
 class TorsionCells:
     """Counts visits of cells of phi and psi: what one can do who knows the coordinates.
 
-    ``least_visited`` is one over the visits of the frame's cell.
+    ``least_visited`` draws cells in proportion to one over their visits.
 
     Args:
         system: Name of the molecule.
@@ -86,5 +101,7 @@ class TorsionCells:
         positions = np.asarray(batch["positions"], np.float32)
         cells = self._cells(positions).tolist()
         visits = np.array([self._counts.get(tuple(cell), 0) for cell in cells])
-        doubt = Batch.stack(least_visited=1.0 / (1.0 + visits), random=chance(batch))
+        doubt = Batch.stack(
+            least_visited=rarely(visits, batch), random=drawn(np.ones(len(batch)), batch)
+        )
         return Prediction(Batch.stack(torsions=dihedrals(positions, self._torsions)), doubt)

@@ -49,7 +49,7 @@ class Restarts(Seeded):
     """
 
     system: str = "alanine"
-    offers: int = 64
+    offers: int = 1000
     seed: int | None = None
     _seen: list[Frames] = field(default_factory=list, init=False, repr=False)
 

@@ -20,7 +20,7 @@ pytest.importorskip("openmm")
 pytest.importorskip("PeptideBuilder")
 
 FOLDER = Path(__file__).parents[2] / "examples" / "adaptive_sampling"
-MODULES = ("molecules", "dynamics", "restarts", "problem")
+MODULES = ("molecules", "dynamics", "restarts", "problem", "landscape", "networks", "latent")
 
 
 def moved(arrays) -> dict:
@@ -61,6 +61,61 @@ def test_cells_that_were_seen_less_are_wanted_more(example) -> None:
     inputs = Batch.stack(positions=frames[:, 0], seed=np.arange(2))
     model = example.problem.TorsionCells()
     model.load(model.fit(Dataset(inputs, Batch.stack(frames=frames)), FitRequest()).state)
-    asked = Batch.stack(positions=np.stack([built.positions, turned]), seed=np.arange(2))
+    asked = Batch.stack(positions=np.stack([built.positions, turned]), seed=np.array([7, 7]))
+    often, seldom = model.predict(asked).uncertainty("least_visited")
+    np.testing.assert_allclose(seldom / often, 3.0**2)  # visited five times, and once
+
+
+@pytest.mark.slow  # imports deeptime and its scikit-learn
+def test_restarts_do_not_bias_the_markov_model(example) -> None:
+    """A chain over three bins, begun mostly where it seldom is, has its known distribution."""
+    pytest.importorskip("deeptime")
+    land, rng = example.landscape, np.random.default_rng(3)
+    chain = np.array([[0.90, 0.10, 0.00], [0.04, 0.94, 0.02], [0.00, 0.10, 0.90]])
+    true = np.array([0.25, 0.625, 0.125])  # detailed balance: 0.1 / 0.04 and 0.02 / 0.1
+    np.testing.assert_allclose(true @ chain, true)
+    places = np.array([[-110.0, 130.0], [-70.0, -30.0], [60.0, 40.0]])
+    segments = []
+    for begin in rng.choice(3, 800, p=[0.1, 0.1, 0.8]):
+        states = [begin]
+        for _ in range(40):
+            states.append(rng.choice(3, p=chain[states[-1]]))
+        segments.append(places[states])
+    bins = land.bins_of(places)
+    plain = land.counted(np.concatenate(segments)).weights[bins]
+    assert plain[2] > 0.25  # counted as they are, the rare bin has more than twice its weight
+    np.testing.assert_allclose(land.markov(segments, 1).weights[bins], true, atol=0.03)
+
+
+def test_the_basins_are_where_they_are_known_to_be(example) -> None:
+    angles = np.array([[-150, 150], [-70, 145], [-65, -40], [55, 45], [70, -60], [170, 170.0]])
+    assert example.landscape.basins_of(angles).tolist() == [0, 1, 2, 3, 4, 0]
+
+
+@pytest.mark.slow  # imports torch
+def test_what_a_latent_space_has_seldom_seen_is_wanted_more(example) -> None:
+    """Half the frames are alike, half are another molecule's mirror image with much noise."""
+    pytest.importorskip("torch")
+    built = example.molecules.molecule("alanine").positions
+    rng = np.random.default_rng(0)
+    often = built + 0.02 * rng.standard_normal((190, *built.shape))
+    seldom = 1.3 * built + 0.02 * rng.standard_normal((10, *built.shape))
+    frames = np.concatenate([often, seldom]).astype(np.float32)
+    model = example.latent.LatentSpace(cells=10, options={"epochs": 30})
+    model.load(model.fit_frames(frames, FitRequest(seed=1)).state)
+    asked = Batch.stack(positions=frames, seed=np.full(len(frames), 12345))
     said = model.predict(asked)
-    np.testing.assert_allclose(said.uncertainty("least_visited"), [1 / 6, 1 / 2])
+    for name in ("least_visited", "outliers"):
+        wanted = said.uncertainty(name)
+        assert np.median(wanted[190:]) > 3.0 * np.median(wanted[:190])
+    again = example.latent.LatentSpace(cells=10, options={"epochs": 30})
+    again.load(model.fit_frames(frames, FitRequest(seed=1)).state)
+    assert np.array_equal(again.predict(asked).mean["latent"], said.mean["latent"])
+
+
+def test_draws_follow_their_weights(example) -> None:
+    weights = np.repeat([1.0, 3.0], 20_000)
+    batch = Batch.stack(seed=np.random.default_rng(0).integers(2**31, size=40_000))
+    keys = example.problem.drawn(weights, batch)
+    chosen = np.argsort(-keys)[:2_000]
+    assert 0.72 < (chosen >= 20_000).mean() < 0.78
