@@ -18,6 +18,7 @@ from reference import reference
 
 from querist.campaign.campaign import Campaign
 from querist.core.answers import Dataset
+from querist.core.errors import RunError
 
 HERE = Path(__file__).resolve().parent
 LEARNED = ("least_visited", "outliers", "uncertainty")
@@ -79,4 +80,7 @@ def run(strategy: str, seed: int, labels: int = 150) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         told = campaign(strategy, int(seed), int(labels))
         result = told.run(Path(folder) / "run", progress=False, handle_signals=False)
-        return judged(torsions_of(result.dataset()))
+        data = result.dataset()
+        if len(data) < labels:
+            raise RunError(f"{len(data)} of {labels} segments were made: {result.reason}")
+        return judged(torsions_of(data))

@@ -92,7 +92,7 @@ def draw_latent(
     by_basin, by_cluster, unseen = figure.subplots(1, 3, sharex=True, sharey=True)
     _by_basin(by_basin, places, torsions)
     by_basin.set_title("basins of phi and psi (the network saw neither)", fontsize=9)
-    by_basin.legend(fontsize=7, markerscale=3, frameon=False)
+    by_basin.legend(fontsize=7, markerscale=3, loc="lower left", framealpha=0.9)
     by_cluster.scatter(*places.T, c=clusters, s=3, cmap="tab10", lw=0)
     by_cluster.set_title("clusters of the latent space", fontsize=9)
     unseen.plot(*places.T, ".", ms=1, color="#cccccc")

@@ -22,7 +22,7 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 from molecules import distance_images, molecule  # noqa: E402
-from networks import Autoencoder, Images, Shape, trained  # noqa: E402
+from networks import Autoencoder, Images, Shape, torch, trained  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from problem import drawn, rarely, seen  # noqa: E402
 from scipy.spatial import cKDTree  # noqa: E402
@@ -59,6 +59,7 @@ class LatentSpace:
         most: int = 600,
         options: Mapping[str, Any] | None = None,
     ) -> None:
+        torch()  # takes seconds to import: while the worker starts, not in its first task
         self._atoms = molecule(system).image
         self.shape = Shape(len(self._atoms), **dict(options or {}))
         self._members, self._cells, self._most = members, cells, most
