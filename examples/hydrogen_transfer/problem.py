@@ -6,7 +6,7 @@ Positions are in Angstrom, energies in eV, forces in eV/Angstrom, temperatures i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from peptides import (
 )
 
 from querist.core.batch import Array, Batch
-from querist.core.prediction import Feedback, Prediction, Proposal, Verdict
+from querist.core.prediction import Feedback, Proposal, Verdict
 from querist.generators.descent import Descent
 from querist.generators.langevin import LangevinWalkers
 from querist.generators.randomness import Seeded, rng_from, rng_state
@@ -149,19 +149,11 @@ class TetheredWalkers(LangevinWalkers):
     They are added to what the model says, so that labels are of the molecules alone.
     """
 
-    def observe(self, feedback: Feedback) -> None:
-        """Let walkers feel the springs too."""
-        said = feedback.prediction
-        if said is not None and len(feedback.walkers):
-            rows = np.asarray(feedback.walkers, np.int64)
-            forces = np.asarray(said.mean["forces"], np.float64) + self._springs(rows)
-            mean = Batch({**said.mean.columns, "forces": Batch.stack(f=forces).columns["f"]})
-            feedback = replace(feedback, prediction=Prediction(mean, said.std, said.members))
-        super().observe(feedback)
+    def __post_init__(self) -> None:
+        self.bias = self._springs
+        super().__post_init__()
 
-    def _springs(self, walkers: IntArray) -> FloatArray:
-        w = self._walkers()
-        here = np.asarray(w["positions"][walkers], np.float64)
+    def _springs(self, here: FloatArray, walkers: IntArray) -> FloatArray:
         home = np.asarray(self._starts["positions"], np.float64)[self._home(walkers)]
         nothing = np.zeros_like(here)
         _, forces = pulled(here, np.zeros(len(here)), nothing, transfer_coordinate(home))
