@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,28 @@ def draw_barriers(true: Sequence[Transfer], said: Sequence[Transfer], path: Path
     right.legend(frameon=False)
     for axes in (left, right):
         _plain(axes)
+    figure.savefig(path)
+
+
+def draw_committees(found: Mapping[str, Any], path: Path) -> None:
+    """Barriers of two committees of the same labels against the oracle's, as ``mace.json`` has."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8, 4.4), dpi=150, layout="constrained")
+    axes, wanted = figure.subplots(), np.ravel(found["oracle"])
+    ends = np.array([wanted.min() - 2.0, wanted.max() + 2.0])
+    axes.fill_between(ends, ends - 1, ends + 1, color=BLUE, alpha=0.12, lw=0, label="± 1 kcal/mol")
+    axes.plot(ends, ends, color=GREY, lw=0.8)
+    for name, text, mark, colour in (
+        ("kernel", "kernel committee", "o", BLUE),
+        ("mace", "MACE committee", "s", RED),
+    ):
+        got = np.ravel(np.array(found[name]["barriers"], float))
+        axes.plot(wanted, got, mark, color=colour, mfc="white", label=text)
+    axes.set(xlim=ends, xlabel="GFN2-xTB's barrier / kcal mol⁻¹")
+    axes.set_ylabel(f"barrier learned from {found['labels']} labels / kcal mol⁻¹")
+    axes.legend(frameon=False)
+    _plain(axes)
     figure.savefig(path)
 
 

@@ -17,7 +17,7 @@ from querist.core.batch import Batch
 from querist.core.prediction import Feedback, Prediction, Verdict, Verdicts
 
 FOLDER = Path(__file__).parents[2] / "examples" / "hydrogen_transfer"
-MODULES = ("peptides", "paths", "problem", "drawing", "check")
+MODULES = ("peptides", "paths", "problem", "drawing", "check", "compare_mace")
 HEIGHT = 0.5
 """Of the barrier of the toy surface below, in eV."""
 
@@ -213,3 +213,24 @@ def test_fragments_are_minima_and_the_exchange_holds_for_the_oracle(example: Any
     assert energies[0] == pytest.approx(energies[1], abs=1e-5)
     np.testing.assert_allclose(forces[1], forces[0][peptides.SWAP], atol=1e-4)
     assert max(peptides.net_force_and_torque(both, forces)) < 1e-3
+
+
+def test_two_committees_are_drawn_and_told_also_where_a_path_is_not_whole(
+    example: Any, tmp_path: Path
+) -> None:
+    wanted = np.array([[13.7, 13.1], [6.5, 5.5]])
+    placed = example.peptides.sites(2, np.random.default_rng(0))
+    found: dict[str, Any] = {"labels": 62, "oracle": wanted.tolist(), "guess": 2.7}
+    for name, off in (("mace", 1.0), ("kernel", np.nan)):
+        got = (wanted + np.array([[0.5, -0.5], [off, off]])).tolist()
+        example.compare_mace.barriers = lambda _, got=got: np.array(got)
+        example.compare_mace.transfers = lambda *_: []
+        tested = SimpleNamespace(error=lambda _: 125.0)
+        found[name] = example.compare_mace.judged(None, placed, wanted, tested)
+    assert found["mace"]["whole_paths"] == 2
+    assert found["mace"]["mean_error"] == pytest.approx(0.75)
+    assert found["kernel"]["whole_paths"] == 1
+    assert found["kernel"]["largest_error"] == pytest.approx(0.5)
+    assert "1 of 2" in example.compare_mace.told(found)
+    example.drawing.draw_committees(found, tmp_path / "mace.png")
+    assert (tmp_path / "mace.png").stat().st_size > 10_000
