@@ -57,6 +57,22 @@ def test_drift_is_noticed_while_a_fit_goes_on(learn) -> None:
         Slow.waits = False
 
 
+def test_where_calls_go_elsewhere_models_are_judged_as_if_the_gate_was_closed() -> None:
+    surrogate = Surrogate(lambda x: float(np.sin(3 * x)), tolerance=0.1, coverage=0.8, audit=0.05)
+    rng = np.random.default_rng(0)
+    while surrogate.status()["threshold"] is None:
+        surrogate.many(x=rng.uniform(size=10))
+    for _ in range(30):
+        surrogate.many(x=rng.uniform(size=10))
+    state = surrogate._keeper.state
+    before = len(state.judging)
+    shares = [surrogate.many(x=5.0 + rng.uniform(size=10)).share() for _ in range(40)]
+    # 14 audits at least prove a model, and one call in twenty would be one: 280 calls and more.
+    assert max(shares[:3]) == 0.0
+    assert np.mean(shares[-10:]) > 0.5
+    assert len(state.judging) - before < 200
+
+
 def teach(surrogate: Surrogate, rng: np.random.Generator) -> None:
     """Give it what it does not trust, until a fit is due."""
     while not Slow.held.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
@@ -32,7 +33,7 @@ from querist.surrogate.learner import Fitted, Homework, Learner
 from querist.surrogate.record import Disk, Entry, Log, Memory
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.shelf import FAILING, MODEL, FolderShelf, MemoryShelf, Shelf
-from querist.surrogate.state import Counts, Published, State
+from querist.surrogate.state import Counts, Gate, Published, State
 from querist.surrogate.telling import status_of
 from querist.surrogate.voices import Said, Tolerance, Voice, make
 from querist.surrogate.working import Done, EngineLike, Workshop, fits
@@ -40,6 +41,8 @@ from querist.surrogate.working import Done, EngineLike, Workshop, fits
 SIMULATION = "simulation"
 REFRESH_S = 0.5  # between two looks for what other processes recorded
 IDLE_S = 2.0  # after which others may write
+LATELY = 30.0  # calls, over which it is looked at whether a gate that is open lets anything through
+ASLEEP = 0.1  # of them; below, it is as good as closed
 TELL_S = 10.0  # between two records of how many calls there were
 
 OnAlarm = Callable[[Mapping[str, Any]], None]
@@ -100,6 +103,7 @@ class Keeper:
         self._lock, self._learning = threading.RLock(), threading.Lock()
         self._wake, self._shut = threading.Event(), threading.Event()
         self._pending, self._told, self._looked, self._used = Counts(), 0.0, 0.0, 0.0
+        self._lately, self._lately_of = 1.0, 0
         self._alarms: list[Mapping[str, Any]] = []
         self.state = State()
         self._follow()
@@ -169,7 +173,7 @@ class Keeper:
             gate, count = self.state.gate, len(batch)
             trusts = gate.threshold is not None
             nobody = np.zeros(count, np.bool_)
-            share = self.settings.audit if trusts else self.settings.holdout
+            share = self.settings.audit if trusts and self._awake(gate) else self.settings.holdout
             judging = nobody if rng is None else rng.random(count) < share
             if gate.watched is None and gate.refusal is None:
                 said = Said(None, np.full(count, np.inf), np.zeros(count))
@@ -177,12 +181,25 @@ class Keeper:
             begun = time.perf_counter()
             said = self._voice(gate.version).say(batch)
             trusted = said.score <= gate.threshold if gate.threshold is not None else nobody
+            if count:
+                weight = -math.expm1(-count / LATELY)
+                self._lately += weight * (float(trusted.mean()) - self._lately)
             watched = said.score <= gate.watched if gate.watched is not None else nobody
             limit = np.inf if gate.refusal is None else gate.refusal
             refused = (said.fails >= limit) & ~judging
             by_model = trusted & ~judging & ~refused
             self._count(count, int(by_model.sum()), int(refused.sum()), begun)
             return Verdict(said, by_model, refused, judging, trusted, watched, gate.version)
+
+    def _awake(self, gate: Gate) -> bool:
+        """Whether the gate lets calls through.
+
+        Where they have gone elsewhere, models are judged by as many audits as if it was closed.
+        Only earlier calls say so, so that the coin knows nothing of the input.
+        """
+        if self._lately_of != gate.version:
+            self._lately, self._lately_of = 1.0, gate.version
+        return self._lately >= ASLEEP
 
     def _refuse_fork(self) -> None:
         """A forked process has neither the journal's lock nor the threads that belong to it."""

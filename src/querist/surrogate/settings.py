@@ -23,7 +23,8 @@ class SurrogateSettings(Settings):
         confidence: Least probability, over the audits, that a gate keeps it.
         audit: Share of calls that are simulated although the model is trusted. With 0 nothing is
             measured any more, and drift is not noticed.
-        holdout: The same share while no model is trusted: what is not learned from, but judges.
+        holdout: The same share while no model is trusted, or none for the inputs that come lately:
+            what is not learned from, but judges.
         first: Labels to learn from before the first fit.
         growth: Factor by which they grow from fit to fit.
         models: Fitted models that are on trial at a time.
