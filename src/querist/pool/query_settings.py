@@ -24,6 +24,9 @@ class ScanSettings(_Settings):
         chunk: Items in a unit of work, which is what a crash can cost; None for about two seconds.
         readers: Threads of a worker that read; None for what the source is made for.
         decoders: Threads of a worker that decode; None for its share of the cores, at most two.
+        processes: Processes of a worker that read near items and decode, in place of the threads,
+            which share Python's lock; 0 for none. None: none on a CPU, and with a GPU as many as
+            cores are left, at most twelve. Each holds a batch besides what ``memory_mb`` says.
         retries: Further tries of an item whose source fails in passing.
         memory_mb: Of what a worker holds between its stages, in MiB.
         abort_share: The query fails when more than this share of the items is broken.
@@ -36,6 +39,7 @@ class ScanSettings(_Settings):
     chunk: int | None = Field(default=None, ge=1, le=1_000_000)
     readers: int | None = Field(default=None, ge=1, le=1024)
     decoders: int | None = Field(default=None, ge=1, le=256)
+    processes: int | None = Field(default=None, ge=0, le=256)
     retries: int = Field(default=3, ge=0, le=20)
     memory_mb: int = Field(default=256, ge=1)
     abort_share: float = Field(default=0.5, ge=0.0, le=1.0)

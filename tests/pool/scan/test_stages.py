@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from querist.pool.scan.stages import TRIED, best_batch, pieces, without_place
+from querist.pool.scan.decoding import without_place
+from querist.pool.scan.stages import TRIED, best_batch, pieces
 
 
 def test_the_first_batch_is_small_where_no_size_is_known() -> None:

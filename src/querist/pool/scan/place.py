@@ -25,6 +25,7 @@ from querist.pool.query_listing import needs_in
 from querist.pool.query_needs import Needs, check_provided
 from querist.pool.query_settings import QuerySettings, parse_query
 from querist.pool.scan.caching import FOLDER, Caches
+from querist.pool.scan.decoding import Apart, Decoder, Here
 from querist.sources.opening import Sources
 from querist.sources.retrying import Retry
 from querist.sources.transforms.contract import Transform
@@ -35,6 +36,9 @@ from querist.store.pages import by_digest
 from querist.store.run_folder import RunFolder
 from querist.strategies.contract import Strategy
 from querist.strategies.registry import get
+
+MOST = 12
+"""Processes that decode for a GPU, where nobody says how many."""
 
 EMBEDDINGS = frozenset({"embeddings"})
 _KNOWN = "models.json"
@@ -72,6 +76,23 @@ class Place:
         retry = Retry(tries=self.settings.scan.retries + 1)
         told = self.pool.settings
         return Sources(told.access.policy(), told.sources, retry)
+
+    def decoders(self) -> list[Decoder]:
+        """What decodes, one for each thread: here, or in processes beside this one."""
+        scan, told = self.settings.scan, self.pool.settings
+        count = scan.processes
+        if count is None:  # a GPU is quicker than what one process decodes
+            spare = self.threads - 2  # one that infers, and one that keeps the books
+            count = min(spare, MOST) if self.device.startswith("cuda") and spare > 1 else 0
+        if not count:
+            threads = scan.decoders or max(1, min(2, self.threads))
+            return [Here(self._fetch, self.transform) for _ in range(threads)]
+        retry = Retry(tries=scan.retries + 1)
+        opened = told.access.policy(), told.sources, retry, self.transform
+        return [Apart(opened) for _ in range(count)]
+
+    def _fetch(self, uri: str) -> tuple[bytes, str]:
+        return self.sources.fetch(uri)
 
     @cached_property
     def transform(self) -> Transform:

@@ -10,23 +10,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, cycle, repeat
 from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.pool.digests import content_digest
-from querist.pool.items import Item
 from querist.pool.query_listing import part_rows
 from querist.pool.query_state import Range
+from querist.pool.scan.decoding import Decoder, Made, Wanted, refusal
 from querist.pool.scan.inferring import infer
 from querist.pool.scan.memory import Held
 from querist.pool.scan.place import Place
 from querist.pool.scan.work import Block, Chunk
-from querist.sources.source import Forbidden, MissingItem, SourceError, TooLarge, Unreachable
-from querist.sources.transforms.contract import BadItem
-from querist.sources.uris import local_path, scheme_of, shown, shown_path
+from querist.sources.source import SourceError
+from querist.sources.uris import scheme_of
 
 TRIED = (16, 32, 64, 128, 256)
 """Sizes of batches that are tried where none is known."""
@@ -36,12 +35,6 @@ _FIRST = 4  # items of the first batch of those, which may compile, and shows ho
 
 _NEAR = ("file", "data", "")  # schemes that are read where they are decoded
 _UNKNOWN = 1 << 16  # bytes of an item whose size nobody told
-_REASONS: tuple[tuple[type[SourceError], str], ...] = (
-    (MissingItem, "missing"),
-    (TooLarge, "too-large"),
-    (Forbidden, "forbidden"),
-    (Unreachable, "unreachable"),
-)
 
 
 class Stages:
@@ -64,9 +57,10 @@ class Stages:
         self._readers = 0
         self._item_bytes = place.transform.item_bytes
         self._closed = False
+        self._decoders = place.decoders()
         self._start(self._feeding)
-        for _ in range(scan.decoders or max(1, min(2, place.threads))):
-            self._start(self._decoding)
+        for decoder in self._decoders:
+            self._start(partial(self._decoding, decoder), "decoding")
         self._start(self._inferring)
 
     def submit(self, rows: Range, batch: int | None) -> Chunk:
@@ -89,16 +83,17 @@ class Stages:
         self._infers.put(None)
         if "sources" in self._place.__dict__:
             self._place.sources.close()
-        for thread in self._threads:
-            if thread.name.endswith("decoding"):
-                self._decodes.put(None)
+        for decoder in self._decoders:
+            decoder.close()
+            self._decodes.put(None)
         for _ in range(self._readers):
             self._reads.put(None)
         for thread in self._threads:
             thread.join()
 
-    def _start(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, name=f"querist{work.__name__}", daemon=True)
+    def _start(self, work: Callable[[], None], name: str = "") -> None:
+        name = name or work.__name__.strip("_")
+        thread = threading.Thread(target=work, name=f"querist_{name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -237,17 +232,15 @@ class Stages:
             block.items[at] = item._replace(version=version)
 
     def _refuse(self, block: Block, at: int, error: SourceError) -> None:
-        reason = next((word for kind, word in _REASONS if isinstance(error, kind)), "source")
-        position, uri = int(block.positions[at]), block.items[at].uri
-        block.chunk.fail(position, reason, without_place(str(error), uri))
+        block.chunk.fail(int(block.positions[at]), *refusal(error, block.items[at].uri))
 
     # ------------------------------------------------------------------------------------ decode
 
-    def _decoding(self) -> None:
+    def _decoding(self, decoder: Decoder) -> None:
         while (block := self._decodes.get()) is not None:
             try:
                 if not (block.chunk.dropped or self._closed):
-                    self._decode(block)
+                    self._decode(block, decoder)
                     self._infers.put(block)
                     continue
             # Isolation boundary: the chunk's task tells it.
@@ -255,57 +248,49 @@ class Stages:
                 block.chunk.break_off(error)
             self._leave(block)
 
-    def _decode(self, block: Block) -> None:
+    def _decode(self, block: Block, decoder: Decoder) -> None:
         chunk, began, cpu = block.chunk, time.perf_counter(), time.thread_time()
         came = {at for at in block.raw if at not in block.kept}
-        digests = dict(self._decode_items(block))
-        for at, digest in digests.items():
+        made = decoder(self._to_decode(block))
+        for at, reason, message in made.failures:
+            chunk.fail(int(block.positions[at]), reason, message)
+        for at, digest in made.digests.items():
             chunk.read[int(block.positions[at])] = digest
-        self._keep_bytes(block, digests, came)
-        good = [at for at, value in enumerate(block.decoded) if value is not None]
-        if len(good) < len(block.decoded):
-            block.positions = block.positions[good]
-            block.decoded = [block.decoded[at] for at in good]
+        self._keep_bytes(block, made.digests, came)
         block.raw.clear()
-        if good:
-            block.batch = self._place.transform.stack(block.decoded)
+        self._stack(block, made)
+        if block.batch is not None:
             self._note_size(block)
             self._keep_decoded(block)
         block.decoded, block.items = [], {}
-        chunk.add("decode", time.perf_counter() - began, decoded=len(digests))
+        chunk.add("read", 0.0, read=made.read, bytes=made.bytes, changed=made.changed)
+        chunk.add("decode", time.perf_counter() - began, decoded=len(made.digests))
         chunk.add("decode-cpu", time.thread_time() - cpu)
 
-    def _decode_items(self, block: Block) -> Iterator[tuple[int, bytes]]:
-        """Decode what is to be decoded; gives places and digests of contents."""
-        decode, decoded, raw = self._place.transform.decode, block.decoded, block.raw
-        count = total = 0
+    @staticmethod
+    def _to_decode(block: Block) -> list[Wanted]:
+        """Items with their bytes, as far as these are there; without those that were refused."""
+        wanted = []
         for at, item in block.items.items():
-            data = raw.get(at)
-            if data is None:
-                data = item.data if item.inline is not None else self._near(block, at, item)
-                if data is None:
-                    continue
-                if item.inline is None:
-                    count, total = count + 1, total + len(data)
-            try:
-                decoded[at] = decode(data)
-            except BadItem as error:
-                block.chunk.fail(int(block.positions[at]), "broken", str(error))
-            yield at, bytes.fromhex(content_digest(data))
-        block.chunk.add("read", 0.0, read=count, bytes=total)
+            data = block.raw.get(at)
+            if data is None and item.inline is not None:
+                data = item.data
+            if data is not None or at in block.near:
+                wanted.append(Wanted(at, item.uri, item.version, data))
+        return wanted
 
-    def _near(self, block: Block, at: int, item: Item) -> bytes | None:
-        """Bytes of a file of this machine; None if it cannot be read."""
-        if at not in block.near:
-            return None  # it was refused when it was to be read
-        try:
-            data, version = self._place.sources.fetch(item.uri)
-        except SourceError as error:
-            self._refuse(block, at, error)
-            return None
-        if version != item.version and item.version and version:
-            block.chunk.add("read", 0.0, changed=1)
-        return data
+    def _stack(self, block: Block, made: Made) -> None:
+        """Put what was decoded beside what was there, without those that cannot be used."""
+        if len(made.places) == len(block.decoded) and isinstance(made.values, np.ndarray):
+            block.batch = made.values
+            return
+        for at, value in zip(made.places, made.values, strict=True):
+            block.decoded[at] = value
+        good = [at for at, value in enumerate(block.decoded) if value is not None]
+        if len(good) < len(block.decoded):
+            block.positions = block.positions[good]
+        if good:
+            block.batch = self._place.transform.stack([block.decoded[at] for at in good])
 
     def _keep_bytes(self, block: Block, digests: dict[int, bytes], came: set[int]) -> None:
         """Keep the bytes of remote items that were read just now."""
@@ -397,14 +382,3 @@ def best_batch(timings: list[tuple[int, float]]) -> int | None:
         rates = large
     best = max(rates.values())
     return min(size for size, rate in rates.items() if rate > 0.97 * best)
-
-
-def without_place(message: str, uri: str) -> str:
-    """A sentence without the item's URI: journals hold ids, not content."""
-    path = shown_path(local_path(uri)) if scheme_of(uri) == "file" else ""
-    for text in (shown(uri), uri, path, uri.removeprefix("file://")):
-        if text:
-            for said in (f"There is no file {text}", f"There is no {text}"):
-                message = message.replace(said, "The item is not there")
-            message = message.replace(text, "the item")
-    return message
