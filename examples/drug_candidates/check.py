@@ -129,7 +129,7 @@ def moved() -> tuple[list[Row], dict[str, Any]]:
 def redocked(receptor: Path, folder: Path) -> tuple[list[Row], dict[str, Any]]:
     """Imatinib, from its SMILES, docked into the kinase that it was taken from."""
     kinase = from_folder(receptor)
-    found = dock(ligand_pdbqt(IMATINIB), kinase.host, 8)
+    found = dock(ligand_pdbqt(IMATINIB), kinase.host, 8, 100_000)
     off, pose = rmsd(found.pose, kinase.crystal), posed(found.pose)
     draw_pose(kinase.crystal, pose, around(kinase), folder / "imatinib.png")
     print(f"  picture  {folder}/imatinib.png")

@@ -1,6 +1,6 @@
-"""How many of the best molecules are found after so many dockings: ``python recall.py [--full]``.
+"""How many of the best molecules are found after so many dockings: ``python recall.py``.
 
-The exhaustive docking (``results/HOST-8.csv`` or, of one host, from the folder ``--table``) is the
+The exhaustive docking (``results/HOST-1.csv`` or, of one host, from the folder ``--table``) is the
 truth, so nothing is docked here. A search begins with molecules drawn at random, asks for batches,
 and learns from each; strategies are those of the library, on the same model.
 """
@@ -139,7 +139,7 @@ def main() -> None:
     """Study the recall, print a table, draw the curves."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--host", default="beta")
-    parser.add_argument("--exhaustiveness", type=int, default=8)
+    parser.add_argument("--exhaustiveness", type=int, default=1)
     parser.add_argument("--table", type=Path, default=HERE / "results", help="folder of the truth")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--model", choices=tuple(MODELS), default="tanimoto")

@@ -23,6 +23,7 @@ MODULES = (
     "recall",
     "mmff",
     "dynamics",
+    "pairs",
 )
 BETA = "C42H70O35"  # beta-cyclodextrin
 
@@ -206,3 +207,25 @@ def test_a_rigid_host_has_the_energy_of_its_contacts_alone(example) -> None:
     got = by_openmm(both, host.GetNumAtoms()) - by_openmm(guest)
     assert abs(wanted) > 0.05
     assert abs(got - wanted) < 2e-3
+
+
+def test_the_best_of_every_host_is_counted(example) -> None:
+    values = np.array([[3.0, 0.0], [2.0, 5.0], [1.0, 4.0]])
+    found = example.pairs.best_found(np.array([0, 2, 4]), values, top=1)
+    np.testing.assert_array_equal(found, [[1, 0], [1, 0], [1, 1]])
+    rows, told = example.pairs.winners(("alpha", "beta"), [0, 1, 2], values).values()
+    assert rows["affinity"] == {"alpha": 3.0, "beta": 0.0}
+    assert told["molecule"] == "pyridinyl-amide-tolyl"
+
+
+@pytest.mark.slow  # some searches
+def test_one_search_over_pairs_learns_from_all_hosts(example) -> None:
+    """Where hosts agree it beats chance; of few molecules no searches are compared."""
+    p = example.pairs
+    rows = list(range(0, 400, 4))
+    bits = example.molecules.fingerprints([example.molecules.library()[row] for row in rows])
+    values = (bits @ np.random.default_rng(1).normal(size=bits.shape[1]))[:, None] + np.zeros(2)
+    told = p.facts(rows, values, ("alpha", "beta"), 1)
+    assert told["best found"]["together"][0] > 1.5 * told["best found"]["random"][0]
+    assert told["correlations"] == [[1.0, 1.0], [1.0, 1.0]]
+    assert "best found" not in p.facts(rows[:30], values[:30], ("alpha", "beta"), 2)
