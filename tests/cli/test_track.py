@@ -10,6 +10,7 @@ from command_line import call
 from querist.campaign.campaign import Campaign
 
 
+@pytest.mark.slow
 def test_a_run_is_sent_to_tensorboard(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     run = tmp_path / "run"
