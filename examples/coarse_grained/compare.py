@@ -23,7 +23,7 @@ from querist.campaign.campaign import Campaign, RunResult
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
 from querist.core.roles import FitRequest, Model
-from querist.core.tasks import Factory
+from querist.models.gradient_domain import GradientDomain
 
 INSTANT = 0.35
 """Scatter of a force at one instant about its mean, in eV/Angstrom (measured; see README)."""
@@ -43,8 +43,7 @@ def frames(count: int, seed: int) -> tuple[FloatArray, FloatArray]:
 
 def fitted(plan: Campaign, beads: FloatArray, forces: FloatArray, errors: FloatArray) -> Model:
     """The campaign's model, fitted to these labels."""
-    settings = plan.settings.model
-    model: Model = Factory.of(settings.use, **settings.options).create()
+    model = GradientDomain(**plan.settings.model.options)
     numbers = np.tile(NUMBERS, (len(beads), 1))
     inputs = Batch.stack(numbers=numbers, positions=beads)
     labels = Dataset(inputs, Batch.stack(forces=forces, forces_error=errors))
