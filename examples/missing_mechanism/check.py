@@ -124,7 +124,10 @@ def wrong(found: Sequence[Row]) -> list[str]:
             continue
         known = min(row.errors["filtered"], row.errors["base"])
         if row.errors["completed"] > 0.5 * known:
-            told.append(f"{where}: the completed model forecasts no better than the base")
+            error = row.errors["completed"]
+            told.append(
+                f"{where}: the completed model's error {error:.3f} is not half of {known:.3f}"
+            )
     inside, count = sum(row.inside for row in found), sum(row.coefficients for row in found)
     if binom.cdf(inside, count, 0.95) < CHANCE:
         told.append(f"{inside} of {count} coefficients are in their 95 % intervals only")

@@ -93,7 +93,7 @@ def test_the_check_fails_where_nothing_is_found(example) -> None:
     bad = example.check.Row("both", 0.05, 10, 3, 10, 5, 10, errors)
     told = " ".join(example.check.wrong([bad]))
     assert "3 of 10 runs only" in told
-    assert "no better than the base" in told
+    assert "is not half of" in told
     assert "5 of 10 coefficients" in told
     good = example.check.Row("both", 0.05, 10, 10, 10, 10, 10, {**errors, "completed": 0.01})
     assert example.check.wrong([good]) == []
