@@ -3,7 +3,7 @@
     python examples/adaptive_sampling/check.py [--full] [--system chignolin] [--folder RUN]
 
 The quick form runs the campaign and two strategies with two seeds, the full one all strategies with
-five. ``--system chignolin`` runs the campaign of another molecule. It prints wanted against got,
+ten. ``--system chignolin`` runs the campaign of another molecule. It prints wanted against got,
 writes pictures and ``check.json`` into the run's folder, and ends with exit code 1 if anything
 fails.
 """
@@ -25,7 +25,7 @@ from dynamics import TEMPERATURE, Segments, temperature
 from landscape import counted, markov
 from molecules import EXTENDED, dihedrals, molecule
 from numpy.typing import NDArray
-from reference import reference
+from reference import crossings, reference, reference_torsions
 from restarts import questions
 
 from querist import Study
@@ -107,12 +107,19 @@ def latent_rows(result: RunResult, segments: Segments, folder: Path) -> list[Row
     frames, other = problem.seen(result.dataset()), transfer.unseen(segments, 500, SEED)
     places, apart = (model.nets[0].encode(model.images(x)) for x in (frames, other))
     known, asked = dihedrals(frames, atoms), dihedrals(other, atoms)
+    if len(atoms) > 2:  # distances of alpha carbons do not tell single torsions
+        seen, true = model.images(frames), model.images(other)
+        error, blind = _rms(model.nets[0].decode(apart) - true), _rms(seen.mean(axis=0) - true)
+        return [below("unseen trajectory: error of pictures / of the mean's", 0.8, error / blind)]
     error = transfer.torsion_error((places, known), (apart, asked))
     blind = transfer.blind_error(known, asked)
-    if atoms.shape[0] == 2:
-        clusters = transfer.clusters_of(places, CLUSTERS, SEED)
-        draw_latent(places, known, clusters, (apart, asked), folder / "latent.png")
+    clusters = transfer.clusters_of(places, CLUSTERS, SEED)
+    draw_latent(places, known, clusters, (apart, asked), folder / "latent.png")
     return [below("unseen trajectory: error of torsions / of a blind guess", 0.8, error / blind)]
+
+
+def _rms(away: NDArray[Any]) -> float:
+    return float(np.sqrt((away**2).mean()))
 
 
 def strategies(folder: Path, full: bool) -> list[dict[str, Any]]:
@@ -139,14 +146,16 @@ def described(runs: Sequence[dict[str, Any]]) -> str:
     """What strategies found, at equal simulated time."""
     names = [name for name in compare.STRATEGIES if any(r["strategy"] == name for r in runs)]
     lines = [f"{name:14} {_found(runs, name)}" for name in names]
+    often = 1000.0 * crossings() / len(reference_torsions())
+    lines.append(f"{'the long run':14} {often:.2f} a nanosecond")
     return "\n".join([f"runs of {runs[0]['simulated']:.0f} ps with phi > 0 seen:", *lines])
 
 
 def _found(runs: Sequence[dict[str, Any]], name: str) -> str:
     mine = [run for run in runs if run["strategy"] == name]
     found, cells = sum(run["found"] for run in mine), np.mean([run["cells"] for run in mine])
-    first = np.median([run["first_left"] for run in mine])
-    return f"{found:.0f} of {len(mine)}, median {first:.0f} ps; {cells:.0f} cells"
+    rate = 1000.0 * found / sum(run["first_left"] for run in mine)
+    return f"{found:.0f} of {len(mine)}, {rate:.2f} a nanosecond; {cells:.0f} cells"
 
 
 def maps(result: RunResult, folder: Path) -> None:
@@ -183,7 +192,7 @@ def examine(options: argparse.Namespace, folder: Path) -> list[Row]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and check; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--full", action="store_true", help="all strategies, five seeds")
+    parser.add_argument("--full", action="store_true", help="all strategies, ten seeds")
     parser.add_argument("--system", choices=("alanine", "chignolin"), default="alanine")
     parser.add_argument("--folder", type=Path, help="of the run")
     options = parser.parse_args(arguments)
