@@ -103,7 +103,7 @@ def by_botorch(case: Case, seed: int) -> float:
 
         if case.guessed(mean, rng) <= case.wanted:
             return spent + 10.0
-        new = chosen(case, model)
+        new = surely_chosen(case, model)
         X = torch.cat([X, new])
         runs.append(case.at(new[0].numpy()))
     return spent
@@ -129,6 +129,19 @@ def fitted(X: Any, values: list[float]) -> Any:
             X, Y, data_fidelities=[last], outcome_transform=Standardize(m=1)
         )
     return model.eval()
+
+
+def surely_chosen(case: Case, model: Any) -> Any:
+    """The next point; where its candidates' covariance cannot be factorised, others are drawn."""
+    import torch
+    from linear_operator.utils.errors import NotPSDError
+
+    for _ in range(3):
+        try:
+            return chosen(case, model)
+        except NotPSDError:
+            continue
+    return torch.rand(1, case.width + 1).double()
 
 
 def chosen(case: Case, model: Any) -> Any:
