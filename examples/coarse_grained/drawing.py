@@ -65,7 +65,7 @@ def draw_ways(ways: Mapping[str, Mapping[str, float]], path: Path) -> None:
         values = [ways[name][key] for name in names]
         bars = forces.barh(where + shift, values, 0.38, color=colour, label=label)
         forces.bar_label(bars, [f"{value:.3f}" for value in values], fontsize=7, padding=2)
-    forces.set(xlabel="error of held-out mean forces / eV Å$^{-1}$", xscale="log")
+    forces.set(xlabel="error of held-out mean forces / eV Å$^{-1}$")
     forces.legend(frameon=False, fontsize=8)
     bars = maps.barh(where, [ways[name]["map"] for name in names], 0.5, color=GREY)
     maps.bar_label(bars, fmt="%.1f", fontsize=7, padding=2)
