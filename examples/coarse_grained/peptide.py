@@ -21,6 +21,7 @@ Units here: Angstrom, eV, eV/Angstrom, ps, K; OpenMM's own inside.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -157,8 +158,9 @@ def topology() -> Any:
     return made
 
 
+@cache
 def system(held: bool) -> Any:
-    """OpenMM's system. With ``held`` the beads have no mass, so that nothing moves them.
+    """OpenMM's system, to be shared. With ``held`` beads have no mass, so that nothing moves them.
 
     The solvent is OpenMM's force for this model that is written out; the one of its force field
     files is an interpreted formula, and takes fifty times as long on the platform used here.
@@ -193,6 +195,7 @@ class Molecule:
         mm = openmm()
         made = system(held)
         if bias is not None:
+            made = deepcopy(made)
             made.addForce(bias)
         integrator = mm.LangevinMiddleIntegrator(KELVIN, FRICTION, STEP)
         self._seed = seed % 2**31 or 1
