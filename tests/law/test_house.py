@@ -81,3 +81,13 @@ def test_function_lengths_leave_out_the_docstring(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text('def f():\n    """One.\n\n    Two.\n    """\n    a = 1\n    return a\n')
     assert list(function_lines(file)) == [2]
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    folder = Path(__file__).parents[2] / "docs" / "decisions"
+    numbers = {}
+    for file in sorted(folder.glob("0*.md")):
+        number = file.name[:4]
+        assert file.read_text(encoding="utf-8").startswith(f"# {int(number)}. "), file.name
+        assert number not in numbers, f"{file.name} and {numbers[number]}"
+        numbers[number] = file.name
