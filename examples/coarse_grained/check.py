@@ -1,6 +1,6 @@
 """Learns beads of alanine dipeptide from mean forces, and compares them with all atoms.
 
-``python check.py [RUN] [--full] [--engine ENGINE]``. The quick form takes 160 labels, the full one
+``python check.py [RUN] [--full] [--engine ENGINE]``. The quick form takes 220 labels, the full one
 300 and longer dynamics; with a run's folder it is checked again. It prints wanted against got,
 writes pictures, a report and ``check.json`` into the run's folder, and ends with exit code 1 if
 anything fails.
@@ -77,7 +77,7 @@ class Size:
     left: float
 
 
-QUICK = Size(160, 1_500, 0.8, 8.0, 0.5, 15.0)
+QUICK = Size(220, 1_500, 1.0, 8.0, 0.5, 15.0)
 FULL = Size(300, 3_000, 0.4, 4.0, 0.2, 5.0)
 
 
