@@ -22,7 +22,7 @@ def draw_recall(recall: Mapping[str, NDArray[np.float64]], size: int, path: Path
     """The share of the best found against the share docked: mean and quartiles over seeds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.0), dpi=130, layout="constrained")
+    figure = Figure(figsize=(8.0, 3.8), dpi=130, layout="constrained")
     axes = figure.subplots()
     for name, rows in recall.items():
         x = np.arange(1, rows.shape[1] + 1) / size
@@ -37,9 +37,9 @@ def draw_recall(recall: Mapping[str, NDArray[np.float64]], size: int, path: Path
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(
         frameon=False,
-        title=f"mean and quartiles, {len(some)} seeds",
-        loc="upper right",
-        bbox_to_anchor=(1, 0.9),
+        title=f"mean and quartiles,\n{len(some)} seeds",
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
     )
     figure.savefig(path)
 

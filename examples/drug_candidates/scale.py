@@ -3,8 +3,8 @@
 The library's own controller runs under a virtual clock. Seconds of dockings are drawn from those
 that were measured (``results``), training and predicting take what the committee of forests takes
 here. No chemistry is in it: it asks when learning pays, and what it waits for. Learning docks a
-fifth of the candidates, of which the study of recalls says that the best are nearly all found; the
-other way is to dock everything.
+fifth of the candidates (``recall.py`` says how many of the best that finds); the other way is to
+dock everything.
 """
 
 from __future__ import annotations
