@@ -292,4 +292,5 @@ def test_rounds_train_on_labels_and_judge_on_a_hold_out(texts, tab) -> None:
     shown.accessible()
     page.get_by_role("table").get_by_role("link", name="1", exact=True).press("Enter")
     page.get_by_role("list", name="Picks").wait_for()
+    page.locator(".grid li").nth(3).wait_for()  # they are drawn after the list
     assert page.locator(".grid li").count() == 4
