@@ -1,4 +1,8 @@
-"""The round trip with a real Label Studio: 200 pictures go there, come back, and teach a model."""
+"""The round trip with a real Label Studio: 200 pictures go there, come back, and teach a model.
+
+They are drawn here; where QUERIST_CIFAR names an archive of CIFAR-10 as JPEG files
+(``test/CLASS/NUMBER.jpg``), they are twenty of each of its classes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -30,8 +35,11 @@ from asked_run import Run
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.timeout(1800)]
 PYTHON = os.environ.get("QUERIST_LABEL_STUDIO_PYTHON", "")
-CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR = os.environ.get("QUERIST_CIFAR", "")
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PICTURES = 200
+BETTER_THAN = 0.13 if CIFAR else 0.8
+"""Share of right guesses, learned from a hundred; chance gives 0.1."""
 ADA = "ada@example.com"
 
 
@@ -85,9 +93,28 @@ def _wait_for(url: str, process: subprocess.Popen, output: Path) -> None:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Iterator[Pool]:
-    """Pictures of 32 x 32 pixels of ten classes, each with colours of its own, and noise."""
+    """Pictures of 32 x 32 pixels of ten classes."""
     folder = tmp_path / "photos"
     folder.mkdir()
+    (real_pictures if CIFAR else drawn_pictures)(folder)
+    settings = {"classes": CLASSES, "transform": {"modality": "image"}, "name": "cifar-like"}
+    with Pool.create(tmp_path / "pool", settings) as pool:
+        pool.add(folder)
+        yield pool
+
+
+def real_pictures(folder: Path) -> None:
+    """The same number of each class of CIFAR-10."""
+    with tarfile.open(CIFAR) as archive:
+        for n in range(PICTURES):
+            name = CLASSES[n % len(CLASSES)]
+            held = archive.extractfile(f"test/{name}/{n // len(CLASSES):04}.jpg")
+            assert held is not None
+            (folder / f"{n:03}-{name}.jpg").write_bytes(held.read())
+
+
+def drawn_pictures(folder: Path) -> None:
+    """Each class with colours of its own, and noise."""
     rng = np.random.default_rng(0)
     colours = rng.integers(40, 215, (len(CLASSES), 2, 3))
     for n in range(PICTURES):
@@ -95,10 +122,6 @@ def photos(tmp_path: Path) -> Iterator[Pool]:
         picture = np.concatenate([np.tile(upper, (16, 32, 1)), np.tile(lower, (16, 32, 1))])
         noisy = np.clip(picture + rng.normal(0, 25, picture.shape), 0, 255).astype(np.uint8)
         Image.fromarray(noisy).save(folder / f"{n:03}-{CLASSES[n % len(CLASSES)]}.png")
-    settings = {"classes": CLASSES, "transform": {"modality": "image"}, "name": "cifar-like"}
-    with Pool.create(tmp_path / "pool", settings) as pool:
-        pool.add(folder)
-        yield pool
 
 
 def truth_of(pool: Pool) -> dict[str, str]:
@@ -161,7 +184,8 @@ def test_the_round_trip(real, photos: Pool) -> None:
                 said = asking.post("/predict", json=asked).json()["results"]
             guessed = [one["result"][0]["value"]["choices"][0] for one in said]
             right = np.mean([name == truth[id] for id, name in zip(rest, guessed, strict=True)])
-            assert right > 0.8
+            print(f"{right:.0%} of the others guessed rightly, of {len(half)} labels")
+            assert right > BETTER_THAN
         finally:
             server.shutdown()
             server.server_close()  # else Label Studio waits for it at each annotation
