@@ -46,6 +46,8 @@ def test_what_is_not_there_has_the_line_of_what_would_hold_it() -> None:
         ("a: b: c\n", "line 1: .*not in quotes"),
         ("a: 1\nb: 2\na: 3\n", "line 3: .*'a' stands in line 1 already"),
         ("a: !!python/object:os.system {}\n", "line 1: not valid YAML"),
+        ("\0\1binary", "is not a text: it has the character #x0000"),
+        ("a: 2024-99-99\n", "not valid YAML: month must be in"),
     ],
 )
 def test_errors_say_the_line(text: str, sentence: str) -> None:

@@ -47,7 +47,7 @@ def load_settings(path: Path | str) -> CampaignSettings:
         raise ConfigError(f"{path} is not a text file in UTF-8: {error.reason}.") from error
     try:
         config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     folder = path.resolve().parent
     importable(folder)

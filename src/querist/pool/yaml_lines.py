@@ -48,20 +48,31 @@ def read_yaml(path: Path) -> Located:
 
 def parse_yaml(text: str, where: str) -> Located:
     """Read YAML; ``where`` names it in errors."""
-    loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
-        lines = dict(_lines((), node)) if node is not None else {}
-        value = loader.construct_document(node) if node is not None else None
+        value, lines = _parsed(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{where}, line {line}: not valid YAML: {_said(error)}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not valid YAML: {error}") from error
+    except yaml.reader.ReaderError as error:
+        raise ConfigError(
+            f"{where} is not a text: it has the character #x{error.character:04x}."
+        ) from error
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+        raise ConfigError(f"{where} is not valid YAML: {error}.") from error
+    return Located(value, lines)
+
+
+def _parsed(text: str) -> tuple[Any, dict[Place, int]]:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, {}
+        lines = dict(_lines((), node))
+        return loader.construct_document(node), lines
     finally:
         loader.dispose()
-    return Located(value, lines)
 
 
 def _said(error: yaml.MarkedYAMLError) -> str:

@@ -284,7 +284,7 @@ def load_settings(path: Path | str) -> ServiceSettings:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not a text file in UTF-8: {error.reason}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     return parse_settings({} if config is None else config, str(path), path.resolve().parent)
 
