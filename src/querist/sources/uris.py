@@ -14,6 +14,8 @@ _SAFE = "/:@!$&'()*+,;=~"
 
 def scheme_of(uri: str) -> str:
     """The scheme in lower case; "" for a local path. ``a::b`` of fsspec is told by ``a``."""
+    if uri.startswith("file:"):  # as most items of most pools
+        return "file"
     found = _SCHEME.match(uri)
     if found is None or not (uri.startswith("data:") or _has_authority(uri, found.end())):
         return ""

@@ -17,7 +17,7 @@ from PIL import Image
 from querist.core.errors import RoleFailed
 from querist.pool.pool import Pool
 from querist.pool.query import query_result, run_query, start_query
-from querist.pool.scan.decoding import Apart, Decoder, Here, Made, Wanted
+from querist.pool.scan.decoding import Apart, Decoder, Here, Made, Memory, Wanted
 from querist.sources.access import OPEN
 from querist.sources.opening import Sources
 from querist.sources.retrying import Retry
@@ -39,7 +39,7 @@ def apart() -> Iterator[Callable[..., Apart]]:
     opened = list[Apart]()
 
     def make(transform=IMAGES) -> Apart:
-        opened.append(Apart((OPEN, {}, Retry(), transform)))
+        opened.append(Apart((OPEN, {}, Retry(), transform), Memory()))
         return opened[-1]
 
     yield make
@@ -73,6 +73,24 @@ def test_the_same_comes_of_both(tmp_path: Path, apart) -> None:
     assert str(tmp_path) not in str(one.failures)
     np.testing.assert_array_equal(IMAGES.stack(one.values), two.values)
     assert two.values.flags.writeable
+
+
+def test_memory_is_used_again_once_nobody_holds_what_lies_in_it() -> None:
+    memory, size = Memory(), 1 << 21
+    one = memory.take(size)
+    one[:] = 1
+    kept = one.view(np.uint16).reshape(2, -1)[1:]  # as a batch, and a part of it
+    del one
+    other = memory.take(size)
+    other[:] = 2
+    assert not np.shares_memory(kept, other)
+    assert (kept == 257).all()
+    place = kept.ctypes.data - kept.nbytes
+    del kept
+    again = memory.take(size - 100)
+    assert again.ctypes.data == place
+    assert len(again) == size - 100
+    assert not np.shares_memory(again, other)
 
 
 def test_texts_and_nothing_at_all_come_back_too(apart) -> None:
@@ -128,11 +146,11 @@ def test_a_closed_one_starts_nothing(apart) -> None:
 
 ORPHAN = """
 import os, sys
-from querist.pool.scan.decoding import Apart, Wanted
+from querist.pool.scan.decoding import Apart, Memory, Wanted
 from querist.sources.access import OPEN
 from querist.sources.retrying import Retry
 from querist.sources.transforms.opening import open_transform
-decoder = Apart((OPEN, {}, Retry(), open_transform({"modality": "text"})))
+decoder = Apart((OPEN, {}, Retry(), open_transform({"modality": "text"})), Memory())
 decoder([Wanted(0, "", "", b"x")])
 print(decoder._process.pid, flush=True)
 sys.stdin.read()

@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Any, NamedTuple, Protocol
@@ -38,6 +40,11 @@ _LENGTHS = 2  # of what stands before each message: of its pickle, and of its ar
 _BOOT = "import sys; sys.path[:] = {}; from querist.pool.scan.decoding import main; main()"
 _PIPE = 1 << 20  # bytes that a pipe holds, where the system allows
 _SET_PIPE_SIZE = 1031  # fcntl(2), Linux
+_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+"""For glibc's malloc in a process that decodes (mallopt(3)): arrays of one size come and go there,
+and memory that went back to the system in between costs a quarter of the time in page faults."""
+_LARGE = 1 << 20  # bytes of an answer from which on its memory is used again
+_SPARE = 2  # pieces of memory that are kept while nothing lies in them
 
 
 class Wanted(NamedTuple):
@@ -129,16 +136,45 @@ class Here:
         """Nothing is held."""
 
 
+class Memory:
+    """Memory for large answers, taken again once nobody holds what lay in it.
+
+    Fresh memory costs as much as what is copied there: the system clears every page of it.
+    """
+
+    def __init__(self) -> None:
+        self._spare: deque[NDArray[np.uint8]] = deque(maxlen=_SPARE)  # from any thread
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """``(size,)`` bytes, of anything."""
+        if size < _LARGE:
+            return _fresh(size)
+        piece = self._fitting(size)
+        # Of a buffer, so that what is made of it later refers to this very array.
+        given = np.frombuffer(piece.data, np.uint8, size)
+        weakref.finalize(given, self._spare.append, piece).atexit = False
+        return given
+
+    def _fitting(self, size: int) -> NDArray[np.uint8]:
+        with suppress(IndexError):
+            while True:  # what is too small goes: batches grow to one size
+                piece = self._spare.pop()
+                if size <= len(piece):
+                    return piece
+        return _fresh(size)
+
+
 class Apart:
     """Decodes in a process of its own, which ends with this one.
 
     Args:
         told: What it opens: an access policy, options of the sources, how often failures are tried
             again, and a transform.
+        memory: Where its answers lie; several share one.
     """
 
-    def __init__(self, told: tuple[Any, Any, Retry, Transform]) -> None:
-        self._told = told
+    def __init__(self, told: tuple[Any, Any, Retry, Transform], memory: Memory) -> None:
+        self._told, self._memory = told, memory
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = threading.Event()
         self._asked = threading.Lock()  # held while an answer is awaited
@@ -157,8 +193,8 @@ class Apart:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            _send(process.stdin, pickle.dumps(list(wanted), protocol=5))
-            head, body = _receive(process.stdout)
+            _send(process.stdin, _packed(wanted))
+            head, body = _receive(process.stdout, self._memory.take)
         except (EOFError, OSError) as error:
             self._process = None
             raise RoleFailed(_ended(_gone(process))) from error
@@ -174,6 +210,7 @@ class Apart:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            env={**_KEEP_MEMORY, **os.environ},
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -249,14 +286,21 @@ def _write(pipe: IO[bytes], data: bytes | memoryview) -> None:
         view = view[os.write(pipe.fileno(), view) :]
 
 
-def _receive(pipe: IO[bytes]) -> tuple[bytes, NDArray[np.uint8]]:
-    lengths = _read(pipe, 8 * _LENGTHS).view(np.uint64)
-    return _read(pipe, int(lengths[0])).tobytes(), _read(pipe, int(lengths[1]))
+def _fresh(size: int) -> NDArray[np.uint8]:
+    return np.empty(size, np.uint8)
 
 
-def _read(pipe: IO[bytes], size: int) -> NDArray[np.uint8]:
-    """So many bytes; the lock is free while they come."""
-    data = np.empty(size, np.uint8)
+def _receive(
+    pipe: IO[bytes], take: Callable[[int], NDArray[np.uint8]] = _fresh
+) -> tuple[bytes, NDArray[np.uint8]]:
+    lengths = _read(pipe, _fresh(8 * _LENGTHS)).view(np.uint64)
+    head = _read(pipe, _fresh(int(lengths[0])))
+    return head.tobytes(), _read(pipe, take(int(lengths[1])))
+
+
+def _read(pipe: IO[bytes], data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """So many bytes as there is room; the lock is free while they come."""
+    size = len(data)
     view, done = data.data, 0
     while done < size:
         got = pipe.readinto(view[done:])  # type: ignore[attr-defined]
@@ -264,6 +308,15 @@ def _read(pipe: IO[bytes], size: int) -> NDArray[np.uint8]:
             raise EOFError
         done += got
     return data
+
+
+def _packed(wanted: Sequence[Wanted]) -> bytes:
+    """Columns: a tenth of what rows take, each of which would name its class."""
+    return pickle.dumps(tuple(zip(*wanted, strict=True)), protocol=5)
+
+
+def _unpacked(data: bytes) -> list[Wanted]:
+    return [Wanted(*row) for row in zip(*pickle.loads(data), strict=True)]
 
 
 # ------------------------------------------------------------------------------------- the process
@@ -280,7 +333,7 @@ def main() -> None:
         access, options, retry, transform = pickle.loads(_receive(questions)[0])
         decoder = Here(Sources(access, options, retry).fetch, transform)
         while True:
-            _answer(answers, decoder(pickle.loads(_receive(questions)[0])), transform)
+            _answer(answers, decoder(_unpacked(_receive(questions)[0])), transform)
 
 
 def _answer(answers: IO[bytes], made: Made, transform: Transform) -> None:

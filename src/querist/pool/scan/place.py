@@ -25,7 +25,7 @@ from querist.pool.query_listing import needs_in
 from querist.pool.query_needs import Needs, check_provided
 from querist.pool.query_settings import QuerySettings, parse_query
 from querist.pool.scan.caching import FOLDER, Caches
-from querist.pool.scan.decoding import Apart, Decoder, Here
+from querist.pool.scan.decoding import Apart, Decoder, Here, Memory
 from querist.sources.opening import Sources
 from querist.sources.retrying import Retry
 from querist.sources.transforms.contract import Transform
@@ -89,7 +89,8 @@ class Place:
             return [Here(self._fetch, self.transform) for _ in range(threads)]
         retry = Retry(tries=scan.retries + 1)
         opened = told.access.policy(), told.sources, retry, self.transform
-        return [Apart(opened) for _ in range(count)]
+        memory = Memory()
+        return [Apart(opened, memory) for _ in range(count)]
 
     def _fetch(self, uri: str) -> tuple[bytes, str]:
         return self.sources.fetch(uri)

@@ -49,6 +49,7 @@ class Stages:
         self._place = place
         self.held = Held(scan.memory_mb << 20)
         self._wanted = {part: place.wanted(part) for part in place.needs.scanned}
+        self._rows = {part: part_rows(place.run.path, part) for part in self._wanted}
         self._feed: SimpleQueue[tuple[Chunk, int | None] | None] = SimpleQueue()
         self._reads: SimpleQueue[tuple[Block, int] | None] = SimpleQueue()
         self._decodes: SimpleQueue[Block | None] = SimpleQueue()
@@ -70,7 +71,7 @@ class Stages:
             rows: Which.
             batch: Items in a call of the model; None tries several sizes.
         """
-        numbers = np.array(part_rows(self._place.run.path, rows.part)[rows.start : rows.stop])
+        numbers = np.array(self._rows[rows.part][rows.start : rows.stop])
         chunk = Chunk(rows, numbers)
         self._feed.put((chunk, batch))
         return chunk
