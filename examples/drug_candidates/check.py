@@ -23,10 +23,10 @@ import numpy as np  # noqa: E402
 from docking import dock, ligand_pdbqt  # noqa: E402
 from drawing import draw_molecules, draw_pose, draw_recall  # noqa: E402
 from dynamics import difference, rescore  # noqa: E402
-from hosts import UNITS  # noqa: E402
 from kinase import around, from_folder, posed, rmsd  # noqa: E402
 from mmff import openmm  # noqa: E402
 from molecules import IMATINIB, library, parts_of  # noqa: E402
+from pocket import typed  # noqa: E402
 from recall import BEST, Pool, at, curves  # noqa: E402
 from receptors import host_named  # noqa: E402
 from truth import HERE, read  # noqa: E402
@@ -113,7 +113,7 @@ def moved() -> tuple[list[Row], dict[str, Any]]:
     host, rescored = host_named(HOST), {}
     for name, row in PAIR.items():
         pose = dock(ligand_pdbqt(library()[row]), host, EXHAUSTIVENESS).pose
-        rescored[name] = rescore(pose, UNITS[HOST])
+        rescored[name] = rescore(pose, typed(HOST))
     gain = rescored["benzamide"].energy - rescored["adamantane"].energy
     off = max(difference(library()[row]) for row in PAIR.values())
     farthest = max(one.moved for one in rescored.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from molecules import rdkit
@@ -55,12 +56,15 @@ def draw_molecules(smiles: Sequence[str], legends: Sequence[str], path: Path) ->
 
 
 def draw_hosts(hosts: Sequence[str], values: NDArray[np.float64], path: Path) -> None:
-    """Affinities in each host against those in the first, a point a molecule."""
+    """Affinities in each host against those in the first, a point a molecule.
+
+    A docking that failed, and gained next to nothing, may lie outside of the picture.
+    """
     from matplotlib.figure import Figure
 
     count = len(hosts) - 1
     figure = Figure(figsize=(3.1 * count, 3.2), dpi=130, layout="constrained")
-    span = values.min() - 0.2, values.max() + 0.2
+    span = np.quantile(values, 0.002) - 0.2, values.max() + 0.2
     for place, axes in enumerate(np.atleast_1d(figure.subplots(1, count)), start=1):
         axes.plot(span, span, color="#bbbbbb", lw=0.8)
         axes.plot(values[:, 0], values[:, place], ".", ms=4, color="#1f6fb4", alpha=0.6)
@@ -76,27 +80,71 @@ def draw_hosts(hosts: Sequence[str], values: NDArray[np.float64], path: Path) ->
     figure.savefig(path)
 
 
-def draw_fidelities(known: Mapping[int, Mapping[int, tuple[float, float]]], path: Path) -> None:
-    """The cheap docking's energy against the dear one's, and what each took."""
+def draw_parts(
+    changes: Mapping[str, Sequence[Sequence[float]]], hosts: Sequence[str], path: Path
+) -> None:
+    """What parts of molecules gain in each host over the first, with standard errors."""
+    from matplotlib.figure import Figure
+
+    names = list(changes)
+    told = np.array([changes[name] for name in names])
+    figure = Figure(figsize=(1.9 + 1.05 * len(hosts), 6.2), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    most = float(np.abs(told[..., 0]).max())
+    shown = axes.imshow(told[..., 0], cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
+    for row, column in np.ndindex(told.shape[:2]):
+        mean, error = told[row, column]
+        text = f"{mean:+.2f} ± {error:.2f}"
+        colour = "white" if abs(mean) > 0.65 * most else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(range(len(hosts)), hosts, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    for line in (9.5, 14.5):  # heads, linkers, tails
+        axes.axhline(line, color="black", lw=0.8)
+    figure.colorbar(shown, label="kcal/mol gained over the wild type")
+    figure.savefig(path)
+
+
+def draw_fidelities(
+    known: Mapping[int, Mapping[int, tuple[float, float]]], labels: Sequence[str], path: Path
+) -> None:
+    """The cheap answer's energy against the dear one's, and what each took."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.6, 3.1), dpi=130, layout="constrained")
     left, right = figure.subplots(1, 2)
-    (cheap, low), (dear, high) = sorted(known.items())
-    rows = sorted(high)
-    x, y = (np.array([table[row] for row in rows]) for table in (high, low))
+    y, x = (np.array(list(table.values())) for _, table in sorted(known.items()))
     span = min(x[:, 0].min(), y[:, 0].min()) - 0.2, max(x[:, 0].max(), y[:, 0].max()) + 0.2
     left.plot(span, span, color="#bbbbbb", lw=0.8)
     left.plot(x[:, 0], y[:, 0], ".", ms=4, color="#1f6fb4", alpha=0.6)
-    left.set(xlabel=f"exhaustiveness {dear}, kcal/mol", ylabel=f"exhaustiveness {cheap}, kcal/mol")
+    left.set(xlabel=f"{labels[1]}, kcal/mol", ylabel=f"{labels[0]}, kcal/mol")
     left.set(xlim=span, ylim=span, aspect="equal")
     bins = np.geomspace(min(x[:, 1].min(), y[:, 1].min()), max(x[:, 1].max(), y[:, 1].max()), 40)
-    for seconds, label, colour in ((y[:, 1], cheap, "#2d8a4e"), (x[:, 1], dear, "#b4332a")):
-        right.hist(seconds, bins, color=colour, alpha=0.6, label=f"exhaustiveness {label}")
-    right.set(xscale="log", xlabel="processor seconds of a docking", ylabel="molecules")
+    for seconds, label, colour in zip((y, x), labels, ("#2d8a4e", "#b4332a"), strict=True):
+        right.hist(seconds[:, 1], bins, color=colour, alpha=0.6, label=label)
+    right.set(xscale="log", xlabel="processor seconds of an answer", ylabel="molecules")
     right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
+def draw_progress(told: Mapping[str, Any], path: Path) -> None:
+    """The share of the best found against seconds spent, with both fidelities and without."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 3.1), dpi=130, layout="constrained")
+    axes = figure.subplots()
+    for name, colour in (("both", "#1f6fb4"), ("dear alone", "#b4332a")):
+        rows = told[name]["found"]
+        low, high = np.quantile(rows, (0.25, 0.75), axis=0)
+        axes.fill_between(told["grid"], low, high, color=colour, alpha=0.18, lw=0)
+        axes.plot(told["grid"], rows.mean(axis=0), color=colour, label=name)
+    axes.set(xlabel="processor seconds spent", ylabel="share of the best 20 found")
+    axes.set(xlim=(0, told["grid"][-1]), ylim=(0, None))
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, title=f"mean and quartiles, {len(rows)} seeds", loc="upper left")
     figure.savefig(path)
 
 

@@ -1,6 +1,7 @@
 """A third fidelity: molecular dynamics of a docked pose, and its energy of interaction.
 
-The molecule moves for some picoseconds in the rigid cyclodextrin by MMFF94 with an implicit solvent
+The molecule moves for some picoseconds in the rigid host (a cyclodextrin, or the kinase's pocket,
+:mod:`pocket`) by MMFF94 with an implicit solvent
 (:mod:`mmff`), from where Vina put it; the energy is what it gains by being there, averaged over
 frames: that of both, less that of the molecule as it is in the frame, less that of the host (as
 MM/GBSA with one trajectory). There is no entropy in it, and the host does not move: it judges
@@ -9,18 +10,19 @@ contacts, and is no free energy.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from docking import dock, embedded, ligand_pdbqt
-from hosts import UNITS, cyclodextrin, guest_host
 from kinase import posed
 from mmff import KCAL, openmm, system_of
 from molecules import library, rdkit
 from numpy.typing import NDArray
+from pocket import typed
+from receptors import host_named
 
 TEMPERATURE = 300.0
 SETTLED, LENGTH, FRAMES = 1000, 3000, 15
@@ -64,10 +66,10 @@ def positions(made: Any) -> NDArray[np.float64]:
     return np.asarray(made.getState(getPositions=True).getPositions(asNumpy=True)._value)
 
 
-def rescore(pose: str, units: int, seed: int = 1) -> Rescored:
-    """Let a docked pose move in the cyclodextrin of ``units`` glucoses."""
+def rescore(pose: str, host: Any, seed: int = 1) -> Rescored:
+    """Let a docked pose move in a host, a molecule of RDKit with hydrogens."""
     begin = time.process_time()
-    host, guest = cyclodextrin(units), posed(pose)
+    guest = posed(pose)
     count = host.GetNumAtoms()
     both = rdkit("Chem").CombineMols(host, guest)
     rdkit("Chem").SanitizeMol(both)
@@ -103,11 +105,14 @@ def difference(smiles: str) -> float:
 
 
 def main() -> None:
-    """Dock some molecules of the library into beta-cyclodextrin, and rescore them."""
-    rows = [int(one) for one in sys.argv[1:]] or [9, 149, 329, 0, 100, 345]
-    for row in rows:
-        docked = dock(ligand_pdbqt(library()[row]), guest_host("beta"), 8)
-        found = rescore(docked.pose, UNITS["beta"])
+    """Dock some molecules of the library into a host, and rescore them."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("rows", nargs="*", type=int, default=[9, 149, 329, 0, 100, 345])
+    parser.add_argument("--host", default="beta")
+    options = parser.parse_args()
+    for row in options.rows:
+        docked = dock(ligand_pdbqt(library()[row]), host_named(options.host), 8)
+        found = rescore(docked.pose, typed(options.host))
         print(
             f"{library()[row]:50} docked {docked.energy:6.2f} in {docked.seconds:4.1f} s, "
             f"dynamics {found.energy:7.2f} ± {found.energies.std():.2f} kcal/mol "

@@ -6,7 +6,7 @@ Protein Data Bank, which is fetched only when asked for. Nothing of it is part o
 
 from __future__ import annotations
 
-import urllib.error
+import http.client
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,21 +55,23 @@ def fetch(folder: Path, say: Callable[[str], Any] = print) -> Path:
     """Fetch the entry into a folder, unless it is there; the file's path.
 
     Raises:
-        QueristError: If the Protein Data Bank cannot be reached.
+        QueristError: If the Protein Data Bank cannot be reached, or answers something else.
     """
     path = folder / "1IEP.pdb"
     if path.exists():
         return path
     say(f"Fetching entry 1IEP (about half a megabyte) from {ADDRESS} into {path} ...")
+    instead = (
+        f"Put 1IEP.pdb into {folder} yourself, name a folder with {RECEPTOR} and {LIGAND}, or dock "
+        "into a cyclodextrin instead, which needs no network."
+    )
     try:
         with urllib.request.urlopen(ADDRESS, timeout=60) as answer:
             text = answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise QueristError(
-            f"The Protein Data Bank cannot be reached ({error}). Put 1IEP.pdb into {folder} "
-            f"yourself, name a folder with {RECEPTOR} and {LIGAND}, or dock into a cyclodextrin "
-            "instead, which needs no network."
-        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise QueristError(f"{ADDRESS} cannot be reached ({error}). {instead}") from error
+    if b" STI A" not in text:  # as a page that asks for a password
+        raise QueristError(f"What {ADDRESS} answers is no entry with imatinib (STI). {instead}")
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text)
     return path

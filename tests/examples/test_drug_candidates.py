@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from querist.core.errors import QueristError
 
 pytest.importorskip("rdkit")
 
@@ -14,6 +19,7 @@ MODULES = (
     "molecules",
     "hosts",
     "kinase",
+    "pocket",
     "mutants",
     "receptors",
     "docking",
@@ -24,6 +30,7 @@ MODULES = (
     "mmff",
     "dynamics",
     "pairs",
+    "fidelities",
 )
 BETA = "C42H70O35"  # beta-cyclodextrin
 
@@ -106,13 +113,17 @@ def test_a_table_that_was_cut_off_is_read_and_gone_on_with(example, tmp_path, mo
     monkeypatch.setattr(t, "library", lambda: ("C", "CC", "CCC"))
     monkeypatch.setattr(t, "ligand_pdbqt", lambda smiles: smiles)
     monkeypatch.setattr(t, "host_named", lambda name: None)
+    monkeypatch.setattr(t, "typed", lambda name: None)
     monkeypatch.setattr(t, "dock", dock)
+    moved = example.dynamics.Rescored(np.array([-9.0, -11.0]), 0.5, 4.0)
+    monkeypatch.setattr(t, "rescore", lambda pose, host: moved)
     path = tmp_path / "beta-1.csv"
     path.write_text("index,smiles,energy,seconds\n1,CC,-4.000,0.10\n0,C,-4", encoding="utf-8")
     assert set(t.read(path)) == {1}
-    t.exhaust("beta", 1, tmp_path)
+    t.exhaust("beta", "1", tmp_path)
     assert sorted(asked) == ["C", "CCC"]
     assert {row: energy for row, (energy, _) in t.read(path).items()} == {0: -5, 1: -4, 2: -5}
+    assert set(t.read(t.exhaust("beta", "dynamics", tmp_path)).values()) == {(-10.0, 4.1)}
 
 
 def test_a_search_asks_each_molecule_once_and_counts_the_best(example) -> None:
@@ -160,15 +171,115 @@ def test_what_is_missing_is_said_in_a_sentence(example, tmp_path, monkeypatch) -
     with pytest.raises(Exception, match="DRUG_CANDIDATES_RECEPTOR is not set"):
         example.receptors.host_named("1iep")
 
-    def nobody(*_: object, **__: object) -> None:
-        raise OSError("no network")
 
-    monkeypatch.setattr("urllib.request.urlopen", nobody)
+@pytest.fixture
+def bank(example, monkeypatch):
+    """A server in the place of the Protein Data Bank: what it answers, and what was asked of it."""
+    answers, asked = {"text": b"", "status": 200}, []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(answers["status"])
+            self.end_headers()
+            self.wfile.write(answers["text"])
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(
+        example.kinase, "ADDRESS", f"http://127.0.0.1:{server.server_port}/1IEP.pdb"
+    )
+    yield answers, asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def entry() -> str:
+    """A chain A of four residues with imatinib beside it, as an entry of the Protein Data Bank."""
+    from rdkit import Chem
+    from rdkit.Chem import AllChem
+
+    chain = Chem.AddHs(Chem.MolFromSequence("ASGA"))
+    AllChem.EmbedMolecule(chain, randomSeed=1)
+    drug = Chem.AddHs(Chem.MolFromSmiles(IMATINIB))
+    AllChem.EmbedMolecule(drug, randomSeed=1)
+    drug = Chem.RemoveHs(drug)
+    for number, atom in enumerate(drug.GetAtoms(), start=1):
+        name = f" {atom.GetSymbol()}{number:<2d}"
+        info = Chem.AtomPDBResidueInfo(name, residueName="STI", residueNumber=201, chainId="A")
+        info.SetIsHeteroAtom(True)
+        atom.SetMonomerInfo(info)
+    blocks = [Chem.MolToPDBBlock(one) for one in (Chem.RemoveHs(chain), drug)]
+    lines = [line for block in blocks for line in block.splitlines()]
+    return "\n".join(line for line in lines if line[:6] in ("ATOM  ", "HETATM")) + "\n"
+
+
+IMATINIB = "Cc1ccc(NC(=O)c2ccc(CN3CCN(C)CC3)cc2)cc1Nc1nccc(-c2cccnc2)n1"
+
+
+def test_an_entry_is_fetched_once_and_prepared(example, bank, tmp_path) -> None:
+    answers, asked = bank
+    answers["text"] = entry().encode()
     said = []
-    with pytest.raises(Exception, match=r"cannot be reached \(no network\).* needs no network"):
-        example.kinase.fetch(tmp_path, said.append)
+    for _ in range(2):
+        path = example.kinase.fetch(tmp_path / "1iep", said.append)
+    assert asked == ["/1IEP.pdb"]
     assert "half a megabyte" in said[0]
     assert str(tmp_path) in said[0]
+    kinase = example.kinase.from_folder(example.kinase.prepare(path))
+    assert kinase.crystal.GetNumHeavyAtoms() == 37
+    kinds = [line.split()[-1] for line in kinase.host.pdbqt.splitlines() if line[:4] == "ATOM"]
+    assert kinds.count("N") + kinds.count("NA") == 4
+    assert kinds.count("HD") >= 4
+
+
+def test_a_bank_that_does_not_answer_is_a_sentence_and_nothing_is_kept(
+    example, bank, tmp_path, monkeypatch
+) -> None:
+    answers, _ = bank
+    for change, told in (
+        ({"status": 404}, r"cannot be reached \(HTTP Error 404.*needs no network"),
+        ({"status": 200, "text": b"<html>Who are you?"}, r"no entry with imatinib .*no network"),
+    ):
+        answers.update(change)
+        with pytest.raises(QueristError, match=told):
+            example.kinase.fetch(tmp_path, str)
+    monkeypatch.setattr(example.kinase, "ADDRESS", "http://127.0.0.1:9/1IEP.pdb")
+    with pytest.raises(QueristError, match=r"cannot be reached \(.*refused"):
+        example.kinase.fetch(tmp_path, str)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pocket_has_all_hydrogens_and_the_charges_of_its_acids(example, tmp_path) -> None:
+    """Cut at a distance: a residue far away is left out, and MMFF94 knows every atom."""
+    from rdkit import Chem
+    from rdkit.Chem import AllChem
+
+    chain = Chem.AddHs(Chem.MolFromSequence("GDKGA"))
+    AllChem.EmbedMolecule(chain, randomSeed=3)
+    text = "\n".join(
+        line for line in Chem.MolToPDBBlock(Chem.RemoveHs(chain)).splitlines() if "ATOM" in line
+    )
+    host = example.hosts.Host("chain", example.kinase.receptor_pdbqt(text), (0, 0, 0), (9, 9, 9))
+    lines = [line for line in host.pdbqt.splitlines() if line[17:20] == "ASP"]
+    place = np.array([example.mutants.place_of(line) for line in lines])
+    whole = example.pocket.cut(host, place, reach=100.0)
+    told = [(atom.GetPDBResidueInfo(), atom.GetFormalCharge()) for atom in whole.GetAtoms()]
+    charged = {(r.GetResidueName(), r.GetName().strip()): q for r, q in told if q}
+    assert charged == {("ASP", "OD2"): -1, ("LYS", "NZ"): 1, ("ALA", "OXT"): -1}
+    near = example.pocket.cut(host, place, reach=1.0)
+    heavy = [atom for atom in near.GetAtoms() if atom.GetAtomicNum() > 1]
+    assert {atom.GetPDBResidueInfo().GetResidueName() for atom in heavy} == {"ASP"}
+    assert near.GetNumAtoms() < whole.GetNumAtoms()
+    assert min(atom.GetFormalCharge() for atom in near.GetAtoms()) == -1
+    assert AllChem.MMFFGetMoleculeProperties(near) is not None
+    assert all(atom.GetNumImplicitHs() == 0 for atom in near.GetAtoms())
 
 
 def test_mmff_in_openmm_is_that_of_rdkit(example) -> None:
@@ -216,6 +327,9 @@ def test_the_best_of_every_host_is_counted(example) -> None:
     rows, told = example.pairs.winners(("alpha", "beta"), [0, 1, 2], values).values()
     assert rows["affinity"] == {"alpha": 3.0, "beta": 0.0}
     assert told["molecule"] == "pyridinyl-amide-tolyl"
+    changes = example.pairs.by_part([0, 1, 2], values)  # in one head and linker
+    assert changes["pyridinyl"] == changes["amide"] == [[pytest.approx(1.0), pytest.approx(2.0)]]
+    assert "urea" not in changes
 
 
 @pytest.mark.slow  # some searches
@@ -229,3 +343,37 @@ def test_one_search_over_pairs_learns_from_all_hosts(example) -> None:
     assert told["best found"]["together"][0] > 1.5 * told["best found"]["random"][0]
     assert told["correlations"] == [[1.0, 1.0], [1.0, 1.0]]
     assert "best found" not in p.facts(rows[:30], values[:30], ("alpha", "beta"), 2)
+
+
+def test_what_a_search_with_two_fidelities_found_is_counted_by_the_dear_one(example) -> None:
+    """Of 21 molecules the best 20 count, when the dear answer was asked."""
+    f = example.fidelities
+    dear = {row: (-float(row), 0.5) for row in range(21)}
+    known = {f.CHEAP: dict.fromkeys(dear, (-5.0, 0.1)), f.DEAR: dear}
+
+    def asked(row: int, level: int) -> SimpleNamespace:
+        settings = dict(zip(f.PARTS, example.molecules.parts_of(row), strict=True))
+        seconds = known[level][row][1]
+        return SimpleNamespace(settings={**settings, "level": level}, outputs={"seconds": seconds})
+
+    trials = [asked(20, f.CHEAP), asked(0, f.DEAR), asked(20, f.DEAR), asked(3, f.DEAR)]
+    spent, top, found = f.progress(known, trials)
+    np.testing.assert_allclose(spent, [0.1, 0.6, 1.1, 1.6])
+    np.testing.assert_allclose(top, [-np.inf, 0.0, 20.0, 20.0])
+    np.testing.assert_allclose(found, [0.0, 0.0, 0.05, 0.1])
+    assert f.until(spent, top >= 19.9) == pytest.approx(1.1)
+    assert f.until(spent, top > 20) == np.inf
+
+
+@pytest.mark.slow  # a search
+def test_an_honest_cheap_answer_saves_dear_ones(example) -> None:
+    f = example.fidelities
+    rows = range(0, 500, 11)
+    bits = example.molecules.fingerprints([example.molecules.library()[row] for row in rows])
+    energies = -(bits @ np.random.default_rng(2).normal(size=bits.shape[1]))
+    dear = {row: (float(energy), 1.0) for row, energy in zip(rows, energies, strict=True)}
+    known = {f.CHEAP: {row: (energy, 0.05) for row, (energy, _) in dear.items()}, f.DEAR: dear}
+    assert f.agreement(known)["worth"] == pytest.approx(20.0)
+    told = f.compared(known, 1, 6.0)
+    assert told["both"]["asked"][0, 0] > 20  # cheap answers
+    assert told["both"]["found"][0, -1] >= told["dear alone"]["found"][0, -1]
