@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from querist.core.batch import Batch
 
 MODEL, SIMULATION, REFUSED, FAILED = "model", "simulation", "refused", "failed"
+LATE = "late"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,7 +18,8 @@ class Answers:
     """Answers to ``n`` inputs.
 
     Attributes:
-        source: ``(n,)`` text: "model", "simulation", "refused" (it would fail) or "failed".
+        source: ``(n,)`` text: "model", "simulation", "refused" (it would fail), "failed", or
+            "late" (not simulated within the deadline).
         answered: ``(k,)`` numbers of the inputs that have an answer.
         outputs: ``k`` answers, in that order.
         score: ``(n,)`` uncertainty of the model in units of the tolerance; infinite without one.

@@ -17,5 +17,9 @@ class NoAnswer(QueristError):
     """There is no simulation to ask, and the gate does not trust the model for this input."""
 
 
+class Late(QueristError):
+    """Nothing was known within the deadline; what was asked of the simulation goes on."""
+
+
 class DriftWarning(UserWarning):
     """Audits speak against the gate: the simulation, or what is asked of it, has changed."""

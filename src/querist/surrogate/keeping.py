@@ -33,7 +33,7 @@ from querist.surrogate.learner import Fitted, Homework, Learner
 from querist.surrogate.record import Disk, Entry, Log, Memory
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.shelf import FAILING, MODEL, FolderShelf, MemoryShelf, Shelf
-from querist.surrogate.state import Counts, Gate, Published, State
+from querist.surrogate.state import TOLD, Counts, Gate, Published, State
 from querist.surrogate.telling import status_of
 from querist.surrogate.voices import Said, Tolerance, Voice, make
 from querist.surrogate.working import Done, EngineLike, Workshop, fits
@@ -157,10 +157,9 @@ class Keeper:
 
     def _tell_calls(self) -> list[Entry]:
         told, self._pending, self._told = self._pending, Counts(), time.monotonic()
-        if not told.calls and not told.refused:
+        if not (told.calls or told.refused or told.late):
             return []
-        names = ("calls", "trusted", "refused", "predict")
-        data = {name: getattr(told, name) for name in names}
+        data = {name: getattr(told, name) for name in TOLD}
         return [Entry("surrogate.calls", {"t": self.clock(), **data})]
 
     # -- calls ----------------------------------------------------------------------------------
@@ -190,6 +189,13 @@ class Keeper:
             by_model = trusted & ~judging & ~refused
             self._count(count, int(by_model.sum()), int(refused.sum()), begun)
             return Verdict(said, by_model, refused, judging, trusted, watched, gate.version)
+
+    def late(self, verdict: Verdict, asked: NDArray[np.int64]) -> None:
+        """Count calls that were asked of the simulation, and got no answer of it in time."""
+        with self._lock:
+            trusted = int(verdict.trusted[asked].sum())  # by the model after all
+            self._pending.trusted += trusted
+            self._pending.late += len(asked) - trusted
 
     def _awake(self, gate: Gate) -> bool:
         """Whether the gate lets calls through.

@@ -32,6 +32,10 @@ class SurrogateSettings(Settings):
         patience: Audits between false alarms of drift, on average at least.
         refuse: Least P(simulation fails | refused); None to refuse nothing.
         learn: "now": within the call that brought the label; "background": in a thread.
+        deadline: Seconds after which a call no longer waits for the simulation; None to wait for
+            ever. The simulation goes on, and is recorded and learned from when it ends. An audit
+            that is late is answered by the model, which the gate trusts there. Needs an engine
+            whose workers are not the caller. Not kept in the folder: it is the caller's.
         seed: Of all randomness.
     """
 
@@ -47,6 +51,7 @@ class SurrogateSettings(Settings):
     patience: float = Field(default=1000.0, gt=1.0)
     refuse: Open | None = 0.8
     learn: Literal["now", "background"] = "now"
+    deadline: float | None = Field(default=None, gt=0.0)
     seed: int = Field(default=0, ge=0)
 
     @field_validator("tolerance")
@@ -59,4 +64,4 @@ class SurrogateSettings(Settings):
 
     def kept(self) -> dict[str, Any]:
         """As JSON, for the folder."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude={"deadline"})

@@ -22,6 +22,8 @@ from querist.surrogate.record import Known
 POINTS = 4000
 Form = tuple[tuple[str, int, bool], ...]
 TEXT = "US"
+TOLD = ("calls", "trusted", "refused", "predict", "late")
+"""Of the counts: what processes tell now and then."""
 JUDGES = (Purpose.CALIBRATION.value, Purpose.AUDIT.value)
 
 
@@ -75,6 +77,7 @@ class Counts:
     audits: int = 0
     within: int = 0
     failures: int = 0
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +255,9 @@ class State:
         self.trials = fact.data
 
     def _calls(self, fact: Known) -> None:
-        for name in ("calls", "trusted", "refused", "predict"):
-            setattr(self.counts, name, getattr(self.counts, name) + fact.data[name])
+        for name in TOLD:
+            told = fact.data.get(name, 0)  # folders of earlier versions have no "late"
+            setattr(self.counts, name, getattr(self.counts, name) + told)
         self._point()
 
     def _audited(self, fact: Known) -> None:

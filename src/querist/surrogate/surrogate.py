@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,11 +27,12 @@ from querist.oracles.calculator import answering_calculator
 from querist.store.errors import NotARun, RunExists
 from querist.store.run_folder import RunFolder
 from querist.surrogate import export
-from querist.surrogate.answers import FAILED, MODEL, REFUSED, SIMULATION, Answers
+from querist.surrogate.answers import FAILED, LATE, MODEL, REFUSED, SIMULATION, Answers
 from querist.surrogate.calling import Form, importable, oracle_of, returned
 from querist.surrogate.earlier import Labels
-from querist.surrogate.errors import NoAnswer, Refused, SimulationFailed
+from querist.surrogate.errors import Late, NoAnswer, Refused, SimulationFailed
 from querist.surrogate.keeping import Keeper, Verdict
+from querist.surrogate.late import Deadline
 from querist.surrogate.record import Known
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
@@ -40,9 +43,11 @@ KIND = "surrogate"
 KEPT: Any = object()  # what the folder has
 ORACLE = "simulation"
 PROMISE = ("tolerance", "coverage", "confidence")
-FREE = ("learn", "seed", "audit")  # settings that may differ from those of the folder
+FREE = ("learn", "seed", "audit", "deadline")  # settings that may differ from those of the folder
 REFUSAL = "the simulation is expected to fail for this input, and was not asked."
-_ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed}
+BELATED = "the simulation has not answered within the deadline; its answer is learned from."
+CROWDED = "the simulation was not asked: it is still busy with earlier calls, which were late."
+_ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed, LATE: Late}
 OnAlarm = Callable[[Mapping[str, Any]], None]
 
 
@@ -67,7 +72,8 @@ class Surrogate:
         engine: Where simulations and fits run: "inline", "processes", or a mapping of ``kind``,
             ``workers`` and options. With "mpi" all ranks run the script; rank 0 goes on, the others
             simulate for it and exit with it.
-        on_alarm: Called with the alarm's data when drift is noticed by this process.
+        on_alarm: Called with the alarm's data when drift is noticed by this process; with a
+            deadline in the thread that waits for late simulations.
         labels: What a new surrogate begins to learn from, while its own calls alone judge it: a
             dataset, the folder of an earlier run, or a file of labelled samples.
         settings: Further fields of :class:`~querist.surrogate.settings.SurrogateSettings`.
@@ -88,6 +94,7 @@ class Surrogate:
         **settings: Any,
     ) -> None:
         self.settings = _settings(settings)
+        self._deadline = _deadline(self.settings.deadline, engine)
         self._found = {"simulation": importable(simulation), "use": _name_of(model)}
         self._form, self._oracle = Form(simulation), oracle_of(simulation)
         self._lacking = Tolerance(self.settings.tolerance).lacking
@@ -101,7 +108,7 @@ class Surrogate:
         self._rng = np.random.default_rng([self.settings.seed, *self._keeper.stream])
         self._workshops: list[Workshop] = []
         self._making = threading.Lock()
-        self._end = weakref.finalize(self, _close, self._keeper, self._workshops)
+        self._end = weakref.finalize(self, _close, self._keeper, self._workshops, self._deadline)
 
     # -- calls ----------------------------------------------------------------------------------
 
@@ -113,6 +120,7 @@ class Surrogate:
         Raises:
             SimulationFailed: The simulation was asked and failed.
             Refused: It was not asked, since it is expected to fail.
+            Late: It has not answered within the deadline.
             NoAnswer: There is no simulation, and the model is not trusted.
         """
         if len(args) == 1 and isinstance(args[0], Batch):
@@ -132,18 +140,42 @@ class Surrogate:
         Raises:
             NoAnswer: There is no simulation, and the model is not trusted for one of them.
         """
+        began = time.monotonic()
         verdict = self._keeper.verdict(batch, None if self._oracle is None else self._rng)
         source = np.full(len(batch), SIMULATION, dtype="U10")
         source[verdict.by_model], source[verdict.refused] = MODEL, REFUSED
         messages = {int(i): REFUSAL for i in np.flatnonzero(verdict.refused)}
         rows: dict[int, Mapping[str, Array]] = {}
-        for i, outcome in self._simulate(batch, np.flatnonzero(source == SIMULATION), verdict):
+        asked = np.flatnonzero(source == SIMULATION)
+        crowded = self._deadline is not None and self._deadline.crowded
+        for i, outcome in () if crowded else self._in_time(batch, asked, verdict, began):
             if isinstance(outcome, Label):
                 rows[i] = outcome.outputs
             else:
                 source[i], messages[i] = FAILED, outcome.message
+        late = np.array([i for i in asked if i not in rows and source[i] == SIMULATION], np.int64)
+        if len(late):
+            verdict = self._without(late, verdict)
+            source[late] = np.where(verdict.by_model[late], MODEL, LATE)
+            told = CROWDED if crowded else BELATED
+            messages |= {int(i): told for i in late if not verdict.by_model[i]}
         answered, outputs = _together(verdict, rows)
         return Answers(source, answered, outputs, verdict.said.score, messages)
+
+    def _in_time(
+        self, batch: Batch, asked: NDArray[np.int64], verdict: Verdict, began: float
+    ) -> Iterator[tuple[int, Outcome]]:
+        found = self._simulate(batch, asked, verdict)
+        if self._deadline is None or self._oracle is None or not len(asked):
+            return found
+        return self._deadline(found, len(asked), began)
+
+    def _without(self, late: NDArray[np.int64], verdict: Verdict) -> Verdict:
+        """The verdict, where the simulation is late: the model answers what was to be audited."""
+        self._keeper.late(verdict, late)
+        by_model = verdict.by_model.copy()
+        by_model[late] = verdict.trusted[late]
+        return replace(verdict, by_model=by_model)
 
     def _simulate(
         self, batch: Batch, asked: NDArray[np.int64], verdict: Verdict
@@ -266,6 +298,14 @@ class Surrogate:
         """
         return self._keeper.status()
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for simulations whose calls were late.
+
+        Returns:
+            Whether all of them ended within ``timeout`` seconds.
+        """
+        return self._deadline is None or self._deadline.wait(timeout)
+
     def learn(self) -> None:
         """Judge and fit what is due now, in this thread."""
         self._keeper.upkeep()
@@ -277,7 +317,10 @@ class Surrogate:
         return None if voice is None else voice.model
 
     def close(self) -> None:
-        """Record what is pending and end the workers; the folder can be opened again."""
+        """Record what is pending and end the workers, late simulations with them (:meth:`wait`).
+
+        The folder can be opened again.
+        """
         self._end()
 
     @property
@@ -296,10 +339,31 @@ class Surrogate:
         self.close()
 
 
-def _close(keeper: Keeper, workshops: list[Workshop]) -> None:
+def _close(keeper: Keeper, workshops: list[Workshop], deadline: Deadline | None) -> None:
+    if deadline is not None:
+        deadline.close()
     for workshop in workshops:
         workshop.close()
+    if deadline is not None:
+        deadline.wait()
     keeper.close()
+
+
+def _deadline(seconds: float | None, engine: EngineLike) -> Deadline | None:
+    """What waits for simulations.
+
+    Raises:
+        ConfigError: If simulations would keep this very thread.
+    """
+    if seconds is None:
+        return None
+    told: Mapping[str, Any] = engine if isinstance(engine, Mapping) else {"kind": engine}
+    if told.get("kind") == "inline":
+        raise ConfigError(
+            "a simulation on the engine 'inline' keeps its caller; with a deadline give the "
+            "surrogate workers of its own: engine='processes'."
+        )
+    return Deadline(seconds, told.get("workers", 1))
 
 
 def _manned(engine: EngineLike) -> EngineLike:

@@ -26,6 +26,7 @@ def status_of(state: State, settings: SurrogateSettings) -> dict[str, Any]:
         "answered_by_simulation": labels,
         "failed": counts.failures,
         "refused": counts.refused,
+        "late": counts.late,
         "learned_from": state.rows,
         "first": settings.first,
         "fitted": max(state.published, default=0),
@@ -63,6 +64,8 @@ def lines(status: dict[str, Any]) -> list[tuple[str, str]]:
     if status["began_with"] or status["unfit"]:
         unfit = f", {status['unfit']:,} of another kind left out" if status["unfit"] else ""
         told.insert(2, ("Began with", f"{status['began_with']:,} labels{unfit}"))
+    if status["late"]:
+        told.append(("Late", f"{status['late']:,} calls had no answer within their deadline"))
     if status["unlearned"]:
         told.append(("Last fit failed", status["unlearned"]))
     return told

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from querist.core.answers import Failure, Outcome, Question
@@ -50,7 +52,10 @@ class Done:
 
 
 class Workshop:
-    """One pool on an engine of its own. One caller at a time has it.
+    """One pool on an engine of its own, for callers in any number of threads.
+
+    An engine is for one thread at a time: of the callers that wait, one leads. It tells the engine
+    what all of them want, and takes what ends, for whoever waits for it.
 
     Args:
         engine: Its name, a mapping of ``kind``, ``workers`` and the engine's options, or an engine
@@ -69,41 +74,129 @@ class Workshop:
             self.inline = kind == "inline"
         else:
             self._engine, self.inline = told, False
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._leader: int | None = None  # thread
+        self._closed = False
+        self._due: list[Callable[[], None]] = []  # what the engine is told next
+        self._known: set[str] = set()  # tasks that somebody waits for
+        self._ended: dict[str, Done | str] = {}  # of these; text: why there will be none
         self._engine.start([self._spec])
 
     def run(self, kind: str, payloads: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Done]]:
-        """Run tasks, and give each with its number as it ends."""
-        with self._lock:
-            tasks: dict[str, int] = {}
+        """Run tasks, and give each with its number as it ends.
+
+        Raises:
+            RunError: If no worker can be started, or the workshop is closed meanwhile.
+        """
+        tasks: dict[str, int] = {}
+        try:
+            self._order(tasks, kind, payloads)
+            while tasks:
+                task, done = self._next(tasks)
+                yield tasks.pop(task), done
+        finally:  # the caller was interrupted: what waits must not keep the next one waiting
+            if tasks:
+                self._forget(tasks)
+
+    def _order(
+        self, tasks: dict[str, int], kind: str, payloads: Sequence[Mapping[str, Any]]
+    ) -> None:
+        with self._changed:
             for index, payload in enumerate(payloads):
                 self._count += 1
                 task = Task(f"{kind}-{self._count}", kind, self._spec.name, payload)
                 tasks[task.id] = index
-                self._engine.submit(task)
-            try:
-                while tasks:
-                    for event in self._engine.events(1.0):
-                        done = self._done(event)
-                        if done is not None and done.task in tasks:
-                            yield tasks.pop(done.task), done
-            finally:  # the caller was interrupted: what waits must not keep the next one waiting
-                for left in tasks:
-                    self._engine.cancel(left, "nobody waits for it any more", hard=False)
+                self._due.append(partial(self._engine.submit, task))
+            self._known.update(tasks)
+            self._call_leader()
 
-    def _done(self, event: Any) -> Done | None:
-        if isinstance(event, TaskFinished | TaskFailed):
-            result = event.result if isinstance(event, TaskFinished) else event.failure
-            age = self._engine.now() - event.spans.finished
-            # A call in this very process keeps no worker waiting.
-            worker = "" if self.inline else event.worker
-            return Done(event.task, result, worker, event.spans, age)
-        if isinstance(event, WorkerLost) and event.final:
-            raise RunError(f"a worker of the surrogate could not be started: {event.message}")
-        return None
+    def _next(self, tasks: Collection[str]) -> tuple[str, Done]:
+        """Wait for one of these tasks, as the leader where there is none."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._leader is None or self._found(tasks))
+                if (task := self._found(tasks)) is not None:
+                    self._known.discard(task)
+                    done = self._ended.pop(task)
+                    if isinstance(done, str):
+                        raise RunError(done)
+                    return task, done
+            with self._leading() as leads:
+                if leads:
+                    self._tell()
+                    self._take(self._engine.events(1.0))
+
+    def _found(self, tasks: Collection[str]) -> str | None:
+        return next((task for task in tasks if task in self._ended), None)
+
+    @contextmanager
+    def _leading(self) -> Iterator[bool]:
+        """Whether this thread has the engine now."""
+        me = threading.get_ident()
+        try:
+            with self._changed:
+                if self._leader is None:
+                    self._leader = me
+                leads = self._leader == me
+            yield leads
+        finally:  # also where an interrupt came in the middle of it
+            with self._changed:
+                if self._leader == me:
+                    self._leader = None
+                    self._changed.notify_all()
+
+    def _call_leader(self) -> None:
+        if self._leader is not None:
+            self._engine.wake()
+
+    def _tell(self) -> None:
+        with self._changed:
+            due, self._due = self._due, []
+        for tell in due:
+            tell()
+
+    def _take(self, events: Iterable[Any]) -> None:
+        with self._changed:
+            for event in events:
+                if isinstance(event, WorkerLost) and event.final:
+                    self._give_up(
+                        f"a worker of the surrogate could not be started: {event.message}"
+                    )
+                elif isinstance(event, TaskFinished | TaskFailed) and event.task in self._known:
+                    self._ended[event.task] = self._done(event)
+
+    def _give_up(self, why: str) -> None:
+        """Let nobody wait any longer for what has not ended."""
+        self._ended.update({task: why for task in self._known if task not in self._ended})
+
+    def _done(self, event: TaskFinished | TaskFailed) -> Done:
+        result = event.result if isinstance(event, TaskFinished) else event.failure
+        age = self._engine.now() - event.spans.finished
+        # A call in this very process keeps no worker waiting.
+        worker = "" if self.inline else event.worker
+        return Done(event.task, result, worker, event.spans, age)
+
+    def _forget(self, tasks: Collection[str]) -> None:
+        why = "nobody waits for it any more"
+        with self._changed:
+            for task in tasks:
+                self._known.discard(task)
+                self._ended.pop(task, None)
+                self._due.append(partial(self._engine.cancel, task, why, hard=False))
+            self._call_leader()
+        with self._leading() as leads:
+            if leads and not self._closed:
+                self._tell()
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, and whoever waits for them."""
+        with self._changed:
+            self._closed = True
+            self._due.clear()
+            self._give_up("this surrogate was closed.")
+            self._call_leader()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._leader in (None, threading.get_ident()))
         self._engine.close()
 
 
