@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +82,12 @@ def test_a_short_life_of_a_surrogate_is_told_and_drawn(example, tmp_path) -> Non
     assert story.status["answered_by_simulation"] == (~story.modelled).sum()
     example.drawing.draw(course, {"PID": log}, {"surrogate": story}, tmp_path / "control.png")
     assert (tmp_path / "control.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_by_the_clock_a_late_answer_is_done_without() -> None:
+    command = [FOLDER / "realtime.py", "--turns", "60", "--turn", "0.01", "--deadline", "1e-4"]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "60 turns, deadline 0.1 ms" in done.stdout
+    assert "late, so PID" in done.stdout  # starting a thread takes longer

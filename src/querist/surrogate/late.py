@@ -23,7 +23,8 @@ class Deadline:
 
     def __init__(self, seconds: float, most: int) -> None:
         self._seconds, self._most = seconds, most
-        self._under_way = 0
+        self._under_way = 0  # simulations
+        self._working = 0  # threads, some of which learn from what they brought
         self._changed = threading.Condition()
         self._closed = False
 
@@ -46,6 +47,7 @@ class Deadline:
         box, gone = SimpleQueue[Found | BaseException](), threading.Event()
         with self._changed:
             self._under_way += count
+            self._working += 1
         told = (found, count, box, gone)
         threading.Thread(target=self._work, args=told, name="simulations", daemon=True).start()
         try:
@@ -67,8 +69,12 @@ class Deadline:
         box: SimpleQueue[Found | BaseException],
         gone: threading.Event,
     ) -> None:
+        left = count
         try:
             for one in found:
+                left -= 1
+                with self._changed:
+                    self._under_way -= 1
                 box.put(one)
         # Isolation boundary: it is raised by the call, or told where the call has ended.
         except BaseException as error:  # noqa: BLE001
@@ -79,13 +85,18 @@ class Deadline:
                 warnings.warn(f"a simulation that was late broke off: {told}", stacklevel=2)
         finally:
             with self._changed:
-                self._under_way -= count
+                self._under_way -= left
+                self._working -= 1
                 self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for all that are under way; whether they ended within so many seconds."""
+        """Wait for all that are under way, and for what is learned from them.
+
+        Returns:
+            Whether all ended within so many seconds.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: not self._under_way, timeout)
+            return self._changed.wait_for(lambda: not self._working, timeout)
 
     def close(self) -> None:
         """What breaks off from now on was meant to."""
