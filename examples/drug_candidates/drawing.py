@@ -129,22 +129,25 @@ def draw_fidelities(
     figure.savefig(path)
 
 
-def draw_progress(told: Mapping[str, Any], path: Path) -> None:
-    """The share of the best found against seconds spent, with both fidelities and without."""
+def draw_funnel(told: Mapping[str, Any], host: str, path: Path) -> None:
+    """The share of the best found against seconds spent, with cheap answers first and without."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.6, 3.1), dpi=130, layout="constrained")
+    figure = Figure(figsize=(5.2, 3.1), dpi=130, layout="constrained")
     axes = figure.subplots()
-    for name, colour in (("both", "#1f6fb4"), ("dear alone", "#b4332a")):
-        rows = told[name]["found"]
+    names = [name for name in told if name != "grid"]
+    for name, colour in zip(names, ("#b4332a", "#1f6fb4", "#2d8a4e"), strict=True):
+        rows = np.array(told[name]["recall"])
         low, high = np.quantile(rows, (0.25, 0.75), axis=0)
         axes.fill_between(told["grid"], low, high, color=colour, alpha=0.18, lw=0)
-        axes.plot(told["grid"], rows.mean(axis=0), color=colour, label=name)
-    axes.set(xlabel="processor seconds spent", ylabel="share of the best 20 found")
-    axes.set(xlim=(0, told["grid"][-1]), ylim=(0, None))
+        label = "dear ones alone" if name == "0%" else f"cheap ones first, {name}"
+        axes.plot(told["grid"], rows.mean(axis=0), color=colour, label=label)
+    axes.set(xlabel="seconds spent, of those of all dear answers", ylabel="best 20 found")
+    axes.set(xlim=(0, told["grid"][-1]), ylim=(0, 1.02), title=host)
+    axes.xaxis.set_major_formatter("{x:.0%}")
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, title=f"mean and quartiles, {len(rows)} seeds", loc="upper left")
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
     figure.savefig(path)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawing import draw_fidelities, draw_progress
+from drawing import draw_fidelities
 from molecules import HEADS, LINKERS, TAILS, parts_of
 from numpy.typing import NDArray
 from truth import HERE, read
@@ -24,7 +24,7 @@ from truth import HERE, read
 from querist import Study
 
 CHEAP, DEAR = 0, 1
-BEST, SHARE, GRID = 20, 0.25, 101
+BEST, SHARE, GRID = 20, 0.1, 101
 """The best that are looked for, the seconds that are spent as a share of those of all dear answers,
 and at how many places they are looked at."""
 PARTS = {"head": list(HEADS), "linker": list(LINKERS), "tail": list(TAILS)}
@@ -165,7 +165,6 @@ def main() -> None:
         }
         print(name, json.dumps(facts[name]), flush=True)
     Path(f"{stem}.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    draw_progress(told, Path(f"{stem}-search.png"))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ MODULES = (
     "dynamics",
     "pairs",
     "fidelities",
+    "funnel",
 )
 BETA = "C42H70O35"  # beta-cyclodextrin
 
@@ -377,3 +378,24 @@ def test_an_honest_cheap_answer_saves_dear_ones(example) -> None:
     told = f.compared(known, 1, 6.0)
     assert told["both"]["asked"][0, 0] > 20  # cheap answers
     assert told["both"]["found"][0, -1] >= told["dear alone"]["found"][0, -1]
+
+
+def test_cheap_answers_first_find_half_of_the_best_sooner_where_they_are_true(example) -> None:
+    f = example.funnel
+    rng = np.random.default_rng(4)
+    bits = (rng.random((150, 60)) < 0.25).astype(float)
+    dear = bits @ rng.normal(size=60)
+    seconds = np.array([np.full(150, 0.02), np.ones(150)])
+    true = f.Answers(bits, np.array([dear - 1.0, dear]), seconds)
+    half = {share: f.searched(true, 0, share) for share in (0.0, 0.04)}
+    times = {
+        share: np.array(one.spent)[np.array(one.found) >= 0.5][0] for share, one in half.items()
+    }
+    assert times[0.04] < 0.8 * times[0.0]
+    alone = half[0.0]
+    assert alone.asked[0] == []
+    assert len(set(alone.asked[1])) == len(alone.asked[1]) >= 0.35 * 150
+    assert f.Answers(bits, true.affinity, seconds).marked(1, [0], 3)[0, -6:].tolist() == [
+        *[0.0] * 3,
+        *[1.0] * 3,
+    ]
