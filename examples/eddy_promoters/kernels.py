@@ -20,6 +20,10 @@ try:
 except ModuleNotFoundError:
     raise SystemExit("numba is not here; install it with: pip install numba") from None
 
+# With Python's model of errors a division may raise, and what that drags along makes steps on
+# small channels three times as slow; nothing here is divided by zero.
+compiled = njit(cache=True, error_model="numpy")
+
 CX = np.array([0, 1, 0, -1, 0, 1, -1, -1, 1])
 CY = np.array([0, 0, 1, 0, -1, 1, 1, -1, -1])
 OPPOSITE = np.array([0, 3, 4, 1, 2, 7, 8, 5, 6])
@@ -77,7 +81,7 @@ class Rates(NamedTuple):
     heat_odd: float
 
 
-@njit(cache=True)
+@compiled
 def collide_and_stream(state, rates):
     """Moments of all nodes, relaxation towards equilibrium, and on to the next nodes."""
     f, to, g, warm_to = state.f, state.f_next, state.g, state.g_next
@@ -111,7 +115,7 @@ def collide_and_stream(state, rates):
                 warm_to[j - CY[k], i - CX[k], k + 2] = b[k + 2] - even + odd
 
 
-@njit(cache=True)
+@compiled
 def flow_in(state, links, n):
     """The flow's population that comes in by a link."""
     f = state.f_next
@@ -128,7 +132,7 @@ def flow_in(state, links, n):
     return (out + (2.0 * q - 1.0) * f[j + CY[k], i + CX[k], k]) / (2.0 * q) + links.speed[n]
 
 
-@njit(cache=True)
+@compiled
 def heat_in(state, links, n):
     """The temperature's population that comes in by a link along an axis."""
     j, i, k = links.row[n], links.column[n], links.way[n]
@@ -140,7 +144,7 @@ def heat_in(state, links, n):
     return links.warm[n] / 3.0 - out
 
 
-@njit(cache=True)
+@compiled
 def enter(state, links, tally):
     """Fill in what comes from outside.
 
@@ -165,7 +169,7 @@ def enter(state, links, tally):
             tally[owner, 2] += warm - state.g_next[j - CY[k], i - CX[k], o]
 
 
-@njit(cache=True)
+@compiled
 def keep_mass(state, links, tally):
     """Take back what mass the interpolation gave to, or took from, the fluid around a body."""
     for n in range(len(links.row)):
@@ -177,7 +181,7 @@ def keep_mass(state, links, tally):
             tally[owner, 1] -= CY[OPPOSITE[k]] * excess
 
 
-@njit(cache=True)
+@compiled
 def advance(state, links, rates, steps, tally):
     """``steps`` steps (an even number); ``tally`` is of the last one."""
     swapped = State(state.f_next, state.f, state.g_next, state.g, state.moments)

@@ -162,7 +162,7 @@ def owners(rows: int, columns: int, bodies: Sequence[Circle]) -> NDArray[np.int6
     """``(rows + 2, columns + 2)`` FLUID, or who is there."""
     owner = np.full((rows + 2, columns + 2), FLUID)
     owner[:, 0], owner[:, -1] = INLET, OUTLET
-    owner[0], owner[-1] = BOTTOM, TOP
+    owner[0, 1:], owner[-1, 1:] = BOTTOM, TOP  # corners of the inlet: its pressure is no friction
     y, x = np.mgrid[0 : rows + 2, 0 : columns + 2] - 0.5
     for number, body in enumerate(bodies):
         inside = (x - body.x) ** 2 + (y - body.y) ** 2 < body.radius**2
@@ -186,15 +186,30 @@ def links_of(channel: Channel) -> Links:
         share[mine] = shares(body, column[mine] - 0.5, row[mine] - 0.5, way[mine])
     behind = owner[row + CY[way], column + CX[way]] != FLUID
     share[behind & (share < 0.5)] = 0.5  # no node to interpolate with
-    entry = parabola((row - 0.5 - 0.5 * CY[way]) / channel.rows)  # where the link meets the inlet
-    entry[whose != INLET] = 0.0
     warm = np.full(len(row), np.nan)
     for wall, value in zip((BOTTOM, TOP), channel.walls, strict=True):
         warm[whose == wall] = value
     warm[whose == INLET] = 0.0
-    speed = 6.0 * WEIGHT[way] * CX[way] * entry
-    speed *= channel.speed * channel.rows / speed.sum()  # corners count to the walls
+    speed = np.where(whose == INLET, inflow(channel, row, way), 0.0)
     return Links(row, column, way, whose, share, speed, warm)
+
+
+def inflow(channel: Channel, row: NDArray[np.int64], way: NDArray[np.int64]) -> Floats:
+    """What bounce-back adds to the populations that come in along ``way``, were all of the inlet.
+
+    Of a stream that only varies across, by Chapman and Enskog, the two populations of a link differ
+    half-way by ``6 w c.u`` and by ``-(2 / odd - 1) w (c.grad)(4.5 (c.u)^2 - 1.5 u^2)``, which for
+    diagonal links is ``-(2 / odd - 1) 6 w c_y u u'``. Bounce-back alone leaves the latter out and
+    so lets the fluid in with a velocity towards the middle, of some 5 % on 82 nodes across at a
+    Reynolds number of 410 (with the height); downstream the middle is too fast.
+    """
+    y = (row - 0.5 - 0.5 * CY[way]) / channel.rows  # where the link meets the inlet
+    late = 2.0 / rates(channel.viscosity, channel.diffusivity).odd - 1.0
+    slope = 6.0 * (1.0 - 2.0 * y) / channel.rows
+    along = 6.0 * WEIGHT[way] * channel.speed * parabola(y)
+    across = CY[way] * late * channel.speed * slope
+    inside = (y > 0.0) & (y < 1.0) & (CX[way] == 1)
+    return np.asarray(np.where(inside, along * (1.0 - across), 0.0))
 
 
 def shares(body: Circle, x: Floats, y: Floats, way: NDArray[np.int64]) -> Floats:

@@ -2,7 +2,8 @@
 
 ``python compare_mace.py [RUN] [--python PYTHON] [--labels N] [--sites N] [--finish N] [--tune N]``.
 Runs ``campaign-mace.yaml`` (or takes a run of it), fits the kernel committee to the labels that it
-chose, and computes the barriers of the 20 held-out sites of ``check.py`` on both. The oracle's own
+chose, and computes the barriers of the 20 held-out sites of ``check.py`` on both. Of a run of
+``campaign.yaml`` it takes the labels, and fits the MACE committee to them. The oracle's own
 barriers there are read from ``results/check.json``, which ``check.py --full`` wrote; ``--again``
 computes them anew (7,319 calls). ``--finish N`` fits all labels once more, from the campaign's last
 weights, in N passes. ``--tune N`` fine-tunes a member from a checkpoint trained on half
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,11 @@ def external(run: Campaign, **changes: Any) -> External:
     options = dict(run.settings.model.options)
     members = changes.pop("members", options["members"])
     return External(**options | {"members": members, "options": options["options"] | changes})
+
+
+def cpu_seconds() -> float:
+    """Of this process, and of those it started that have ended."""
+    return sum(os.times()[:4])
 
 
 def true_barriers(placed: FloatArray, again: bool) -> FloatArray:
@@ -129,35 +137,71 @@ def tuned(
     return errors
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A MACE committee, and what it learned from.
+
+    Attributes:
+        settings: A campaign of ``campaign-mace.yaml``.
+        folder: Of the run whose labels these are.
+        model: The committee, loaded.
+        labels: All.
+    """
+
+    settings: Campaign
+    folder: Path
+    model: Model
+    labels: Dataset
+
+
+def committee(options: argparse.Namespace) -> Learned:
+    """Run the campaign, or take a run of it, or fit to the labels of a run of ``campaign.yaml``."""
+    if not options.run:
+        made = campaign(options)
+        result = made.run("runs/hydrogen_transfer_mace")
+        found = Learned(made, result.folder, result.model(), result.dataset())
+        return finished(found, options.finish)
+    folder = Path(options.run)
+    made, labels = Campaign.of_run(folder), LabelReader(folder / "journal").all()
+    if made.settings.model.use == "external":
+        return finished(Learned(made, folder, made.model(folder), labels), options.finish)
+    made = campaign(options)
+    model = external(made)
+    model.load(model.fit(labels, FitRequest(seed=1)).state)
+    return Learned(made, folder, model, labels)
+
+
+def finished(found: Learned, passes: int | None) -> Learned:
+    """All labels fitted once more, from the campaign's last weights."""
+    if not passes:
+        return found
+    model = external(found.settings, epochs=passes)
+    previous = load_state(found.folder, published_model(RunFolder(found.folder)))
+    model.load(model.fit(found.labels, FitRequest(seed=1, previous=previous)).state)
+    return replace(found, model=model)
+
+
 def learn(options: argparse.Namespace) -> dict[str, Any]:
     """All that is compared, as it is written into ``mace.json``."""
-    begin = time.process_time(), time.monotonic()
-    if options.run:
-        folder = Path(options.run)
-        run = Campaign.of_run(folder)
-        model, labels = run.model(folder), LabelReader(folder / "journal").all()
-    else:
-        run = campaign(options)
-        result = run.run("runs/hydrogen_transfer_mace")
-        folder, model, labels = result.folder, result.model(), result.dataset()
-    if options.finish:
-        model = external(run, epochs=options.finish)
-        previous = load_state(folder, published_model(RunFolder(folder)))
-        model.load(model.fit(labels, FitRequest(seed=1, previous=previous)).state)
+    begin = cpu_seconds(), time.monotonic()
+    learned = committee(options)
+    labels, folder, fitted = learned.labels, learned.folder, cpu_seconds() - begin[0]
     kernel = force_field(4, length_scale=LENGTH_SCALE)
     kernel.load(kernel.fit(labels, FitRequest(seed=1)).state)
     placed, tested = sites(SITES, np.random.default_rng(SEED))[: options.sites], Tested()
     wanted = true_barriers(placed, options.again)[: options.sites]
     guess = float(np.abs(wanted - wanted.mean()).mean())
     found: dict[str, Any] = {"labels": len(labels), "oracle": wanted.tolist(), "guess": guess}
-    for name, one in (("mace", model), ("kernel", kernel)):
+    for name, one in (("mace", learned.model), ("kernel", kernel)):
         found[name] = judged(one, placed, wanted, tested)
     if options.tune:
-        found["fine_tuning_meV_per_A"] = tuned(run, labels, options.tune, tested, folder)
-    found["cpu_seconds"], found["seconds"] = (
-        time.process_time() - begin[0],
-        time.monotonic() - begin[1],
-    )
+        found["fine_tuning_meV_per_A"] = tuned(
+            learned.settings, labels, options.tune, tested, folder
+        )
+    if isinstance(learned.model, External):
+        learned.model.close()  # its process counts when it has ended
+    found["cpu_seconds"] = {"learning": fitted, "all": cpu_seconds() - begin[0]}
+    found["seconds"] = time.monotonic() - begin[1]
     text = json.dumps(found, indent=1) + "\n"
     (folder / "mace.json").write_text(text, encoding="utf-8")
     draw_committees(found, folder / "mace.png")
@@ -176,13 +220,15 @@ def told(found: dict[str, Any]) -> str:
         lines.append(f"{name:8} {one['force_mae_meV_per_A']:6.0f}  {paths}  {numbers}")
     if "fine_tuning_meV_per_A" in found:
         lines.append(f"fine-tuning, forces meV/Å: {found['fine_tuning_meV_per_A']}")
+    cpu = found["cpu_seconds"]
+    lines.append(f"CPU: {cpu['learning']:.0f} s to learn, {cpu['all']:.0f} s in all")
     return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("run", nargs="?", help="a run of campaign-mace.yaml")
+    parser.add_argument("run", nargs="?", help="a run of campaign-mace.yaml or campaign.yaml")
     parser.add_argument("--python", help="the interpreter that has mace-torch; this one's if none")
     parser.add_argument("--engine", choices=("processes", "inline"))
     parser.add_argument("--labels", type=int, help="instead of the file's")

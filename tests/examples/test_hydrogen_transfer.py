@@ -221,6 +221,7 @@ def test_two_committees_are_drawn_and_told_also_where_a_path_is_not_whole(
     wanted = np.array([[13.7, 13.1], [6.5, 5.5]])
     placed = example.peptides.sites(2, np.random.default_rng(0))
     found: dict[str, Any] = {"labels": 62, "oracle": wanted.tolist(), "guess": 2.7}
+    found["cpu_seconds"] = {"learning": 500.0, "all": 700.0}
     for name, off in (("mace", 1.0), ("kernel", np.nan)):
         got = (wanted + np.array([[0.5, -0.5], [off, off]])).tolist()
         example.compare_mace.barriers = lambda _, got=got: np.array(got)
@@ -232,5 +233,6 @@ def test_two_committees_are_drawn_and_told_also_where_a_path_is_not_whole(
     assert found["kernel"]["whole_paths"] == 1
     assert found["kernel"]["largest_error"] == pytest.approx(0.5)
     assert "1 of 2" in example.compare_mace.told(found)
+    assert "500 s to learn" in example.compare_mace.told(found)
     example.drawing.draw_committees(found, tmp_path / "mace.png")
     assert (tmp_path / "mace.png").stat().st_size > 10_000
