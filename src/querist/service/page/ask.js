@@ -2,8 +2,8 @@
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { useAsked } from "./asked.js";
+import { You, isPlain, keysOf, useKeys, useName } from "./desk.js";
 import { Inputs } from "./inputs.js";
-import { keysOf } from "./label.js";
 import { numbersIn, range, value, wrong } from "./said.js";
 import { Facts, count, html, quantity } from "./view.js";
 
@@ -20,8 +20,7 @@ export function Ask({ id, about }) {
 }
 
 function Desk({ id, about }) {
-  const [by, setBy] = useState(localStorage.getItem("querist-by") || about.user);
-  const who = useRef(by);
+  const [by, who, rename] = useName(about);
   const work = useAsked(id, by);
   const [zoom, setZoom] = useState(false);
   const [at, setAt] = useState(0); // which output the keys choose for
@@ -57,26 +56,13 @@ function Desk({ id, about }) {
     z: () => setZoom((before) => !before),
     ArrowDown: () => outputs.length > 1 && onward(at),
   };
-  const pressed = (event) => {
-    const field = event.target.closest("input, select, textarea");
-    if (field && event.key === "Escape") field.blur();
-    if (field || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
+  useKeys((event) => {
+    if (!isPlain(event)) return null;
     const name = outputs[at]?.classes[keysOf(outputs[at].classes).indexOf(event.key)];
-    const action = name !== undefined ? () => choose(at, name) : actions[event.key];
-    if (!action) return;
-    event.preventDefault();
-    action();
-  };
-  useEffect(() => {
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
+    return name !== undefined ? () => choose(at, name) : actions[event.key];
   });
-  const named = (event) => {
-    who.current = event.target.value || about.user;
-    work.by = who.current;
-    setBy(who.current);
-    localStorage.setItem("querist-by", event.target.value);
+  const named = (text) => {
+    work.by = rename(text);
   };
   const unsent = work.outbox.waiting().length;
   return html`<div class="desk">
@@ -100,7 +86,7 @@ function Desk({ id, about }) {
           <button aria-pressed=${zoom} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
         </div>
         <p class="note">A skipped question waits for somebody else; of one that cannot be told, say “not sure”. Escape leaves a field.</p>
-        <label class="by">You are <input value=${by} maxlength="100" onInput=${named} /></label>
+        <${You} by=${by} rename=${named} />
         <${Facts} rows=${[["said here", count(work.said.length)], ["not yet sent", count(unsent)]]} />
         ${unsent > 0 && !work.trouble && html`<p class="note">An answer goes to the run after some seconds: until then it can be taken back. <button onClick=${() => work.outbox.flush()}>Send now</button></p>`}
         ${work.trouble && html`<p role="alert" class="problem">${work.trouble.message} What you said is kept here and sent again.</p>`}

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Boxes } from "./boxes.js";
+import { You, isPlain, keysOf, useKeys, useName } from "./desk.js";
 import { Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
 import { useAll } from "./queries.js";
@@ -10,14 +11,7 @@ import { Spans } from "./spans.js";
 import { Facts, Table, count, html, nameOf, percent, quantity } from "./view.js";
 import { useWork } from "./work.js";
 
-const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
 export const KINDS = ["classification", "multi-label", "regression", "tokens", "detection"];
-// A class that is a digit or letter is its own key, where all are.
-export function keysOf(classes) {
-  const own = classes.every((one) => one === "0" || KEYS.includes(one));
-  return own ? classes : KEYS.slice(0, classes.length);
-}
-
 const PARTS = ["tokens", "detection"];
 const SUGGESTED = ["classification", "multi-label", "regression"]; // that models give labels for
 const ZOOMS = 3;
@@ -54,9 +48,8 @@ export function Label({ id, mode = "", query = "", about }) {
 }
 
 function Desk({ pool, which, query, about }) {
-  const [by, setBy] = useState(localStorage.getItem("querist-by") || about.user);
+  const [by, who, rename] = useName(about);
   const work = useWork(pool, which, by, query);
-  const who = useRef(by); // a key may come before the new name is drawn
   const [zoom, setZoom] = useState(0);
   const [added, setAdded] = useState([]);
   const [hints, setHints] = useState(false); // a suggestion biases: it is asked for
@@ -87,30 +80,12 @@ function Desk({ pool, which, query, about }) {
     Backspace: () => work.undo(who.current),
     Enter: save,
   };
-  const pressed = (event) => {
-    if (event.target.closest("input, select, textarea")) return;
-    if (work.items.length && work.editor?.pressed(event)) {
-      event.preventDefault();
-      return;
-    }
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
+  useKeys((event) => {
+    if (work.items.length && work.editor?.pressed(event)) return () => {};
+    if (!isPlain(event)) return null;
     const name = classes[keys.indexOf(event.key)];
-    const action = name !== undefined ? () => pick(name) : actions[event.key];
-    if (!action) return;
-    event.preventDefault();
-    action();
-  };
-  useEffect(() => {
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
+    return name !== undefined ? () => pick(name) : actions[event.key];
   });
-  const named = (event) => {
-    who.current = event.target.value || about.user;
-    setBy(who.current);
-    localStorage.setItem("querist-by", event.target.value);
-    work.rename(who.current);
-  };
   const marked = (name) => (pool.task === "multi-label" ? work.draft.value.includes(name) : null);
   const none = several && !work.draft.value.length;
   const opinions = [...(work.opinions.get(item?.id) ?? [])];
@@ -140,7 +115,7 @@ function Desk({ pool, which, query, about }) {
         ${hints && item && html`<p class="note" role="status">${hint === undefined ? "There is no suggestion for this item." : html`Suggested: <b>${worded(hint)}</b>${item.suggestion != null && item.suggestion_score !== null && ` (${percent(item.suggestion_score)} sure)`} <button onClick=${actions["="]}><kbd>=</kbd> Take it</button>`}</p>`}
         ${hints && SUGGESTED.includes(pool.task) && may(about, "query") && html`<${AskModel} pool=${pool} done=${() => work.fill()} />`}
         ${HELP[pool.task] && html`<details><summary>Keys</summary><p class="note">${HELP[pool.task]}</p></details>`}
-        <label class="by">You are <input value=${by} maxlength="100" onInput=${named} /></label>
+        <${You} by=${by} rename=${(text) => work.rename(rename(text))} />
         <${Facts} rows=${[["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
         <p role="status" class=${work.trouble ? "problem" : "note"}>
           ${work.trouble ? `${work.trouble.message} What you said is kept here and sent again.` : "Everything is saved as you go."}

@@ -1,0 +1,52 @@
+// What all desks have: answers by keyboard, and who gives them.
+
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { html } from "./view.js";
+
+const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
+const NAME = "querist-by";
+
+// A class that is a digit or letter is its own key, where all are.
+export function keysOf(classes) {
+  const own = classes.every((one) => one === "0" || KEYS.includes(one));
+  return own ? classes : KEYS.slice(0, classes.length);
+}
+
+// Whether a key is not for the browser, nor for the button that has the focus.
+export function isPlain(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return false;
+  return !(event.key === "Enter" && event.target.closest("button, a, summary"));
+}
+
+// Of each key outside of fields `actionOf` says what it does, or nothing. Escape leaves a field.
+export function useKeys(actionOf) {
+  useEffect(() => {
+    const pressed = (event) => {
+      const field = event.target.closest("input, select, textarea");
+      if (field && event.key === "Escape") field.blur();
+      const action = field ? null : actionOf(event);
+      if (!action) return;
+      event.preventDefault();
+      action();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  });
+}
+
+// Who answers: the name as drawn, the same as a ref (a key may come before the new name is drawn), and what renames.
+export function useName(about) {
+  const [by, setBy] = useState(localStorage.getItem(NAME) || about.user);
+  const who = useRef(by);
+  const rename = (text) => {
+    who.current = text || about.user;
+    setBy(who.current);
+    localStorage.setItem(NAME, text);
+    return who.current;
+  };
+  return [by, who, rename];
+}
+
+export function You({ by, rename }) {
+  return html`<label class="by">You are <input value=${by} maxlength="100" onInput=${(event) => rename(event.target.value)} /></label>`;
+}
