@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from querist.campaign.handlers.keeping import restore
 from querist.core.batch import Batch
 from querist.core.errors import ConfigError, ShapeError
 from querist.core.prediction import Feedback, Prediction, Verdicts
@@ -18,6 +19,7 @@ from querist.generators.electronic import (
     targets,
 )
 from querist.generators.surface_hopping import SurfaceHopping
+from querist.store.arrays import save_arrays
 
 BOHR, HARTREE, TIME = 0.529177210903, 27.211386245988, 0.024188843265857
 MASS = 2000 * 5.4857990907e-4
@@ -220,3 +222,10 @@ def test_a_restored_trajectory_settles_when_the_whole_one_would() -> None:
     again = particles(20, 5, settled=2.0)
     again.restore(*half.state())
     assert [one.time for one in run(again).ended] == [one.time for one in run(whole).ended]
+
+
+def test_a_campaign_restores_trajectories(tmp_path) -> None:
+    arrays, data = particles(20, 5).state()
+    save_arrays(tmp_path / "saved", arrays, dict(data))
+    restore(again := particles(20, 5), tmp_path / "saved")
+    assert np.array_equal(again.state()[0]["w/positions"], arrays["w/positions"])

@@ -59,7 +59,7 @@ class Candidates(Seeded):
         self._next += len(chosen)
         return Proposal(self._batch.take(chosen), np.array(chosen, np.int64))
 
-    def again(self) -> None:
+    def propose_again(self) -> None:
         """Propose everything once more, in the same order; of no consequence when cyclic."""
         if not self.cyclic:
             self._next = 0

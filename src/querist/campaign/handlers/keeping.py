@@ -82,14 +82,14 @@ class Keeper:
 def restore(generator: Any, file: Path) -> None:
     """Continue a generator from its saved state, if there is one.
 
-    One that proposes everything once has ``again()``, and proposes it again: what it had found and
+    One that proposes everything once has ``propose_again()``, and does so: what it had found and
     was not asked may have been lost with the process that held it.
     """
     if isinstance(generator, SupportsState) and file.exists():
         saved = load_arrays(file)
         generator.restore(saved.arrays, saved.metadata)
-        if hasattr(generator, "again"):
-            generator.again()
+        if hasattr(generator, "propose_again"):
+            generator.propose_again()
 
 
 def initial(generator: Any, count: int) -> Proposal:
