@@ -24,9 +24,10 @@ from truth import HERE, read
 from querist import Study
 
 CHEAP, DEAR = 0, 1
-BEST, SHARE, GRID = 20, 0.1, 101
-"""The best that are looked for, the seconds that are spent as a share of those of all dear answers,
-and at how many places they are looked at."""
+BEST, SHARE, NEAR = 20, 0.25, 0.1
+"""The best that are compared; the seconds that may be spent, as a share of those of all dear
+answers; and how near to the best of all a dear answer has to be for the search to end
+(kcal/mol)."""
 PARTS = {"head": list(HEADS), "linker": list(LINKERS), "tail": list(TAILS)}
 Table = Mapping[int, tuple[float, float]]
 Floats = NDArray[np.float64]
@@ -40,7 +41,11 @@ def tables(host: str, cheap: str, dear: str, folder: Path) -> dict[int, Table]:
 
 
 def study(known: Mapping[int, Table], seconds: float, seed: int, levels: Sequence[int]) -> Study:
-    """The search for so many seconds of answers, with both fidelities or the dear one alone."""
+    """The search for the best of all, with both fidelities or the dear one alone.
+
+    It ends when a dear answer is the best of all, or near, or after so many seconds of answers.
+    """
+    best = max(-energy for energy, _ in known[DEAR].values())
     places = {parts_of(row): row for row in known[DEAR]}
 
     def replay(head: str, linker: str, tail: str, level: int = DEAR) -> dict[str, float]:
@@ -62,25 +67,11 @@ def study(known: Mapping[int, Table], seconds: float, seed: int, levels: Sequenc
         simulation=replay,
         cost="seconds",
         budget={"cost": seconds},
+        stop={"target": best - NEAR},
         seed=seed,
         engine="inline",
         **both,
     )
-
-
-def progress(known: Mapping[int, Table], trials: Sequence[Any]) -> tuple[Floats, Floats, Floats]:
-    """After each answer: seconds spent, the best dear affinity, and the share of the best found."""
-    dear = {row: -energy for row, (energy, _) in known[DEAR].items()}
-    best = set(sorted(dear, key=lambda row: -dear[row])[:BEST])
-    places = {parts_of(row): row for row in dear}
-    spent, top, found = [], [-np.inf], [0]
-    for trial in trials:
-        spent.append(trial.outputs["seconds"])
-        counts = trial.settings.get("level", DEAR) == DEAR
-        row = places[tuple(trial.settings[name] for name in PARTS)]
-        top.append(max(top[-1], dear[row] if counts else -np.inf))
-        found.append(found[-1] + (counts and row in best))
-    return np.cumsum(spent), np.array(top[1:]), np.array(found[1:]) / len(best)
 
 
 def until(spent: Floats, good: NDArray[np.bool_]) -> float:
@@ -88,30 +79,39 @@ def until(spent: Floats, good: NDArray[np.bool_]) -> float:
     return float(spent[np.argmax(good)]) if good.any() else np.inf
 
 
-def searched(known: Mapping[int, Table], seconds: float, seed: int, levels: Sequence[int]) -> Any:
-    """One search: how many cheap and dear answers, and its progress."""
+def first(known: Mapping[int, Table], trials: Sequence[Any]) -> float:
+    """Seconds of answers until a dear one was within :data:`NEAR` of the best of all."""
+    best = max(-energy for energy, _ in known[DEAR].values())
+    spent = np.cumsum([trial.outputs["seconds"] for trial in trials])
+    dear = np.array([trial.settings.get("level", DEAR) == DEAR for trial in trials])
+    told = np.array([trial.outputs["affinity"] for trial in trials])
+    return until(spent, dear & (told >= best - NEAR))
+
+
+def searched(
+    known: Mapping[int, Table], seconds: float, seed: int, levels: Sequence[int]
+) -> tuple[float, int, int]:
+    """One search: seconds until the best was found, and how many cheap and dear answers."""
     with tempfile.TemporaryDirectory() as folder:
         told = study(known, seconds, seed, levels).run(Path(folder) / "run", progress=False)
         trials = [trial for trial in told.trials if trial.outputs]
     cheap = sum(trial.settings.get("level", DEAR) == CHEAP for trial in trials)
-    return (cheap, len(trials) - cheap), progress(known, trials)
+    return first(known, trials), cheap, len(trials) - cheap
 
 
 def compared(known: Mapping[int, Table], seeds: int, seconds: float) -> dict[str, Any]:
-    """Both searches over seeds: seconds to the best, and shares of the best at the same seconds."""
-    most = max(-energy for energy, _ in known[DEAR].values())
-    grid = np.linspace(0.0, seconds, GRID)
-    told: dict[str, Any] = {"grid": grid}
+    """Seconds until the best was found, seed by seed, and by how many answers of each kind."""
+    told: dict[str, Any] = {}
     for name, levels in (("both", (CHEAP, DEAR)), ("dear alone", (DEAR,))):
-        one: dict[str, list[Any]] = {"asked": [], "first": [], "half": [], "found": []}
-        for seed in range(seeds):
-            asked, (spent, top, found) = searched(known, seconds, seed, levels)
-            one["asked"].append(asked)
-            one["first"].append(until(spent, top >= most - 0.1))
-            one["half"].append(until(spent, found >= 0.5))
-            place = np.searchsorted(spent, grid, side="right") - 1
-            one["found"].append(np.where(place < 0, 0.0, found[place]))
-        told[name] = {key: np.array(value) for key, value in one.items()}
+        made = [searched(known, seconds, seed, levels) for seed in range(seeds)]
+        spent, cheap, dear = zip(*made, strict=True)
+        told[name] = {
+            "seconds": [round(one, 1) for one in spent],
+            "median": float(np.median(spent)),
+            "found": int(np.isfinite(spent).sum()),
+            "cheap": float(np.mean(cheap)),
+            "dear": float(np.mean(dear)),
+        }
     return told
 
 
@@ -138,7 +138,7 @@ def agreement(known: Mapping[int, Table]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Compare, say what was paid, and draw it."""
+    """Compare, say what was paid, and draw both fidelities."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--host", default="beta")
     parser.add_argument("--cheap", default="1")
@@ -154,16 +154,8 @@ def main() -> None:
     stem = options.out / f"fidelities-{options.host}-{options.dear}"
     labels = f"{options.host}, {options.cheap}", f"{options.host}, {options.dear}"
     draw_fidelities(known, labels, Path(f"{stem}.png"))
-    told = compared(known, options.seeds, SHARE * sum(s for _, s in known[DEAR].values()))
-    for name in ("both", "dear alone"):
-        one = told[name]
-        facts[name] = {
-            "asked": one["asked"].mean(axis=0).round(1).tolist(),
-            "best within 0.1": [round(s, 1) for s in one["first"].tolist()],
-            "half of the best": [round(s, 1) for s in one["half"].tolist()],
-            "share at the end": one["found"][:, -1].round(2).tolist(),
-        }
-        print(name, json.dumps(facts[name]), flush=True)
+    facts |= compared(known, options.seeds, SHARE * sum(s for _, s in known[DEAR].values()))
+    print(json.dumps(facts, indent=2))
     Path(f"{stem}.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
