@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import compare
+import gain
 import numpy as np
 import problem
 import transfer
 from drawing import draw_latent, draw_maps, draw_strategies
 from dynamics import TEMPERATURE, Segments, temperature
-from landscape import counted, markov
+from landscape import shortfall
 from molecules import EXTENDED, dihedrals, molecule
 from numpy.typing import NDArray
-from reference import crossings, reference, reference_torsions
+from reference import left_error, plain, reference
 from restarts import questions
 
 from querist import Study
@@ -33,7 +33,7 @@ from querist.accounting.summary import summarise
 from querist.campaign.campaign import Campaign, RunResult
 from querist.core.errors import QueristError
 from querist.store.reader import read_journal
-from querist.testing.checks import Row, below, finish, near, new_folder, save
+from querist.testing.checks import Row, above, below, finish, near, new_folder, save
 from querist.tuning.settings import load_study
 
 HERE = Path(__file__).resolve().parent
@@ -46,6 +46,7 @@ QUICK = {
 SEGMENTS = {"alanine": (100, 150), "chignolin": (40, 200)}  # of the quick and of the full form
 CLUSTERS = 6
 DEEP = 5.0  # kT; bins of maps that are compared
+LATENT = ("least_visited", "outliers")
 
 
 def dynamics_rows(segments: Segments) -> list[Row]:
@@ -122,11 +123,17 @@ def _rms(away: NDArray[Any]) -> float:
     return float(np.sqrt((away**2).mean()))
 
 
+def kept_in(folder: Path) -> Path:
+    """Where torsions of all runs of a study are kept."""
+    return folder.with_name(f"{folder.name}-paths")
+
+
 def strategies(folder: Path, full: bool) -> list[dict[str, Any]]:
     """All runs of the study of ``strategies.yaml``, or of its quick form; gone on with if there."""
     told = load_study(HERE / "strategies.yaml")
-    told = told if full else told.model_copy(update={"space": {**told.space, **QUICK}})
-    study = Study(told)
+    space = {**told.space, "keep": {"choice": [str(kept_in(folder).resolve())]}}
+    space |= {} if full else QUICK
+    study = Study(told.model_copy(update={"space": space}))
     made = (study.resume if folder.exists() else study.run)(folder, progress=False)
     failed = [str(trial.failure) for trial in made.trials if trial.failure]
     if failed:
@@ -134,39 +141,69 @@ def strategies(folder: Path, full: bool) -> list[dict[str, Any]]:
     return [{**trial.settings, **trial.outputs} for trial in made.trials]
 
 
-def strategy_rows(runs: Sequence[dict[str, Any]]) -> list[Row]:
+def reference_rows() -> list[Row]:
+    """The long plain runs against the flat ones, which know the rare side better."""
+    error = shortfall(plain(), reference())
+    return [below("map of the long plain runs, off the flat ones, kT", 1.0, error)]
+
+
+def strategy_rows(pooled: Mapping[str, gain.Pooled]) -> list[Row]:
     """What Markov models of all runs say of the map, which restarts must not have biased."""
     deep = reference().free_energy[reference().free_energy < DEEP]
-    errors = float(np.median([run["map_error"] for run in runs]))
+    errors = np.concatenate([one.differences() for one in pooled.values()])
     name = "median error of maps by the Markov model / of a flat map"
-    return [below(name, 0.75, errors / float(deep.std()))]
+    return [below(name, 0.75, float(np.median(errors) / deep.std()))]
 
 
-def described(runs: Sequence[dict[str, Any]]) -> str:
+def gain_rows(runs: Sequence[Mapping[str, Any]], gained: Mapping[str, Any]) -> list[Row]:
+    """Of the full form: the rare side is found sooner, and its weight is right all the same."""
+    latent = [run for run in runs if run["strategy"] in LATENT]
+    together = gain.rate_of(latent, "first_left").over(gain.plain_rate(runs))[0]
+    known, cells = gained["torsion_cells"]["first_left"], gained["torsion_cells"]
+    bias = abs(float(np.log(max(cells["left"], 1e-9) / reference().left)))
+    return [
+        above(
+            "phi > 0 found, times as often as plain: cells of torsions", 1.5, known["times_plain"]
+        ),
+        above(f"  latent strategies ({', '.join(LATENT)})", 1.2, together),
+        below("cells of torsions: weight of phi > 0 by all seeds, off, kT", 1.5, bias),
+        below("  map by all seeds, off, kT", 1.0, cells["errors"][-1]),
+    ]
+
+
+def described(gained: Mapping[str, Any]) -> str:
     """What strategies found, at equal simulated time."""
-    names = [name for name in compare.STRATEGIES if any(r["strategy"] == name for r in runs)]
-    lines = [f"{name:14} {_found(runs, name)}" for name in names]
-    often = 1000.0 * crossings() / len(reference_torsions())
-    lines.append(f"{'the long run':14} {often:.2f} a nanosecond")
-    return "\n".join([f"runs of {runs[0]['simulated']:.0f} ps with phi > 0 seen:", *lines])
+    header = f"{'strategy':14} phi > 0 seen  a ns  times plain         all basins"
+    lines = [f"{header}  map, kT  phi > 0: Markov            counted  CPU s"]
+    for name, one in gained.items():
+        first, every = one["first_left"], one["first_all"]
+        (low, high), (a, b) = first["times_plain_interval"], one["left_interval"]
+        times = "" if name == "plain" else f"{first['times_plain'] or 0:.1f} ({low:.1f}-{high:.1f})"
+        found, rate = f"{first['events']} of {one['runs']}", first["per_nanosecond"]
+        lines.append(
+            f"{name:14} {found:12}  {rate:4.2f}  {times:18}  {every['events']:10}"
+            f"  {one['errors'][-1]:7.2f}  {one['left']:7.2%} ({a:.2%}-{b:.2%})"
+            f"  {one['counted_left']:8.2%}  {one['cpu_seconds']:5.0f}"
+        )
+    return "\n".join([*lines, f"known: {reference().left:.2%} +- {left_error():.2%}"])
 
 
-def _found(runs: Sequence[dict[str, Any]], name: str) -> str:
-    mine = [run for run in runs if run["strategy"] == name]
-    found, cells = sum(run["found"] for run in mine), np.mean([run["cells"] for run in mine])
-    rate = 1000.0 * found / sum(run["first_left"] for run in mine)
-    return f"{found:.0f} of {len(mine)}, {rate:.2f} a nanosecond; {cells:.0f} cells"
-
-
-def maps(result: RunResult, folder: Path) -> None:
-    """Draw the free energy of the campaign, as it is counted and by the Markov model."""
-    torsions = compare.torsions_of(result.dataset())
-    told = {
-        "reference": reference(),
-        "restarted, counted": counted(torsions),
-        "restarted, Markov model": markov(list(torsions), compare.LAG),
+def drawn(
+    runs: Sequence[Mapping[str, Any]], pooled: Mapping[str, gain.Pooled], folder: Path
+) -> Any:
+    """What choosing gained; draws it, and the maps."""
+    gained = gain.gains(runs, pooled)
+    draw_strategies(runs, gained, (reference().left, left_error()), folder / "strategies.png")
+    shown = pooled.get("torsion_cells", pooled["least_visited"])
+    maps = {
+        "known (flat run)": reference(),
+        "plain dynamics": pooled["plain"].counted(),
+        "restarted, counted": shown.counted(),
+        "restarted, Markov model": shown.map(),
     }
-    draw_maps(told, folder / "maps.png")
+    draw_maps(maps, folder / "maps.png")
+    print(described(gained))
+    return gained
 
 
 def examine(options: argparse.Namespace, folder: Path) -> list[Row]:
@@ -177,12 +214,13 @@ def examine(options: argparse.Namespace, folder: Path) -> list[Row]:
     rows = restart_rows(result, options.system, count) + latent_rows(result, segments, folder)
     facts: dict[str, Any] = {"busy": utilisation(folder)}
     if options.system == "alanine":
-        runs = strategies(folder.with_name(f"{folder.name}-strategies"), options.full)
-        rows = dynamics_rows(segments) + rows + strategy_rows(runs)
-        draw_strategies(runs, runs[0]["simulated"], folder / "strategies.png")
-        maps(result, folder)
-        facts["runs"] = runs
-        print(described(runs))
+        made = folder.with_name(f"{folder.name}-strategies")
+        facts["runs"] = runs = strategies(made, options.full)
+        names = dict.fromkeys(run["strategy"] for run in runs)
+        pooled = {name: gain.Pooled.load(name, kept_in(made)) for name in names}
+        facts["gained"] = drawn(runs, pooled, folder)
+        rows = dynamics_rows(segments) + rows + strategy_rows(pooled) + reference_rows()
+        rows += gain_rows(runs, facts["gained"]) if options.full else []
     save(folder, rows, facts)
     busy = ", ".join(f"{name} {100 * share:.0f} %" for name, share in facts["busy"].items())
     print(f"busy: {busy}\n  pictures and check.json in {folder}")

@@ -8,13 +8,13 @@ of distances alone, and what a network made of them (latent.py).
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import problem
-from landscape import basins_of, difference, is_left, markov
+from landscape import BASINS, basins_of, is_left
 from numpy.typing import NDArray
-from reference import reference
 
 from querist.campaign.campaign import Campaign
 from querist.core.answers import Dataset
@@ -26,6 +26,7 @@ STRATEGIES = ("plain", "random", "torsion_cells", *LEARNED)
 PICOSECONDS, EVERY = 4.0, 0.2
 WALKERS = 2
 LAG = 10  # frames
+SETTLED = 5  # frames of a segment that Markov models leave out
 
 
 def campaign(strategy: str, seed: int, labels: int, system: str = "alanine") -> Campaign:
@@ -54,33 +55,64 @@ def torsions_of(data: Dataset, system: str = "alanine") -> NDArray[np.float64]:
     return flat.reshape(*whole.shape[:2], -1)
 
 
+def first(flags: NDArray[np.bool_]) -> float:
+    """Simulated time in ps until the first of flags (frames,); all of it where there is none."""
+    at = np.flatnonzero(flags)
+    return float(at[0] + 1 if len(at) else len(flags)) * EVERY
+
+
 def judged(torsions: NDArray[np.float64]) -> dict[str, float]:
     """What segments found, in the order in which they were answered.
 
     ``first_left`` is the simulated time in ps, over all walkers, until the left-handed side was
-    seen; all of it where it was not (``found`` is zero).
+    seen, ``first_all`` that until all basins were; all of it where they were not (``found`` is
+    zero, and ``basins`` is less than five).
     """
     seen = torsions[:, 1:].reshape(-1, 2)
-    left = np.flatnonzero(is_left(seen))
-    total = len(seen) * EVERY
-    model, known = markov(list(torsions), LAG), reference()
+    left, basins = is_left(seen), basins_of(seen)
+    known = [np.logical_or.accumulate(basins == number) for number in range(len(BASINS))]
     return {
-        "first_left": float(left[0] + 1) * EVERY if len(left) else total,
-        "found": float(len(left) > 0),
-        "basins": float(len(np.unique(basins_of(seen)))),
+        "first_left": first(left),
+        "found": float(left.any()),
+        "first_all": first(np.logical_and.reduce(known)),
+        "basins": float(len(np.unique(basins))),
         "cells": float(len(np.unique(problem.cells_of(seen), axis=0))),
-        "left": model.left,
-        "map_error": difference(model, known),
-        "simulated": total,
+        "counted_left": float(left.mean()),
+        "simulated": len(seen) * EVERY,
     }
 
 
-def run(strategy: str, seed: int, labels: int = 150) -> dict[str, float]:
-    """One strategy with one seed."""
+def run(strategy: str, seed: int, labels: int = 500, keep: str = "") -> dict[str, float]:
+    """One strategy with one seed.
+
+    Args:
+        strategy: One of ``STRATEGIES``.
+        seed: Of the campaign.
+        labels: Segments.
+        keep: A folder for the torsions of all segments, where runs that are there are not made
+            again; empty for none.
+    """
+    kept = Path(keep) / f"{strategy}-{int(seed)}.npz"
+    if not (keep and kept.exists()):
+        torsions, spent = simulated(strategy, int(seed), int(labels))
+        if not keep:
+            return {**judged(torsions), "cpu_seconds": spent}
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        half = kept.with_suffix(".part.npz")
+        np.savez_compressed(half, torsions=torsions.astype(np.float32), cpu_seconds=spent)
+        half.replace(kept)
+    with np.load(kept) as held:
+        torsions = held["torsions"].astype(np.float64)
+        return {**judged(torsions), "cpu_seconds": float(held["cpu_seconds"])}
+
+
+def simulated(strategy: str, seed: int, labels: int) -> tuple[NDArray[np.float64], float]:
+    """Torsions of all segments (labels, frames + 1, 2) of a run, and its CPU time in seconds."""
+    begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        told = campaign(strategy, int(seed), int(labels))
+        told = campaign(strategy, seed, labels)
         result = told.run(Path(folder) / "run", progress=False, handle_signals=False)
         data = result.dataset()
         if len(data) < labels:
             raise RunError(f"{len(data)} of {labels} segments were made: {result.reason}")
-        return judged(torsions_of(data))
+        return torsions_of(data), time.process_time() - begin

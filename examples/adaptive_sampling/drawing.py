@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 COLOURS = ("#1f6fb4", "#2d8a4e", "#d1720f", "#b8322a", "#7a4fa3")
 GREY = "#666666"
+LINES = ("black", "#999999", *COLOURS[:4])
 NAMES = {
     "plain": "plain dynamics",
     "random": "random frame",
@@ -21,6 +22,7 @@ NAMES = {
     "uncertainty": "committee's uncertainty",
 }
 HIGHEST = 9.0  # kT
+DOTS = 1200  # frames that are drawn
 
 
 def _figure(width: float, height: float) -> Any:
@@ -29,17 +31,24 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=120, layout="constrained")
 
 
-def draw_strategies(rows: Sequence[Mapping[str, Any]], total: float, path: Path) -> None:
-    """When each run first saw the left-handed side, and how many cells of phi and psi it saw.
+def draw_strategies(
+    rows: Sequence[Mapping[str, Any]],
+    gained: Mapping[str, Mapping[str, Any]],
+    known: tuple[float, float],
+    path: Path,
+) -> None:
+    """When runs first saw the left-handed side, its weight, and how maps came near the known one.
 
     Args:
-        rows: ``strategy``, ``first_left`` in ps, ``found`` and ``cells`` of each run.
-        total: Simulated time of a run in ps.
+        rows: ``strategy``, ``first_left`` in ps, ``found`` and ``simulated`` of each run.
+        gained: What ``gain.gains`` found, by strategy.
+        known: The left-handed side's weight by the long run, and its standard error.
         path: Where the picture goes.
     """
-    figure = _figure(9.5, 3.4)
-    first, cells = figure.subplots(1, 2, sharey=True)
-    names = [name for name in NAMES if any(row["strategy"] == name for row in rows)]
+    figure = _figure(12.5, 3.5)
+    first, left, near = figure.subplots(1, 3, width_ratios=(1.2, 1.0, 1.1))
+    names = [name for name in NAMES if name in gained]
+    total = float(rows[0]["simulated"])
     for place, name in enumerate(reversed(names)):
         mine = [row for row in rows if row["strategy"] == name]
         at = place + np.linspace(-0.2, 0.2, len(mine))
@@ -47,12 +56,27 @@ def draw_strategies(rows: Sequence[Mapping[str, Any]], total: float, path: Path)
         times = np.array([row["first_left"] for row in mine])
         first.plot(times[found], at[found], "o", ms=5, color=COLOURS[0])
         first.plot(times[~found], at[~found], ">", ms=6, mfc="none", color=COLOURS[3])
-        cells.plot([row["cells"] for row in mine], at, "o", ms=5, color=COLOURS[0])
-    first.set_yticks(range(len(names)), [NAMES[name] for name in reversed(names)])
+        told = gained[name]
+        left.plot(100.0 * np.array(told["left_interval"]), [place] * 2, color=COLOURS[0])
+        left.plot(100.0 * told["left"], place, "o", ms=6, color=COLOURS[0])
+        left.plot(100.0 * told["counted_left"], place, "x", ms=6, color=COLOURS[3])
+    for axes in (first, left):
+        axes.set_yticks(range(len(names)), [NAMES[name] for name in reversed(names)])
+    left.set_yticklabels([])
     first.axvline(total, color=GREY, lw=0.8, ls=":")
-    first.set(xlim=(0, 1.06 * total), xlabel="ps simulated until phi > 0 (triangle: not found)")
-    cells.set(xlabel="cells of phi and psi (30 degrees) seen")
-    _save(figure, [first, cells], path)
+    first.set(xlim=(0, 1.06 * total), xlabel="ps simulated until phi > 0 was seen")
+    middle, error = (100.0 * value for value in known)
+    left.axvspan(middle - 2 * error, middle + 2 * error, color=GREY, alpha=0.3, lw=0)
+    left.set_xscale("symlog", linthresh=1.0)
+    left.set_xticks([0, 1, 3, 10, 30], ["0", "1", "3", "10", "30"])
+    left.set_xlabel("weight of phi > 0, %")
+    for name, colour in zip(names, LINES, strict=False):
+        errors = gained[name]["errors"]
+        times = total * np.arange(1, len(errors) + 1) / len(errors)
+        near.plot(times, errors, "-o", ms=3, color=colour, label=NAMES[name])
+    near.set(ylim=(0, None), xlabel="ps simulated by each run", ylabel="error of the map, kT")
+    near.legend(fontsize=6.5, frameon=False, loc="lower left")
+    _save(figure, [first, left, near], path)
 
 
 def draw_maps(maps: Mapping[str, Landscape], path: Path) -> None:
@@ -88,6 +112,8 @@ def draw_latent(
         other: Places and torsions of frames of another trajectory.
         path: Where the picture goes.
     """
+    chosen = np.linspace(0, len(places) - 1, min(DOTS, len(places))).astype(int)
+    places, torsions, clusters = places[chosen], torsions[chosen], clusters[chosen]
     figure = _figure(10.5, 3.7)
     by_basin, by_cluster, unseen = figure.subplots(1, 3, sharex=True, sharey=True)
     _by_basin(by_basin, places, torsions)

@@ -29,13 +29,22 @@ class Segments:
         system: Name of the molecule.
         picoseconds: How long a segment is.
         every: Between the frames that are kept, in ps.
+        force: A further one of OpenMM.
     """
 
-    def __init__(self, system: str = "alanine", picoseconds: float = 4.0, every: float = 0.2):
+    def __init__(
+        self,
+        system: str = "alanine",
+        picoseconds: float = 4.0,
+        every: float = 0.2,
+        force: Any = None,
+    ) -> None:
         self.molecule: Molecule = molecule(system)
         self.frames = round(picoseconds / every)
         self.steps = round(every / TIME_STEP)
         self._system = system_of(self.molecule)
+        if force is not None:
+            self._system.addForce(force)
 
     def __call__(self, positions: NDArray[Any], seed: Any) -> dict[str, Frames]:
         """``frames`` (k, n, 3) in Angstrom, each ``every`` ps, beginning with the first."""

@@ -77,19 +77,39 @@ def counted(torsions: FloatArray) -> Landscape:
     return Landscape(counts / counts.sum(), int(counts.sum()))
 
 
-def markov(segments: Sequence[FloatArray], lag: int) -> Landscape:
-    """The stationary distribution of a Markov model of segments (k, 2) each, at a lag in frames.
+def transitions(segments: Sequence[FloatArray], lag: int) -> FloatArray:
+    """How often bins (BINS^2, BINS^2) follow each other, a lag in frames apart, in a segment.
+
+    Args:
+        segments: Phi and psi (k, 2) each.
+        lag: In frames.
+    """
+    count = BINS * BINS
+    pairs = [np.zeros(0, np.int64)]
+    for one in segments:
+        path = bins_of(np.asarray(one))
+        pairs.append(path[:-lag] * count + path[lag:])
+    found = np.bincount(np.concatenate(pairs), minlength=count * count)
+    return found.reshape(count, count).astype(np.float64)
+
+
+def stationary(counts: FloatArray) -> Landscape:
+    """The stationary distribution of the Markov model with these transitions.
 
     Bins that are not connected with most of the others, there and back, have no weight.
     """
     msm = require("deeptime.markov", "sampling", "the Markov state model")
     model = require("deeptime.markov.msm", "sampling", "the Markov state model")
-    paths = [bins_of(np.asarray(one)).astype(np.int32) for one in segments]
-    counts = msm.TransitionCountEstimator(lag, "sliding").fit_fetch(paths).submodel_largest()
-    fitted = model.MaximumLikelihoodMSM(reversible=True, allow_disconnected=True).fit_fetch(counts)
+    seen = msm.TransitionCountModel(counts, counting_mode="sliding").submodel_largest()
+    fitted = model.MaximumLikelihoodMSM(reversible=True, allow_disconnected=True).fit_fetch(seen)
     weights = np.zeros(BINS * BINS)
-    weights[counts.state_symbols] = fitted.stationary_distribution
-    return Landscape(weights / weights.sum(), sum(map(len, paths)))
+    weights[seen.state_symbols] = fitted.stationary_distribution
+    return Landscape(weights / weights.sum(), int(counts.sum()))
+
+
+def markov(segments: Sequence[FloatArray], lag: int) -> Landscape:
+    """The stationary distribution of a Markov model of segments (k, 2), at a lag in frames."""
+    return stationary(transitions(segments, lag))
 
 
 def difference(one: Landscape, other: Landscape, below: float = 5.0) -> float:
@@ -98,3 +118,16 @@ def difference(one: Landscape, other: Landscape, below: float = 5.0) -> float:
     both = np.isfinite(a) & (b < below)
     apart = a[both] - b[both]
     return float(apart.std()) if both.any() else float("inf")
+
+
+def shortfall(one: Landscape, other: Landscape, below: float = 5.0) -> float:
+    """The same of all bins up to ``below`` in the second; one that the first lacks is so far off.
+
+    Maps are laid over each other where the second has its weight.
+    """
+    a, b = one.free_energy.ravel(), other.free_energy.ravel()
+    where = b < below
+    apart, weights = a[where] - b[where], other.weights[where] * np.isfinite(a[where])
+    apart = apart - np.average(np.nan_to_num(apart, posinf=0.0), weights=weights)
+    apart = np.where(np.isfinite(apart), np.clip(apart, -below, below), below)
+    return float(np.sqrt((apart**2).mean()))

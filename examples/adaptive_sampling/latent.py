@@ -46,7 +46,7 @@ class LatentSpace:
         members: Autoencoders.
         cells: Of the latent space.
         neighbours: See ``outliers``.
-        most: Pictures trained on at most, drawn at random from all.
+        most: Pictures trained on at most: half drawn from all, half evenly from cells.
         options: Of :class:`networks.Shape`.
     """
 
@@ -79,8 +79,11 @@ class LatentSpace:
         """Likewise, of frames (m, n, 3)."""
         rng = np.random.default_rng(request.seed)
         images = self.images(frames)
-        chosen = images[rng.permutation(len(images))[: self._most]]
         before = None if request.previous is None else self._loaded(request.previous)
+        evenly = None if before is None else self._evenly(request.previous, before[0], images)
+        chosen = images[
+            rng.choice(len(images), min(self._most, len(images)), replace=False, p=evenly)
+        ]
         arrays: dict[str, NDArray[Any]] = {}
         losses, nets = [], []
         for number in range(self._members):
@@ -99,6 +102,17 @@ class LatentSpace:
             losses.append(loss)
         arrays |= self._counted(nets[0].encode(images), rng)
         return FitResult(ModelState(arrays, {"format": FORMAT}), {"loss": float(np.mean(losses))})
+
+    def _evenly(self, state: ModelState | None, net: Autoencoder, images: Images) -> FloatArray:
+        """Chances (m,) of pictures to be trained on: half alike, half even over earlier cells.
+
+        A new basin is a thousandth of all frames, and is to be learned nevertheless.
+        """
+        assert state is not None
+        centres = np.asarray(state.arrays["centres"], np.float64)
+        cells = cKDTree(centres).query(net.encode(images))[1]
+        rare = 1.0 / np.bincount(cells, minlength=len(centres))[cells]
+        return np.asarray(0.5 / len(images) + 0.5 * rare / rare.sum())
 
     def _counted(self, places: FloatArray, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         count = min(self._cells, len(places))
@@ -135,14 +149,20 @@ class LatentSpace:
         places = self.nets[0].encode(images)
         near = min(self._neighbours, self._places_tree.n)
         away = np.asarray(self._places_tree.query(places, k=near)[0]).reshape(len(places), -1)
-        made = np.stack([net.decode(net.encode(images)) for net in self.nets])
         doubt = Batch.stack(
             least_visited=rarely(self.counts[self.cells_of(places)], batch),
             outliers=drawn(away.mean(axis=1) ** (2 * places.shape[1]), batch),
-            uncertainty=drawn(made.var(axis=0).mean(axis=(1, 2)) ** 2, batch),
+            uncertainty=drawn(self._variance(images) ** 2, batch),
             random=drawn(np.ones(len(batch)), batch),
         )
         return Prediction(Batch.stack(latent=places), doubt)
+
+    def _variance(self, images: Images) -> FloatArray:
+        """Of what the committee makes of pictures (k,); one member is never in doubt."""
+        if len(self.nets) == 1:
+            return np.zeros(len(images))
+        made = np.stack([net.decode(net.encode(images)) for net in self.nets])
+        return np.asarray(made.var(axis=0).mean(axis=(1, 2)))
 
 
 def _options(shape: Shape) -> dict[str, Any]:

@@ -20,7 +20,10 @@ pytest.importorskip("openmm")
 pytest.importorskip("PeptideBuilder")
 
 FOLDER = Path(__file__).parents[2] / "examples" / "adaptive_sampling"
-MODULES = ("molecules", "dynamics", "restarts", "problem", "landscape", "networks", "latent")
+MODULES = (
+    *("molecules", "dynamics", "restarts", "problem", "landscape", "networks", "latent"),
+    *("reference", "compare", "gain"),
+)
 
 
 def moved(arrays) -> dict:
@@ -119,3 +122,55 @@ def test_draws_follow_their_weights(example) -> None:
     keys = example.problem.drawn(weights, batch)
     chosen = np.argsort(-keys)[:2_000]
     assert 0.72 < (chosen >= 20_000).mean() < 0.78
+
+
+def test_rates_and_their_ratios_have_the_intervals_of_the_tables(example) -> None:
+    rate = example.gain.Rate
+    low, high = rate(10, 1000.0).interval  # Garwood: 4.795 to 18.39 for ten events
+    np.testing.assert_allclose([low, high], [4.795, 18.39], rtol=1e-3)
+    assert rate(0, 1000.0).interval[0] == 0.0
+    times, (low, high) = rate(8, 500.0).over(rate(8, 1000.0))
+    assert times == 2.0
+    assert low < 1.0 < 2.0 < high
+    assert np.isclose(low * high, 4.0)  # equal counts: alike on both sides of the ratio
+    times, (low, high) = rate(5, 500.0).over(rate(0, 1000.0))
+    assert times == high == np.inf
+    assert low > 1.0
+
+
+def test_a_map_is_near_from_the_part_on_after_which_it_stays_near(example) -> None:
+    errors = [3.0, 0.9, 1.2, 0.8, 0.7]
+    assert example.gain.within(errors, 1000.0, 1.0) == 800.0
+    assert example.gain.within(errors, 1000.0, 0.5) == np.inf
+    assert example.gain.within(errors, 1000.0, 5.0) == 200.0
+
+
+def test_what_a_map_lacks_counts_as_far_off(example) -> None:
+    land = example.landscape
+    weights = np.zeros(land.BINS**2)
+    weights[:4] = 0.25
+    known = land.Landscape(weights, 4)
+    lacking = np.where(np.arange(len(weights)) < 3, weights, 0.0) / 0.75
+    assert land.shortfall(known, known) == 0.0
+    assert np.isclose(land.shortfall(land.Landscape(lacking, 3), known), np.sqrt(25.0 / 4.0))
+    assert land.difference(land.Landscape(lacking, 3), known) == 0.0
+
+
+def test_the_bias_of_the_flat_run_is_minus_the_known_free_energy(example) -> None:
+    """At phi and psi, not the other way round: the map is different along both."""
+    openmm, land = pytest.importorskip("openmm"), example.landscape
+    middle = np.radians(0.5 * (land.EDGES[1:] + land.EDGES[:-1]))
+    energy = 2.0 + np.add.outer(2.0 * np.cos(middle), np.sin(middle))
+    weights = np.exp(-energy.ravel())
+    built = example.molecules.molecule("alanine")
+    system = openmm.System()
+    for _ in built.positions:
+        system.addParticle(1.0)
+    system.addForce(example.reference.flattening(land.Landscape(weights / weights.sum(), 1)))
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(0.1 * built.positions)
+    said = context.getState(getEnergy=True).getPotentialEnergy()._value / example.reference.KT
+    phi, psi = np.radians([-120.0, 140.0])
+    wanted = energy.min() - 2.0 - 2.0 * np.cos(phi) - np.sin(psi)
+    assert np.isclose(said, wanted, atol=0.15)
