@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
-from populations import BASE, COUNT, STEP, USUAL, Floats, advanced, columns, course
+from populations import BASE, COUNT, MECHANISMS, STEP, USUAL, Floats, advanced, columns, course
 from scipy.optimize import least_squares
 from scipy.stats import chi2
 
 MEMBERS, LAG = 160, 16
 MEMORY, SIZE = 0.25, 1.0  # years that a correction lasts, and its prior standard deviation, 1/year
 LAGS = 12  # of autocorrelation that are looked at
+NEAR = {"ftol": 1e-6, "xtol": 1e-6}  # when a fit is done: the criterion is then good to 0.001
 DOUBT = 0.3  # of parameters, before any data, as a share
 
 
@@ -119,8 +121,13 @@ class Fitted:
 
     @property
     def badness(self) -> float:
-        """Schwarz's criterion; less is better."""
-        return float((self.residuals**2).sum() + len(self.values) * np.log(self.residuals.size))
+        """Schwarz's criterion, extended for the choice among candidates; less is better.
+
+        Chen & Chen, Biometrika 95, 759, 2008: among many candidates one fits noise by chance.
+        """
+        ways = comb(len(MECHANISMS), len(self.added))
+        known = len(self.values) * np.log(self.residuals.size) + 2 * np.log(ways)
+        return float((self.residuals**2).sum() + known)
 
     def coefficients(self, name: str) -> tuple[Floats, Floats]:
         """Coefficients of a mechanism and their standard deviations."""
@@ -153,7 +160,7 @@ def fit(
         return away.transpose(0, 2, 1).reshape(-1, len(values))
 
     begin = np.concatenate([parameters, start])
-    found = least_squares(residuals, begin, jac=slopes, x_scale="jac", max_nfev=20)
+    found = least_squares(residuals, begin, jac=slopes, x_scale="jac", max_nfev=30, **NEAR)
     std = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
     last = course(found.x[None, -2:], found.x[None, :-2], added, COUNT)[-1, 0]
     return Fitted(tuple(added), found.x, std, found.fun.reshape(-1, 2), last)

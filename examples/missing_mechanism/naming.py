@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from assimilation import Assimilated, Fitted, assimilate, fit, usual, whiteness
@@ -13,7 +13,7 @@ from populations import BASE, MECHANISMS, STEP, Floats, World, columns
 from querist.core.errors import require
 
 WHITE = 0.01  # residuals that noise leaves in fewer cases than this are not white
-FITTED, KEPT = 3, 6  # nominees that are fitted at once; that are kept for exchanges
+KEPT = 6  # nominees of a turn
 MOST = 4  # mechanisms
 THRESHOLDS = np.geomspace(2.0, 0.03, 16)  # of standardised coefficients, in 1/year
 RIDGE = 5.0
@@ -118,49 +118,59 @@ def _path(F: Floats, left: Floats, owner: list[str]) -> dict[str, tuple[int, flo
 # ------------------------------------------------------------------------------------- the loop
 
 
+@dataclass(slots=True, eq=False)
+class Fits:
+    """Courses through the data that were fitted so far; each set of mechanisms is fitted once."""
+
+    seen: World
+    known: dict[frozenset[str], Fitted] = field(default_factory=dict)
+
+    def of(self, added: tuple[str, ...], parameters: Floats, start: Floats) -> Fitted:
+        """The model with these mechanisms, from where it may be near."""
+        key = frozenset(added)
+        if key not in self.known:
+            self.known[key] = fit(self.seen.seen, self.seen.noise, added, parameters, start)
+        return self.known[key]
+
+
 def discover(seen: World, seed: int) -> list[Round]:
     """The loop; the last round has the model that is believed."""
     rng = np.random.default_rng([seed, 12])
+    fits, rounds = Fits(seen), list[Round]()
     corrected = assimilate(seen.seen, seen.noise, (), usual(), rng)
-    model = fit(seen.seen, seen.noise, (), corrected.parameters, corrected.states[0])
-    rounds: list[Round] = []
+    model = fits.of((), corrected.parameters, corrected.states[0])
     while True:
-        white, nominees, better = whiteness(model.residuals), (), model
-        if white <= WHITE and len(model.added) < MOST:
-            nominees = nominate(corrected, model.added)
-            rounds.append(Round(model, white, corrected, nominees, ()))
-            better = exchanged(seen, _larger(seen, rounds[-1]), rounds)
-            rounds.pop()
-        rounds.append(Round(model, white, corrected, nominees, better.added))
+        nominees = nominate(corrected, model.added) if len(model.added) < MOST else ()
+        turn = Round(model, whiteness(model.residuals), corrected, nominees, ())
+        better = exchanged(fits, _larger(fits, turn), [*rounds, turn])
+        rounds.append(replace(turn, after=better.added))
         if better is model:
             return rounds
         model = better
         corrected = assimilate(seen.seen, seen.noise, model.added, model.parameters, rng)
 
 
-def _larger(seen: World, now: Round) -> Fitted:
+def _larger(fits: Fits, now: Round) -> Fitted:
     """The model with the nominee more that fits best, or itself where none is worth it."""
     tried = [now.model]
-    for one in now.nominees[:FITTED]:
+    for one in now.nominees:
         values = np.concatenate([now.corrected.parameters + one.base, one.coefficients])
-        added = (*now.model.added, one.name)
-        tried.append(fit(seen.seen, seen.noise, added, values, now.corrected.states[0]))
+        tried.append(fits.of((*now.model.added, one.name), values, now.corrected.states[0]))
     return min(tried, key=lambda one: one.badness)
 
 
-def exchanged(seen: World, model: Fitted, rounds: Sequence[Round]) -> Fitted:
+def exchanged(fits: Fits, model: Fitted, rounds: Sequence[Round]) -> Fitted:
     """After all exchanges of a mechanism for another nominee, and omissions, that fit better."""
     others = {one.name: one for turn in rounds for one in turn.nominees}
     while True:
         tried = [model]
         for name in model.added:
-            kept = _dropped(model, name)
-            tried.append(fit(seen.seen, seen.noise, *kept, model.values[-2:]))
+            kept, parameters = _dropped(model, name)
+            tried.append(fits.of(kept, parameters, model.values[-2:]))
             for one in others.values():
                 if one.name not in model.added:
-                    values = np.concatenate([kept[1], one.coefficients])
-                    added = (*kept[0], one.name)
-                    tried.append(fit(seen.seen, seen.noise, added, values, model.values[-2:]))
+                    values = np.concatenate([parameters, one.coefficients])
+                    tried.append(fits.of((*kept, one.name), values, model.values[-2:]))
         best = min(tried, key=lambda one: one.badness)
         if best is model:
             return model

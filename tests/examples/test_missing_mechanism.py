@@ -83,17 +83,45 @@ def test_a_wrong_name_and_a_missed_one_are_counted(example) -> None:
     model = example.assimilation.Fitted(
         names, np.append(values, [0.0, 0.0]), np.full(8, 0.01), np.zeros((209, 2)), np.zeros(2)
     )
-    told = example.problem.judged(seen, [example.naming.Round(model, 0.5, None, (), names)])
+    corrected = example.assimilation.Assimilated(seen.seen, seen.seen, seen.seen[-1], values[:4])
+    told = example.problem.judged(seen, [example.naming.Round(model, 0.5, corrected, (), names)])
     assert (told["missed"], told["added"], told["wrong"]) == (1, 1, 2)
     assert (told["coefficients"], told["inside"]) == (1, 1)
 
 
+def test_it_is_told_whether_the_search_or_the_data_was_at_fault(example) -> None:
+    """The true model fits noise as it should; one that is far off was chosen over it."""
+    seen = example.populations.world("crowding", 0.05, seed=4)
+    values, start = np.array([*example.populations.USUAL]), seen.seen[0]
+    base = example.assimilation.fit(seen.seen, 0.05, (), values, start)
+    corrected = example.assimilation.Assimilated(seen.seen, seen.seen, seen.seen[-1], values)
+    told = example.problem.judged(seen, [example.naming.Round(base, 0.0, corrected, (), ())])
+    assert told["overlooked"] == 1
+    assert told["behind"] < -100
+    right = example.problem.rightly(seen, [example.naming.Round(base, 0.0, corrected, (), ())])
+    told = example.problem.judged(
+        seen, [example.naming.Round(right, 0.5, corrected, (), right.added)]
+    )
+    assert (told["overlooked"], told["behind"], told["wrong"]) == (0, 0, 0)
+
+
+def test_more_mechanisms_have_to_fit_better_by_chance(example) -> None:
+    """One of twelve: 2 log 12 more than Schwarz's own log n a parameter; of all, nothing more."""
+    a, names = example.assimilation, tuple(example.populations.MECHANISMS)
+    noise = np.random.default_rng(0).standard_normal((209, 2))
+
+    def badness(added: tuple[str, ...], width: int) -> float:
+        return a.Fitted(added, np.zeros(width), np.zeros(width), noise, np.zeros(2)).badness
+
+    own = np.log(418)
+    one = badness((CROWDING,), 7) - badness((), 6)
+    assert one == pytest.approx(own + 2 * np.log(12))
+    assert badness(names, 22) - badness((), 6) == pytest.approx(16 * own)
+
+
 def test_the_check_fails_where_nothing_is_found(example) -> None:
     errors = {"filtered": 0.1, "base": 0.2, "corrected": 0.1, "completed": 0.1}
-    bad = example.check.Row("both", 0.05, 10, 3, 10, 5, 10, errors)
-    told = " ".join(example.check.wrong([bad]))
-    assert "3 of 10 runs only" in told
-    assert "is not half of" in told
-    assert "5 of 10 coefficients" in told
-    good = example.check.Row("both", 0.05, 10, 10, 10, 10, 10, {**errors, "completed": 0.01})
-    assert example.check.wrong([good]) == []
+    bad = example.check.Group("both", 0.05, 10, 3, 5, 10, 5, 10, errors)
+    assert [row.holds for row in example.check.checked([bad])] == [False] * 4
+    good = example.check.Group("both", 0.05, 10, 10, 0, 10, 10, 10, {**errors, "completed": 0.01})
+    assert all(row.holds for row in example.check.checked([good]))
