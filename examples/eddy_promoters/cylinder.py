@@ -1,6 +1,6 @@
 """The cylinder of Schaefer and Turek, on which the flow is validated.
 
-``python cylinder.py NODES [shed]``.
+``python cylinder.py NODES [shed [SPEED]]``.
 
 Schaefer and Turek, Notes on Numerical Fluid Mechanics 52, 547, 1996, case 2D-1: a channel of height
 0.41 m and length 2.2 m, a cylinder of 0.1 m at (0.2 m, 0.2 m), Re = 20 with mean velocity and
@@ -12,6 +12,7 @@ diameter. Of the steady flow the drag coefficient is 5.57 to 5.59, the lift 0.01
 from __future__ import annotations
 
 import sys
+from typing import NamedTuple
 
 import numpy as np
 from lattice import Channel, Circle
@@ -43,8 +44,17 @@ def coefficients(nodes: int, speed: float = 0.1) -> tuple[float, float]:
     return float(drag), float(lift)
 
 
-def shedding(nodes: int, speed: float = 0.05) -> tuple[float, float, float]:
-    """Strouhal number, largest drag and largest lift of case 2D-2, over the last ten periods.
+class Shed(NamedTuple):
+    """Case 2D-2: Strouhal number, largest and mean drag, largest lift; no units."""
+
+    strouhal: float
+    most_drag: float
+    mean_drag: float
+    most_lift: float
+
+
+def shedding(nodes: int, speed: float = 0.05) -> Shed:
+    """Case 2D-2, over the last ten periods.
 
     Args:
         nodes: Along the diameter.
@@ -56,7 +66,7 @@ def shedding(nodes: int, speed: float = 0.05) -> tuple[float, float, float]:
     made = channel(nodes, 100.0, speed)
     every = 2 * max(1, nodes // 20)
     unit = nodes / speed  # steps in which the stream goes one diameter on
-    made.advance(round(150 * unit))
+    made.advance(round(100 * unit))
     forces = np.empty((round(40 * unit) // every, 2))
     for row in forces:
         made.advance(every)
@@ -68,15 +78,18 @@ def shedding(nodes: int, speed: float = 0.05) -> tuple[float, float, float]:
     periods = np.diff(crossings)[-10:] * every
     if len(periods) < 10 or np.ptp(periods) > 0.01 * periods.mean():
         raise RuntimeError(f"eddies are not shed regularly; periods of {periods} steps.")
-    return float(unit / periods.mean()), float(drag.max()), float(lift.max())
+    whole = slice(round(crossings[-11]), round(crossings[-1]))  # of ten periods
+    drag, lift = drag[whole], lift[whole]
+    return Shed(float(unit / periods.mean()), *map(float, (drag.max(), drag.mean(), lift.max())))
 
 
 if __name__ == "__main__":
     resolution = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    if sys.argv[2:] == ["shed"]:
-        shed = shedding(resolution)
-        print(f"{resolution} nodes: Strouhal {shed[0]:.4f} {STROUHAL}, largest", end=" ")
-        print(f"drag {shed[1]:.4f} {MOST_DRAG}, largest lift {shed[2]:.4f} {MOST_LIFT}")
+    if sys.argv[2:3] == ["shed"]:
+        shed = shedding(resolution, *map(float, sys.argv[3:]))
+        print(f"{resolution} nodes: Strouhal {shed.strouhal:.4f} {STROUHAL}, drag at most", end=" ")
+        print(f"{shed.most_drag:.4f} {MOST_DRAG}, mean {shed.mean_drag:.4f},", end=" ")
+        print(f"lift at most {shed.most_lift:.4f} {MOST_LIFT}")
     else:
         found = coefficients(resolution)
         print(f"{resolution} nodes: drag {found[0]:.4f} {DRAG}, lift {found[1]:.5f} {LIFT}")

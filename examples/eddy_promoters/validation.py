@@ -56,7 +56,7 @@ def benchmark(nodes: int, near: float) -> list[Row]:
 
 def shed(nodes: int) -> Row:
     """The frequency of the eddies behind the cylinder, case 2D-2."""
-    got = shedding(nodes)[0]
+    got = shedding(nodes).strouhal
     text = f"{STROUHAL[0]} to {STROUHAL[1]}"
     ok = STROUHAL[0] < got < STROUHAL[1]
     return Row(f"cylinder 2D-2, Strouhal number, {nodes} nodes", text, f"{got:.4f}", ok)
