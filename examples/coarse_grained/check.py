@@ -65,7 +65,7 @@ class Size:
         steps: Of each of 128 walkers on the learned potential, of 2 fs.
         forces: Allowed error of held-out mean forces, in eV/Angstrom.
         map: Allowed error of the torsion map, in kJ/mol.
-        helix: Allowed error of the right-handed helix's share.
+        helix: Allowed error of the right-handed helix's free energy, in kJ/mol.
         left: Allowed error of the left-handed helix's free energy, in kJ/mol.
     """
 
@@ -77,8 +77,8 @@ class Size:
     left: float
 
 
-QUICK = Size(220, 1_500, 1.0, 8.0, 0.5, 15.0)
-FULL = Size(300, 3_000, 0.4, 4.0, 0.2, 5.0)
+QUICK = Size(220, 1_500, 1.0, 8.0, 12.0, 15.0)
+FULL = Size(300, 3_000, 0.4, 7.0, 9.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +204,20 @@ def map_rows(got: Sampled, known: Known, size: Size) -> list[Row]:
     helix, left = shares(known.probability)
     return [
         below("torsion map, rms error below 15 kJ/mol", size.map, got.error, "kJ/mol"),
-        near("share of the right-handed helix", helix, got.helix, size.helix),
+        near(
+            "right-handed helix, against the rest",
+            *_against(helix, got.helix),
+            size.helix,
+            "kJ/mol",
+        ),
         near("left-handed, free energy of phi > 0", left, got.left, size.left, "kJ/mol"),
     ]
+
+
+def _against(*shares: float) -> list[float]:
+    """Free energies of parts of the map against the rest of it, in kJ/mol."""
+    held = np.clip(shares, 1e-12, 1 - 1e-12)
+    return [float(energy) for energy in -KJ * np.log(held / (1 - held))]
 
 
 def force_rows(model: Model, known: Known, size: Size) -> list[Row]:

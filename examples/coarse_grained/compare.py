@@ -1,9 +1,9 @@
 """The same number of labels, chosen in other ways than by the committee's doubt.
 
-``python compare.py RUN`` takes a run of ``check.py --full``, and compares its potential with those
-of as many labels: of frames of plain dynamics with mean forces, of such frames with the forces of
-that instant, and of the same walkers at random. It writes ``compare.json`` and ``ways.png`` into
-the run's folder.
+``python compare.py RUN [--seeds 3]`` takes a run of ``check.py --full``, and compares its potential
+with those of as many labels: of the same walkers at random, of frames of plain dynamics with mean
+forces, and of such frames with the forces of that instant. With more seeds walkers are run again,
+by doubt and at random. It writes ``compare.json`` and ``ways.png`` into the run's folder.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -51,42 +52,58 @@ def fitted(plan: Campaign, beads: FloatArray, forces: FloatArray, errors: FloatA
     return model
 
 
-def other_ways(labels: int, plan: Campaign, folder: Path) -> Iterator[tuple[str, Model]]:
-    """Models by the name of how their labels were chosen.
+DOUBT, RANDOM = "walkers, by doubt", "walkers, at random"
+PLAIN, INSTANTS = "plain dynamics, mean forces", "plain dynamics, forces of an instant"
+
+
+def campaigns(plan: Campaign, seeds: int, folder: Path) -> Iterator[tuple[str, Model]]:
+    """Models of walkers by how labels were chosen of what they met.
 
     Args:
-        labels: How many, hold-out included; as many are learned from as in the campaign.
-        plan: The campaign, whose model, walkers and oracle are used.
-        folder: For its run without choice.
+        plan: The campaign by doubt; that of its own seed was run before.
+        seeds: Of each way.
+        folder: For the runs.
     """
-    values = plan.settings.model_dump()
-    count = round(labels * (1 - values["holdout"]))
+    doubt = plan.settings.model_dump()
+    random = {**doubt, "strategy": {"use": "random", "batch": 12, "least": 36}}
+    random["gate"] = {name: doubt["gate"][name] for name in ("output", "reject")}
+    for extra in range(seeds):
+        for name, values in ((DOUBT, doubt), (RANDOM, random)):
+            if extra or name == RANDOM:
+                told = Campaign(**{**values, "seed": doubt["seed"] + extra})
+                made = folder / f"{name.split()[-1]}-{extra}"
+                yield name, told.run(made, progress=False).model()
+
+
+def from_plain_dynamics(count: int, plan: Campaign) -> Iterator[tuple[str, Model]]:
+    """Models of so many frames of plain dynamics, by the name of what was learned of them."""
     beads, instant = frames(count, 21)
     means, errors = mean_forces(beads, 22)
-    yield "plain dynamics, mean forces", fitted(plan, beads, means, errors)
-    yield (
-        "plain dynamics, forces of an instant",
-        fitted(plan, beads, instant, np.full_like(instant, INSTANT)),
-    )
-    values["gate"] = {name: values["gate"][name] for name in ("output", "reject")}
-    values["strategy"] = {"use": "random", "batch": 12, "least": 36}
-    yield "walkers, at random", Campaign(**values).run(folder / "at_random").model()
+    yield PLAIN, fitted(plan, beads, means, errors)
+    yield INSTANTS, fitted(plan, beads, instant, np.full_like(instant, INSTANT))
 
 
 def main() -> int:
     """Compare; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("run", type=Path, help="folder of a run of check.py --full")
-    folder = parser.parse_args().run
-    result, known = RunResult(folder, "finished", "as it was found"), Known.load()
-    plan, labels, ways = campaign(FULL, None), len(result.dataset()), {}
-    models = [("walkers, by doubt", result.model())]
-    for name, model in (*models, *other_ways(labels, plan, folder)):
+    parser.add_argument("--seeds", type=int, default=1, help="of walkers")
+    options = parser.parse_args()
+    result, known = RunResult(options.run, "finished", "as it was found"), Known.load()
+    plan, labels = campaign(FULL, None), len(result.dataset())
+    learned = round(labels * (1 - plan.settings.holdout))
+    ways: dict[str, list[dict[str, float]]] = {}
+    for name, model in chain(
+        [(DOUBT, result.model())],
+        campaigns(plan, options.seeds, options.run),
+        from_plain_dynamics(learned, plan),
+    ):
         forces = forces_of(model)
-        ways[name] = told(forces, sample(forces, known, FULL.steps, 5), known)
-        print(name, ways[name], flush=True)
-    (folder / "compare.json").write_text(json.dumps(ways, indent=1) + "\n", encoding="utf-8")
-    draw_ways(ways, folder / "ways.png")
+        ways.setdefault(name, []).append(told(forces, sample(forces, known, FULL.steps, 5), known))
+        print(name, ways[name][-1], flush=True)
+        text = json.dumps(ways, indent=1) + "\n"
+        (options.run / "compare.json").write_text(text, encoding="utf-8")
+    draw_ways(ways, options.run / "ways.png")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,26 +51,30 @@ def draw_maps(true: FloatArray, learned: FloatArray, asked: FloatArray, path: Pa
     figure.savefig(path)
 
 
-def draw_ways(ways: Mapping[str, Mapping[str, float]], path: Path) -> None:
-    """Errors of forces on both sides, and of maps, by how labels were chosen."""
+def draw_ways(ways: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
+    """Errors of forces on both sides and of maps, by how labels were chosen: means and runs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.5, 2.8), dpi=130, layout="constrained")
     forces, maps = figure.subplots(1, 2, sharey=True)
-    where, names = np.arange(len(ways)), list(ways)
-    for shift, key, colour, label in (
-        (-0.2, "forces_right", BLUE, "φ < 0"),
-        (0.2, "forces_left", ORANGE, "φ > 0"),
+    for axes, shift, key, colour, label in (
+        (forces, -0.2, "forces_right", BLUE, "φ < 0"),
+        (forces, 0.2, "forces_left", ORANGE, "φ > 0"),
+        (maps, 0.0, "map", GREY, None),
     ):
-        values = [ways[name][key] for name in names]
-        bars = forces.barh(where + shift, values, 0.38, color=colour, label=label)
-        forces.bar_label(bars, [f"{value:.3f}" for value in values], fontsize=7, padding=2)
+        digits = 3 if axes is forces else 1
+        for place, runs in enumerate(ways.values()):
+            values = [run[key] for run in runs]
+            mean, at = float(np.mean(values)), place + shift
+            named = label if place == 0 else None
+            axes.barh(at, mean, 0.38, color=colour, alpha=0.75, label=named)
+            axes.plot(values, [at] * len(values), "|", color="black", ms=7)
+            text = f" {mean:.{digits}f}"
+            axes.text(max(values), at, text, fontsize=7, va="center")
     forces.set(xlabel="error of held-out mean forces / eV Å$^{-1}$")
     forces.legend(frameon=False, fontsize=8)
-    bars = maps.barh(where, [ways[name]["map"] for name in names], 0.5, color=GREY)
-    maps.bar_label(bars, fmt="%.1f", fontsize=7, padding=2)
     maps.set(xlabel="error of the torsion map / kJ mol$^{-1}$")
-    forces.set_yticks(where, names, fontsize=8)
+    forces.set_yticks(range(len(ways)), list(ways), fontsize=8)
     forces.invert_yaxis()
     for axes in (forces, maps):
         axes.spines[["top", "right"]].set_visible(False)
