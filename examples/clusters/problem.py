@@ -22,15 +22,17 @@ def lennard_jones(positions: NDArray[np.float64]) -> dict[str, Any]:
 def hopping(atoms: int, walkers: int = 6, **options: Any) -> BasinHopping:
     """Basin hopping of ``atoms`` Lennard-Jones atoms, at 0.8 epsilon as Wales and Doye 1997.
 
-    Every second hop puts loose atoms elsewhere on the surface.
+    Two hops of five put loose atoms elsewhere on the surface. A walker begins anew after 25 hops
+    that found nothing lower: it sits at the bottom of a funnel, for 38 atoms mostly the wrong one.
     """
-    chosen = {"temperature": 0.8, "surface": 0.5, **options}
+    chosen = {"temperature": 0.8, "surface": 0.4, "patience": 25, **options}
     return BasinHopping([ARGON] * atoms, DISTANCE, walkers, **chosen)
 
 
 def breeding(atoms: int, walkers: int = 6, **options: Any) -> CutAndSplice:
-    """The genetic search of ``atoms`` Lennard-Jones atoms."""
-    return CutAndSplice([ARGON] * atoms, DISTANCE, walkers, **{"surface": 0.3, **options})
+    """The genetic search of ``atoms`` Lennard-Jones atoms; half the children are resurfaced."""
+    chosen = {"surface": 0.5, "patience": 100, **options}
+    return CutAndSplice([ARGON] * atoms, DISTANCE, walkers, **chosen)
 
 
 def sensible(batch: Batch) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from querist.generators.cluster_moves import free_sites, random_cluster, resurfaced
+from querist.generators.cluster_moves import free_sites, kicked, random_cluster, resurfaced
 
 GOLDEN = (1 + np.sqrt(5)) / 2
 SHELL = np.array([[0, a, b] for a in (-1, 1) for b in (-GOLDEN, GOLDEN)])
@@ -51,3 +51,17 @@ def test_atoms_stay_apart_and_none_is_lost(seed: int) -> None:
     rows = np.linalg.norm(moved[:, None] - moved[None], axis=2) + 9 * np.eye(24)
     assert moved.shape == start.shape
     assert rows.min() > 0.84
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_kick_leaves_no_two_atoms_too_close_where_a_distance_is_given(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    start = random_cluster(rng, 38, 1.0)
+    nearest = []
+    for distance in (0.0, 1.0):
+        moved = kicked(np.random.default_rng(seed), start, 0.36, distance)
+        assert moved.shape == start.shape
+        assert np.linalg.norm(moved - start, axis=1).max() > 0.3
+        rows = np.linalg.norm(moved[:, None] - moved[None], axis=2) + 9 * np.eye(38)
+        nearest.append(rows.min())
+    assert nearest[0] < 0.6 < 0.75 <= nearest[1]

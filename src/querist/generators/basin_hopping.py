@@ -66,7 +66,7 @@ class BasinHopping(Search):
             return random_cluster(self.rng, len(self.numbers), self.distance)
         if self.surface and self.rng.random() < self.surface:
             return resurfaced(self.rng, self._here[walker], self.distance)
-        return kicked(self.rng, self._here[walker], self.step * self.distance)
+        return kicked(self.rng, self._here[walker], self.step * self.distance, self.distance)
 
     def state(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
         """Relaxations under way, the minima that walkers are in, and the randomness."""

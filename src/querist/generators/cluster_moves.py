@@ -43,17 +43,35 @@ def random_cluster(
     return np.asarray(placed - placed.mean(axis=0))
 
 
-def kicked(rng: np.random.Generator, positions: FloatArray, step: float) -> FloatArray:
+def kicked(
+    rng: np.random.Generator, positions: FloatArray, step: float, distance: float = 0.0
+) -> FloatArray:
     """Every coordinate displaced uniformly by at most ``step`` Angstrom.
 
     Li and Scheraga, Proc. Natl. Acad. Sci. 84, 6611, 1987; Wales and Doye, J. Phys. Chem. A 101,
-    5111, 1997. Atoms that leave the ball around the cluster come back to its surface.
+    5111, 1997. Atoms that leave the ball around the cluster come back to its surface; with a
+    typical ``distance`` of nearest neighbours, those that come too close to each other are moved
+    apart, since of larger clusters nearly every kick has such, of which a model knows nothing.
     """
     moved = positions + rng.uniform(-step, step, positions.shape)
     centred = moved - moved.mean(axis=0)
     largest = np.linalg.norm(positions - positions.mean(axis=0), axis=1).max()
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred * np.minimum(1.0, largest / np.maximum(lengths, 1e-12)))
+    return parted(centred * np.minimum(1.0, largest / np.maximum(lengths, 1e-12)), distance)
+
+
+def parted(positions: FloatArray, distance: float) -> FloatArray:
+    """Atoms that are too close to each other, for this typical ``distance``, moved apart (n, 3)."""
+    least = _CLOSEST * distance
+    for _ in range(100):
+        vectors = positions[:, None] - positions[None]
+        lengths = np.linalg.norm(vectors, axis=2)
+        np.fill_diagonal(lengths, np.inf)
+        if lengths.min() >= least:
+            break
+        lack = np.maximum(0.0, 1.01 * least - lengths) / np.maximum(lengths, 1e-9)
+        positions = positions + 0.5 * np.einsum("ij,ijk->ik", lack, vectors)
+    return np.asarray(positions)
 
 
 def rotated(rng: np.random.Generator, positions: FloatArray) -> FloatArray:
@@ -154,7 +172,7 @@ def resurfaced(rng: np.random.Generator, positions: FloatArray, distance: float)
             away = np.linalg.norm(places[:, None] - gone[None], axis=2).min(axis=1)
             places, touching = places[away > 0.5 * distance], touching[away > 0.5 * distance]
         if not len(places):
-            return kicked(rng, positions, 0.36 * distance)
+            return kicked(rng, positions, 0.36 * distance, distance)
         best = int(np.argmax(touching + rng.uniform(0.0, 1.2, len(places))))
         kept = np.vstack([kept, places[best]])
     return np.asarray(kept - kept.mean(axis=0))

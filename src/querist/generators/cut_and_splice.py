@@ -88,7 +88,7 @@ class CutAndSplice(Search):
         one, other = rng.choice(count, 2, replace=False, p=fitness / fitness.sum())
         chance = rng.random()
         if chance < self.mutation:
-            return kicked(rng, self._members[one], 0.36 * self.distance)
+            return kicked(rng, self._members[one], 0.36 * self.distance, self.distance)
         if chance < self.mutation + self.surface:
             return resurfaced(rng, self._members[one], self.distance)
         return spliced(rng, self._members[one], self._members[other], self.distance)
