@@ -1,8 +1,12 @@
-"""The oracle of the molecule: two singlets of CH2NH2+ by state-averaged CASSCF, through PySCF.
+"""The oracle of the molecule: three singlets of CH2NH2+ by state-averaged CASSCF, through PySCF.
 
-SA2-CASSCF(2,2)/6-31G: both states with weight 1/2, the two electrons of the C=N bond in its pi and
-pi* orbitals. Analytic gradients after Staalring, Bernhardsson and Lindh (Mol. Phys. 99, 103, 2001),
-interstate coupling vectors after Lengsfield, Saxe and Yarkony (J. Chem. Phys. 81, 4549, 1984), with
+SA3-CASSCF(4,3)/6-31G: three states with weight 1/3, four electrons in the sigma orbital that light
+can empty, pi and pi*. It takes all three. With pi and pi* alone, and two states, optimised orbitals
+end at a sigma-pi* state for half of the molecules that light finds and at a pi-pi* state for the
+others, 1 to 2 eV apart, so that there is no surface to learn.
+
+Analytic gradients after Staalring, Bernhardsson and Lindh (Mol. Phys. 99, 103, 2001), interstate
+coupling vectors after Lengsfield, Saxe and Yarkony (J. Chem. Phys. 81, 4549, 1984), with
 electron-translation factors (Fatehi, Alguire, Shao and Subotnik, J. Chem. Phys. 135, 234105, 2011),
 so that they neither translate nor turn the molecule.
 
@@ -31,34 +35,46 @@ NUMBERS = np.array([6, 7, 1, 1, 1, 1])
 MASSES = np.array([12.0, 14.0030740, 1.00782503, 1.00782503, 1.00782503, 1.00782503])
 """Of the most abundant isotopes, in unified mass units."""
 BASIS = "6-31g"
+STATES = 3
+PAIRS = ((0, 1), (0, 2), (1, 2))
+"""Of states, of whose couplings there is one each."""
+ACTIVE = (3, 4)
+"""Orbitals and electrons of the active space."""
 
 
 def electronic(positions: Floats) -> dict[str, Floats]:
-    """Energies, gradients and coupling of ``(6, 3)`` positions in Angstrom; 4 s of one core.
+    """Energies, gradients and couplings of ``(6, 3)`` positions in Angstrom; 3 s of one core.
 
     Returns:
-        ``energies`` (2,) in eV; ``gradients`` (2, 6, 3) and ``couplings`` (1, 6, 3), the
-        interstate vector ``<0| grad H |1>`` with an arbitrary sign, in eV/A.
+        ``energies`` (3,) in eV; ``gradients`` (3, 6, 3) and ``couplings`` (3, 6, 3), the
+        interstate vectors ``<k| grad H |j>`` of :data:`PAIRS` with arbitrary signs, in eV/A.
 
     Raises:
         OracleRejected: If the orbitals do not converge.
     """
-    lib = require("pyscf.lib", "chem", "the oracle of CH2NH2+")
-    with lib.with_omp_threads(1):
+    with _one_thread(), _kept_integrals():
         solved = solution(np.asarray(positions, np.float64))
-        solved._scf.nuc_grad_method = _short_cut(solved._scf.nuc_grad_method)
-        solved.nuc_grad_method = _short_cut(solved.nuc_grad_method)
-        solver = solved.nuc_grad_method()
-        gradients = [solver.kernel(state=state) for state in range(2)]
-        coupling = _short_cut(solved.nac_method)().kernel(
-            state=(0, 1), use_etfs=True, mult_ediff=True
-        )
-    factor = HARTREE / BOHR
+        gradients = [_slope(solved, state) for state in range(STATES)]
+        solver = solved.nac_method()
+        couplings = [solver.kernel(state=pair, use_etfs=True, mult_ediff=True) for pair in PAIRS]
     return {
         "energies": np.asarray(solved.e_states) * HARTREE,
-        "gradients": np.asarray(gradients) * factor,
-        "couplings": np.asarray(coupling)[None] * factor,
+        "gradients": np.asarray(gradients),
+        "couplings": np.asarray(couplings) * HARTREE / BOHR,
     }
+
+
+def lowest(positions: Floats) -> tuple[float, Floats]:
+    """Energy in eV and ``(6, 3)`` gradient in eV/A of the ground state alone."""
+    with _one_thread(), _kept_integrals():
+        solved = solution(np.asarray(positions, np.float64))
+        return float(solved.e_states[0]) * HARTREE, _slope(solved, 0)
+
+
+def _slope(solved: Any, state: int) -> Floats:
+    """``(6, 3)`` gradient of a state, in eV/A."""
+    made = solved.nuc_grad_method().kernel(state=state)
+    return np.asarray(made, np.float64) * HARTREE / BOHR
 
 
 def solution(positions: Floats) -> Any:
@@ -68,12 +84,14 @@ def solution(positions: Floats) -> Any:
     """
     scf = require("pyscf.scf", "chem", "the oracle of CH2NH2+")
     mcscf = require("pyscf.mcscf", "chem", "the oracle of CH2NH2+")
+    fci = require("pyscf.fci", "chem", "the oracle of CH2NH2+")
     field = scf.RHF(_molecule(positions))
     field.chkfile = None
     field.kernel()
-    solver = mcscf.CASSCF(field, 2, 2)
-    solver.fix_spin_(ss=0)
-    solver = solver.state_average_([0.5, 0.5])
+    solver = mcscf.CASSCF(field, *ACTIVE)
+    # Its vectors are symmetric in both spins: of four electrons in three orbitals, singlets alone.
+    solver.fcisolver = fci.direct_spin0.FCI(solver.mol)
+    solver = solver.state_average_([1 / STATES] * STATES)
     solver.conv_tol, solver.max_cycle_macro, solver.chkfile = 1e-9, 80, None
     solver.kernel()
     if not solver.converged:
@@ -85,7 +103,7 @@ def _molecule(positions: Floats) -> Any:
     gto = require("pyscf.gto", "chem", "the oracle of CH2NH2+")
     atoms = [(int(z), tuple(place)) for z, place in zip(NUMBERS, positions, strict=True)]
     made = gto.M(atom=atoms, unit=BOHR, basis=BASIS, charge=1, verbose=0)
-    # Two gradients and a coupling want the same derivative integrals some fifty times.
+    # Gradients and couplings want the same derivative integrals some hundred times.
     made.intor = cache_of(made.intor)
     return made
 
@@ -121,14 +139,16 @@ def slopes_of_repulsion(molecule: Any, densities: Any) -> tuple[Floats, Floats]:
     return -coulomb.reshape(shape), -exchange.reshape(shape)
 
 
-def _short_cut(made: Callable[[], Any]) -> Callable[[], Any]:
-    """Solvers of gradients that use :func:`slopes_of_repulsion`."""
+def _one_thread() -> Any:
+    return require("pyscf.lib", "chem", "the oracle of CH2NH2+").with_omp_threads(1)
 
-    def make() -> Any:
-        solver = made()
-        solver.get_jk = lambda molecule=None, densities=None, *_, **__: slopes_of_repulsion(
-            molecule or solver.mol, densities
-        )
-        return solver
 
-    return make
+def _kept_integrals() -> Any:
+    """While it lasts, all solvers of gradients use :func:`slopes_of_repulsion`."""
+
+    def repulsion(solver: Any, molecule: Any = None, densities: Any = None, *_: Any) -> Any:
+        return slopes_of_repulsion(molecule or solver.mol, densities)
+
+    lib = require("pyscf.lib", "chem", "the oracle of CH2NH2+")
+    solvers = require("pyscf.grad.rhf", "chem", "the oracle of CH2NH2+")
+    return lib.temporary_env(solvers.GradientsBase, get_jk=repulsion)

@@ -1,19 +1,16 @@
-"""A committee of smooth diabatic Hamiltonians of two states, learned from adiabatic answers alone.
+"""A committee of smooth diabatic Hamiltonians, learned from adiabatic answers alone.
 
-Adiabatic energies have kinks and couplings have poles where surfaces meet; the 2 x 2 matrix behind
-them is smooth. A network gives its three elements, a mean ``m`` and the halves ``(d, c)`` of the
-difference and the coupling, as functions of the coordinates, and is fitted so that the matrix's
-eigenvalues ``m -+ sqrt(d^2 + c^2)``, their gradients, and the interstate coupling
-``(d grad c - c grad d) / sqrt(d^2 + c^2)`` agree with the answers; of the coupling only up to its
-sign, which an electronic-structure program leaves open. No diabatic labels are needed (compare
-Guan, Xie, Yarkony and Guo, Phys. Chem. Chem. Phys. 23, 24962, 2021). A constant rotation of
-``(d, c)`` changes nothing that is seen, so members are compared by their eigenvalues, never by
-their matrices.
+Adiabatic energies have kinks and couplings have poles where surfaces meet; the matrix behind them
+is smooth. A network gives its elements as functions of the coordinates (``descriptors.py`` says of
+which, and how they keep a molecule's symmetry), and is fitted so that the matrix's eigenvalues,
+their gradients, and the interstate couplings ``u_k . (grad H) u_j`` of its eigenvectors agree with
+the answers; of each coupling only up to its sign, which an electronic-structure program leaves
+open. No diabatic labels are needed (compare Guan, Xie, Yarkony and Guo, Phys. Chem. Chem. Phys. 23,
+24962, 2021). A constant rotation of the diabatic states changes nothing that is seen, so members
+are compared by their eigenvalues, never by their matrices.
 
-A molecule's equal atoms may be exchanged: the matrix is then averaged over the exchanges, with a
-sign of ``c``, so that the symmetry is exact, and each label counts for all of them. When one end
-of a double bond turns, ``c`` changes sign where the ends are at right angles, as it does when the
-two atoms of one end are exchanged: there ``c`` vanishes by symmetry, which no network has to learn.
+Of two states the matrix is ``m`` plus ``((-d, c), (c, d))``, with eigenvalues
+``m -+ sqrt(d^2 + c^2)``.
 
 Units: Angstrom, eV, eV/A.
 """
@@ -21,7 +18,7 @@ Units: Angstrom, eV, eV/A.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as held
 from itertools import pairwise
@@ -29,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from descriptors import FEATURES, Seen
 from numpy.typing import NDArray
 
 from querist.core.answers import Dataset, Purpose
@@ -42,66 +40,28 @@ Floats = NDArray[np.float64]
 Weights = dict[str, torch.Tensor]
 
 
-def coordinates(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of samples of few dimensions: ``(n, q)`` coordinates themselves; ``(n, q, q)`` slopes."""
-    return places, torch.eye(places.shape[1], dtype=places.dtype).expand(len(places), -1, -1)
-
-
-def inverse_distances(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of one molecule's ``(n, 3 atoms)``: inverse distances in 1/A and their slopes in 1/A^2.
-
-    Returns:
-        ``(n, pairs)`` and ``(n, pairs, 3 atoms)``.
-    """
-    atoms = places.reshape(len(places), -1, 3)
-    first, second = torch.triu_indices(atoms.shape[1], atoms.shape[1], 1)
-    apart = atoms[:, first] - atoms[:, second]
-    inverse = 1 / apart.norm(dim=2)
-    slopes = torch.zeros(*inverse.shape, *atoms.shape[1:], dtype=places.dtype)
-    pairs = torch.arange(len(first))
-    slopes[:, pairs, first] = -apart * inverse[..., None] ** 3
-    slopes[:, pairs, second] = apart * inverse[..., None] ** 3
-    return inverse, slopes.flatten(2)
-
-
-def exchanges(count: int, alike: Sequence[tuple[int, int]]) -> list[tuple[torch.Tensor, float]]:
-    """What exchanging atoms does to :func:`inverse_distances`, and to the sign of ``c``.
-
-    Args:
-        count: Features, ``atoms (atoms - 1) / 2``.
-        alike: Pairs of atoms, each of which may be exchanged.
-
-    Returns:
-        ``(count,)`` the feature that comes to each place, and the sign; the identity first.
-    """
-    atoms = round((1 + (1 + 8 * count) ** 0.5) / 2) if alike else 0
-    first, second = torch.triu_indices(atoms, atoms, 1)
-    place = torch.zeros(atoms, atoms, dtype=torch.long)
-    place[first, second] = place[second, first] = torch.arange(len(first))
-    found = [(torch.arange(count), 1.0)]
-    for one, other in alike:
-        order = torch.arange(atoms)
-        order[[one, other]] = order[[other, one]]
-        moved = place[order[first], order[second]]
-        found += [(moved[index], -sign) for index, sign in found]
-    return found
-
-
-Seen = tuple[torch.Tensor, torch.Tensor]
-FEATURES: Mapping[str, Callable[[torch.Tensor], Seen]] = {
-    "coordinates": coordinates,
-    "inverse_distances": inverse_distances,
-}
-
-
 @dataclass(frozen=True)
 class Answers:
-    """What is fitted: features of places, ``(n, 2)`` energies, ``(n, 2, q)``, ``(n, q)``."""
+    """What is fitted, of ``s`` states and ``p`` pairs of them.
+
+    Attributes:
+        seen: Of the places.
+        energies, gradients, couplings: ``(n, s)``, ``(n, s, q)`` and ``(n, p, q)``.
+    """
 
     seen: Seen
     energies: torch.Tensor
     gradients: torch.Tensor
-    coupling: torch.Tensor
+    couplings: torch.Tensor
+
+    def first(self, count: int | None) -> Answers:
+        """Of so many labels."""
+        return Answers(
+            self.seen.first(count),
+            self.energies[:count],
+            self.gradients[:count],
+            self.couplings[:count],
+        )
 
 
 @dataclass(eq=False)
@@ -110,9 +70,8 @@ class DiabaticCommittee:
 
     Attributes:
         members: How many.
-        features: Name in :data:`FEATURES` of what the networks see.
-        alike: Pairs of equal atoms whose exchange changes the sign of ``c`` and nothing else; for
-            "inverse_distances".
+        states: How many.
+        features: Name in :data:`descriptors.FEATURES` of what the networks see.
         field: Name of the coordinates.
         hidden: Width of the two hidden layers.
         iterations: Most steps of a fit; later fits begin at the previous weights.
@@ -122,6 +81,8 @@ class DiabaticCommittee:
         near: Share of the energies' spread below which a gap counts no more.
         far: Share of the energies' spread: where half the gap is wider, the coupling, which moves
             nobody there and which two states alone do not explain, counts less; None for never.
+        aside: In eV: where the highest state is so far above the next, it counts half; there it may
+            meet others that are not learned. None for always in full.
         softening: In eV, keeps the pole of the derivative coupling, where surfaces meet, out of
             "steering".
         hop: In eV, weighs the derivative coupling against the gradients in "steering": about the
@@ -129,11 +90,16 @@ class DiabaticCommittee:
         rough: Of the first layer's random start: small ones begin smooth.
         decay: Weighs the squares of weights in a fit by L-BFGS.
         evaluations: Most evaluations of a fit by L-BFGS, which large ones use.
+        trial: Evaluations after which the best of the starts by L-BFGS is chosen, which alone goes
+            on; None lets each go on to its end. Of three states half of the random starts settle at
+            ten times the loss of the others, where the order of states is wrong between labels.
+        few: Labels, the first ones, that starts are tried on; None for all. With many, more starts
+            settle badly.
     """
 
     members: int = 4
+    states: int = 2
     features: str = "coordinates"
-    alike: Sequence[tuple[int, int]] = ()
     field: str = "positions"
     hidden: int = 24
     iterations: int = 60
@@ -142,11 +108,14 @@ class DiabaticCommittee:
     length: float = 0.3
     near: float = 0.02
     far: float | None = None
+    aside: float | None = None
     softening: float = 0.02
     hop: float = 3.0
     rough: float = 2.0
     decay: float = 0.0
     evaluations: int = 800
+    trial: int | None = None
+    few: int | None = None
     _state: list[Weights] | None = held(default=None, init=False, repr=False)
     _scales: dict[str, torch.Tensor] = held(default_factory=dict, init=False, repr=False)
     _shape: tuple[int, ...] = held(default=(), init=False, repr=False)
@@ -173,24 +142,28 @@ class DiabaticCommittee:
         data = {"format": FORMAT, "members": self.members, "features": self.features}
         return FitResult(ModelState(arrays, data), metrics)
 
+    @property
+    def _pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lower and the upper state of each pair."""
+        return np.triu_indices(self.states, 1)
+
     def _answers(self, rows: Dataset) -> Answers:
         def flat(values: Any, *shape: int) -> torch.Tensor:
             return torch.tensor(np.asarray(values, np.float64).reshape(*shape))
 
         count, places = len(rows.inputs), rows.inputs[self.field]
         return Answers(
-            FEATURES[self.features](flat(places, count, -1)),
-            flat(rows.outputs["energies"], count, 2),
-            flat(rows.outputs["gradients"], count, 2, -1),
-            flat(rows.outputs["couplings"], count, -1),
+            FEATURES[self.features](flat(places, count, -1), self.states),
+            flat(rows.outputs["energies"], count, self.states),
+            flat(rows.outputs["gradients"], count, self.states, -1),
+            flat(rows.outputs["couplings"], count, len(self._pairs[0]), -1),
         )
 
     def _scaling(self, answers: Answers) -> dict[str, torch.Tensor]:
-        orders = exchanges(answers.seen[0].shape[1], self.alike)
-        seen = torch.cat([answers.seen[0][:, order] for order, _ in orders])
+        seen = answers.seen.values
         return {
             "center": seen.mean(0),
-            "width": seen.std(0).clamp(min=1e-3),
+            "width": seen.std(0).clamp(min=1e-3 if self.features == "coordinates" else 1e-6),
             "zero": answers.energies.mean().reshape(1),
             "unit": answers.energies.std().clamp(min=0.01).reshape(1),
         }
@@ -201,22 +174,25 @@ class DiabaticCommittee:
         before = _weights(request.previous, member) if request.previous else {}
         generator = torch.Generator().manual_seed(1_000_003 * request.seed + member)
         best: tuple[Weights, float] = {}, math.inf
+        most, some = self.trial or self.evaluations, answers.first(self.few)
         if before:
             kept = {name: torch.tensor(before[f"s/{name}"]) for name in scales}
-            start = _rescaled(before, kept, scales)
-            best = self._minimised(start, answers, scales, request)
+            start = _rescaled(before, kept, scales, 1 if self.states == 2 else self.states)
+            best = self._minimised(start, some, scales, request, most)
         # The signs of couplings are unknown, and a fit may settle where they are wrong between
         # two labels: its loss is then a hundred times that of a good one.
         for _ in range(self.starts):
             if best[1] <= self.enough or request.should_stop():
                 break
-            start = self._fresh(len(scales["center"]), generator)
-            found = self._minimised(start, answers, scales, request)
+            start = self._fresh(answers.seen, generator)
+            found = self._minimised(start, some, scales, request, most)
             best = min(best, found, key=lambda pair: pair[1])
+        if self.trial and not request.should_stop():
+            best = self._minimised(best[0], answers, scales, request, self.evaluations)
         return best
 
-    def _fresh(self, inputs: int, generator: torch.Generator) -> Weights:
-        sizes = [inputs, self.hidden, self.hidden, 3]
+    def _fresh(self, seen: Seen, generator: torch.Generator) -> Weights:
+        sizes = [seen.values.shape[1], self.hidden, self.hidden, len(seen.elements)]
         weights: Weights = {}
         for layer, (before, after) in enumerate(pairwise(sizes)):
             scale = (self.rough if layer == 0 else 1.0) / before**0.5
@@ -233,11 +209,12 @@ class DiabaticCommittee:
         answers: Answers,
         scales: Weights,
         request: FitRequest,
+        evaluations: int,
     ) -> tuple[Weights, float]:
         """By Levenberg and Marquardt, or by L-BFGS where the Jacobian would be large."""
-        numbers = len(answers.energies) * (2 + 3 * answers.seen[1].shape[2])
+        numbers = answers.energies.numel() + answers.gradients.numel() + answers.couplings.numel()
         if numbers * sum(value.numel() for value in weights.values()) > _LARGEST:
-            return self._descended(weights, answers, scales, request)
+            return self._descended(weights, answers, scales, request, evaluations)
         return self._damped(weights, answers, scales, request)
 
     def _descended(
@@ -246,6 +223,7 @@ class DiabaticCommittee:
         answers: Answers,
         scales: Weights,
         request: FitRequest,
+        evaluations: int,
     ) -> tuple[Weights, float]:
         """L-BFGS (Liu and Nocedal 1989) with a line search, all labels at once."""
         free = {name: value.clone().requires_grad_() for name, value in weights.items()}
@@ -262,7 +240,7 @@ class DiabaticCommittee:
 
         done, before = 0, math.inf
         now = float(loss().detach())
-        while done < self.evaluations and before - now > 1e-4 * now and not request.should_stop():
+        while done < evaluations and before - now > 1e-4 * now and not request.should_stop():
             before = now
             descent.step(loss)
             now = float(loss().detach())
@@ -311,59 +289,71 @@ class DiabaticCommittee:
         return _unflat(flat, shapes), float(now.square().sum())
 
     def _residuals(self, weights: Weights, answers: Answers, scales: Weights) -> torch.Tensor:
-        """What is left of energies, gradients and coupling; its squares add up to means."""
-        energies, gradients, coupling = self._surfaces(weights, answers.seen, scales)
-        unit = scales["unit"]
+        """What is left of energies, gradients and couplings; its squares add up to means."""
+        energies, gradients, couplings = self._surfaces(weights, answers.seen, scales)
+        unit, (low, high) = scales["unit"], self._pairs
         # Where surfaces are near, hops are decided: the gap counts there by what it is.
-        near = (answers.energies[:, 1] - answers.energies[:, 0]) / 2 + self.near * unit
-        far = (near / self.far)[:, None] if self.far else 0.0
-        near = torch.minimum(near, unit)[:, None]
-        off, tilt = energies - answers.energies, (gradients - answers.gradients) * self.length
-        signs = torch.sign((coupling * answers.coupling).sum(1, keepdim=True)).detach()
+        near = (answers.energies[:, high] - answers.energies[:, low]) / 2 + self.near * unit
+        far = (near / self.far)[..., None] if self.far else 0.0
+        near = torch.minimum(near, unit)
+        weight = self._weight(answers.energies)
+        off = (energies - answers.energies) * weight
+        tilt = (gradients - answers.gradients) * self.length * weight[..., None]
+        signs = torch.sign((couplings * answers.couplings).sum(2, keepdim=True)).detach()
         signs = torch.where(signs == 0, torch.ones_like(signs), signs)
-        turned = (signs * coupling - answers.coupling) * self.length / near / (1 + far)
+        turned = (signs * couplings - answers.couplings) * self.length * weight[:, high, None]
         parts = [
-            off.sum(1, keepdim=True) / (2 * unit),
-            (off[:, 1:] - off[:, :1]) / 2 / near,
-            tilt.sum(1) / (2 * unit),
-            (tilt[:, 1] - tilt[:, 0]) / 2 / near,
-            turned,
+            off.sum(1) / (self.states * unit),
+            (off[:, high] - off[:, low]) / 2 / near,
+            tilt.sum(1) / (self.states * unit),
+            (tilt[:, high] - tilt[:, low]) / 2 / near[..., None],
+            turned / near[..., None] / (1 + far),
         ]
         return torch.cat([part.reshape(-1) / part.numel() ** 0.5 for part in parts])
+
+    def _weight(self, energies: torch.Tensor) -> torch.Tensor:
+        """``(n, s)`` how much each state counts; the highest less where nobody comes to it."""
+        weight = torch.ones_like(energies)
+        if self.aside:
+            apart = (energies[:, -1] - energies[:, -2]) / self.aside
+            weight[:, -1] = 1 / (1 + apart.square())
+        return weight
 
     def _surfaces(
         self, weights: Weights, seen: Seen, scales: Weights
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """``(n, 2)`` energies, ``(n, 2, q)`` gradients, ``(n, q)`` coupling of one member."""
-        matrix, slopes = self._matrix(weights, seen[0], scales)
-        mean, half, other = matrix.unbind(1)
-        dmean, dhalf, dother = (slopes @ seen[1]).unbind(1)
-        gap = (half.square() + other.square() + 1e-16).sqrt()
-        dgap = (half[:, None] * dhalf + other[:, None] * dother) / gap[:, None]
-        coupling = (half[:, None] * dother - other[:, None] * dhalf) / gap[:, None]
-        unit, zero = scales["unit"], scales["zero"]
-        energies = torch.stack([mean - gap, mean + gap], 1) * unit + zero
-        return energies, torch.stack([dmean - dgap, dmean + dgap], 1) * unit, coupling * unit
+        """``(n, s)`` energies, ``(n, s, q)`` gradients, ``(n, p, q)`` couplings of one member."""
+        matrix, slopes = self._matrix(weights, seen, scales)
+        solved = _of_two(matrix, slopes) if self.states == 2 else self._of_many(matrix, slopes)
+        energies, gradients, couplings = solved
+        unit = scales["unit"]
+        return energies * unit + scales["zero"], gradients * unit, couplings * unit
+
+    def _of_many(
+        self, matrix: torch.Tensor, slopes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Eigenvalues, their slopes and the couplings of any number of states."""
+        upper = np.triu_indices(self.states, 1)
+        place = np.zeros((self.states, self.states), np.int64)
+        place[np.diag_indices(self.states)] = np.arange(self.states)
+        place[upper] = place[upper[::-1]] = self.states + np.arange(len(upper[0]))
+        values, vectors = torch.linalg.eigh(matrix[:, place])
+        turned = vectors.mT[:, None] @ slopes.mT[:, :, place] @ vectors[:, None]
+        gradients = turned.diagonal(dim1=2, dim2=3).mT
+        return values, gradients, turned[:, :, upper[0], upper[1]].mT
 
     def _matrix(
-        self, weights: Weights, features: torch.Tensor, scales: Weights
+        self, weights: Weights, seen: Seen, scales: Weights
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """``(n, 3)`` the elements m, d, c; ``(n, 3, f)`` their slopes along the features."""
-        value: torch.Tensor | float = 0.0
-        slope: torch.Tensor | float = 0.0
-        found = exchanges(features.shape[1], self.alike)
-        for order, sign in found:
-            seen = (features[:, order] - scales["center"]) / scales["width"]
-            first = torch.tanh(seen @ weights["w0"].T + weights["b0"])
-            second = torch.tanh(first @ weights["w1"].T + weights["b1"])
-            signs = torch.tensor([1.0, 1.0, sign], dtype=features.dtype) / len(found)
-            value = value + signs * (second @ weights["w2"].T + weights["b2"])
-            back = (weights["w2"] * (1 - second.square())[:, None]) @ weights["w1"]
-            back = (back * (1 - first.square())[:, None]) @ (weights["w0"] / scales["width"])
-            slope = slope + signs[:, None] * back[:, :, order.argsort()]
-        assert isinstance(value, torch.Tensor)
-        assert isinstance(slope, torch.Tensor)
-        return value, slope
+        """``(n, e)`` elements of the upper triangle; ``(n, e, q)`` their slopes."""
+        features = (seen.values - scales["center"]) / scales["width"]
+        first = torch.tanh(features @ weights["w0"].T + weights["b0"])
+        second = torch.tanh(first @ weights["w1"].T + weights["b1"])
+        outputs = second @ weights["w2"].T + weights["b2"]
+        back = (weights["w2"] * (1 - second.square())[:, None]) @ weights["w1"]
+        back = (back * (1 - first.square())[:, None]) @ (weights["w0"] / scales["width"])
+        slopes = back @ seen.slopes * seen.carriers[..., None] + outputs[..., None] * seen.tilts
+        return _gathered(outputs * seen.carriers, seen), _gathered(slopes, seen)
 
     # ---- predicting
 
@@ -375,55 +365,86 @@ class DiabaticCommittee:
             named = _weights(state, member)
             self._state.append({name: torch.tensor(value) for name, value in named.items()})
 
+    def weights(self) -> dict[str, Floats]:
+        """Arrays of the state in use."""
+        assert self._state is not None, "load comes first"
+        own = {
+            f"m{member}/{name}": value.numpy()
+            for member, weights in enumerate(self._state)
+            for name, value in weights.items()
+            if not name.startswith("s/")
+        }
+        shared = self._state[0].items()
+        return own | {n: value.numpy() for n, value in shared if n.startswith("s/")}
+
     def predict(self, batch: Batch) -> Prediction:
         """Mean and standard deviation over the members, coupling signs agreed on.
 
-        Beside the answers' names there is "steering", for the gate: the gradients of both states,
-        and the derivative coupling ``h / (E1 - E0 + softening)`` times ``hop``, all in eV/A. Where
-        states are near it is the coupling, not the gradients, that decides where trajectories go.
+        Beside the answers' names there is "steering", for the gate: the gradients of all states,
+        and the derivative couplings ``h / (E_j - E_k + softening)`` times ``hop``, all in eV/A.
+        Where states are near it is the coupling, not the gradients, that decides where
+        trajectories go.
         """
         assert self._state is not None, "load comes first"
         shape = batch[self.field].shape
         places = np.asarray(batch[self.field], np.float64).reshape(shape[0], -1)
-        seen = FEATURES[self.features](torch.tensor(places))
+        seen = FEATURES[self.features](torch.tensor(places), self.states)
         said: list[dict[str, Floats]] = []
         with torch.no_grad():
             for weights in self._state:
                 scales = {name[2:]: value for name, value in weights.items() if name[1] == "/"}
-                energies, gradients, coupling = self._surfaces(weights, seen, scales)
-                h = coupling.numpy()
+                e, g, h = (part.numpy() for part in self._surfaces(weights, seen, scales))
                 if said:
-                    first = said[0]["couplings"].reshape(h.shape)
-                    h = h * np.where((h * first).sum(1, keepdims=True) < 0, -1.0, 1.0)
-                e, g = energies.numpy(), gradients.numpy()
-                said.append(
-                    {
-                        "energies": e,
-                        "gradients": g.reshape(shape[0], 2, *shape[1:]),
-                        "couplings": h.reshape(shape[0], 1, *shape[1:]),
-                        "steering": self._steering(e, g, h).reshape(shape[0], 3, *shape[1:]),
-                    }
-                )
+                    h = _with_signs(h, said[0]["couplings"].reshape(h.shape))
+                parts = {"gradients": g, "couplings": h, "steering": self._steering(e, g, h)}
+                whole = {n: part.reshape(*part.shape[:2], *shape[1:]) for n, part in parts.items()}
+                said.append({"energies": e, **whole})
         stacked = {name: np.stack([one[name] for one in said]) for name in said[0]}
         mean = Batch.stack(**{name: value.mean(0) for name, value in stacked.items()})
         std = Batch.stack(**{name: value.std(0) for name, value in stacked.items()})
         return Prediction(mean, std, tuple(Batch.stack(**one) for one in said))
 
     def steering(self, answers: Batch, like: Floats) -> Floats:
-        """``(n, 3, ...)`` of labels, the coupling with the sign of ``like``, one predicted."""
+        """``(n, s + p, ...)`` of labels, couplings with the signs of ``like``, predicted ones."""
         energies, gradients, couplings = (
             np.asarray(answers[name], np.float64) for name in ("energies", "gradients", "couplings")
         )
-        count = len(energies)
-        flat = couplings.reshape(count, -1)
-        signs = np.where((flat * like.reshape(count, -1)).sum(1, keepdims=True) < 0, -1.0, 1.0)
-        made = self._steering(energies, gradients.reshape(count, 2, -1), signs * flat)
-        return made.reshape(count, 3, *gradients.shape[2:])
+        flat, wide = couplings.reshape(*couplings.shape[:2], -1), gradients.shape[2:]
+        signed = _with_signs(flat, like.reshape(flat.shape))
+        made = self._steering(energies, gradients.reshape(*gradients.shape[:2], -1), signed)
+        return made.reshape(*made.shape[:2], *wide)
 
-    def _steering(self, energies: Floats, gradients: Floats, coupling: Floats) -> Floats:
-        """``(n, 3, q)`` of ``(n, 2)``, ``(n, 2, q)`` and ``(n, q)``."""
-        per_gap = self.hop * coupling / (energies[:, 1:] - energies[:, :1] + self.softening)
-        return np.concatenate([gradients, per_gap[:, None]], axis=1)
+    def _steering(self, energies: Floats, gradients: Floats, couplings: Floats) -> Floats:
+        """``(n, s + p, q)`` of ``(n, s)``, ``(n, s, q)`` and ``(n, p, q)``."""
+        low, high = self._pairs
+        gaps = energies[:, high] - energies[:, low] + self.softening
+        return np.concatenate([gradients, self.hop * couplings / gaps[..., None]], axis=1)
+
+
+def _with_signs(couplings: Floats, like: Floats) -> Floats:
+    """``(n, p, q)``, each pair's turned to the side of ``like``."""
+    return couplings * np.where((couplings * like).sum(2, keepdims=True) < 0, -1.0, 1.0)
+
+
+def _of_two(
+    matrix: torch.Tensor, slopes: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Eigenvalues of ``(n, 3)`` elements m, d, c, their slopes, and the coupling."""
+    mean, half, other = matrix.unbind(1)
+    dmean, dhalf, dother = slopes.unbind(1)
+    gap = (half.square() + other.square() + 1e-16).sqrt()
+    dgap = (half[:, None] * dhalf + other[:, None] * dother) / gap[:, None]
+    coupling = (half[:, None] * dother - other[:, None] * dhalf) / gap[:, None]
+    energies = torch.stack([mean - gap, mean + gap], 1)
+    return energies, torch.stack([dmean - dgap, dmean + dgap], 1), coupling[:, None]
+
+
+def _gathered(outputs: torch.Tensor, seen: Seen) -> torch.Tensor:
+    """Sums of ``(n, o, ...)`` outputs of the same element."""
+    if len(seen.elements) == int(seen.elements[-1]) + 1:
+        return outputs
+    sums = torch.zeros(len(outputs), int(seen.elements[-1]) + 1, *outputs.shape[2:])
+    return sums.to(outputs.dtype).index_add(1, seen.elements, outputs)
 
 
 def _unflat(flat: torch.Tensor, shapes: Mapping[str, torch.Size]) -> Weights:
@@ -438,13 +459,16 @@ def _weights(state: ModelState, member: int) -> dict[str, Any]:
     return own | shared if own else {}
 
 
-def _rescaled(before: Mapping[str, Any], old: Weights, new: Weights) -> Weights:
-    """Previous weights that say the same of differently scaled inputs and outputs."""
+def _rescaled(before: Mapping[str, Any], old: Weights, new: Weights, means: int) -> Weights:
+    """Previous weights that say the same of differently scaled inputs and outputs.
+
+    The first ``means`` outputs hold energies, the others differences.
+    """
     weights = {n: torch.tensor(v) for n, v in before.items() if not n.startswith("s/")}
     first = weights["w0"]
     weights["b0"] = weights["b0"] + first @ ((new["center"] - old["center"]) / old["width"])
     weights["w0"] = first * (new["width"] / old["width"])
     ratio = old["unit"] / new["unit"]
     weights["w2"], weights["b2"] = weights["w2"] * ratio, weights["b2"] * ratio
-    weights["b2"][0] += ((old["zero"] - new["zero"]) / new["unit"])[0]
+    weights["b2"][:means] += ((old["zero"] - new["zero"]) / new["unit"])[0]
     return weights

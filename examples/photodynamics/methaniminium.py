@@ -29,13 +29,13 @@ TIME_STEP = 0.25
 DURATION = 150.0
 """Longest of trajectories, in fs."""
 BONDS = ((0, 1), (0, 2), (0, 3), (1, 4), (1, 5))
-LENGTHS = {"shortest": [1.0, 0.65, 0.65, 0.65, 0.65], "longest": [2.3, 1.9, 1.9, 1.9, 1.9]}
+LENGTHS = {"shortest": [1.0, 0.65, 0.65, 0.65, 0.65], "longest": [2.8, 1.9, 1.9, 1.9, 1.9]}
 """Of :data:`BONDS`, in Angstrom: beyond, the molecule is broken."""
 SETTLED = 6.0
 """On the lower surface, in fs, after which a trajectory ends: what follows is the chemistry of ions
 with 10 eV in their vibrations, of which two electrons in two orbitals know nothing."""
-ALIKE = ((2, 3), (4, 5))
-"""The hydrogen atoms of each end, which may be exchanged."""
+BRIGHT = 2
+"""The state that light lifts molecules to: at the minimum, pi-pi*; the one below is sigma-pi*."""
 
 
 class Reference(NamedTuple):
@@ -150,7 +150,7 @@ def whole(positions: Floats) -> NDArray[np.bool_]:
 
 
 def trajectories(walkers: int = 90, starts: int = 90, seed: int = 5, **options: Any) -> Any:
-    """Molecules from the ground state's Wigner distribution, lifted to the upper surface."""
+    """Molecules from the ground state's Wigner distribution, lifted to the bright state."""
     begin = wigner(starts, seed)
     chosen = {
         "duration": DURATION,
@@ -160,7 +160,7 @@ def trajectories(walkers: int = 90, starts: int = 90, seed: int = 5, **options: 
         **options,
     }
     return SurfaceHopping(
-        Batch.stack(**begin, state=np.ones(starts, np.int64)),
+        Batch.stack(**begin, state=np.full(starts, BRIGHT)),
         MASSES,
         walkers,
         scouts=Batch.stack(positions=scouts(20, seed)),
@@ -170,7 +170,7 @@ def trajectories(walkers: int = 90, starts: int = 90, seed: int = 5, **options: 
 
 def committee(**options: Any) -> DiabaticCommittee:
     """Of smooth diabatic matrices, functions of inverse distances."""
-    chosen = {"features": "inverse_distances", "alike": ALIKE, "hidden": 40, "hop": 1.0}
-    chosen |= {"length": 0.5, "starts": 1, "rough": 0.5, "decay": 1e-4, "evaluations": 400}
-    chosen |= {"far": 1.0, "softening": 0.2}
+    chosen = {"states": 3, "features": "double_bond", "hidden": 40, "hop": 1.0}
+    chosen |= {"length": 0.5, "starts": 6, "rough": 0.5, "decay": 1e-3, "evaluations": 400}
+    chosen |= {"far": 1.0, "softening": 0.2, "trial": 120, "enough": 0.2, "few": 86, "aside": 3.0}
     return DiabaticCommittee(**{**chosen, **options})

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from casscf import electronic
+from casscf import lowest
 from methaniminium import MASSES, Reference, modes, reference
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -42,8 +42,8 @@ def relaxed() -> Floats:
     """``(6, 3)`` the minimum, its middle of mass at the origin."""
 
     def energy_and_slope(flat: Floats) -> tuple[float, Floats]:
-        said = electronic(flat.reshape(6, 3))
-        return float(said["energies"][0]), np.asarray(said["gradients"][0]).ravel()
+        energy, slope = lowest(flat.reshape(6, 3))
+        return energy, slope.ravel()
 
     found = minimize(energy_and_slope, GUESS.ravel(), jac=True, options={"gtol": 2e-4})
     place: Floats = np.asarray(found.x).reshape(6, 3)
@@ -54,8 +54,8 @@ def column(place: Floats, number: int) -> Floats:
     """``(18,)`` change of the lower state's gradient along one coordinate, in eV/A^2."""
     moved = np.zeros(18)
     moved[number] = STEP
-    both = [electronic(place + sign * moved.reshape(6, 3)) for sign in (1, -1)]
-    high, low = (np.asarray(said["gradients"][0]).ravel() for said in both)
+    both = [lowest(place + sign * moved.reshape(6, 3)) for sign in (1, -1)]
+    high, low = (slope.ravel() for _, slope in both)
     change: Floats = (high - low) / (2 * STEP)
     return change
 

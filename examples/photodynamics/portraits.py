@@ -18,7 +18,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 Floats = NDArray[np.float64]
-COLORS = ("#1b6ca8", "#c8553d")
+COLORS = ("#1b6ca8", "#c8553d", "#7a9a3a")
+STATES = ("S0", "S1", "S2")
 ATOMS = ("0.35", "#1b6ca8", "0.8", "0.8", "0.8", "0.8")
 BONDS = ((0, 1), (0, 2), (0, 3), (1, 4), (1, 5))
 
@@ -46,7 +47,7 @@ def _scan(axes: Any, model: DiabaticCommittee, scan: tuple[Floats, Floats]) -> N
     said = model.predict(Batch.stack(positions=scan[0]))
     angles = torsion(scan[0])
     lowest = scan[1].min()
-    for state in range(2):
+    for state in range(3):
         axes.plot(angles, scan[1][:, state] - lowest, "s", color=COLORS[state], mfc="none")
         middle, spread = said.mean["energies"][:, state], said.std["energies"][:, state]
         axes.plot(angles, middle - lowest, color=COLORS[state])
@@ -62,7 +63,7 @@ def _held_out(axes: Any, labels: Dataset, model: DiabaticCommittee) -> None:
     rows = labels.only(Purpose.HOLDOUT)
     said, true = model.predict(rows.inputs).mean["energies"], rows.outputs["energies"]
     lowest = true.min()
-    for state in range(2):
+    for state in range(3):
         axes.plot(true[:, state] - lowest, said[:, state] - lowest, ".", color=COLORS[state])
     limits = [0, float(true.max() - lowest)]
     axes.plot(limits, limits, color="0.6", lw=1)
@@ -70,18 +71,22 @@ def _held_out(axes: Any, labels: Dataset, model: DiabaticCommittee) -> None:
 
 
 def _populations(axes: Any, one: Voyage) -> None:
-    life = lifetime(one)
-    axes.step(one.times, one.active.mean(axis=1), color=COLORS[1])
+    life = lifetime(one, 1)
+    for state, name in enumerate(STATES):
+        inside = (one.active == state) & (np.isfinite(one.gaps) | (one.active == 0))
+        axes.step(one.times, inside.mean(axis=1), color=COLORS[state], label=name)
+    axes.step(one.times, one.excited.mean(axis=1), "k", lw=1, label="excited, whole")
     axes.axhline(np.exp(-1), color="0.6", lw=1)
     if np.isfinite(life.low):
         axes.axvspan(life.low, min(life.high, one.times[-1]), color="0.85")
-    axes.set(xlabel="time (fs)", ylabel="share on the upper surface", ylim=(0, 1.03))
+    axes.set(xlabel="time (fs)", ylabel="share of the molecules", ylim=(0, 1.03))
+    axes.legend(fontsize=8, frameon=False)
     axes.set_title(f"{one.active.shape[1]} trajectories", fontsize=9)
 
 
 def _frames(path: Path, one: Voyage) -> None:
-    """Seven moments about the first hop down of the molecule that hops at the median time."""
-    hops = (np.diff(one.active, axis=0) < 0).argmax(axis=0)
+    """Seven moments about the first hop to S0 of the molecule that makes it at the median time."""
+    hops = ((np.diff(one.active, axis=0) < 0) & (one.active[1:] == 0)).argmax(axis=0)
     hopped = np.flatnonzero(hops > 0)
     if not len(hopped):
         hops, hopped = np.full(len(hops), len(one.times) // 2), np.arange(len(hops))
@@ -95,11 +100,11 @@ def _frames(path: Path, one: Voyage) -> None:
             place.plot(*frame[[first, second]][:, [2, 1]].T, color="0.5", lw=2, zorder=1)
         place.scatter(frame[:, 2], frame[:, 1], s=90, c=ATOMS, edgecolors="k", zorder=2)
         place.set(xlim=(-2.2, 2.2), ylim=(-1.8, 1.8), aspect="equal", xticks=[], yticks=[])
-        surface = ("lower", "upper")[one.active[moment, who]]
+        state = STATES[one.active[moment, who]]
         angle = torsion(one.positions[moment, who])
         gap = one.gaps[moment, who]
         place.set_title(
-            f"{one.times[moment]:.0f} fs, {surface}\ngap {gap:.1f} eV, {angle:.0f}°", fontsize=8
+            f"{one.times[moment]:.0f} fs, {state}\ngap {gap:.1f} eV, {angle:.0f}°", fontsize=8
         )
     figure.savefig(path, dpi=110)
     plt.close(figure)

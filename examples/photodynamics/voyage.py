@@ -27,8 +27,8 @@ class Voyage(NamedTuple):
 
     Attributes:
         times: ``(t,)`` in fs.
-        active: ``(t, w)`` the surface each is on; after its end, its last.
-        gaps: ``(t, w)`` between the surfaces, in eV.
+        active: ``(t, w)`` the state each is in; after its end, its last.
+        gaps: ``(t, w)`` between its state and the nearest other, in eV.
         doubts: ``(t, w)`` the committee's standard deviation of "steering", in eV/A.
         totals: ``(t, w)`` kinetic energy and that of the active surface, in eV.
         norms: ``(t, w)`` of the amplitudes.
@@ -61,13 +61,28 @@ class Voyage(NamedTuple):
         return int((np.diff(self.active, axis=0) != 0).sum())
 
     @property
+    def excited(self) -> NDArray[np.bool_]:
+        """``(t, w)`` whether a molecule is whole and not in the lowest state."""
+        return (self.active > 0) & np.isfinite(self.gaps)
+
+    @property
+    def fates(self) -> tuple[float, float]:
+        """Shares of molecules that came down to the lowest state, and that broke before."""
+        short = np.isnan(self.gaps[-1])
+        return float((self.active[-1] == 0).mean()), float((short & (self.active[-1] > 0)).mean())
+
+    @property
     def predicting(self) -> float:
         """Its share of the time."""
         return self.seconds[1] / self.seconds[0]
 
 
 def voyage(
-    predict: Callable[[Batch], Prediction], walkers: int, seed: int = 7, **options: float
+    predict: Callable[[Batch], Prediction],
+    walkers: int,
+    seed: int = 7,
+    begin: int = 5,
+    **options: float,
 ) -> Voyage:
     """Run so many molecules at once, each until it has settled on the lower surface.
 
@@ -75,9 +90,10 @@ def voyage(
         predict: The surfaces.
         walkers: Molecules, each with its own start.
         seed: Of their hops.
+        begin: Seed of their starts.
         options: Of the trajectories, such as "duration" in fs.
     """
-    generator = trajectories(walkers, walkers, again=False, **options)
+    generator = trajectories(walkers, walkers, begin, again=False, **options)
     generator.seed, rows = seed, []
     begin, spent, watching = time.perf_counter(), 0.0, 0.0
     while len((proposal := generator.propose()).walkers):
@@ -96,6 +112,9 @@ def voyage(
 
 def _row(walkers: dict[str, Floats], said: Prediction, moved: Integers) -> tuple[Floats, ...]:
     active, energies = walkers["w/active"], said.mean["energies"]
+    rows = np.arange(len(moved))
+    apart = abs(energies - energies[rows, active[moved]][:, None])
+    apart[rows, active[moved]] = np.inf
     velocities = walkers["w/velocities"][moved]
     kinetic = 0.5 * (np.repeat(MASSES, 3) * velocities**2).sum(1) / ACCELERATION
     doubt = said.uncertainty("steering") if "steering" in said.std else np.zeros(len(moved))
@@ -107,9 +126,9 @@ def _row(walkers: dict[str, Floats], said: Prediction, moved: Integers) -> tuple
 
     return (
         active.copy(),
-        spread(energies[:, 1] - energies[:, 0]),
+        spread(apart.min(axis=1)),
         spread(doubt),
-        spread(kinetic + energies[np.arange(len(moved)), active[moved]]),
+        spread(kinetic + energies[rows, active[moved]]),
         spread((walkers["w/amplitudes"][moved] ** 2).sum((1, 2))),
         spread(walkers["w/positions"][moved].reshape(len(moved), -1, 3)),
     )
@@ -123,21 +142,22 @@ class Lifetime(NamedTuple):
     high: float
 
 
-def lifetime(one: Voyage, seed: int = 0) -> Lifetime:
-    """When the share of molecules on the upper surface first falls to ``1 / e``.
+def lifetime(one: Voyage, state: int, seed: int = 0) -> Lifetime:
+    """When the share of whole molecules in this state or a higher one first falls to ``1 / e``.
 
     The interval is the bootstrap's over whole trajectories (Efron and Tibshirani 1993), so it holds
     the chance of starts and hops, not the errors of surfaces or of surface hopping.
     """
+    above = (one.active >= state) & one.excited
 
-    def crossing(active: Integers) -> float:
-        below = np.flatnonzero(active.mean(axis=1) <= np.exp(-1))
+    def crossing(above: NDArray[np.bool_]) -> float:
+        below = np.flatnonzero(above.mean(axis=1) <= np.exp(-1))
         return float(one.times[below[0]]) if len(below) else np.inf
 
     random, count = np.random.default_rng(seed), one.active.shape[1]
-    again = [crossing(one.active[:, random.integers(count, size=count)]) for _ in range(500)]
+    again = [crossing(above[:, random.integers(count, size=count)]) for _ in range(500)]
     low, high = np.quantile(again, (0.025, 0.975), method="nearest")
-    return Lifetime(crossing(one.active), float(low), float(high))
+    return Lifetime(crossing(above), float(low), float(high))
 
 
 def drift(one: Voyage) -> Floats:
