@@ -65,6 +65,8 @@ def lowest_labels(data: Dataset, atoms: int) -> tuple[float, FloatArray]:
 
 def missing(data: Dataset, sizes: Sequence[int]) -> list[int]:
     """Sizes whose known minimum no label is near."""
+    if not len(data):  # the first turn ended before the first label
+        return list(sizes)
     return [n for n in sizes if lowest_labels(data, n)[0] > MINIMA[n] + 0.05]
 
 
@@ -147,7 +149,7 @@ def lennard_jones(options: argparse.Namespace) -> list[Row]:
     sizes = list(MINIMA) if options.full else list(QUICK_SIZES)
     folder = new_folder(Path("runs"), "clusters_lj")
     print(f"Searching {', '.join(f'LJ{n}' for n in sizes)} with one model; run folder {folder}")
-    limit = 1500.0 if options.full else 150.0
+    limit = 1500.0 if options.full else 400.0
     result, seconds = search(folder, sizes, options.engine, limit, options.seed)
     data = result.dataset()
     rows, more = minimum_rows(data, sizes)

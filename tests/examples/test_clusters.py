@@ -77,6 +77,8 @@ def test_the_check_fails_where_another_minimum_was_found(example) -> None:
     rows, _ = example.check.minimum_rows(labels(example, stray), [13])
     assert not rows[0].holds
     assert example.check.missing(labels(example, stray), [13]) == [13]
+    nothing = Dataset(Batch({}), Batch({}))
+    assert example.check.missing(nothing, [13, 19]) == [13, 19]
 
 
 def test_the_counting_oracle_notices_the_minimum_and_counts_its_calls(example) -> None:
