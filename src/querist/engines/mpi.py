@@ -144,6 +144,7 @@ class Mpi(Foreman):
         Raises:
             RunError: If there are too few ranks.
         """
+        self._world.await_free(sum(spec.count for spec in specs))
         return fitted(specs, len(self._world.free), self._assign)
 
     def start(self, pools: Sequence[PoolSpec]) -> None:

@@ -23,6 +23,7 @@ from querist.engines.muster import watched
 from querist.engines.wire import Frame, Kind, Stamp
 
 _FAREWELL = 5.0  # seconds that ranks have to leave before the job is aborted
+_RETURN = 5.0  # seconds that ranks of an engine before have to become free
 _FINALISE = 20  # seconds
 _PINGS, _PING_TAG = 7, 73
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -163,6 +164,15 @@ class World:
             self.receiver: Any = self._overhear
             self.channel = Channel(self.mpi, self.comm, lambda rank, f: self.receiver(rank, f))
         return self.channel
+
+    def await_free(self, count: int) -> None:
+        """Wait a while for so many free ranks: those of an engine before may still be closing."""
+        until = time.monotonic() + _RETURN
+        while len(self.free) < count <= len(set(self.ranks) - self.lost):
+            self.poll()
+            if time.monotonic() > until:
+                return
+            time.sleep(0.001)
 
     def poll(self) -> tuple[bool, set[int]]:
         """Deliver what has come to rank 0: whether there was anything, and ranks newly lost.
