@@ -137,16 +137,21 @@ def agreement(known: Mapping[int, Table]) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Compare, say what was paid, and draw both fidelities."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+def asked(about: str) -> argparse.Namespace:
+    """Which tables are compared, and how often: the options of both comparisons."""
+    parser = argparse.ArgumentParser(description=about.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--host", default="beta")
     parser.add_argument("--cheap", default="1")
     parser.add_argument("--dear", default="8")
     parser.add_argument("--table", type=Path, default=HERE / "results", help="folder of tables")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--seeds", type=int, default=10)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Compare, say what was paid, and draw both fidelities."""
+    options = asked(__doc__)
     known = tables(options.host, options.cheap, options.dear, options.table)
     facts: dict[str, Any] = agreement(known)
     print(json.dumps(facts), flush=True)

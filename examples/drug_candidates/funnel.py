@@ -9,7 +9,6 @@ search without cheap answers. Answers come from the tables of :mod:`truth`.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +17,9 @@ from typing import Any
 
 import numpy as np
 from drawing import draw_funnel
-from fidelities import CHEAP, DEAR, Floats, Table, agreement, tables, until
+from fidelities import CHEAP, DEAR, Floats, Table, agreement, asked, tables, until
 from molecules import fingerprints, library
 from tanimoto import TanimotoProcess
-from truth import HERE
 
 import querist
 from querist.core.answers import Dataset
@@ -155,14 +153,7 @@ def facts(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Compare, print and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--host", default="beta")
-    parser.add_argument("--cheap", default="1")
-    parser.add_argument("--dear", default="8")
-    parser.add_argument("--table", type=Path, default=HERE / "results", help="folder of tables")
-    parser.add_argument("--out", type=Path, default=Path("runs"))
-    parser.add_argument("--seeds", type=int, default=10)
-    options = parser.parse_args()
+    options = asked(__doc__)
     known = tables(options.host, options.cheap, options.dear, options.table)
     told = compared(Answers.of(known), options.seeds)
     said = {"agreement": agreement(known), **facts(told)}

@@ -29,10 +29,10 @@ from querist.store.run_folder import RunFolder
 from querist.surrogate import export
 from querist.surrogate.answers import FAILED, LATE, MODEL, REFUSED, SIMULATION, Answers
 from querist.surrogate.calling import Form, importable, oracle_of, returned
+from querist.surrogate.deadline import Deadline
 from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import Late, NoAnswer, Refused, SimulationFailed
 from querist.surrogate.keeping import Keeper, Verdict
-from querist.surrogate.late import Deadline
 from querist.surrogate.record import Known
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
