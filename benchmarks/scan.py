@@ -42,7 +42,7 @@ import scan_peers as peers
 from scan_caches import caches
 from scan_data import Bench
 from scan_feeds import feeds
-from scan_gpu import gpu_parts
+from scan_gpu import apart, gpu_parts
 from scan_turns import Call, Rates, in_turns, line
 
 from querist.pool.pool import Pool
@@ -58,8 +58,10 @@ LATENCY, RATE = 0.05, 1_000_000.0
 Line = dict[str, Any]
 
 
-def forward(model: Any, images: np.ndarray, count: int, batch: int = 256) -> Call:
+def forward(model: Any, images: np.ndarray, count: int) -> Call:
     """So many images through the model alone; they lie in memory."""
+    # As the scan takes them where the model is on a GPU, and small images are cheap there.
+    batch = 1024 if model.info.device != "cpu" and images.shape[1] < 64 else 256
     model.infer(images[:batch], WANTED)
 
     def run() -> None:
@@ -72,22 +74,13 @@ def forward(model: Any, images: np.ndarray, count: int, batch: int = 256) -> Cal
     return Call(run, count)
 
 
-def decoding(files: list[Path], size: int, threads: int = 1) -> Call:
-    """Files read and decoded by so many threads alone."""
+def decoding(files: list[Path], size: int) -> Call:
+    """Files read and decoded alone, by one thread."""
     transform = Image(size=size)
-    parts = [files[at : at + 64] for at in range(0, len(files), 64)]
-
-    def decode(part: list[Path]) -> None:
-        for file in part:
-            transform.decode(file.read_bytes())
 
     def run() -> None:
-        if threads == 1:
-            decode(files)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(decode, parts):
-                pass
+        for file in files:
+            transform.decode(file.read_bytes())
 
     return Call(run, len(files))
 
@@ -115,7 +108,7 @@ def local(bench: Bench, precision: str, count: int, size: int, rounds: int) -> I
         backends[", our backend, fp32"] = peers.ours(exact)
     loops = dict(peer_loops(eager, backends, files, size, bench))
     scan = Call(lambda: pool.query(0.25, strategy=LEAST, model=model, scan=COLD), count)
-    decode_alone = decoding(files, size, 2 if bench.on_gpu else 1)
+    decode_alone = apart(pool, files, bench.threads) if bench.on_gpu else decoding(files, size)
     alone = {"forward": forward(model, images, count), "decode": decode_alone}
     found = in_turns({**alone, "scan": scan, **loops}, rounds)
     ours, limit, decode = (found[name] for name in ("scan", "forward", "decode"))
@@ -338,7 +331,7 @@ def sizes(pool: Pool, model: Any, source: str, count: int, rounds: int) -> Itera
 
 def cases(bench: Bench, rounds: int, share: int) -> dict[str, Callable[[], Iterator[Line]]]:
     """All cases by name; all but ``million`` with a share of their items."""
-    small, large, points = (40_000, 10_000, 16_000) if bench.on_gpu else (20_000, 600, 4000)
+    small, large, points = (100_000, 20_000, 16_000) if bench.on_gpu else (20_000, 600, 4000)
     parts = {"gpu": lambda: gpu_parts(bench, small // share), "feeds": lambda: feeds(bench, share)}
     return {
         **(parts if bench.on_gpu else {}),

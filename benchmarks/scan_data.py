@@ -53,12 +53,19 @@ class Bench:
         return np.stack([transform.decode(file.read_bytes()) for file in files])
 
     def folder(self, count: int) -> Path:
-        """A flat folder with so many of the files, of all classes."""
+        """A flat folder with so many of the files, of all classes.
+
+        Where there are too few, the same again with other last bytes: copies of an item would not
+        be candidates, and what follows a picture's end, nobody shows.
+        """
         folder = self.cache / f"flat-{count}"
         if not folder.exists():
             folder.mkdir()
             for number, file in enumerate(self.files[:count]):
-                os.link(file, folder / f"{number:05}.jpg")
+                os.link(file, folder / f"{number:06}.jpg")
+            for number in range(len(self.files), count):
+                data = self.files[number % len(self.files)].read_bytes()
+                (folder / f"{number:06}.jpg").write_bytes(data + f"{number:06}".encode())
         return folder
 
     def pool(self, uri: Path | str, size: int = 32, **settings: Any) -> Pool:

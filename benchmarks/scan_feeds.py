@@ -1,4 +1,4 @@
-"""A GPU fed by several processes: the engine ``processes``, and PyTorch's own loader of data."""
+"""A GPU fed by several processes: one worker or several of them, and PyTorch's loader of data."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from querist.pool.query_state import CHUNK
 from querist.store.run_folder import RunFolder
 
 BATCH = 256
-CASES = ((32, 200_000, (4, 12)), (224, 40_000, (4, 12)))
-"""Pixels a side, items, and how many processes are tried."""
+CASES = ((32, 200_000, (1, 4)), (224, 40_000, (1, 4)))
+"""Pixels a side, items, and how many workers are tried; of one, processes only decode."""
+LOADING = 12
+"""Processes of PyTorch's loader."""
 
 
 def feeds(bench: Bench, share: int) -> Iterator[dict[str, Any]]:
@@ -33,16 +35,17 @@ def feeds(bench: Bench, share: int) -> Iterator[dict[str, Any]]:
     """
     for size, wanted, tried in CASES:
         count = wanted // share
-        folder = spread(bench, count)
+        folder = bench.folder(count)
         files = sorted(folder.iterdir())
         for workers in tried:
             mine, picks = scanned(bench, folder, size, workers)
-            theirs, peers_picks = loaded(bench, files, size, workers)
+            theirs, peers_picks = loaded(bench, files, size, LOADING)
             yield {
                 "case": "feeds",
                 "size": size,
                 "items": count,
                 "workers": workers,
+                "peer_workers": LOADING,
                 **mine,
                 **{f"peer_{name}" if name != "ours" else "peer": v for name, v in theirs.items()},
                 "ratio": round(mine["ours"] / theirs["ours"], 2),
@@ -50,21 +53,6 @@ def feeds(bench: Bench, share: int) -> Iterator[dict[str, Any]]:
                 "peer_name": "DataLoader, batch 256, eager bf16",
                 "load": os.getloadavg()[0],
             }
-
-
-def spread(bench: Bench, count: int) -> Path:
-    """A folder of so many files; where there are too few, the same again with other last bytes.
-
-    Copies of an item would not be candidates; what follows a picture's end, nobody shows.
-    """
-    folder = bench.cache / f"spread-{count}"
-    if not folder.exists():
-        folder.mkdir()
-        held = [file.read_bytes() for file in bench.files[:count]]
-        for number in range(count):
-            data = held[number % len(held)] + f"{number:06}".encode()
-            (folder / f"{number:06}.jpg").write_bytes(data)
-    return folder
 
 
 class Pace:
@@ -92,16 +80,18 @@ class Pace:
 def scanned(
     bench: Bench, folder: Path, size: int, workers: int
 ) -> tuple[dict[str, float], set[int]]:
-    """By a query that processes share."""
+    """By a query of one worker, or that several share."""
     pool = bench.pool(folder, size)
     pace = Pace(len(list(folder.iterdir())))
-    engine = {"kind": "processes", "workers": workers, "device": bench.device}
+    engine: dict[str, Any] = {"device": bench.device}
+    if workers > 1:
+        engine |= {"kind": "processes", "workers": workers}
     result = pool.query(
         0.25,
         strategy="least-confidence",
         model=bench.model("bf16", size),
         engine=engine,
-        scan={"cache": False, "batch": BATCH, "chunk": 2 * BATCH},
+        scan={"cache": False} | ({"batch": BATCH, "chunk": 2 * BATCH} if workers > 1 else {}),
         progress=lambda status: pace.at(status.done),
     )
     picks = {int(pick.uri.rpartition("/")[2].partition(".")[0]) for pick in result.picks}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,15 @@ import torch
 from safetensors.torch import load_file
 from scan_data import Bench
 from scan_network import ResNet18, normalised
+from scan_turns import Call
 
+from querist.pool.guessing import guess_transform
+from querist.pool.pool import Pool
+from querist.pool.scan.decoding import Apart, Memory, Wanted
+from querist.pool.scan.place import MOST
+from querist.sources.retrying import Retry
 from querist.sources.transforms.image import Image
+from querist.sources.transforms.opening import open_transform
 
 WANTED = frozenset({"probabilities"})
 REPEATS = 12
@@ -35,6 +44,37 @@ def gpu_parts(bench: Bench, count: int) -> Iterator[dict[str, Any]]:
                 found = {name: round(rate) for name, rate in rates.items()}
                 about = {"precision": precision, "size": size, "batch": batch}
                 yield {**told, "part": "forward", **about, **found}
+
+
+def apart(pool: Pool, files: list[Path], threads: int) -> Call:
+    """Files read and decoded alone, by as many processes as a scan has on so many processors.
+
+    Their start is not measured.
+    """
+    told = pool.settings
+    opened = told.access.policy(), told.sources, Retry(), open_transform(guess_transform(pool))
+    memory = Memory()
+    decoders = [Apart(opened, memory) for _ in range(max(1, min(threads - 2, MOST)))]
+    for decoder in decoders:
+        decoder.get_ready()
+    blocks = [files[at : at + 128] for at in range(0, len(files), 128)]
+
+    def run() -> None:
+        left, lock = iter(blocks), threading.Lock()
+
+        def work(decoder: Apart) -> None:
+            while True:
+                with lock:
+                    block = next(left, None)
+                if block is None:
+                    return
+                made = decoder([Wanted(n, f"file://{f}", "", None) for n, f in enumerate(block)])
+                assert len(made.places) == len(block)
+
+        with ThreadPoolExecutor(len(decoders)) as own:
+            list(own.map(work, decoders))
+
+    return Call(run, len(files))
 
 
 def _rates(bench: Bench, model: Any, images: np.ndarray, precision: str) -> dict[str, float]:

@@ -56,10 +56,10 @@ class ResNet18(nn.Module):
         return self.head(self.blocks(self.stem(x)).mean(dim=(2, 3)))
 
 
-def normalised(images: np.ndarray) -> torch.Tensor:
+def normalised(images: np.ndarray, device: str = "cpu") -> torch.Tensor:
     """(n, h, w, 3) bytes as the network takes them."""
-    scaled = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+    scaled = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float().div_(255)
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
     return ((scaled - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
@@ -83,16 +83,17 @@ def trained(
         for start in range(0, len(order) - 127, 128):
             chosen = order[start : start + 128]
             moved = np.roll(images[chosen], tuple(rng.integers(-2, 3, 2)), (1, 2))
-            batch = normalised(moved[:, :, ::-1].copy() if rng.random() < 0.5 else moved)
-            scores, wanted = network(batch.to(device)), torch.from_numpy(labels[chosen]).to(device)
+            turned = moved[:, :, ::-1].copy() if rng.random() < 0.5 else moved
+            batch = normalised(turned, device)
+            scores, wanted = network(batch), torch.from_numpy(labels[chosen]).to(device)
             loss = nn.functional.cross_entropy(scores, wanted)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             rate.step()
-            right += int((scores.argmax(1) == wanted).sum())
+            right += (scores.detach().argmax(1) == wanted).sum()
         print(
-            f"epoch {epoch}: {right / len(order):.3f} right, {time.time() - began:.0f} s",
+            f"epoch {epoch}: {int(right) / len(order):.3f} right, {time.time() - began:.0f} s",
             flush=True,
         )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,26 +7,50 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from querist.sources.access import OPEN, Access
-from querist.sources.fsspec_source import FsspecSource
-from querist.sources.ftp import FtpSource
 from querist.sources.globs import is_pattern, literal_folder, matcher
-from querist.sources.http import HttpSource
 from querist.sources.inline import InlineSource
 from querist.sources.local import LocalSource
 from querist.sources.retrying import Retrier, Retry
-from querist.sources.s3 import S3Source
 from querist.sources.secrets import expanded
 from querist.sources.source import Entry, Forbidden, MissingItem, Source, SourceError
 from querist.sources.uris import plain, scheme_of, shown
 
 Options = Mapping[str, Any]
 
+# What speaks over a network is imported when it is first used: a process that decodes files starts
+# in two thirds of the time.
+
+
+def _http(access: Access, options: Options) -> Source:
+    from querist.sources.http import HttpSource
+
+    return HttpSource(access, options)
+
+
+def _s3(access: Access, options: Options) -> Source:
+    from querist.sources.s3 import S3Source
+
+    return S3Source(access, options)
+
+
+def _ftp(access: Access, options: Options) -> Source:
+    from querist.sources.ftp import FtpSource
+
+    return FtpSource(access, options)
+
+
+def _fsspec(scheme: str, access: Access, options: Options) -> Source:
+    from querist.sources.fsspec_source import FsspecSource
+
+    return FsspecSource(scheme, access, options)
+
+
 MAKERS: Mapping[str, Callable[[Access, Options], Source]] = {
     "file": lambda access, _: LocalSource(access),
     "data": lambda access, _: InlineSource(access),
-    "http": lambda access, options: HttpSource(access, options),
-    "s3": lambda access, options: S3Source(access, options),
-    "ftp": lambda access, options: FtpSource(access, options),
+    "http": _http,
+    "s3": _s3,
+    "ftp": _ftp,
 }
 """Our own schemes; all others are fsspec's."""
 
@@ -91,7 +115,7 @@ class Sources:
         options = expanded(self._options.get(scheme, {}), scheme, self.access.credentials)
         maker = MAKERS.get(scheme)
         if maker is None:
-            return FsspecSource(scheme, self.access, options)
+            return _fsspec(scheme, self.access, options)
         return maker(self.access, options)
 
     def concurrency(self, uri: str) -> int:

@@ -15,6 +15,7 @@ from querist.models.backends.cuda import PINNED_BYTES
 from querist.models.inference import Inference, open_inference
 from querist.models.torch_ensemble import TorchEnsemble
 from querist.models.trainers.fine_tune import FineTune, Run, fine_tune
+from querist.pool.pool import Pool
 from querist.pool.scan.inferring import infer
 from querist.testing.models import waves
 
@@ -128,6 +129,26 @@ def test_large_batches_arrive_whole(tmp_path: Path) -> None:
         wanted = here.infer(batch[:4], ALL)
         for made in found[3 * number : 3 * number + 3]:
             np.testing.assert_allclose(made["embeddings"][:4], wanted["embeddings"], atol=1e-4)
+
+
+@on_gpu
+def test_a_query_on_a_gpu_picks_as_on_the_cpu(tmp_path: Path) -> None:
+    """With processes that decode into memory which the GPU copies by itself."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for number in range(300):
+        shades = rng.integers(0, 256, (9, 9, 3), np.uint8)
+        Image.fromarray(shades).resize((90, 90)).save(tmp_path / f"{number:03}.png")
+    pool = Pool.create(tmp_path / "pool", {"transform": {"modality": "image", "size": 64}})
+    pool.add(tmp_path)
+    found = []
+    for device in ("cuda:0", "cpu"):
+        model = opened(tmp_path, device)
+        scan = {"cache": False, "processes": 3 if device != "cpu" else 0, "batch": 128}
+        found.append(pool.query(40, strategy="least-confidence", model=model, scan=scan))
+    assert len(set(found[0].ids) & set(found[1].ids)) >= 39
+    assert found[0].counts["inferred"] == 300
 
 
 @on_gpu

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,8 +39,8 @@ def apart() -> Iterator[Callable[..., Apart]]:
     """Opens processes that decode, and ends them."""
     opened = list[Apart]()
 
-    def make(transform=IMAGES) -> Apart:
-        opened.append(Apart((OPEN, {}, Retry(), transform), Memory()))
+    def make(transform=IMAGES, memory=None) -> Apart:
+        opened.append(Apart((OPEN, {}, Retry(), transform), memory or Memory()))
         return opened[-1]
 
     yield make
@@ -73,6 +74,21 @@ def test_the_same_comes_of_both(tmp_path: Path, apart) -> None:
     assert str(tmp_path) not in str(one.failures)
     np.testing.assert_array_equal(IMAGES.stack(one.values), two.values)
     assert two.values.flags.writeable
+
+
+def test_large_answers_lie_where_they_are_wanted(apart) -> None:
+    """Such as in pinned memory, from which a GPU copies."""
+    transform = open_transform({"modality": "image", "size": 700})
+    given = list[np.ndarray]()
+
+    def fresh(size: int) -> np.ndarray:
+        given.append(np.empty(size, np.uint8))
+        return given[-1]
+
+    decoder = apart(transform, Memory(fresh))
+    made = decoder([Wanted(0, "", "", png(7))])
+    assert [len(each) for each in given] == [700 * 700 * 3]
+    assert np.shares_memory(made.values, given[0])
 
 
 def test_memory_is_used_again_once_nobody_holds_what_lies_in_it() -> None:
@@ -135,6 +151,42 @@ def is_decoder(pid: int) -> bool:
         return b"scan.decoding" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def test_one_that_cannot_start_says_so_when_it_is_asked(apart, monkeypatch) -> None:
+    monkeypatch.setattr("querist.pool.scan.decoding._BOOT", "import os; os._exit(3) # {}")
+    decoder = apart()
+    decoder.get_ready()
+    with pytest.raises(RoleFailed, match="status 3"):
+        decoder([Wanted(0, "", "", png(3))])
+
+
+def test_threads_decode_until_processes_are_ready_and_none_starts_where_all_is_cached(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """A pool whose processes never get ready is scanned all the same, and at once."""
+    for number in range(30):
+        (tmp_path / f"{number:03}.png").write_bytes(png(number * 8))
+    started, ended = list[Apart](), threading.Event()
+
+    def never(self: Apart) -> None:
+        started.append(self)
+        ended.wait(60)
+
+    monkeypatch.setattr(Apart, "get_ready", never)
+    monkeypatch.setattr(Apart, "close", lambda self: ended.set())
+    with Pool.create(tmp_path / "pool", {"transform": {"modality": "image", "size": 8}}) as pool:
+        pool.add(tmp_path)
+        found = []
+        for _ in range(2):
+            scan = {"processes": 3, "batch": 4, "chunk": 10}
+            run = start_query(pool, {"budget": 5, "strategy": "k-center", "scan": scan})
+            run_query(run)
+            found.append(query_result(run))
+            assert len(started) == 3
+            ended.clear()
+    assert found[0].ids == found[1].ids
+    assert [each.counts.get("decoded", 0) for each in found] == [30, 0]
 
 
 def test_a_closed_one_starts_nothing(apart) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from querist.pool.scan.decoding import without_place
-from querist.pool.scan.stages import TRIED, best_batch, pieces
+from querist.pool.scan.stages import TRIED, TRIED_ON_GPU, best_batch, pieces
 
 
 def test_the_first_batch_is_small_where_no_size_is_known() -> None:
@@ -31,6 +31,15 @@ def test_the_smallest_batch_that_is_quick_is_kept(rates: dict[int, float], wante
     timings = [(size, size / rate) for size, rate in rates.items()]
     slower = [(size, 2 * seconds) for size, seconds in timings]
     assert best_batch([(4, 9.0), *timings, *slower]) == wanted
+
+
+def test_large_batches_are_tried_on_a_gpu() -> None:
+    cut = [len(p) for p in pieces(np.arange(3000), None, lambda: 1 << 30, TRIED_ON_GPU)]
+    assert tuple(cut[:6]) == (4, *TRIED_ON_GPU)
+    rates = {64: 20, 128: 40, 256: 80, 512: 150, 1024: 250}
+    assert best_batch([(4, 9.0), *((size, size / rate) for size, rate in rates.items())]) == 1024
+    narrow = [len(p) for p in pieces(np.arange(600), None, lambda: 137, TRIED_ON_GPU)]
+    assert set(narrow[1:]) == {64, 128, 137, 596 - sum(narrow[1:-1])}
 
 
 def test_without_a_tried_size_none_is_kept() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError
@@ -58,8 +59,20 @@ def as_tuple(made: Any) -> tuple[Any, ...]:
     return made if isinstance(made, tuple) else (made,)
 
 
+def pinned(size: int) -> NDArray[np.uint8]:
+    """``(size,)`` bytes that a GPU copies without a processor's help; what is in them is sent so.
+
+    PyTorch keeps what is given back and gives it again, since the system takes long to pin memory.
+    """
+    pt = backend.torch()
+    made: NDArray[np.uint8] = pt.empty(size, dtype=pt.uint8, pin_memory=True).numpy()
+    return made
+
+
 def _sent(array: NDArray[Any], device: str) -> Any:
     tensor = backend.torch().as_tensor(array)
+    if tensor.is_pinned():
+        return tensor.to(device, non_blocking=True)
     if array.nbytes < PINNED_BYTES:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

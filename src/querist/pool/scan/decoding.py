@@ -43,6 +43,8 @@ _SET_PIPE_SIZE = 1031  # fcntl(2), Linux
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 """For glibc's malloc in a process that decodes (mallopt(3)): arrays of one size come and go there,
 and memory that went back to the system in between costs a quarter of the time in page faults."""
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+"""Of libraries for algebra, which otherwise begin with a thread for each core, for nothing."""
 _LARGE = 1 << 20  # bytes of an answer from which on its memory is used again
 _SPARE = 2  # pieces of memory that are kept while nothing lies in them
 
@@ -89,6 +91,10 @@ Fetch = Callable[[str], tuple[bytes, str]]
 class Decoder(Protocol):
     """Reads and decodes items; for one thread at a time."""
 
+    def get_ready(self) -> None:
+        """Return once it can begin at once; it may also be asked without."""
+        ...
+
     def __call__(self, wanted: Sequence[Wanted]) -> Made:
         """What came of these items."""
         ...
@@ -108,6 +114,9 @@ class Here:
 
     def __init__(self, fetch: Fetch, transform: Transform) -> None:
         self._fetch, self._transform = fetch, transform
+
+    def get_ready(self) -> None:
+        """It is."""
 
     def __call__(self, wanted: Sequence[Wanted]) -> Made:
         """What came of these items."""
@@ -136,13 +145,21 @@ class Here:
         """Nothing is held."""
 
 
+def _fresh(size: int) -> NDArray[np.uint8]:
+    return np.empty(size, np.uint8)
+
+
 class Memory:
     """Memory for large answers, taken again once nobody holds what lay in it.
 
     Fresh memory costs as much as what is copied there: the system clears every page of it.
+
+    Args:
+        fresh: Gives so many bytes, ``(size,)``, where none of before fit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: Callable[[int], NDArray[np.uint8]] = _fresh) -> None:
+        self._fresh = fresh
         self._spare: deque[NDArray[np.uint8]] = deque(maxlen=_SPARE)  # from any thread
 
     def take(self, size: int) -> NDArray[np.uint8]:
@@ -161,7 +178,7 @@ class Memory:
                 piece = self._spare.pop()
                 if size <= len(piece):
                     return piece
-        return _fresh(size)
+        return self._fresh(size)
 
 
 class Apart:
@@ -178,6 +195,14 @@ class Apart:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = threading.Event()
         self._asked = threading.Lock()  # held while an answer is awaited
+
+    def get_ready(self) -> None:
+        """Start the process and wait until it has loaded what it needs.
+
+        What goes wrong with that, the first call tells.
+        """
+        with suppress(RoleFailed):
+            self([])
 
     def __call__(self, wanted: Sequence[Wanted]) -> Made:
         """What came of these items.
@@ -210,7 +235,7 @@ class Apart:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            env={**_KEEP_MEMORY, **os.environ},
+            env={**_KEEP_MEMORY, **os.environ, **_ONE_THREAD},
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -284,10 +309,6 @@ def _write(pipe: IO[bytes], data: bytes | memoryview) -> None:
     view = memoryview(data)
     while len(view):
         view = view[os.write(pipe.fileno(), view) :]
-
-
-def _fresh(size: int) -> NDArray[np.uint8]:
-    return np.empty(size, np.uint8)
 
 
 def _receive(

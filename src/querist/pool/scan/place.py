@@ -10,11 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from querist import __version__
 from querist.core.errors import ConfigError, QueristError, RoleFailed
 from querist.core.roles import WorkerContext
+from querist.models.backends.cuda import is_gpu, pinned
 from querist.models.inference import Inference, open_inference
 from querist.models.loaders.head import HeadInference, open_head
 from querist.pool.choosing import choose_model
@@ -25,7 +27,7 @@ from querist.pool.query_listing import needs_in
 from querist.pool.query_needs import Needs, check_provided
 from querist.pool.query_settings import QuerySettings, parse_query
 from querist.pool.scan.caching import FOLDER, Caches
-from querist.pool.scan.decoding import Apart, Decoder, Here, Memory
+from querist.pool.scan.decoding import Apart, Here, Memory
 from querist.sources.opening import Sources
 from querist.sources.retrying import Retry
 from querist.sources.transforms.contract import Transform
@@ -37,7 +39,7 @@ from querist.store.run_folder import RunFolder
 from querist.strategies.contract import Strategy
 from querist.strategies.registry import get
 
-MOST = 12
+MOST = 16
 """Processes that decode for a GPU, where nobody says how many."""
 
 EMBEDDINGS = frozenset({"embeddings"})
@@ -51,6 +53,23 @@ class About(NamedTuple):
     digest: str
     provides: frozenset[str]
     classes: tuple[str, ...]
+
+
+class Decoders(NamedTuple):
+    """What decodes, one for each thread.
+
+    Attributes:
+        lasting: All the while.
+        first: Here, while processes start.
+    """
+
+    lasting: list[Here] | list[Apart]
+    first: list[Here]
+
+    @property
+    def all(self) -> list[Here | Apart]:
+        """All of them."""
+        return [*self.lasting, *self.first]
 
 
 class Place:
@@ -77,20 +96,28 @@ class Place:
         told = self.pool.settings
         return Sources(told.access.policy(), told.sources, retry)
 
-    def decoders(self) -> list[Decoder]:
-        """What decodes, one for each thread: here, or in processes beside this one."""
+    def decoders(self) -> Decoders:
+        """What decodes: here, or in processes beside this one."""
         scan, told = self.settings.scan, self.pool.settings
         count = scan.processes
         if count is None:  # a GPU is quicker than what one process decodes
             spare = self.threads - 2  # one that infers, and one that keeps the books
-            count = min(spare, MOST) if self.device.startswith("cuda") and spare > 1 else 0
+            count = min(spare, MOST) if is_gpu(self.device) and spare > 1 else 0
+        threads = max(1, min(2, self.threads)) if scan.decoders is None else scan.decoders
+        here = [Here(self._fetch, self.transform) for _ in range(threads)]
         if not count:
-            threads = scan.decoders or max(1, min(2, self.threads))
-            return [Here(self._fetch, self.transform) for _ in range(threads)]
+            return Decoders(here, [])
         retry = Retry(tries=scan.retries + 1)
         opened = told.access.policy(), told.sources, retry, self.transform
-        memory = Memory()
-        return [Apart(opened, memory) for _ in range(count)]
+        memory = Memory(self._memory)
+        return Decoders([Apart(opened, memory) for _ in range(count)], here)
+
+    def _memory(self, size: int) -> NDArray[np.uint8]:
+        """So many bytes, such as the model's device copies best."""
+        info = getattr(self._opened, "info", None)  # what a caller gave may have none
+        if info is not None and is_gpu(info.device) and info.backend == "torch":
+            return pinned(size)
+        return np.empty(size, np.uint8)
 
     def _fetch(self, uri: str) -> tuple[bytes, str]:
         return self.sources.fetch(uri)

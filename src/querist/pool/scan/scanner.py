@@ -23,7 +23,7 @@ from querist.pool.scan.stages import Stages, best_batch
 from querist.pool.scan.work import Chunk
 
 _SECONDS = 2.0  # that a unit of work should take
-_LARGEST, _SMALLEST, _ROUND = 4096, 4, 4
+_LARGEST, _SMALLEST, _ROUND = 8192, 4, 4
 _LOOK = 0.1  # seconds between two looks whether to stop
 
 

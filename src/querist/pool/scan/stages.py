@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, cycle, repeat
 from queue import SimpleQueue
@@ -17,6 +17,7 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.models.backends.cuda import is_gpu
 from querist.pool.query_listing import part_rows
 from querist.pool.query_state import Range
 from querist.pool.scan.decoding import Decoder, Made, Wanted, refusal
@@ -29,6 +30,9 @@ from querist.sources.uris import scheme_of
 
 TRIED = (16, 32, 64, 128, 256)
 """Sizes of batches that are tried where none is known."""
+
+TRIED_ON_GPU = (64, 128, 256, 512, 1024)
+"""There a call costs as much as hundreds of small items."""
 
 _LARGE = 64  # items of a batch in which nothing but the items counts any more
 _FIRST = 4  # items of the first batch of those, which may compile, and shows how slow the model is
@@ -58,10 +62,14 @@ class Stages:
         self._readers = 0
         self._item_bytes = place.transform.item_bytes
         self._closed = False
+        self._tried = TRIED_ON_GPU if is_gpu(place.device) else TRIED
         self._decoders = place.decoders()
+        self._needed, self._ready = threading.Event(), threading.Event()  # decoders
         self._start(self._feeding)
-        for decoder in self._decoders:
+        for decoder in self._decoders.lasting:
             self._start(partial(self._decoding, decoder), "decoding")
+        for decoder in self._decoders.first:
+            self._start(partial(self._decoding_first, decoder), "decoding_first")
         self._start(self._inferring)
 
     def submit(self, rows: Range, batch: int | None) -> Chunk:
@@ -84,7 +92,8 @@ class Stages:
         self._infers.put(None)
         if "sources" in self._place.__dict__:
             self._place.sources.close()
-        for decoder in self._decoders:
+        self._needed.set()
+        for decoder in self._decoders.all:
             decoder.close()
             self._decodes.put(None)
         for _ in range(self._readers):
@@ -122,13 +131,17 @@ class Stages:
             at = np.flatnonzero(found)
             chunk.keep(at, {name: values[at] for name, values in outputs.items()}, fresh=False)
         chunk.add("look", time.perf_counter() - began, known=int(found.sum()))
-        for positions in pieces(np.flatnonzero(~found), batch, self._most):
+        left = np.flatnonzero(~found)
+        for positions in pieces(left, batch, self._most, self._tried):
             if chunk.dropped or not self._block(chunk, positions):
                 return
 
     def _most(self) -> int:
-        """Items of a block that leave room for others beside it."""
-        return max(1, self.held.limit // (3 * self._item_bytes)) if self._item_bytes else 1 << 30
+        """Items of a block that leave room for one in each decoder and in the model."""
+        blocks = max(3, len(self._decoders.lasting) + 1)
+        return (
+            max(1, self.held.limit // (blocks * self._item_bytes)) if self._item_bytes else 1 << 30
+        )
 
     def _block(self, chunk: Chunk, positions: NDArray[np.int64]) -> bool:
         """Begin with a block; False once all is closed."""
@@ -179,7 +192,7 @@ class Stages:
         if far:
             far = self._from_cache(block, far)
         if not far:
-            self._decodes.put(block)
+            self._to_decoders(block)
             return
         self._need_readers(block.items[far[0]].uri)
         block.left = len(far)
@@ -216,7 +229,7 @@ class Stages:
                 block.chunk.break_off(error)
             finally:
                 if block.came():
-                    self._decodes.put(block)
+                    self._to_decoders(block)
 
     def _fetch(self, block: Block, at: int) -> None:
         item, began = block.items[at], time.perf_counter()
@@ -237,17 +250,34 @@ class Stages:
 
     # ------------------------------------------------------------------------------------ decode
 
+    def _to_decoders(self, block: Block) -> None:
+        self._decodes.put(block)
+        self._needed.set()
+
     def _decoding(self, decoder: Decoder) -> None:
+        self._needed.wait()  # where all is in the caches, nothing is made ready
+        if not self._closed:
+            decoder.get_ready()
+        self._ready.set()
         while (block := self._decodes.get()) is not None:
-            try:
-                if not (block.chunk.dropped or self._closed):
-                    self._decode(block, decoder)
-                    self._infers.put(block)
-                    continue
-            # Isolation boundary: the chunk's task tells it.
-            except Exception as error:  # noqa: BLE001
-                block.chunk.break_off(error)
-            self._leave(block)
+            self._pass(block, decoder)
+
+    def _decoding_first(self, decoder: Decoder) -> None:
+        """Until one of the others is ready."""
+        while not self._ready.is_set() and (block := self._decodes.get()) is not None:
+            self._pass(block, decoder)
+
+    def _pass(self, block: Block, decoder: Decoder) -> None:
+        """Through a decoder, and on."""
+        try:
+            if not (block.chunk.dropped or self._closed):
+                self._decode(block, decoder)
+                self._infers.put(block)
+                return
+        # Isolation boundary: the chunk's task tells it.
+        except Exception as error:  # noqa: BLE001
+            block.chunk.break_off(error)
+        self._leave(block)
 
     def _decode(self, block: Block, decoder: Decoder) -> None:
         chunk, began, cpu = block.chunk, time.perf_counter(), time.thread_time()
@@ -353,10 +383,13 @@ class Stages:
 
 
 def pieces(
-    positions: NDArray[np.int64], batch: int | None, most: Callable[[], int]
+    positions: NDArray[np.int64],
+    batch: int | None,
+    most: Callable[[], int],
+    tried: Sequence[int] = TRIED,
 ) -> Iterator[NDArray[np.int64]]:
     """Positions in pieces of a batch each; of the sizes that are tried, where none is known."""
-    sizes = repeat(batch) if batch else chain((_FIRST,), cycle(TRIED))
+    sizes = repeat(batch) if batch else chain((_FIRST,), cycle(tried))
     at = 0
     for wanted in sizes:
         if at >= len(positions):
@@ -374,7 +407,7 @@ def best_batch(timings: list[tuple[int, float]]) -> int | None:
     """
     rates: dict[int, float] = {}
     for count, seconds in timings[1:]:  # the first call may have compiled
-        if count in TRIED and seconds > 0:
+        if count in (*TRIED, *TRIED_ON_GPU) and seconds > 0:
             rates[count] = max(rates.get(count, 0.0), count / seconds)
     if not rates:
         return None
