@@ -45,7 +45,7 @@ def draw_strategies(
         known: The left-handed side's weight by the long run, and its standard error.
         path: Where the picture goes.
     """
-    figure = _figure(12.5, 3.5)
+    figure = _figure(14.0, 3.5)
     first, left, near = figure.subplots(1, 3, width_ratios=(1.2, 1.0, 1.1))
     names = [name for name in NAMES if name in gained]
     total = float(rows[0]["simulated"])
@@ -75,7 +75,7 @@ def draw_strategies(
         times = total * np.arange(1, len(errors) + 1) / len(errors)
         near.plot(times, errors, "-o", ms=3, color=colour, label=NAMES[name])
     near.set(ylim=(0, None), xlabel="ps simulated by each run", ylabel="error of the map, kT")
-    near.legend(fontsize=6.5, frameon=False, loc="lower left")
+    figure.legend(*near.get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside right")
     _save(figure, [first, left, near], path)
 
 
