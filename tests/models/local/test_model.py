@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -119,3 +121,28 @@ def test_what_it_cannot_represent_is_refused() -> None:
         made().fit(data, FitRequest(should_stop=lambda: True))
     with pytest.raises(ConfigError, match="cutoff"):
         LocalPotential(1.0, cutoff=3.0, pair_cutoff=2.0)
+
+
+@pytest.mark.parametrize("count", [12, 16, 24])
+def test_exact_labels_are_not_fitted_by_rounding(count: int) -> None:
+    """Two atoms tell little of the functions of three, and functions of pairs are much alike."""
+
+    def dimer(length: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        pull = 2 * (length - 2.2)
+        sample = atoms_sample([29, 29], [[0, 0, 0], [0, 0, length]])
+        return sample, {"energy": (length - 2.2) ** 2, "forces": [[0, 0, pull], [0, 0, -pull]]}
+
+    lengths = np.array([2.0, 2.45, 2.8])
+    asked = Batch.from_samples([dimer(length)[0] for length in lengths])
+    for shift in (0.0, 1e-9, 1e-7):
+        moved = np.linspace(1.9, 3.0, count) + shift * np.random.default_rng(0).standard_normal(
+            count
+        )
+        rows = [dimer(length) for length in moved]
+        labels = Batch.of([label for _, label in rows])
+        potential = LocalPotential(distance=2.2, pairs=6, channels=2, degree=0)
+        data = Dataset(Batch.from_samples([sample for sample, _ in rows]), labels)
+        potential.load(potential.fit(data, FitRequest()).state)
+        said = potential.predict(asked).mean
+        np.testing.assert_allclose(said["energy"], (lengths - 2.2) ** 2, atol=1e-3)
+        np.testing.assert_allclose(said["forces"][:, 0, 2], 2 * (lengths - 2.2), atol=1e-2)

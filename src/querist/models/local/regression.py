@@ -89,8 +89,10 @@ def regress(sums: Sums, free: NDArray[np.integer], width: FloatArray) -> Posteri
     size = np.sqrt(np.diagonal(sums.square) / sums.rows)
     scale = np.where(size > 0.0, width / np.where(size > 0.0, size, 1.0), 0.0)
     values, vectors = np.linalg.eigh(scale[:, None] * sums.square * scale)
-    values = np.maximum(values, 0.0)
     turned = vectors.T @ (scale * right)
+    # Below rounding nothing is known, and what stands there would be amplified without bound.
+    known = values > len(values) * np.finfo(np.float64).eps * values[-1]
+    values, turned = np.where(known, values, 0.0), np.where(known, turned, 0.0)
     alpha, beta = _evidence(values, turned, wanted, sums.rows)
     mean = beta * turned / (beta * values + alpha)
     half = scale[:, None] * vectors / np.sqrt(beta * values + alpha)
