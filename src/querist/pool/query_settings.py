@@ -25,8 +25,9 @@ class ScanSettings(_Settings):
         readers: Threads of a worker that read; None for what the source is made for.
         decoders: Threads of a worker that decode; None for its share of the cores, at most two.
         processes: Processes of a worker that read near items and decode, in place of the threads,
-            which share Python's lock; 0 for none. None: none on a CPU, and with a GPU as many as
-            cores are left, at most sixteen. Each holds a batch besides what ``memory_mb`` says.
+            which share Python's lock and decode until these have started; 0 for none. None: none on
+            a CPU, and with a GPU as many as cores are left, at most sixteen. Each holds a batch
+            besides what ``memory_mb`` says.
         retries: Further tries of an item whose source fails in passing.
         memory_mb: Of what a worker holds between its stages, in MiB.
         abort_share: The query fails when more than this share of the items is broken.

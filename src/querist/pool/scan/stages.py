@@ -138,10 +138,10 @@ class Stages:
 
     def _most(self) -> int:
         """Items of a block that leave room for one in each decoder and in the model."""
+        if not self._item_bytes:
+            return 1 << 30
         blocks = max(3, len(self._decoders.lasting) + 1)
-        return (
-            max(1, self.held.limit // (blocks * self._item_bytes)) if self._item_bytes else 1 << 30
-        )
+        return max(1, self.held.limit // (blocks * self._item_bytes))
 
     def _block(self, chunk: Chunk, positions: NDArray[np.int64]) -> bool:
         """Begin with a block; False once all is closed."""
