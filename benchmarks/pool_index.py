@@ -122,7 +122,7 @@ def run(folder: Path, count: int) -> None:
 
         def note() -> int:
             for rows in pool.rows("all", 2000):
-                pool.note_contents({int(row): f"{row:032x}" for row in rows})
+                pool.note_contents({int(row): int(row).to_bytes(16, "big") for row in rows})
             return count
 
         part = min(count // 10, 50_000)

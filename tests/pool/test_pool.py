@@ -144,10 +144,10 @@ def test_rows_come_in_pages(pool: Pool) -> None:
 
 def test_copies_are_noticed(pool: Pool, files) -> None:
     pool.add(files({"1.txt": "a", "2.txt": "a", "3.txt": "b"}))
-    noted = pool.note_contents({1: "aa", 2: "aa", 3: "bb"})
+    noted = pool.note_contents({1: b"a" * 16, 2: b"a" * 16, 3: b"b" * 16})
     assert noted.duplicates == 1
     assert [item.state for item in pool.items()] == ["unlabelled", "duplicate", "unlabelled"]
-    pool.note_contents({1: "cc"})
+    pool.note_contents({1: b"c" * 16})
     assert [item.state for item in pool.items()] == ["unlabelled"] * 3
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from querist.pool.database import Database
 from querist.pool.digests import CONTENT_BYTES
 from querist.pool.schema import DUPLICATE, UNLABELLED
+
+_DENSE = 8  # a range holds at most so many times the rows that are wanted of it
 
 
 class Noted(NamedTuple):
@@ -28,37 +30,43 @@ class Noted(NamedTuple):
 
 
 def note(connection: sqlite3.Connection, contents: Mapping[int, bytes]) -> Noted:
-    """Record contents by row; to be called in a transaction."""
+    """Record contents by row; to be called in a transaction.
+
+    What concerns all rows is one statement of one step: between two steps Python's lock is given
+    up, and beside busy threads each time costs many times what the step does.
+    """
     if not contents:
         return Noted()
-    found = connection.execute(
-        "SELECT row, content, fresh FROM items WHERE row IN (SELECT value FROM json_each(?))",
-        (json.dumps([int(row) for row in contents]),),
+    held = connection.execute(
+        "SELECT row, content, fresh FROM items WHERE row IN (SELECT value FROM json_each(?)) "
+        "AND content IS NOT NULL",
+        (json.dumps(list(contents)),),
     ).fetchall()
-    new = [(contents[row], row) for row, old, fresh in found if old != contents[row] or not fresh]
-    other = [(row, old) for row, old, _ in found if old is not None and old != contents[row]]
-    connection.executemany("UPDATE items SET content = ?, fresh = 1 WHERE row = ?", new)
+    other = [(row, old) for row, old, _ in held if old != contents[row]]
+    same = {row for row, old, fresh in held if fresh and old == contents[row]}
+    new = {row: content for row, content in contents.items() if row not in same}
+    connection.execute(
+        "UPDATE items SET content = substr(?1, 1 + told.key * ?3, ?3), fresh = 1 "
+        "FROM json_each(?2) AS told WHERE items.row = told.value",
+        (b"".join(new.values()), json.dumps(list(new)), CONTENT_BYTES),
+    )
     connection.executemany(
         "UPDATE items SET stale = 1 WHERE row = ? AND label IS NOT NULL", [(r,) for r, _ in other]
     )
-    touched = {content for content, _ in new} | {old for _, old in other}
+    touched = {*new.values(), *(old for _, old in other)}
     return Noted(len(other), mark_copies(connection, touched))
 
 
-def mark_copies(connection: sqlite3.Connection, contents: Iterable[bytes]) -> int:
+def mark_copies(connection: sqlite3.Connection, contents: Collection[bytes]) -> int:
     """Set which items of these contents are copies of their first; returns how many are."""
-    wanted, copies = list(contents), 0
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        marks = ",".join("?" * len(part))
-        found = connection.execute(
-            "SELECT content, min(row), count(*), count(twin) FROM items "
-            f"WHERE content IN ({marks}) GROUP BY content HAVING count(*) > 1 OR count(twin) > 0",
-            part,
-        ).fetchall()
-        copies += sum(count - 1 for _, _, count, _ in found)
-        _mark(connection, [(content, first) for content, first, _, _ in found])
-    return copies
+    found = connection.execute(
+        "SELECT content, min(row), count(*), count(twin) FROM items WHERE content IN "
+        "(SELECT substr(?1, 1 + key * ?3, ?3) FROM json_each(?2)) "
+        "GROUP BY content HAVING count(*) > 1 OR count(twin) > 0",
+        (b"".join(contents), json.dumps([0] * len(contents)), CONTENT_BYTES),
+    ).fetchall()
+    _mark(connection, [(content, first) for content, first, _, _ in found])
+    return sum(count - 1 for _, _, count, _ in found)
 
 
 def _mark(connection: sqlite3.Connection, firsts: list[tuple[bytes, int]]) -> None:
@@ -76,18 +84,23 @@ def known(database: Database, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     found = np.zeros((len(rows), CONTENT_BYTES), np.uint8)
     if not len(rows):
         return found
+    # A range is read four times as fast as a list, and rows are mostly dense.
+    first, last = int(rows[0]), int(rows[-1])
+    dense = last - first < _DENSE * len(rows)
+    test = "BETWEEN ? AND ?" if dense else "IN (SELECT value FROM json_each(?))"
     with database.reading() as connection:
-        # A range and not a list: it is read four times as fast, and rows are mostly dense.
-        told = connection.execute(
-            "SELECT row, content FROM items WHERE row BETWEEN ? AND ? AND fresh "
-            "AND content IS NOT NULL ORDER BY row",
-            (int(rows[0]), int(rows[-1])),
-        ).fetchall()
-    if told:
-        there = np.fromiter((row for row, _ in told), np.int64, len(told))
-        digests = np.frombuffer(b"".join([digest for _, digest in told]), np.uint8)
-        at = np.searchsorted(there, rows)
+        numbers, digests = connection.execute(  # one step, not one a row: see `note`
+            "SELECT group_concat(row), group_concat(hex(content), '') FROM items "
+            f"WHERE row {test} AND fresh AND content IS NOT NULL",
+            (first, last) if dense else (json.dumps(rows.tolist()),),
+        ).fetchone()
+    if numbers is not None:
+        there = np.array(json.loads(f"[{numbers}]"), np.int64)
+        told = np.frombuffer(bytes.fromhex(digests), np.uint8).reshape(-1, CONTENT_BYTES)
+        order = np.argsort(there)
+        at = np.searchsorted(there, rows, sorter=order)
         at[at == len(there)] = 0
+        at = order[at]
         same = there[at] == rows
-        found[same] = digests.reshape(-1, CONTENT_BYTES)[at[same]]
+        found[same] = told[at[same]]
     return found

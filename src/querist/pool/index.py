@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,16 @@ from numpy.typing import NDArray
 from querist.pool import labelling, lookup
 from querist.pool.database import Database
 from querist.pool.errors import BadFilter
-from querist.pool.items import COLUMNS, TABLES, Event, Item, in_order, item_of
+from querist.pool.items import (
+    COLUMNS,
+    LOCATED,
+    TABLES,
+    Event,
+    Item,
+    Located,
+    in_order,
+    item_of,
+)
 from querist.pool.schema import STATES
 from querist.pool.where import Where, condition
 
@@ -109,7 +119,7 @@ class Index:
                     "ORDER BY items.row LIMIT ?",
                     (*test.values, after, page),
                 )
-                rows = np.fromiter((row for (row,) in found), np.int64)
+                rows = np.fromiter(chain.from_iterable(found.fetchall()), np.int64)
             full = len(rows) == page
             if len(rows):
                 yield rows
@@ -125,6 +135,16 @@ class Index:
                 (json.dumps(wanted),),
             ).fetchall()
         return in_order(found, wanted)
+
+    def located(self, rows: NDArray[np.int64]) -> list[Located]:
+        """What it takes to read and to name these items, in no order."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {LOCATED} FROM {TABLES} WHERE items.row IN "
+                "(SELECT value FROM json_each(?))",
+                (json.dumps(rows.tolist()),),
+            ).fetchall()
+        return [Located._make(values) for values in found]
 
     def history(self, id: str) -> list[Event]:
         """All that was ever said of an item."""

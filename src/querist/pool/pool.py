@@ -22,7 +22,7 @@ from querist.pool.exporting import Exported, records_of, write
 from querist.pool.forgetting import Erased, Eraser
 from querist.pool.image_sizes import Sizer
 from querist.pool.index import PAGE, Index, ItemPage
-from querist.pool.items import Added, Event, Item, Labelled
+from querist.pool.items import Added, Event, Item, Labelled, Located
 from querist.pool.label_issues import LabelIssue, find_issues
 from querist.pool.label_values import checked, class_names, require_known
 from querist.pool.manifests.file import options_of
@@ -364,11 +364,12 @@ class Pool:
         """Items by row, in that order; rows that are no longer there are left out."""
         return self._index.fetch(rows)
 
-    def contents_of(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """``(n, 16)`` digests of contents by row, ascending; zeros where none is known.
+    def located(self, rows: NDArray[np.int64]) -> list[Located]:
+        """What it takes to read and to name items, in no order; quicker than :meth:`fetch`."""
+        return self._index.located(rows)
 
-        Known are contents that were read in the version of the last listing.
-        """
+    def contents_of(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """``(n, 16)`` digests by row, ascending; zeros but for what was read as last listed."""
         return contents.known(self._database, rows)
 
     def label(self, labels: Mapping[str, Any], by: str = "", decides: bool = False) -> int:
@@ -430,14 +431,13 @@ class Pool:
         """By row and annotator what he said last of it (kind and JSON), the latest last."""
         return self._index.standing(rows)
 
-    def note_contents(self, digests: Mapping[int, str]) -> contents.Noted:
-        """Record digests of contents by row, as a scan finds them (hexadecimal).
+    def note_contents(self, digests: Mapping[int, bytes]) -> contents.Noted:
+        """Record digests of contents (16 bytes each) by row, as a scan finds them.
 
         Copies of earlier items become duplicates, and changed items are noticed.
         """
-        known = {int(row): bytes.fromhex(digest) for row, digest in digests.items()}
         with self._database.writing() as connection:
-            return contents.note(connection, known)
+            return contents.note(connection, digests)
 
     def query(
         self,

@@ -125,15 +125,16 @@ class QueryResult(NamedTuple):
 
 def picks_of(pool: Pool, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Iterator[Pick]:
     """The picks that a query recorded, with what the pool says of their items."""
-    rows, scores = arrays["rows"], arrays["scores"]
+    rows, scores = np.asarray(arrays["rows"], np.int64), arrays["scores"]
     reasons = Reasons(told, arrays)
     for start in range(0, len(rows), _PAGE):
-        items = {item.row: item for item in pool.fetch(rows[start : start + _PAGE])}
-        for rank in range(start, min(start + _PAGE, len(rows))):
-            item = items.get(int(rows[rank]))
+        part = slice(start, start + _PAGE)
+        items = {item.row: item for item in pool.located(rows[part])}
+        told_of = zip(rows[part].tolist(), scores[part].tolist(), strict=True)
+        for rank, (row, score) in enumerate(told_of, start):
+            item = items.get(row)
             if item is not None:
-                score = float(scores[rank])
-                yield Pick(rank, item.id, item.uri, score, reasons.of(rank, score), item.row)
+                yield Pick(rank, item.id, item.uri, score, reasons.of(rank, score), row)
 
 
 class Reasons:
@@ -143,23 +144,27 @@ class Reasons:
         self._strategy, self._classes = str(told["strategy"]), list(told.get("classes", ()))
         first, sure = arrays.get("classes"), arrays.get("confidences")
         self._first = None if first is None else first.tolist()
-        self._sure = None if sure is None else sure.tolist()
+        # Whole percents: few enough to have each guess put into words once.
+        self._sure = (
+            None if sure is None else np.rint(100 * np.nan_to_num(sure)).astype(int).tolist()
+        )
+        self._said: dict[tuple[int, int], str] = {}
 
     def of(self, rank: int, score: float) -> str:
         """The sentence for the pick of a rank."""
         said = f"{self._strategy} {score:.4g}"
         if self._first is None or self._sure is None:
             return said
-        guesses = " or ".join(
-            f"{name} {share:.0%}"
-            for name, share in zip(self._names(rank), self._sure[rank], strict=True)
-        )
-        return f"{said}: the model says {guesses}"
+        guesses = map(self._guess, self._first[rank], self._sure[rank])
+        return f"{said}: the model says {' or '.join(guesses)}"
 
-    def _names(self, rank: int) -> list[str]:
-        known = self._classes
-        numbers = self._first[rank] if self._first is not None else []
-        return [str(known[n]) if n < len(known) else f"class {n}" for n in numbers]
+    def _guess(self, number: int, percent: int) -> str:
+        said = self._said.get((number, percent))
+        if said is None:
+            known = self._classes
+            name = known[number] if number < len(known) else f"class {number}"
+            said = self._said[number, percent] = f"{name} {percent}%"
+        return said
 
 
 def failures_of(pool: Pool, folder: RunFolder, after: int, limit: int) -> list[ItemFailure]:

@@ -125,7 +125,7 @@ class Decoded:
                 continue
             digests[item.row] = content_digest(data)
         if digests:
-            self._pool.note_contents(digests)
+            self._pool.note_contents({row: bytes.fromhex(told) for row, told in digests.items()})
             self._keep(made, digests)
         return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +123,14 @@ class Scanner:
     def _note_contents(self, chunk: Chunk) -> None:
         """Tell the pool what was read, by which copies and changed items are found."""
         assert self._place is not None
-        told = {}
-        for position, digest in chunk.read.items():
-            if chunk.contents[position].tobytes() != digest:
-                told[int(chunk.numbers[position])] = digest.hex()
-                chunk.contents[position] = np.frombuffer(digest, np.uint8)
-        if told:
+        if not chunk.read:
+            return
+        at = np.fromiter(chunk.read, np.int64, len(chunk.read))
+        read = np.frombuffer(b"".join(chunk.read.values()), np.uint8).reshape(len(at), -1)
+        new = (chunk.contents[at] != read).any(axis=1)
+        chunk.contents[at] = read
+        rows = chunk.numbers[at].tolist()
+        if told := dict(compress(zip(rows, chunk.read.values(), strict=True), new.tolist())):
             noted = self._place.pool.note_contents(told)
             chunk.counts["duplicates"] += noted.duplicates
 

@@ -169,7 +169,7 @@ class Stages:
 
     def _add_items(self, block: Block, missing: NDArray[np.int64]) -> None:
         rows = block.chunk.numbers[block.positions[missing]]
-        items = {item.row: item for item in self._place.pool.fetch(rows)}
+        items = {item.row: item for item in self._place.pool.located(rows)}
         for at, row in zip(missing.tolist(), rows.tolist(), strict=True):
             if row in items:
                 block.items[at] = items[row]
@@ -181,7 +181,7 @@ class Stages:
         return sum(
             _UNKNOWN if item.size is None else item.size
             for item in block.items.values()
-            if item.inline is None
+            if item.data is None
         )
 
     # -------------------------------------------------------------------------------------- read
@@ -303,9 +303,7 @@ class Stages:
         """Items with their bytes, as far as these are there; without those that were refused."""
         wanted = []
         for at, item in block.items.items():
-            data = block.raw.get(at)
-            if data is None and item.inline is not None:
-                data = item.data
+            data = block.raw.get(at) if item.data is None else item.data
             if data is not None or at in block.near:
                 wanted.append(Wanted(at, item.uri, item.version, data))
         return wanted

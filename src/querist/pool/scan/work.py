@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.pool.items import Item
+from querist.pool.items import Located
 from querist.pool.query_state import Range
 
 Bytes = NDArray[np.uint8]
@@ -124,7 +124,7 @@ class Block:
 
     chunk: Chunk
     positions: NDArray[np.int64]
-    items: dict[int, Item] = field(default_factory=dict)
+    items: dict[int, Located] = field(default_factory=dict)
     raw: dict[int, bytes] = field(default_factory=dict)
     kept: set[int] = field(default_factory=set)
     near: set[int] = field(default_factory=set)
