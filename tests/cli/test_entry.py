@@ -66,3 +66,15 @@ def test_a_command_loads_its_own_module_only() -> None:
 def test_help_loads_nothing_beneath_the_command_line() -> None:
     others = {name.split(".")[1] for name in loaded("--help")} - {"cli"}
     assert others == {"core"}
+
+
+@pytest.mark.parametrize("arguments", [["serve", "service.yaml"], ["watch", "run"]])
+def test_no_address_is_told_where_nothing_can_be_served(arguments, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    (tmp_path / "service.yaml").write_text("data: service\ntenants: {default: {}}\n")
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert "http://" not in result.output
+    assert result.output.count("\n") == 1
+    assert "pip install 'querist[service]'" in result.output

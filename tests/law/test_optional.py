@@ -11,7 +11,9 @@ import pytest
 
 TOOL_EXTRAS = {"test", "docs", "dev"}
 IMPORT_NAMES = {
+    "mace-torch": "mace",
     "mlflow-skinny": "mlflow",
+    "peptidebuilder": "PeptideBuilder",
     "pillow": "PIL",
     "psij-python": "psij",
     "pyyaml": "yaml",
@@ -68,6 +70,15 @@ def importers(library, package: str) -> set[str]:
         for found in library.imports
         if found.target.partition(".")[0] == package
     }
+
+
+def test_a_message_names_the_extra_that_brings_a_package(project, optional_packages) -> None:
+    from querist.campaign.extras import EXTRA_OF
+
+    assert set(EXTRA_OF) == optional_packages
+    for package, extra in EXTRA_OF.items():
+        brought = map(import_name, project["optional-dependencies"][extra])
+        assert package in set(brought), f"the extra {extra} does not bring {package}"
 
 
 def test_every_imported_package_is_declared(library, core_packages, optional_packages) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 
 from querist.core.answers import Failure, Label, Reason
 from querist.core.batch import Batch
-from querist.core.errors import ContractError, RoleFailed
+from querist.core.errors import ContractError, MissingExtra, RoleFailed
 from querist.oracles.executor import ExecutorOracle
 from querist.oracles.function import FunctionOracle
 
@@ -253,3 +254,10 @@ def test_an_executor_is_known_by_a_short_name(context) -> None:
     assert isinstance(label, Label)
     with pytest.raises(RoleFailed, match="'treads' should look like"):
         ExecutorOracle(local(float), "treads")
+
+
+def test_without_mpi4py_the_sentence_says_what_to_install(context, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    oracle = ExecutorOracle(local(lambda x: x), "mpi")
+    with pytest.raises(MissingExtra, match=r"pip install 'querist\[mpi\]'"):
+        oracle.answer(X.take([1]), context)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 import querist
+from querist.core.errors import MissingExtra
 from querist.strategies.contract import batchwise, pointwise
 from querist.strategies.errors import BudgetError, NeedError, StrategyError
 
@@ -74,3 +77,12 @@ def test_picking_a_row_twice_is_a_mistake_of_the_strategy() -> None:
 def test_unusable_randomness_is_refused() -> None:
     with pytest.raises(NeedError, match="a seed or a numpy"):
         querist.select("random", 1, items=range(3), rng="seed")
+
+
+def test_qlogei_without_torch_and_botorch_names_the_extra_that_brings_both(monkeypatch) -> None:
+    for package in ("torch", "botorch"):
+        monkeypatch.setitem(sys.modules, package, None)
+    rows = np.random.default_rng(0).normal(size=(6, 2))
+    known = {"labelled_embeddings": rows[:3], "labels": rows[:3, :1]}
+    with pytest.raises(MissingExtra, match=r"pip install 'querist\[botorch\]'"):
+        querist.select("qlogei", 1, embeddings=rows, **known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from tuning_problems import GOAL, SPACE, Evolution, simulate
 
 from querist.core.errors import ConfigError, ContractError
-from querist.tuning.search import SEARCHES, Search, make_search
+from querist.tuning.search import SEARCHES, Search, check_search, make_search
 from querist.tuning.trial import Problem, Trial
 
 FINITE = {"m": {"choice": ["a", "b"]}, "k": {"integer": [1, 3], "when": {"m": "b"}}}
@@ -238,6 +239,40 @@ def test_a_search_that_knows_no_candidates_says_which_do(name) -> None:
 def test_searches_that_cannot_be_are_refused(use, options, error, words) -> None:
     with pytest.raises(error, match=words):
         make_search(use, problem(), options)
+
+
+@pytest.mark.parametrize(
+    "use, options, words",
+    [
+        ("gq", {}, "'gq' is none of gp"),
+        ("gest", {}, "missing a required argument: 'generator'"),
+        ("random", {"sampler": "x"}, "unexpected keyword argument 'sampler'"),
+        ("gp", {"cost_awre": False}, "unexpected keyword argument 'cost_awre'"),
+        ("gp", {"candidates": 0}, "numbers from 1 on"),
+    ],
+)
+def test_what_a_search_would_refuse_is_told_before_there_is_a_worker(use, options, words) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_search(use, problem(), options)
+
+
+@pytest.mark.parametrize(
+    "use, package, extra",
+    [
+        ("botorch", "botorch", "botorch"),
+        ("optuna", "optuna", "optuna"),
+        ("gest", "gest_api", "gest"),
+    ],
+)
+def test_a_search_without_its_package_names_the_extra(use, package, extra, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=rf"pip install 'querist\[{extra}\]'"):
+        check_search(use, problem(), OPTIONS.get(use, {}))
+
+
+def test_a_check_makes_no_search_but_the_usual_one() -> None:
+    check_search("ask_tell", problem(), {"optimiser": "no_such_module:Class"})
+    check_search("gp", problem(), {"candidates": 64})
 
 
 def test_an_optimiser_that_asks_for_nothing_finite_is_told() -> None:

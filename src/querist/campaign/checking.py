@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from querist.campaign.extras import brought_by, missing_extra
 from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
 from querist.campaign.rules import RETRAIN, STOP, WANT_HOLDOUT, named, read_rule
@@ -93,6 +94,8 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
     except Exception as error:  # noqa: BLE001 - importing a user's module may raise anything
         yield f"importing {role.use!r} raised {type(error).__name__}: {error}."
         return
+    if lacking := missing_extra(factory.target, role.use):
+        yield lacking
     yield from _unfit_options(target, factory)
     if isinstance(target, type):
         yield from _missing_methods(kind, target)
@@ -268,4 +271,4 @@ def _sentence(error: Exception) -> str:
     text = str(error)
     if isinstance(cause := error.__cause__, SyntaxError):
         text = f"{cause.filename}, line {cause.lineno}: {cause.msg}: {(cause.text or '').strip()!r}"
-    return text if text.endswith((".", "?")) else f"{text}."
+    return (text if text.endswith((".", "?")) else f"{text}.") + brought_by(cause)

@@ -14,10 +14,12 @@ from querist.cli.shared import sentences
 @sentences
 def serve(file: Path) -> None:
     """Serve pools and queries over HTTP, as a service.yaml says (querist init service)."""
+    from querist.service.serving import need_server
     from querist.service.serving import serve as serve_until_stopped
     from querist.service.settings import load_settings
 
     settings = load_settings(file)
+    need_server()
     open_here = settings.keys.without == "loopback" and settings.on_loopback
     keys = "no key is needed from this machine" if open_here else "with keys"
     scheme = "https" if settings.listen.certificate else "http"

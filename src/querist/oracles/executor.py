@@ -25,7 +25,7 @@ import numpy as np
 
 from querist.core.answers import Failure, Label, Outcome, Reason
 from querist.core.batch import Batch, Sample
-from querist.core.errors import ContractError
+from querist.core.errors import ContractError, require
 from querist.core.roles import SupportsOpen, TaskContext, WorkerContext
 from querist.core.tasks import ONE_CORE, Factory, Resources
 from querist.oracles.checks import CANCELLED, callable_of, failure_of, tell
@@ -130,6 +130,8 @@ class ExecutorOracle:
             return self.executor
         if self._running is None:
             named = EXECUTORS.get(self.executor) if isinstance(self.executor, str) else None
+            if self.executor == "mpi":
+                require("mpi4py.futures", "mpi", "the executor 'mpi'")
             make = callable_of(named or self.executor, "the executor of an oracle")
             self._running = make(**self.executor_options)
         return self._running

@@ -20,6 +20,12 @@ def _invalid(error: QueristError) -> Refused:
     return Refused("invalid", str(getattr(error, "message", error)), faults)
 
 
+def _lacking(error: QueristError) -> str:
+    """Which extra the administrator may install; the package's version or place stays ours."""
+    extra = getattr(error, "extra", "")
+    return f"The server lacks a package for that: the extra {extra!r} of Querist."
+
+
 # The first that fits. Errors that are not here are ours: 500, without their text.
 _TABLE: tuple[tuple[type[QueristError], Make], ...] = (
     (UnknownItem, lambda error: Refused("not-found", str(error))),
@@ -30,7 +36,7 @@ _TABLE: tuple[tuple[type[QueristError], Make], ...] = (
     (NeedError, _invalid),
     (Forbidden, lambda error: Refused("not-allowed", str(error))),
     (SourceError, _invalid),
-    (MissingExtra, lambda _: Refused("invalid", "The server has no package for that.")),
+    (MissingExtra, lambda error: Refused("invalid", _lacking(error))),
     (ConfigError, _invalid),
 )
 

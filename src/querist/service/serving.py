@@ -32,6 +32,11 @@ def serve(settings: ServiceSettings, sockets: list[socket.socket] | None = None)
         server_of(settings).run(sockets=sockets)
 
 
+def need_server() -> None:
+    """Raise MissingExtra where nothing can be served, before an address is told."""
+    require("uvicorn", "service", "A page in the browser, or a service,")
+
+
 @contextmanager
 def _ending() -> Iterator[None]:
     """SIGTERM ends with status 0 and the last lines of the log.

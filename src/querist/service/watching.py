@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from querist.core.errors import ConfigError
-from querist.service.serving import serve
+from querist.service.serving import need_server, serve
 from querist.service.settings import (
     JobSettings,
     ListenSettings,
@@ -35,9 +35,11 @@ def watching(
         roots: Folders of files that questions may show, where they are asked about addresses.
 
     Raises:
+        MissingExtra: If the extra service is not installed.
         NotARun: If the folder holds no run.
         ConfigError: If another process listens there.
     """
+    need_server()
     folder = RunFolder(run.resolve()).path
     with tempfile.TemporaryDirectory(prefix="querist-watch-") as data, _listening(port) as found:
         number = found.getsockname()[1]

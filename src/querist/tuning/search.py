@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from querist.campaign.extras import missing_extra
 from querist.core.errors import ConfigError, ContractError, QueristError
 from querist.core.tasks import resolve
 from querist.tuning.space import Values
@@ -87,11 +88,7 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
     if not isinstance(use, str):
         made = _adapted(use, problem)
     else:
-        _check_able(use, problem)
-        target = use if ":" in use else SEARCHES.get(use)
-        if target is None:
-            known = ", ".join(SEARCHES)
-            raise ConfigError(f"search: {use!r} is none of {known}, nor 'package.module:Name'.")
+        target = _target(use, problem)
         try:
             made = resolve(target)(problem, **(options or {}))
         except QueristError:
@@ -103,6 +100,34 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
         raise ContractError(f"{made!r} is no search: it has no {' and no '.join(lacking)}.")
     found: Search = made
     return found
+
+
+def check_search(use: str, problem: Problem, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a search by name could not be made; none is made but of "gp".
+
+    Others may load much, or call what is the user's own.
+    """
+    target = _target(use, problem)
+    if lacking := missing_extra(target, f"the search {use!r}"):
+        raise ConfigError(lacking)
+    try:
+        inspect.signature(resolve(target)).bind(problem, **options)
+    except TypeError as error:
+        raise ConfigError(f"search: {target} refused its options: {error}.") from error
+    except ValueError:  # built-ins may have no signature
+        return
+    if use == "gp":
+        make_search(use, problem, options)
+
+
+def _target(use: str, problem: Problem) -> str:
+    """The import path of a search that can do what the problem wants."""
+    _check_able(use, problem)
+    target = use if ":" in use else SEARCHES.get(use)
+    if target is None:
+        known = ", ".join(SEARCHES)
+        raise ConfigError(f"search: {use!r} is none of {known}, nor 'package.module:Name'.")
+    return target
 
 
 def said_of(use: Any, problem: Problem, options: Mapping[str, Any], trials: Sequence[Trial]) -> str:

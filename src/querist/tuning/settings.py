@@ -217,11 +217,15 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
 
 
 def _live_search(search: SearchSettings, problem: Problem) -> Any:
-    """The search that was given as a Python object; None where a file could say it."""
-    if search.live is None:
-        return None
-    from querist.tuning.search import make_search
+    """The search that was given as a Python object; None where a file could say it.
 
+    Raises:
+        ConfigError: If that of the file could not be made in its worker.
+    """
+    from querist.tuning.search import check_search, make_search
+
+    if search.live is None:
+        return check_search(search.use, problem, search.options)
     if search.live is LIVE_OPTIONS:
         return make_search(search.use, problem, search.options)
     return make_search(search.live, problem)

@@ -54,6 +54,7 @@ def qlogei(
         )
     with warnings.catch_warnings():  # of BoTorch on few data; what it gives is used all the same
         warnings.simplefilter("ignore")
+        require("botorch", "botorch", "the strategy qlogei")  # before torch, which comes with it
         row = embeddings.take([0])
         like = row if tensors.is_tensor(row) else tensors.torch().zeros(1)
         fitted = _Fitted(known, answers[:, 0], (samples, seed, like))
