@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import yaml
+from pydantic import BaseModel
 
 import querist
+from querist.campaign.loading import parse_settings
 from querist.campaign.registry import BUILT_IN
+from querist.campaign.settings import CampaignSettings
 from querist.cli.entry import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,3 +62,16 @@ def test_every_short_name_is_told_of() -> None:
     table = page("campaign-file").partition("## Short names")[2]
     told = set(re.findall(r"`(\w+)`", table))
     assert {name for names in BUILT_IN.values() for name in names} <= told
+
+
+def test_the_campaign_file_tells_what_is_no_default() -> None:
+    """Of the block of all keys: a value that is not the default has that in brackets."""
+    block = page("campaign-file").partition("```yaml campaign\n")[2].partition("```")[0]
+    shown = parse_settings(yaml.safe_load(block), "campaign.yaml").model_dump()
+    for name, field in CampaignSettings.model_fields.items():
+        if field.is_required():
+            continue
+        line = next(line for line in block.splitlines() if line.startswith(f"{name}:"))
+        default = field.get_default(call_default_factory=True)
+        plain = default.model_dump() if isinstance(default, BaseModel) else default
+        assert ("# [" in line) == (shown[name] != plain), line

@@ -11,13 +11,14 @@ from querist.cli.shared import need_parent, sentences
 from querist.core.errors import ConfigError
 
 TEMPLATES = {
+    "campaign": ("querist.campaign", "campaign.yaml"),
     "objective": ("querist.tuning", "objective.yaml"),
     "pool": ("querist.pool", "pool.yaml"),
     "service": ("querist.service", "service.yaml"),
     "tune": ("querist.tuning", "study.yaml"),
 }
 FILES = {"tune": "study.yaml"}
-COMMANDS = {"pool": "run", "service": "serve", "tune": "tune", "objective": "run"}
+COMMANDS = {"service": "serve", "tune": "tune"}
 
 
 @click.command()
@@ -32,16 +33,15 @@ COMMANDS = {"pool": "run", "service": "serve", "tune": "tune", "objective": "run
 )
 @sentences
 def init(what: str, file: Path | None, force: bool, alaas: Path | None) -> None:
-    """Write a commented pool.yaml, service.yaml, study.yaml or objective.yaml."""
+    """Write a commented campaign.yaml, pool.yaml, service.yaml, study.yaml or objective.yaml."""
     path = file or Path(FILES.get(what, f"{what}.yaml"))
     need_parent(path)
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already; name another file, or say --force.")
     text = template(what) if alaas is None else translated(what, alaas)
     path.write_text(text, encoding="utf-8")
-    click.echo(
-        f"wrote {path}; edit it, then: querist check {path}; querist {COMMANDS[what]} {path}"
-    )
+    command = COMMANDS.get(what, "run")
+    click.echo(f"wrote {path}; edit it, then: querist check {path}; querist {command} {path}")
 
 
 def template(what: str) -> str:
