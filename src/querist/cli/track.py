@@ -14,7 +14,7 @@ from querist.cli.shared import RUN, sentences
 @click.command()
 @RUN
 @click.option("--tensorboard", type=click.Path(path_type=Path), help="Folder for event files.")
-@click.option("--mlflow", metavar="URI", help="Of a tracking server or folder.")
+@click.option("--mlflow", metavar="URI", help="Of a tracking server.")
 @click.option("--experiment", default="querist", show_default=True, help="Of MLflow.")
 @click.option("--follow", is_flag=True, help="Go on until the run ends.")
 @sentences

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from querist.core.errors import RunError
+from querist.integrations.trackers.mlflow import MLflow
 from querist.integrations.trackers.points import Point
 
 
@@ -13,8 +17,6 @@ from querist.integrations.trackers.points import Point
 def test_a_run_is_logged(tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("mlflow")
     from mlflow.tracking import MlflowClient
-
-    from querist.integrations.trackers.mlflow import MLflow
 
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # needs no database, nor a server
     (tmp_path / "config.json").write_text("{}")
@@ -33,3 +35,21 @@ def test_a_run_is_logged(tmp_path: Path, monkeypatch) -> None:
     assert [one.path for one in client.list_artifacts(logged.run)] == ["config.json"]
     again = MLflow(uri, "depths")
     assert client.get_run(again.run).info.experiment_id == found.info.experiment_id
+
+
+def test_what_mlflow_refuses_is_a_sentence(monkeypatch) -> None:
+    """A folder is refused by recent versions; a stand-in refuses as they do."""
+
+    class Refusal(Exception):
+        pass
+
+    def refusing(tracking_uri: str) -> None:
+        raise Refusal(f"{tracking_uri} is in maintenance mode.")
+
+    stand_in = SimpleNamespace(
+        tracking=SimpleNamespace(MlflowClient=refusing), MlflowException=Refusal
+    )
+    for name in ("mlflow", "mlflow.entities", "mlflow.exceptions"):
+        monkeypatch.setitem(sys.modules, name, stand_in)
+    with pytest.raises(RunError, match="refuses: mlruns is in maintenance mode"):
+        MLflow("mlruns")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from querist.core.errors import require
+from querist.core.errors import RunError, require
 from querist.integrations.trackers.points import Point
 
 BATCH = 500
@@ -16,29 +18,35 @@ class MLflow:
     """Logs into one MLflow run, which is made anew.
 
     Args:
-        uri: Of the tracking server or folder; "" for what the environment says.
+        uri: Of the tracking server, or of a folder where MLflow takes one (recent versions want
+            ``MLFLOW_ALLOW_FILE_STORE=true``); "" for what the environment says.
         experiment: Its name; made where there is none.
         name: Of the run.
 
     Raises:
         MissingExtra: If mlflow is not installed.
+        RunError: If MLflow does not take it, now or later; the sentence is MLflow's.
     """
 
     def __init__(self, uri: str = "", experiment: str = "querist", name: str = "") -> None:
         mlflow = require("mlflow", "mlflow", "MLflow")
         self._entities = require("mlflow.entities", "mlflow", "MLflow")
-        self._client: Any = mlflow.tracking.MlflowClient(tracking_uri=uri or None)
-        found = self._client.get_experiment_by_name(experiment)
-        number = self._client.create_experiment(experiment) if found is None else None
-        number = number if found is None else found.experiment_id
-        tags = {"mlflow.runName": name} if name else {}
-        self.run: str = self._client.create_run(number, tags=tags).info.run_id
+        self._refusal: Any = require("mlflow.exceptions", "mlflow", "MLflow").MlflowException
+        self._uri = uri or "the address that the environment says"
+        with self._heard():
+            self._client: Any = mlflow.tracking.MlflowClient(tracking_uri=uri or None)
+            found = self._client.get_experiment_by_name(experiment)
+            number = self._client.create_experiment(experiment) if found is None else None
+            number = number if found is None else found.experiment_id
+            tags = {"mlflow.runName": name} if name else {}
+            self.run: str = self._client.create_run(number, tags=tags).info.run_id
         self._told: dict[str, str] = {}
 
     def about(self, told: dict[str, str]) -> None:
         """As parameters."""
         for name in told.keys() - self._told.keys():  # MLflow lets none be changed
-            self._client.log_param(self.run, name, told[name])
+            with self._heard():
+                self._client.log_param(self.run, name, told[name])
         self._told |= told
 
     def points(self, points: list[Point]) -> None:
@@ -48,12 +56,22 @@ class MLflow:
                 self._entities.Metric(one.name, one.value, int(1000 * one.wall), one.step)
                 for one in points[start : start + BATCH]
             ]
-            self._client.log_batch(self.run, metrics=part)
+            with self._heard():
+                self._client.log_batch(self.run, metrics=part)
 
     def file(self, path: Path) -> None:
         """As an artefact."""
-        self._client.log_artifact(self.run, str(path))
+        with self._heard():
+            self._client.log_artifact(self.run, str(path))
 
     def close(self, status: str) -> None:
         """The end."""
-        self._client.set_terminated(self.run, _ENDED.get(status, "FINISHED"))
+        with self._heard():
+            self._client.set_terminated(self.run, _ENDED.get(status, "FINISHED"))
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        try:
+            yield
+        except self._refusal as error:
+            raise RunError(f"MLflow at {self._uri} refuses: {error}") from error
