@@ -10,6 +10,7 @@ from querist.campaign.checking import problems
 from querist.campaign.extras import brought_by, missing_extra
 from querist.campaign.loading import parse_settings
 from querist.core.tasks import resolve
+from querist.models.torch_ensemble import TorchEnsemble
 
 BASE = {
     "generators": {"use": "uniform", "options": {"low": [0.0], "high": [1.0]}},
@@ -42,10 +43,15 @@ def test_a_role_without_its_package_is_refused(changes, package, extra, monkeypa
     assert f"pip install 'querist[{extra}]'" in said
 
 
+def test_a_model_that_was_made_is_asked_too(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    said = problems(parse_settings({**BASE, "model": TorchEnsemble(len)}, "here"))
+    assert "TorchEnsemble needs the package 'torch'" in "\n".join(said)
+
+
 def test_an_option_that_cannot_be_imported_comes_with_the_extra(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ase", None)
-    monkeypatch.setitem(sys.modules, "ase.calculators", None)
-    oracle = {"use": "calculator", "options": {"calculator": "ase.calculators.emt:EMT"}}
+    oracle = {"use": "calculator", "options": {"calculator": "ase.another:Calculator"}}
     said = "\n".join(problems(parse_settings({**BASE, "oracles": oracle}, "here")))
     assert said.count("pip install 'querist[atoms]'") == 2  # the role itself wants it, too
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from querist.core.errors import ConfigError, RunError
+from querist.core.errors import ConfigError, MissingExtra, RunError
 from querist.models.inference import Inference, open_inference
 
 torch = pytest.importorskip("torch")
@@ -87,3 +88,9 @@ def test_wrong_weights_name_the_layers(weights: Path) -> None:
         open_inference(settings(weights, options={"width": 9}))
     with pytest.raises(ConfigError, match="cannot be read"):
         open_inference(settings(weights.with_name("b.safetensors")))
+
+
+def test_a_builder_without_torch_is_told_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'querist\[torch\]'"):
+        open_inference({"use": "torch", "builder": "math:sqrt"})

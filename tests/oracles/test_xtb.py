@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from querist.core.answers import Failure, Label, Reason
 from querist.core.atoms import atoms_sample
 from querist.core.batch import Batch
+from querist.core.errors import MissingExtra
 from querist.oracles.xtb import xtb
 
 pytestmark = pytest.mark.chem
@@ -57,3 +60,10 @@ def test_a_gold_cluster_does_not_converge(context) -> None:
     assert outcome.message == "CalculationFailed: SCF not converged in 250 cycles"
     assert "TBLiteRuntimeError" in outcome.traceback
     assert isinstance(oracle.answer(water(), context)[0], Label)
+
+
+def test_what_is_not_installed_is_told_by_the_extra_that_brings_all(monkeypatch) -> None:
+    for package in ("ase", "tblite"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=r"pip install 'querist\[xtb\]'"):
+        xtb()

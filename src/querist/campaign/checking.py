@@ -84,6 +84,9 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
         if isinstance(role.live, type) and kind not in CALLED:
             name = role.live.__name__
             yield f"{name} is a class; give an instance, {name}(...), or its import path."
+        made = type(role.live)
+        if lacking := kind == "model" and missing_extra(f"{made.__module__}:", made.__name__):
+            yield lacking
         return
     try:
         factory = role.factory(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from typing import Any
 
 from querist.core.errors import require
@@ -41,7 +42,12 @@ def xtb(
         method: "GFN2-xTB" or "GFN1-xTB"; also the level of theory.
         validator: Returns the sentence that refuses an answer, or None.
         options: Further options of ``tblite.ase.TBLite``.
+
+    Raises:
+        MissingExtra: If tblite is not installed.
     """
+    if find_spec("tblite") is None:  # its library is loaded where it is used
+        require("tblite", "xtb", "GFN2-xTB")
     return CalculatorOracle(
         tblite, {"method": method, **options}, level=method, validator=validator, reset=True
     )

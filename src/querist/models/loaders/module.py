@@ -110,6 +110,7 @@ def _builder(settings: TorchSettings) -> Callable[[], Any]:
     make = resolve(settings.builder) if isinstance(settings.builder, str) else settings.builder
 
     def build() -> Any:
+        backend.torch()  # what is not installed is told in its own words
         try:
             with backend.seeded(0, "cpu"):
                 made = make(**settings.options)
