@@ -155,6 +155,36 @@ def test_labels_are_recorded_by_id_and_by_asking(photos: Path, tmp_path: Path) -
     assert call("label", folder, "nonsense").exit_code == 2
 
 
+def test_what_is_no_label_is_asked_again_and_the_end_of_the_input_ends_in_order(
+    photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pool"
+    call("pool", "create", folder, photos, "--classes", "across,down")
+    asked = call("label", folder, "--ask", input="dwn\n2\n1\n")
+    assert (asked.exit_code, asked.stdout) == (0, "2 labels recorded\n")
+    assert "Did you mean 'down'?" in asked.stderr
+    assert "Aborted" not in asked.stderr
+
+
+def test_ctrl_c_while_labels_are_asked_for_says_what_is_recorded(
+    photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pool"
+    call("pool", "create", folder, photos, "--classes", "across,down")
+    command = [sys.executable, "-m", "querist", "label", str(folder), "--ask"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("1\n")
+        process.stdin.flush()
+        while "[2/" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert (process.returncode, said.splitlines()[-1]) == (130, "interrupted; 1 label recorded")
+
+
 def test_picks_of_a_query_are_asked_for_in_their_order(photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pool"
     call("pool", "create", folder, photos)

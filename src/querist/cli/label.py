@@ -12,7 +12,7 @@ import click
 from querist.cli.output import Record, counted, text_of
 from querist.cli.places import INSECURE, SERVER, PoolPlace, pool_at
 from querist.cli.shared import sentences
-from querist.core.errors import ConfigError
+from querist.core.errors import ConfigError, QueristError
 
 LATER, SKIP, QUIT, EMPTY = "", "s", "q", "e"
 
@@ -86,21 +86,57 @@ def _asked(place: PoolPlace, how: Mapping[str, Any]) -> tuple[int, int]:
     click.echo(f"{counted(len(items), 'item')}. {keys}.", err=True)
     if classes:
         click.echo("  ".join(f"{n}: {name}" for n, name in enumerate(classes, 1)), err=True)
-    recorded = skipped = 0
+    tally = {"labels": 0, "skips": 0}
+    try:
+        _ask_each(place, items, about, how["by"], tally)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{counted(tally['labels'], 'label')} recorded") from None
+    return tally["labels"], tally["skips"]
+
+
+def _ask_each(
+    place: PoolPlace,
+    items: Sequence[Record],
+    about: Mapping[str, Any],
+    by: str,
+    tally: dict[str, int],
+) -> None:
     for number, item in enumerate(items, 1):
         shown = item.get("inline") or item.get("uri")
         click.echo(
             f"[{number}/{len(items)}] {text_of(shown)}  {text_of(item.get('why'))}", err=True
         )
-        said = click.prompt("label", err=True, default=LATER, show_default=False).strip()
-        if said == QUIT:
-            break
-        if said == SKIP:
-            skipped += place.skip([item["id"]], how["by"])
-        elif said != LATER:
-            value = _chosen(said, classes, about["task"])
-            recorded += place.label({item["id"]: value}, how["by"])
-    return recorded, skipped
+        answer = _answered(place, item["id"], about, by)
+        if answer is None:
+            return
+        tally["labels"] += answer[0]
+        tally["skips"] += answer[1]
+
+
+def _answered(
+    place: PoolPlace, item: str, about: Mapping[str, Any], by: str
+) -> tuple[int, int] | None:
+    """Labels and skips of one item; None for no more. What is refused is asked again."""
+    while (said := _said()) != QUIT:
+        if said in (LATER, SKIP):
+            return 0, place.skip([item], by) if said == SKIP else 0
+        try:
+            return place.label({item: _chosen(said, about["classes"], about["task"])}, by), 0
+        except QueristError as error:
+            click.echo(str(error), err=True)
+    return None
+
+
+def _said() -> str:
+    """What is typed; the end of the input ends the questions."""
+    try:
+        said: str = click.prompt("label", err=True, default=LATER, show_default=False)
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        click.echo(err=True)
+        return QUIT
+    return said.strip()
 
 
 def _items(place: PoolPlace, how: Mapping[str, Any]) -> Iterator[Record]:
