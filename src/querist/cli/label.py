@@ -132,9 +132,9 @@ def _said() -> str:
     try:
         said: str = click.prompt("label", err=True, default=LATER, show_default=False)
     except click.Abort as error:
+        click.echo(err=True)
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
-        click.echo(err=True)
         return QUIT
     return said.strip()
 
