@@ -106,11 +106,14 @@ def test_looking_at_a_run(run, tmp_path) -> None:
 
 
 def test_an_interruption_has_its_own_status(run, monkeypatch) -> None:
-    def interrupted(_: Path) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("querist.campaign.inspecting.failures_of", interrupted)
     result = call("failures", run)
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+    monkeypatch.setattr("querist.campaign.campaign.Campaign.of_run", interrupted)
+    result = call("resume", run)
     assert result.exit_code == 130
     assert "continues with: querist resume" in result.stderr
 

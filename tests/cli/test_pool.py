@@ -37,6 +37,16 @@ def test_settings_are_those_of_the_options(tmp_path: Path) -> None:
         assert pool.settings.sources == {"s3": {"region": "eu-west-1"}}
 
 
+def test_an_interrupted_addition_says_how_to_go_on(pool: Path, photos: Path, monkeypatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("querist.pool.pool.Pool.add", interrupted)
+    result = call("pool", "add", pool, photos)
+    assert result.exit_code == 130
+    assert f"what was added stays; go on with: querist pool add {pool} {photos}" in result.stderr
+
+
 def test_adding_again_adds_what_is_new(pool: Path, photos: Path) -> None:
     assert call("pool", "add", pool, photos).stdout == f"{pool}: 5 unchanged\n"
     (photos / "6.png").touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,12 @@ def _added(pool: str, uris: tuple[str, ...], how: Record) -> None:
     from querist.cli.progress import watching
 
     place = pool_at(pool, how["server"], how["insecure"])
-    with watching(how["progress"], "adding") as watcher:
-        record = place.add(uris, watcher.show)
+    try:
+        with watching(how["progress"], "adding") as watcher:
+            record = place.add(uris, watcher.show)
+    except KeyboardInterrupt:
+        again = shlex.join(["querist", "pool", "add", pool, *uris])
+        raise KeyboardInterrupt(f"what was added stays; go on with: {again}") from None
     if how["as_json"]:
         show(record, True)
     else:

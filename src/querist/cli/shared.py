@@ -36,11 +36,17 @@ def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
             click.echo(f"querist: {error}", err=True)
             leave(EXIT_FAILED)
         except KeyboardInterrupt as error:  # the second Ctrl-C of a run, or the first of others
-            usual = "a run continues with: querist resume RUN"
-            click.echo(f"interrupted; {str(error) or usual}", err=True)
+            usual = "a run continues with: querist resume RUN" if _runs() else ""
+            click.echo("; ".join(filter(None, ("interrupted", str(error) or usual))), err=True)
             leave(EXIT_INTERRUPTED)
 
     return wrapped
+
+
+def _runs() -> bool:
+    """Whether the command is one that runs something in a folder."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.info_name in ("run", "resume", "tune", "pal")
 
 
 def leave(status: int) -> NoReturn:
