@@ -133,7 +133,16 @@ def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
             message = item["msg"].removeprefix("Value error, ")
             message = message.replace("Input should be", "should be")
             got = "" if item["type"] == "value_error" else f", got {item['input']!r}"
-            yield f"{where}: {message}{got}."
+            yield from _sentences(where, message + got)
+
+
+def _sentences(where: str, message: str) -> Iterator[str]:
+    """One problem, or each of those that a ConfigError within lists, which say where they are."""
+    first, *listed = message.split(str(ConfigError("", ("",))))
+    if listed:
+        yield from listed
+    else:
+        yield f"{where}: " * bool(where) + first.removesuffix(".") + "."
 
 
 def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
