@@ -108,7 +108,7 @@ def test_a_tolerance_of_what_is_no_output_is_told_by_each_call() -> None:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="tolerance"):
         Surrogate(smooth, tolerance=-1.0)
-    with pytest.raises(ConfigError, match="coverages: unknown key. Did you mean 'coverage'"):
+    with pytest.raises(ConfigError, match=r"coverages: unknown key\. Did you mean 'coverage'"):
         Surrogate(smooth, tolerance=1.0, coverages=0.9)
     with pytest.raises(ConfigError, match="audit: should be less than 1, got 2"):
         Surrogate(smooth, tolerance=1.0, audit=2)
