@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from campaign_roles import Deaf, Line, Mean
 from test_loading import SMALL
@@ -26,6 +27,19 @@ def test_a_sound_campaign_has_no_problem() -> None:
 def test_built_in_roles_are_sound() -> None:
     box = {"use": "uniform", "options": {"low": [0.0], "high": [1.0]}}
     assert found(generators=box, gate={"output": "y", "filters": ["finite"]}) == ""
+
+
+def test_options_may_be_arrays_of_numpy() -> None:
+    box = {"use": "uniform", "options": {"low": np.zeros(2), "high": (np.float64(1.0), 2)}}
+    settings = parse_settings({**SMALL, "generators": box}, "here")
+    assert problems(settings) == []
+    assert settings.generators[0].options == {"low": [0.0, 0.0], "high": (1.0, 2)}
+
+
+def test_options_that_a_file_cannot_hold_are_told() -> None:
+    model = {"use": "committee", "options": {"estimator": object()}}
+    assert "estimator: <object object" in found(model=model)
+    assert "give its import path, or the model itself" in found(model=model)
 
 
 @pytest.mark.parametrize(
