@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic import TypeAdapter
 
 from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
@@ -135,7 +135,7 @@ def _missing_methods(kind: str, thing: Any) -> Iterator[str]:
         return
     for method in NEEDED[kind]:
         if not callable(getattr(thing, method, None)):
-            yield f"{name} lacks the method {method!r}; a {kind} needs {', '.join(NEEDED[kind])}."
+            yield f"{name} lacks the method {method!r}; it should have {', '.join(NEEDED[kind])}."
 
 
 def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str]:
@@ -164,11 +164,11 @@ def _unkept(kind: str, options: Mapping[str, Any]) -> Iterator[str]:
     """Options go into the run's folder, for those who make the role anew."""
     for key, value in options.items():
         try:
-            to_jsonable_python(value)
-        except PydanticSerializationError:
+            TypeAdapter(Any).dump_python(value, mode="json")
+        except ValueError:
             yield (
                 f"options.{key}: {value!r:.80} is a Python object, which a file cannot hold; give "
-                f"its import path, or the {kind} itself in place of 'use' and 'options'."
+                f"its import path, or the {kind} itself as 'live', without 'use' and 'options'."
             )
 
 
