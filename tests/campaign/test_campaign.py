@@ -91,6 +91,18 @@ def test_a_model_that_gives_no_number_ends_the_campaign_with_a_sentence(tmp_path
     assert "nothing that explorers propose gets a number from the model of version" in result.reason
 
 
+@pytest.mark.parametrize(
+    ("method", "wanted"), [("propose", "Proposal"), ("fit", "FitResult"), ("predict", "Prediction")]
+)
+def test_a_role_that_gives_something_else_is_named(tmp_path, monkeypatch, method, wanted) -> None:
+    role = Live if method == "propose" else Says
+    monkeypatch.setattr(role, method, lambda *given: np.zeros(2))
+    made = live(model=Says(), holdout=0.0)
+    result = made.run(tmp_path / "run", progress=False)
+    assert result.status == "failed"
+    assert f"{role.__name__}.{method} should give a querist.{wanted}, but gave" in result.reason
+
+
 def test_a_model_that_predicts_too_few_samples_is_told(tmp_path: Path) -> None:
     made = live(model=Says(rows=1), holdout=0.0, retrain={"every_labels": 100})
     result = made.run(tmp_path / "run", progress=False)
