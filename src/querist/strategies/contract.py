@@ -257,9 +257,9 @@ class Strategy:
 
 
 def _by_name(name: str) -> Strategy:
-    from querist.strategies.registry import get
-
-    return get(name)
+    # By its path: the registry is made of strategies, so this module cannot import it.
+    found: Strategy = resolve("querist.strategies.registry:get")(name)
+    return found
 
 
 def _data(name: str, value: Any) -> Any:
