@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from campaign_roles import Deaf, Line, Mean
 from test_loading import SMALL
@@ -13,6 +14,7 @@ from querist.campaign.campaign import Campaign
 from querist.campaign.checking import problems
 from querist.campaign.loading import parse_settings
 from querist.core.errors import ConfigError
+from querist.oracles.function import FunctionOracle
 
 
 def found(**changes: Any) -> str:
@@ -26,6 +28,44 @@ def test_a_sound_campaign_has_no_problem() -> None:
 def test_built_in_roles_are_sound() -> None:
     box = {"use": "uniform", "options": {"low": [0.0], "high": [1.0]}}
     assert found(generators=box, gate={"output": "y", "filters": ["finite"]}) == ""
+
+
+def test_options_may_be_arrays_of_numpy() -> None:
+    box = {"use": "uniform", "options": {"low": np.zeros(2), "high": (np.float64(1.0), 2)}}
+    settings = parse_settings({**SMALL, "generators": box}, "here")
+    assert problems(settings) == []
+    assert settings.generators[0].options == {"low": [0.0, 0.0], "high": (1.0, 2)}
+
+
+def square(x: Any) -> Any:
+    return x[0] ** 2
+
+
+@pytest.mark.parametrize(
+    ("oracles", "workers"),
+    [
+        ({"cheap": square, "dear": square}, 1),
+        ({"dear": {"live": square, "workers": 3}}, 3),
+        ({"live": square, "workers": 3}, 3),
+        ({"use": "function", "options": {"function": square, "outputs": "y"}, "workers": 3}, 3),
+    ],
+    ids=["by name", "with workers", "alone with workers", "as in a file"],
+)
+def test_functions_are_oracles_wherever_they_are_given(oracles: Any, workers: int) -> None:
+    made = Campaign(**{**SMALL, "oracles": oracles})
+    for role in made.settings.oracles.values():
+        assert isinstance(role.live, FunctionOracle)
+        assert role.live.outputs == "y"
+        assert role.workers == workers
+    told = {"use": "function", "options": {"function": square, "output": "y"}}
+    with pytest.raises(ConfigError, match=r"no such option.*Did you mean 'outputs'"):
+        Campaign(**{**SMALL, "oracles": told})
+
+
+def test_options_that_a_file_cannot_hold_are_told() -> None:
+    model = {"use": "committee", "options": {"estimator": object()}}
+    assert "estimator: <object object" in found(model=model)
+    assert "give its import path, or the model itself as 'live'" in found(model=model)
 
 
 @pytest.mark.parametrize(

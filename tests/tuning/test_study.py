@@ -219,6 +219,51 @@ def test_studies_that_make_no_sense_are_refused(more, words) -> None:
         study(**more)
 
 
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ("optnua", "'optnua' is none of gp.*Did you mean 'optuna'"),
+        ({"use": "gp", "options": {"candidate": 3}}, "refused its options.*'candidate'"),
+        ("grid", "wants its levels"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_before_anything_runs(tmp_path, search, words) -> None:
+    with pytest.raises(ConfigError, match=words):
+        study(search=search).run(tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+    config = {key: value for key, value in BASE.items() if key != "search"}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({**config, "search": search}))
+    told = cli("check", tmp_path / "study.yaml")
+    assert told.exit_code == 2
+    assert "sound" not in told.output
+
+
+def test_a_study_without_a_result_says_why(tmp_path) -> None:
+    def broken(**settings: float) -> dict[str, float]:
+        raise ValueError("the licence has run out")
+
+    told = study(simulation=broken, constraints={}, budget={"runs": 2})
+    result = told.run(tmp_path / "run", progress=False)
+    assert result.sentence().startswith("2 runs, 2 failed; none gave a result, the last one: ")
+    assert "the licence has run out" in result.sentence()
+    unfit = study(constraints={"loss": {"at_most": -1.0}}, budget={"runs": 2})
+    result = unfit.run(tmp_path / "unfit", progress=False)
+    assert result.sentence() == "2 runs, 0 failed; none keeps all constraints yet"
+
+
+def test_every_problem_is_a_line_of_its_own() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Study(**{**BASE, "space": {"x": {"real": [1, 1]}, "y": {"choice": []}}})
+    first, second = refused.value.problems
+    assert first == "space.x: a range wants two numbers in order, got [1.0, 1.0]."
+    assert second.startswith("space.y: ")
+    with pytest.raises(ConfigError) as refused:
+        Study(**{**BASE, "minimise": "", "maximise": ""})
+    (only,) = refused.value.problems
+    assert only.startswith("a study wants one of minimise")
+    assert not only.endswith("..")
+
+
 def test_a_run_of_something_else_is_no_study(tmp_path) -> None:
     RunFolder.create(tmp_path / "run", {"settings": {"generators": [{"use": "uniform"}]}})
     with pytest.raises(ConfigError, match="not of a study"):

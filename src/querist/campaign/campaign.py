@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -343,10 +343,28 @@ def _full_names(values: Mapping[str, Any]) -> dict[str, Any]:
             named[long] = named.pop(short)
     if "output" in named:
         named["gate"] = {**(named.get("gate") or {}), "output": named.pop("output")}
-    oracle, gate = named.get("oracles"), named.get("gate")
-    if callable(oracle) and not hasattr(oracle, "answer") and isinstance(gate, Mapping):
-        named["oracles"] = FunctionOracle(oracle, outputs=gate.get("output"))
+    oracles, gate = named.get("oracles"), named.get("gate")
+    if oracles is not None and isinstance(gate, Mapping):
+        several = isinstance(oracles, Mapping) and not {"use", "live"} & set(oracles)
+        given = oracles if several else {"oracle": oracles}
+        named["oracles"] = {name: _asked(one, gate.get("output")) for name, one in given.items()}
     return named
+
+
+def _asked(oracle: Any, output: Any) -> Any:
+    """An oracle where a function was given: bare, as ``live``, or as that of ``use: function``."""
+    if isinstance(oracle, Mapping):
+        told, options = dict(oracle), oracle.get("options") or {}
+        is_known = set(options) <= {one.name for one in fields(FunctionOracle) if one.init}
+        if told.get("use") == "function" and callable(options.get("function")) and is_known:
+            del told["use"], told["options"]
+            told["live"] = FunctionOracle(**options)
+        if told.get("live") is not None:
+            told["live"] = _asked(told["live"], output)
+        return told
+    if callable(oracle) and not hasattr(oracle, "answer"):
+        return FunctionOracle(oracle, outputs=output)
+    return oracle
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
 from querist.campaign.rules import RETRAIN, STOP, WANT_HOLDOUT, named, read_rule
@@ -94,6 +96,7 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
         yield f"importing {role.use!r} raised {type(error).__name__}: {error}."
         return
     yield from _unfit_options(target, factory)
+    yield from _unkept(kind, factory.options)
     if isinstance(target, type):
         yield from _missing_methods(kind, target)
     yield from _missing_files(factory.options)
@@ -132,7 +135,7 @@ def _missing_methods(kind: str, thing: Any) -> Iterator[str]:
         return
     for method in NEEDED[kind]:
         if not callable(getattr(thing, method, None)):
-            yield f"{name} lacks the method {method!r}; a {kind} needs {', '.join(NEEDED[kind])}."
+            yield f"{name} lacks the method {method!r}; it should have {', '.join(NEEDED[kind])}."
 
 
 def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str]:
@@ -155,6 +158,18 @@ def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str
         )
         if required and parameter.name not in factory.options:
             yield f"options.{parameter.name}: {factory.target} requires it."
+
+
+def _unkept(kind: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Options go into the run's folder, for those who make the role anew."""
+    for key, value in options.items():
+        try:
+            TypeAdapter(Any).dump_python(value, mode="json")
+        except ValueError:
+            yield (
+                f"options.{key}: {value!r:.80} is a Python object, which a file cannot hold; give "
+                f"its import path, or the {kind} itself as 'live', without 'use' and 'options'."
+            )
 
 
 def _missing_files(options: Mapping[str, Any]) -> Iterator[str]:

@@ -30,6 +30,9 @@ _WORDS = {
 }
 
 
+_BRANCHES = {"int", "float", "constrained-int", "constrained-float", "str", "dict[str,any]"}
+
+
 def load_settings(path: Path | str) -> CampaignSettings:
     """Read ``campaign.yaml``.
 
@@ -120,10 +123,11 @@ def problems_of(error: ValidationError, root: type[BaseModel]) -> tuple[str, ...
 
 def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
     for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
+        place = place_of(item["loc"])
+        where = ".".join(map(str, place))
         if item["type"] == "extra_forbidden":
-            key = str(item["loc"][-1])
-            known = _known_keys(item["loc"][:-1], root)
+            key = str(place[-1])
+            known = _known_keys(place[:-1], root)
             yield f"{where}: unknown key.{suggest(key, known) or ' Known: ' + ', '.join(known)}"
         elif item["type"] == "missing":
             yield f"{where}: is required but missing."
@@ -133,7 +137,21 @@ def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
             message = item["msg"].removeprefix("Value error, ")
             message = message.replace("Input should be", "should be")
             got = "" if item["type"] == "value_error" else f", got {item['input']!r}"
-            yield f"{where}: {message}{got}."
+            yield from _sentences(where, message + got)
+
+
+def place_of(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """A place in a file, from one in the schema, which also names branches of unions."""
+    return tuple(part for part in location if part not in _BRANCHES)
+
+
+def _sentences(where: str, message: str) -> Iterator[str]:
+    """One problem, or each of those that a ConfigError within lists, which say where they are."""
+    first, *listed = message.split(str(ConfigError("", ("",))))
+    if listed:
+        yield from listed
+    else:
+        yield f"{where}: " * bool(where) + first.removesuffix(".") + "."
 
 
 def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

@@ -42,6 +42,11 @@ from querist.core.events import (
     WorkerLost,
 )
 
+BLIND = (
+    "nothing that explorers propose gets a number from the model of version {}, nor is anything on "
+    "the way that could change it: look at its labels and its fit, and at what is proposed."
+)
+
 
 class CampaignController:
     """Decides what to ask, when to retrain and when to stop.
@@ -345,6 +350,8 @@ class CampaignController:
         elif not view.queued and not self._awaits_first_fit(view) and self.exploring.exhausted:
             why = self.exploring.ended or "all generators are exhausted"
             self._drain_for("finished", f"nothing is left to ask: {why}")
+        elif not view.queued and self.exploring.blind:
+            self._drain_for("failed", BLIND.format(view.version))
 
     def _awaits_first_fit(self, view: View) -> bool:
         return view.version == 0 and view.train_labels > 0 and self.plan.trainers > 0

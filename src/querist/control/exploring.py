@@ -24,6 +24,7 @@ from querist.core.roles import Limits
 from querist.core.tasks import Spans
 
 ATTEMPTS = 3
+HOPELESS = 20  # slices without a number, after which a walker that only went astray is back
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +32,7 @@ class Slot:
     """One explorer: its task under way, and the answers that it has not been told yet.
 
     Before ``not_before`` it rests; when it is ``waiting``, news end its rest. The worker of one
-    that is ``away`` serves another pool.
+    that is ``away`` serves another pool. Its last ``undefined`` slices had no number.
     """
 
     index: int
@@ -44,6 +45,7 @@ class Slot:
     ended: str = ""
     version: int = -1
     failures: int = 0
+    undefined: int = 0
     not_before: float = 0.0
     dead: str = ""
     away: bool = False
@@ -94,6 +96,14 @@ class Exploring:
         return not self.busy and all(ended)
 
     @property
+    def blind(self) -> bool:
+        """Whether no explorer gets a number of the newest model, again and again."""
+        version, living = self.state.model.version, self.living
+        return bool(living and version) and all(
+            slot.undefined >= HOPELESS and slot.version == version for slot in living
+        )
+
+    @property
     def ended(self) -> str:
         """Why, in the words of generators; "" where they say nothing of it."""
         return "; ".join(dict.fromkeys(filter(None, (slot.ended for slot in self.slots))))
@@ -125,6 +135,8 @@ class Exploring:
     def _wake(self, now: float) -> None:
         if self._version != self.state.model.version:
             self._version = self.state.model.version
+            for slot in self.slots:
+                slot.undefined = 0
             self._to_look_at = {slot.index: None for slot in self.slots if slot.task is None}
         while self._resting and self._resting[0][0] <= now:
             self._to_look_at[heapq.heappop(self._resting)[1]] = None
@@ -243,6 +255,8 @@ class Exploring:
         slot.telling, slot.failures = [], 0
         slot.not_before = 0.0  # news may have ended an earlier rest before its time
         slot.exhausted, slot.ended = result["exhausted"], result.get("ended", "")
+        is_undefined = 0 < result["proposed"] == result.get("undefined", 0)
+        slot.undefined = slot.undefined + 1 if is_undefined else 0
         slot.waiting = result["waiting"] or not (result["steps"] or len(result["candidates"]))
         if slot.waiting:
             self._rest(slot, self.state.plan.rest)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from querist.campaign.loading import place_of
 from querist.core.errors import ConfigError, QueristError
 from querist.pool.settings import PoolSettings, Task, parse_settings
 from querist.pool.yaml_lines import Located, Place, read_yaml
@@ -252,15 +253,9 @@ def _problems(error: ValidationError, located: Located) -> Iterator[str]:
     """One sentence a place; unions say the same thing several times."""
     said: dict[str, str] = {}
     for item in error.errors():
-        place = _place(item["loc"])
+        place = place_of(item["loc"])
         said.setdefault(_where(place, located), _sentence(item, place))
     return (f"{where}: {sentence}" for where, sentence in said.items())
-
-
-def _place(location: Place) -> Place:
-    """A place in the file, from one in the schema, which also names branches of unions."""
-    names = {"int", "float", "constrained-int", "constrained-float", "str", "dict[str,any]"}
-    return tuple(part for part in location if part not in names)
 
 
 def _where(place: Place, located: Located) -> str:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from querist.campaign.nearest import suggest
 from querist.core.errors import ConfigError, ContractError, QueristError
 from querist.core.tasks import resolve
 from querist.tuning.space import Values
@@ -23,6 +24,7 @@ SEARCHES: dict[str, str] = {
     "d_optimal": "querist.tuning.searches.d_optimal:DOptimalSearch",
     "discriminate": "querist.tuning.searches.discriminate:DiscriminatingSearch",
 }
+HOSTS = frozenset({"gest", "ask_tell"})  # their options name foreign code
 ALL = frozenset({CANDIDATES, SEVERAL, FIDELITY})
 REFUSED = {
     "optuna": ALL,
@@ -90,8 +92,10 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
         _check_able(use, problem)
         target = use if ":" in use else SEARCHES.get(use)
         if target is None:
-            known = ", ".join(SEARCHES)
-            raise ConfigError(f"search: {use!r} is none of {known}, nor 'package.module:Name'.")
+            raise ConfigError(
+                f"search: {use!r} is none of {', '.join(SEARCHES)}, nor 'package.module:Name'."
+                f"{suggest(use, SEARCHES)}"
+            )
         try:
             made = resolve(target)(problem, **(options or {}))
         except QueristError:

@@ -78,13 +78,25 @@ class StudyResult:
             return f"{told}; {self.said}"
         best = self.best
         if best is None:
-            return f"{told}; none keeps all constraints yet"
+            return f"{told}; {self._without_best()}"
         if self.problem.several:
             front = self.front
             volume = hypervolume(self.problem.losses(front), self.problem.reference)
             return f"{told}; {len(front)} on the front, hypervolume {volume:.6g}"
         value = best.outputs[self.problem.output]
         return f"{told}; best {self.problem.output} {value:.6g}: {described(best.settings)}"
+
+    def _without_best(self) -> str:
+        """Why there is no best trial."""
+        every = (*self.known, *self.trials)
+        if not every:
+            return self.reason if self.status == "failed" else "nothing was run yet"
+        if all(trial.failure for trial in every):
+            return f"none gave a result, the last one: {every[-1].failure}"
+        if self.problem.fidelity is not None and not any(map(self.problem.counts, every)):
+            aim = self.problem.fidelity
+            return f"none at the fidelity that counts yet ({aim.setting} {aim.target:g})"
+        return "none keeps all constraints yet"
 
 
 @dataclass(eq=False)

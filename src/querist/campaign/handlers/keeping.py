@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from querist.campaign.handlers.parts import close_role, open_role, run_folder
+from querist.campaign.handlers.parts import close_role, given, open_role, run_folder
 from querist.core.batch import Batch
 from querist.core.prediction import Feedback, Proposal, Verdict, Verdicts
 from querist.core.roles import SupportsInitial, SupportsState, WorkerContext
@@ -104,7 +104,7 @@ def initial(generator: Any, count: int) -> Proposal:
     found: list[Proposal] = []
     total = 0
     while total < count:
-        proposal = generator.propose()
+        proposal = given(generator.propose(), Proposal, generator, "propose")
         if not len(proposal.batch):
             break
         verdict = np.full(len(proposal.batch), Verdict.ASK, np.int8)

@@ -12,6 +12,7 @@ from querist.campaign.handlers.choosing import chooser
 from querist.campaign.handlers.parts import (
     LoadedModel,
     close_role,
+    given,
     load_state,
     open_role,
     run_folder,
@@ -24,7 +25,7 @@ from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Array, Batch
 from querist.core.errors import RunError
 from querist.core.prediction import Prediction, Verdict, largest
-from querist.core.roles import FitRequest, Limits, TaskContext, WorkerContext
+from querist.core.roles import FitRequest, FitResult, Limits, TaskContext, WorkerContext
 from querist.core.tasks import Factory, Task
 from querist.store.versions import Versions
 
@@ -80,7 +81,7 @@ class Trainer:
             failed=self._labels.failed(payload["dataset"].version),
         )
         seen = without_files(dataset.only(Purpose.TRAIN, Purpose.CALIBRATION))  # never the hold-out
-        fitted = self._fitted.fit(seen, request)
+        fitted = given(self._fitted.fit(seen, request), FitResult, self._fitted, "fit")
         if context.should_stop():
             # What it returned may be half trained: the weights before it are better.
             raise RunError("the fit was stopped before its end")

@@ -39,8 +39,7 @@ from querist.store.run_folder import RunFolder
 from querist.strategies.contract import Strategy
 from querist.strategies.registry import get
 
-MOST = 16
-"""Processes that decode for a GPU, where nobody says how many."""
+MOST = 16  # processes that decode for a GPU, where nobody says how many
 
 EMBEDDINGS = frozenset({"embeddings"})
 _KNOWN = "models.json"
@@ -101,8 +100,7 @@ class Place:
         scan, told = self.settings.scan, self.pool.settings
         count = scan.processes
         if count is None:  # a GPU is quicker than what one process decodes
-            spare = self.threads - 2  # one that infers, and one that keeps the books
-            count = min(spare, MOST) if is_gpu(self.device) and spare > 1 else 0
+            count = processes_beside(self.threads) if is_gpu(self.device) else 0
         threads = max(1, min(2, self.threads)) if scan.decoders is None else scan.decoders
         here = [Here(self._fetch, self.transform) for _ in range(threads)]
         if not count:
@@ -275,6 +273,15 @@ class Place:
         if self._opened is not None and self._given is None:
             self._opened.close()
         self.pool.close()
+
+
+def processes_beside(threads: int) -> int:
+    """How many processes decode for a GPU on so many processors; none where one would be alone.
+
+    One processor is for who infers, and one for who keeps the books.
+    """
+    spare = threads - 2
+    return min(spare, MOST) if spare > 1 else 0
 
 
 def known_about(folder: Path, settings: Mapping[str, Any]) -> About | None:
