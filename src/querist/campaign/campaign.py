@@ -61,6 +61,21 @@ class RunResult:
     reason: str
     out_of_time: bool = False
 
+    def require_finished(self) -> RunResult:
+        """Itself, where the run finished: for scripts that must not go on without.
+
+        Raises:
+            RunError: If it failed or was stopped; the sentence says why, and what to do.
+        """
+        if self.status == "finished":
+            return self
+        if self.status == "failed":
+            raise RunError(f"the run failed: {self.reason} (see: querist failures {self.folder})")
+        raise RunError(
+            f"the run was stopped: {self.reason} (continue with: querist resume {self.folder}, or "
+            "resume instead of run in the script)"
+        )
+
     def dataset(self) -> Dataset:
         """All labels, hold-out included."""
         return LabelReader(self.folder / "journal").all()
@@ -78,11 +93,21 @@ class RunResult:
         Raises:
             RunError: If no model was evaluated, or not by this metric.
         """
-        curve = self.summary()["learning"]
+        summary = self.summary()
+        curve = summary["learning"]
+        if not curve["metrics"]:
+            raise RunError(f"there is no learning curve: {self._unmeasured(summary)}.")
         if metric not in curve["metrics"]:
-            known = ", ".join(curve["metrics"]) or "nothing: there was no hold-out"
+            known = ", ".join(curve["metrics"])
             raise RunError(f"no model was evaluated by {metric!r}, only by {known}.")
         return list(zip(curve["labels"], curve["metrics"][metric], strict=True))
+
+    def _unmeasured(self, summary: Summary) -> str:
+        """Why no model was evaluated."""
+        if summary["models"]["published"] and not summary["labels"]["by_purpose"].get("holdout"):
+            return 'there was no hold-out (give "holdout": 0.1, or a test set)'
+        what = "evaluated" if summary["models"]["published"] else "trained"
+        return f"the run ended before a model was {what} ({self.status}: {self.reason})"
 
     def model(self) -> Model:
         """The newest model, loaded.
