@@ -118,8 +118,7 @@ class Asking:
         stale: list[Candidate] = []
         for sample, score in zip(samples, scores, strict=True):
             asked = limits is None or limits.ask < score <= limits.reject
-            removed = [held.remove(sample) for held in self._held]
-            old = next((candidate for candidate in removed if candidate is not None), None)
+            old = self.forget(sample)
             if old is None:
                 if not asked:
                     self.outside.withdraw(sample)
@@ -129,6 +128,11 @@ class Asking:
                 stale.append(fresh)
         self.dropped += stale
         return len(stale)
+
+    def forget(self, sample: str) -> Candidate | None:
+        """Take a candidate that waits out of its queue, if it is there."""
+        removed = [held.remove(sample) for held in self._held]
+        return next((candidate for candidate in removed if candidate is not None), None)
 
     def is_pending(self, sample: str) -> bool:
         """Whether this sample waits to be asked or to be answered."""
@@ -249,9 +253,12 @@ class Asking:
         pick = state.picks(oracle).get(sample.id)
         if pick is not None and why == pick.strategy:
             data["strategy_score"], data["selection"] = pick.score, pick.selection
-        fact = self.desk.record("question.asked", data, prefixed("in/", sample.arrays))[1]
-        state.fold(fact)
-        return state.open[key]
+        return self.record(data, sample.arrays)
+
+    def record(self, data: dict[str, Any], sample: Mapping[str, Array]) -> OpenQuestion:
+        """Record that a question was asked."""
+        self.state.fold(self.desk.record("question.asked", data, prefixed("in/", sample))[1])
+        return self.state.open[data["question"]]
 
     def _choose(self, oracle: str) -> tuple[Candidate, Purpose, str] | None:
         """The next candidate, what its label is for, and why it is asked."""

@@ -270,7 +270,7 @@ class CampaignController:
             self.asking.outside.lend(event.data)
 
     def _answered_outside(self, event: Posted) -> None:
-        question = self.state.open.get(event.data["question"])
+        question = self.state.open.get(event.data["question"]) or self._asked_before(event)
         if question is None:
             self.desk.acknowledge(event.id)
             known = event.data["question"] in self.state.closed
@@ -286,6 +286,17 @@ class CampaignController:
         self._acknowledge.append((self.desk.seq, event.id))
         if task is not None and all(q.task != task for q in self.asking.tasks[task][1]):
             self.desk.cancel(task, "it was answered from outside, or withdrawn")
+
+    def _asked_before(self, event: Posted) -> OpenQuestion | None:
+        """The question of an answer that outlived its controller, though no record of it did."""
+        data, sample = posted.asked(event)
+        if data.get("oracle") not in self.asking.oracles or self.state.knows(data["question"]):
+            return None
+        data["estimate"] = self.state.costs.estimate(data["oracle"])
+        if not self.state.ledger.allows(data["estimate"]):
+            return None
+        self.asking.forget(data["sample"])
+        return self.asking.record(data, sample)
 
     # -------------------------------------------------------------------------------- advance
 

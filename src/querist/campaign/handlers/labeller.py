@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.handlers.parts import open_role
+from querist.control.desk import prefixed
+from querist.control.posted import ASKED
 from querist.core.answers import Abstention, Failure, Label, Outcome, Reason
 from querist.core.batch import Array, Batch, Sample, as_array
 from querist.core.errors import ShapeError, UnsupportedSample
@@ -132,13 +134,17 @@ class Labeller:
     ) -> list[str | None]:
         """Long answers are on disk before they are sent: they outlive a dying controller."""
         kept: list[str | None] = []
-        for question, outcome in zip(task.payload["questions"], outcomes, strict=True):
+        asked = zip(task.payload["questions"], task.payload["samples"], outcomes, strict=True)
+        for question, sample, outcome in asked:
             if not isinstance(outcome, Label):
                 kept.append(None)
                 continue
-            data = {"level": outcome.level, "cost": outcome.cost, "seconds": seconds}
+            told = {**question._asdict(), "uri": sample.uri}
+            data = {"level": outcome.level, "cost": outcome.cost, "seconds": seconds, "asked": told}
             try:
-                path = outbox.put(question.id, data, outcome.outputs)
+                path = outbox.put(
+                    question.id, data, {**outcome.outputs, **prefixed(ASKED, sample.arrays)}
+                )
             except StoreFailed:  # no space: it is still sent, only less safe on its way
                 kept.append(None)
                 continue
