@@ -46,6 +46,16 @@ def test_built_in_roles_are_sound() -> None:
             "Picky has no such option; it has table, width. Did you mean 'width'?",
         ),
         ({"oracles": "campaign_roles:Picky"}, "options.table: campaign_roles:Picky requires it"),
+        ({"oracles": "campaign_roles:square"}, 'options: {function: "campaign_roles:square"'),
+        (
+            {
+                "oracles": {
+                    "use": "campaign_roles:Line",
+                    "validator": {"use": "campaign_roles:odd", "options": {"limt": 3}},
+                }
+            },
+            "options.limt: campaign_roles:odd has no such option",
+        ),
         (
             {"oracles": {"use": "campaign_roles:Picky", "options": {"table": "/no/t.npz"}}},
             "options.table: the file /no/t.npz does not exist",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from querist.campaign.called import is_function, wants
 from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
 from querist.campaign.rules import RETRAIN, STOP, WANT_HOLDOUT, named, read_rule
@@ -93,7 +94,7 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
     except Exception as error:  # noqa: BLE001 - importing a user's module may raise anything
         yield f"importing {role.use!r} raised {type(error).__name__}: {error}."
         return
-    yield from _unfit_options(target, factory)
+    yield from _unfit_options(kind, target, factory)
     if isinstance(target, type):
         yield from _missing_methods(kind, target)
     yield from _missing_files(factory.options)
@@ -135,7 +136,7 @@ def _missing_methods(kind: str, thing: Any) -> Iterator[str]:
             yield f"{name} lacks the method {method!r}; a {kind} needs {', '.join(NEEDED[kind])}."
 
 
-def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str]:
+def _unfit_options(kind: str, target: Callable[..., Any], factory: Factory) -> Iterator[str]:
     try:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # some C callables have none
@@ -148,13 +149,16 @@ def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str
                 f"options.{key}: {factory.target} has no such option; it has "
                 f"{', '.join(known) or 'none'}.{suggest(key, known)}"
             )
-    for parameter in signature.parameters.values():
-        required = parameter.default is parameter.empty and parameter.kind in (
-            parameter.POSITIONAL_OR_KEYWORD,
-            parameter.KEYWORD_ONLY,
+    if kind in CALLED and is_function(target, factory.options):
+        return
+    hint = ""
+    if kind == "oracle" and is_function(target, factory.options):
+        hint = (
+            " A function that answers is given as "
+            f'{{use: function, options: {{function: "{factory.target}", outputs: ...}}}}.'
         )
-        if required and parameter.name not in factory.options:
-            yield f"options.{parameter.name}: {factory.target} requires it."
+    for name in wants(target, factory.options):
+        yield f"options.{name}: {factory.target} requires it.{hint}"
 
 
 def _missing_files(options: Mapping[str, Any]) -> Iterator[str]:

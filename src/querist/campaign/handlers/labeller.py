@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from querist.campaign.called import made
 from querist.campaign.handlers.parts import open_role
 from querist.control.desk import prefixed
 from querist.control.posted import ASKED
@@ -55,7 +56,7 @@ class Labeller:
             share = self._shares[context.index] if self._shares else None
             self._oracle.place(self._resources, share)
         if self._validator_factory is not None:
-            self._validator = self._validator_factory.create()
+            self._validator = made(self._validator_factory)
         self._level = self._level or str(getattr(self._oracle, "level", ""))
         self._outbox = None if context.run is None else Outbox(context.run / "outbox")
 
