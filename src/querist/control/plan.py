@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from querist.control.gate import LimitRule
 from querist.control.policy import Policy
+from querist.core.answers import Failure, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class RetryRule:
     def delay(self, attempt: int) -> float:
         """Seconds to wait after try number ``attempt`` failed."""
         return float(self.backoff * 2 ** (attempt - 1))
+
+    def late(self, limit: float, log: str) -> Failure:
+        """What exceeded its limit in seconds, with the log that it left."""
+        message = f"the oracle exceeded its time limit of {limit:g} s"
+        return Failure(Reason.TIMEOUT, message, log, self.timeouts)
 
 
 @dataclass(frozen=True, slots=True)
