@@ -337,6 +337,7 @@ class Training:
             self.fit = fit if fit.tasks else None
         elif fit.attempt < ATTEMPTS:
             fit.attempt += 1
+            self.desk.say("warning", f"training failed and is tried again: {failure.message}")
             self._send(fit, group)
         else:
             self._give_up(fit, failure)

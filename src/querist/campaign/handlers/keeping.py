@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from querist.campaign.handlers.contracts import proposed
 from querist.campaign.handlers.parts import close_role, open_role, run_folder
 from querist.core.batch import Batch
 from querist.core.prediction import Feedback, Proposal, Verdict, Verdicts
@@ -104,7 +105,7 @@ def initial(generator: Any, count: int) -> Proposal:
     found: list[Proposal] = []
     total = 0
     while total < count:
-        proposal = generator.propose()
+        proposal = proposed(generator)
         if not len(proposal.batch):
             break
         verdict = np.full(len(proposal.batch), Verdict.ASK, np.int8)
