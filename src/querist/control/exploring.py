@@ -12,6 +12,7 @@ import numpy as np
 
 from querist.control.asking import Asking
 from querist.control.desk import Desk, spans_json
+from querist.control.fruitless import Fruitless
 from querist.control.queue import Candidate
 from querist.control.rules import View
 from querist.control.sketch import QuantileSketch
@@ -68,6 +69,7 @@ class Exploring:
         self.state, self.desk, self.workers, self.asking = state, desk, workers, asking
         self.slots = [Slot(index) for index in range(state.plan.explorers)]
         self.scores = QuantileSketch.empty()
+        self._fruitless = Fruitless()
         self.dead = 0
         self.last_death = ""
         self._scores_version = self._version = 0
@@ -247,6 +249,8 @@ class Exploring:
         if slot.waiting:
             self._rest(slot, self.state.plan.rest)
         self._merge_scores(result)
+        if (still := self._fruitless.explored(result, view)) is not None:
+            self.desk.say("warning", still)
         evicted = len(self.asking.dropped)
         self._admit(slot, result, view)
         self.set_limits()
