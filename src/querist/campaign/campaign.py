@@ -22,7 +22,7 @@ from querist.campaign.counts import told
 from querist.campaign.driver import Driver, Outcome
 from querist.campaign.ending import Ending
 from querist.campaign.labels import LabelReader
-from querist.campaign.loading import importable, load_settings, parse_settings
+from querist.campaign.loading import load_settings, modules_of, parse_settings
 from querist.campaign.models import loaded_model, model_of
 from querist.campaign.placing import placed
 from querist.campaign.restaffing import advised, as_it_ended, bounds_of, spare_pools
@@ -200,10 +200,9 @@ class Campaign:
                 "cannot be made anew from its folder. Run the same script again with "
                 "campaign.resume(folder) instead of campaign.run(folder); a study's, study.resume."
             )
-        if kept["import_path"]:
-            importable(Path(kept["import_path"]))
-        campaign = cls(_on(parse_settings(kept["settings"], f"{folder}/config.json"), engine))
-        campaign._import_path = Path(kept["import_path"]) if kept["import_path"] else None
+        with modules_of(kept["import_path"]) as modules:
+            campaign = cls(_on(parse_settings(kept["settings"], f"{folder}/config.json"), engine))
+        campaign._import_path = modules
         return campaign
 
     # ---------------------------------------------------------------------------- run, resume
