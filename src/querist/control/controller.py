@@ -384,9 +384,9 @@ class CampaignController:
 
     def _hopeless(self) -> str | None:
         state, exploring = self.state, self.exploring
-        failed = state.quarantined - self._quarantined_before
-        if failed >= self.plan.retry.give_up and not state.ledger.labels:
-            return f"all of the first {failed} questions failed, the last one: {state.last_failure}"
+        failed = 0 if state.ledger.labels else state.quarantined - self._quarantined_before
+        if why := self.plan.retry.hopeless(failed, self.asking.failed_in_a_row):
+            return f"{why}, the last one: {state.last_failure}"
         for pool, message in self.workers.lost.items():
             if pool == TRAINER or any(oracle.pool == pool for oracle in self.plan.oracles):
                 return f"no worker is left in the pool {pool!r}: {message}"
