@@ -345,7 +345,7 @@ class CampaignController:
 
     def _consider_end(self, view: View) -> None:
         """Whether it must end, now that nothing is on the way but exploring."""
-        if self.asking.exhausted:
+        if self.asking.exhausted or self.exploring.beyond_means:
             self._drain_for("finished", "the budget has no room for another question")
         elif view.outstanding:
             return

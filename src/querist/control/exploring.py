@@ -25,6 +25,7 @@ from querist.core.roles import Limits
 from querist.core.tasks import Spans
 
 ATTEMPTS = 3
+PATIENCE = 20  # slices in which candidates for an oracle that is cheap enough may still be found
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +100,16 @@ class Exploring:
     def ended(self) -> str:
         """Why, in the words of generators; "" where they say nothing of it."""
         return "; ".join(dict.fromkeys(filter(None, (slot.ended for slot in self.slots))))
+
+    @property
+    def beyond_means(self) -> bool:
+        """Whether all that waits is too dear for the rest of the budget, and nothing else comes."""
+        waiting = [name for name, queue in self.asking.queues.items() if queue]
+        if not waiting or self.state.open:
+            return False
+        allows, estimate = self.state.ledger.allows, self.state.costs.estimate
+        nothing_else = self.exhausted or self._fruitless.still >= PATIENCE
+        return nothing_else and not any(allows(estimate(name)) for name in waiting)
 
     def owns(self, task: str) -> bool:
         """Whether this is an explorer's task."""

@@ -24,21 +24,23 @@ class Fruitless:
 
     Attributes:
         seconds: How long that may last before it is said; ten times as long after each time.
+        still: Slices in a row in which nothing changed, whatever waits to be asked.
     """
 
     def __init__(self) -> None:
         self.seconds = SECONDS
         self._since = math.nan
         self._before: tuple[int, ...] = ()
-        self._slices = 0
+        self._slices = self.still = 0
         self._met: Counter[str] = Counter()
 
     def explored(self, result: Mapping[str, Any], view: View) -> str | None:
         """Take in what a slice met; what a person should be told, if anything."""
         stands = (view.labels, view.failed, view.version)
-        is_still = stands == self._before and view.trainer_idle
+        is_still = stands == self._before and view.trainer_idle and not view.outstanding
         self._before = stands
-        if not is_still or view.queued or view.outstanding:
+        self.still = self.still + 1 if is_still else 0
+        if not is_still or view.queued:
             self._since, self._slices = view.now, 0
             self._met.clear()
             return None
