@@ -160,7 +160,9 @@ def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
             message = item["msg"].removeprefix("Value error, ")
             message = message.replace("Input should be", "should be")
             got = "" if item["type"] == "value_error" else f", got {item['input']!r}"
-            yield f"{where}: {message}{got}."
+            head, *several = message.split("\n  - ")  # an error that names several problems
+            for one in several or [head]:
+                yield f"{where}: {one}{got}".removeprefix(": ").removesuffix(".") + "."
 
 
 def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

@@ -77,6 +77,8 @@ class StudyResult:
         if self.said:
             return f"{told}; {self.said}"
         best = self.best
+        if best is None and failed and failed == len(self.trials):
+            return f"{told}, the last one: {self.trials[-1].failure}"
         if best is None:
             return f"{told}; none keeps all constraints yet"
         if self.problem.several:
