@@ -133,7 +133,7 @@ def _missing_methods(kind: str, thing: Any) -> Iterator[str]:
         return
     for method in NEEDED[kind]:
         if not callable(getattr(thing, method, None)):
-            yield f"{name} lacks the method {method!r}; a {kind} needs {', '.join(NEEDED[kind])}."
+            yield f"{name} lacks the method {method!r}; {kind}s need {', '.join(NEEDED[kind])}."
 
 
 def _unfit_options(kind: str, target: Callable[..., Any], factory: Factory) -> Iterator[str]:
@@ -202,6 +202,13 @@ def _sense(settings: CampaignSettings) -> Iterator[str]:
     for name in settings.routes:
         if name not in settings.oracles:
             yield f"routes.{name}: there is no such oracle.{suggest(name, settings.oracles)}"
+    first, *others = settings.oracles
+    for name in others:
+        if settings.policy is None and name not in settings.routes:
+            yield (
+                f"oracles.{name}: would never be asked; say from which uncertainty on, such as "
+                f"routes: {{{first}: 0.0, {name}: 0.1}}."
+            )
     for name, oracle in settings.oracles.items():
         if not oracle.workers and not oracle.outside:
             yield f"oracles.{name}: has no workers; give workers: 1 or more (or outside: n)."
