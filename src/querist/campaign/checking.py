@@ -188,6 +188,20 @@ def _unresolved(target: str) -> str:
     return ""
 
 
+def _unasked(settings: CampaignSettings) -> Iterator[str]:
+    """Routes without an oracle, and oracles without a route."""
+    for name in settings.routes:
+        if name not in settings.oracles:
+            yield f"routes.{name}: there is no such oracle.{suggest(name, settings.oracles)}"
+    first, *others = settings.oracles
+    for name in others:
+        if settings.policy is None and name not in settings.routes:
+            yield (
+                f"oracles.{name}: would never be asked; say from which uncertainty on, such as "
+                f"routes: {{{first}: 0.0, {name}: 0.1}}."
+            )
+
+
 def _sense(settings: CampaignSettings) -> Iterator[str]:
     """Settings that are valid one by one but cannot work together."""
     start = settings.start
@@ -199,16 +213,7 @@ def _sense(settings: CampaignSettings) -> Iterator[str]:
             yield f"{where}: the file {path} does not exist."
     if settings.initial == 0 and not start.labels and start.weights is None:
         yield "initial: 0 needs start.labels or start.weights, else there is nothing to begin with."
-    for name in settings.routes:
-        if name not in settings.oracles:
-            yield f"routes.{name}: there is no such oracle.{suggest(name, settings.oracles)}"
-    first, *others = settings.oracles
-    for name in others:
-        if settings.policy is None and name not in settings.routes:
-            yield (
-                f"oracles.{name}: would never be asked; say from which uncertainty on, such as "
-                f"routes: {{{first}: 0.0, {name}: 0.1}}."
-            )
+    yield from _unasked(settings)
     for name, oracle in settings.oracles.items():
         if not oracle.workers and not oracle.outside:
             yield f"oracles.{name}: has no workers; give workers: 1 or more (or outside: n)."
