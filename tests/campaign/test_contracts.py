@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from querist.campaign.handlers.contracts import fitted, numbers, predicted, proposed
+from querist.campaign.handlers.contracts import fitted, numbers, predicted, proposed, stated
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
 from querist.core.errors import ShapeError
@@ -26,6 +26,9 @@ class Says:
         return self.thing
 
     def predict(self, batch):
+        return self.thing
+
+    def state(self):
         return self.thing
 
     def fit(self, dataset, request):
@@ -78,6 +81,19 @@ def test_fits(thing, said: str) -> None:
         fitted(Says(thing), labels, FitRequest())
     good = FitResult(ModelState({}))
     assert fitted(Says(good), labels, FitRequest()) is good
+
+
+@pytest.mark.parametrize(
+    ("thing", "said"),
+    [
+        ({"x": Y}, "Says.state should return two mappings, .* but returned dict"),
+        (({}, Y), "but returned tuple of dict, ndarray"),
+    ],
+)
+def test_states(thing, said: str) -> None:
+    with pytest.raises(ShapeError, match=said):
+        stated(Says(thing))
+    assert stated(Says(({"x": Y}, {}))) == ({"x": Y}, {})
 
 
 def test_metrics_are_numbers() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from querist.core.answers import Dataset
-from querist.core.batch import Batch
+from querist.core.batch import Array, Batch
 from querist.core.errors import ShapeError
 from querist.core.prediction import Prediction, Proposal
 from querist.core.roles import FitRequest, FitResult, ModelState
@@ -68,6 +68,21 @@ def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
         raise ShapeError(
             f"a fit's metrics should be numbers by name, but are {metrics}."
         ) from error
+
+
+def stated(generator: Any) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
+    """The state of a generator.
+
+    Raises:
+        ShapeError: If it is something else than arrays and data.
+    """
+    found = generator.state()
+    if not (isinstance(found, tuple) and [isinstance(p, Mapping) for p in found] == [True, True]):
+        wanted = "two mappings, named arrays and data for JSON"
+        parts = found if isinstance(found, tuple) else ()
+        raise _wrong(generator, "state", wanted, found, *parts)
+    arrays, data = found
+    return arrays, data
 
 
 def _wrong(role: Any, method: str, wanted: str, found: Any, *parts: Any) -> ShapeError:
