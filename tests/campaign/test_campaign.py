@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from campaign_roles import Line, square
 
-from querist.campaign.campaign import Campaign, report_of, summary_of
+from querist.campaign.campaign import Campaign, RunResult, report_of, summary_of
 from querist.core.answers import Purpose
 from querist.core.batch import Batch
 from querist.core.errors import ConfigError, RunError
@@ -100,14 +100,14 @@ def test_a_role_that_gives_something_else_is_named(tmp_path, monkeypatch, method
     made = live(model=Says(), holdout=0.0)
     result = made.run(tmp_path / "run", progress=False)
     assert result.status == "failed"
-    assert f"{role.__name__}.{method} should give a querist.{wanted}, but gave" in result.reason
+    assert f"{role.__name__}.{method} should return a {wanted} " in result.reason
 
 
 def test_a_model_that_predicts_too_few_samples_is_told(tmp_path: Path) -> None:
     made = live(model=Says(rows=1), holdout=0.0, retrain={"every_labels": 100})
     result = made.run(tmp_path / "run", progress=False)
     assert result.status == "failed"
-    assert "of 4 it gave 1 predictions" in result.reason
+    assert "was given 4 samples, but its mean has 1 rows" in result.reason
 
 
 @pytest.mark.parametrize("avoids", [True, False])
@@ -225,6 +225,26 @@ def test_a_run_without_a_model_says_so(tmp_path) -> None:
     assert (result.status, len(result.dataset())) == ("finished", 8)
     with pytest.raises(RunError, match="no model was trained yet"):
         result.model()
+    with pytest.raises(RunError, match=r"before a model was trained \(finished: all initial"):
+        result.learning_curve("y.mae")
+
+
+def test_a_learning_curve_that_is_not_there_says_why(tmp_path, finished) -> None:
+    assert finished.learning_curve("y.mae")
+    with pytest.raises(RunError, match=r"by 'z\.mae', only by y\.mae"):
+        finished.learning_curve("z.mae")
+    with pytest.raises(RunError, match="there was no hold-out"):
+        campaign(holdout=0.0).run(tmp_path / "blind", progress=False).learning_curve("y.mae")
+
+
+def test_a_script_may_insist_that_the_run_finished(finished) -> None:
+    assert finished.require_finished() is finished
+    stopped = RunResult(finished.folder, "stopped", "Ctrl-C")
+    with pytest.raises(RunError, match=r"was stopped: Ctrl-C \(continue with: querist resume "):
+        stopped.require_finished()
+    failed = RunResult(finished.folder, "failed", "training failed 3 times: X: y")
+    with pytest.raises(RunError, match=r"failed: training failed .* \(see: querist failures "):
+        failed.require_finished()
 
 
 def test_two_controllers_of_one_run_are_one_too_many(tmp_path) -> None:

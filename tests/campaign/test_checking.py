@@ -52,7 +52,8 @@ def square(x: Any) -> Any:
     ids=["by name", "with workers", "alone with workers", "as in a file"],
 )
 def test_functions_are_oracles_wherever_they_are_given(oracles: Any, workers: int) -> None:
-    made = Campaign(**{**SMALL, "oracles": oracles})
+    routes = {"cheap": 0.0, "dear": 0.1} if "cheap" in oracles else None
+    made = Campaign(**{**SMALL, "oracles": oracles}, **({"routes": routes} if routes else {}))
     for role in made.settings.oracles.values():
         assert isinstance(role.live, FunctionOracle)
         assert role.live.outputs == "y"
@@ -86,6 +87,20 @@ def test_options_that_a_file_cannot_hold_are_told() -> None:
             "Picky has no such option; it has table, width. Did you mean 'width'?",
         ),
         ({"oracles": "campaign_roles:Picky"}, "options.table: campaign_roles:Picky requires it"),
+        (
+            {"oracles": dict.fromkeys("ab", "campaign_roles:Line")},
+            "oracles.b: would never be asked; say from which uncertainty on, such as routes: {a",
+        ),
+        ({"oracles": "campaign_roles:square"}, 'options: {function: "campaign_roles:square"'),
+        (
+            {
+                "oracles": {
+                    "use": "campaign_roles:Line",
+                    "validator": {"use": "campaign_roles:odd", "options": {"limt": 3}},
+                }
+            },
+            "options.limt: campaign_roles:odd has no such option",
+        ),
         (
             {"oracles": {"use": "campaign_roles:Picky", "options": {"table": "/no/t.npz"}}},
             "options.table: the file /no/t.npz does not exist",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def test_a_template_is_written_once(tmp_path: Path, monkeypatch) -> None:
     assert (result.exit_code, "say --force" in result.stderr) == (2, True)
     assert call("init", "pool", "--force").exit_code == 0
     assert call("init", "pool", "nowhere/pool.yaml").exit_code == 2
+
+
+def test_the_template_of_a_campaign_runs_as_it_is(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    sys.modules.pop("problem", None)
+    result = call("init", "campaign")
+    assert result.output.startswith("wrote campaign.yaml and problem.py; edit them, then: ")
+    Path("problem.py").write_text(Path("problem.py").read_text() + "# edited\n")
+    assert call("init", "campaign", "--force").output.startswith("wrote campaign.yaml; edit it")
+    assert Path("problem.py").read_text().endswith("# edited\n")
+    assert call("check", "campaign.yaml").output == "campaign.yaml is sound.\n"
+    config = yaml.safe_load(template("campaign")) | {"budget": {"labels": 24}, "engine": "inline"}
+    Path("campaign.yaml").write_text(yaml.safe_dump(config))
+    assert call("run", "campaign.yaml", "--progress", "none").exit_code == 0
+    sys.modules.pop("problem", None)
 
 
 def test_the_template_of_a_pool_is_sound(tmp_path: Path) -> None:

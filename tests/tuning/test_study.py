@@ -89,6 +89,19 @@ def test_a_grid_ends_by_itself_and_numbers_may_be_bare(tmp_path) -> None:
     assert result.best.settings == {"k": 4}
 
 
+def test_where_all_runs_fail_it_is_said_why(tmp_path) -> None:
+    told = Study(
+        space={"k": {"integer": [1, 3]}},
+        maximise="yield",
+        simulation=lambda k: {"y": 3.0 * k},
+        search="grid",
+        engine="inline",
+    )
+    result = told.run(tmp_path / "run", progress=False)
+    why = "none gave a result, the last one: it gave no finite number 'yield', only: seconds, y"
+    assert result.sentence() == f"3 runs, 3 failed; {why}"
+
+
 @pytest.mark.parametrize("kind", ["search", "gest", "ask_tell", "in options"])
 def test_a_search_may_be_a_live_object_and_the_folder_is_read_as_any_other(tmp_path, kind) -> None:
     problem = study().settings.problem()
@@ -206,7 +219,8 @@ def test_the_template_can_be_used(tmp_path, monkeypatch) -> None:
     "more, words",
     [
         ({"minimise": ""}, "one of minimise and maximise"),
-        ({"space": {"x": {"real": [1, 0]}}}, "space.x"),
+        ({"space": {"x": {"real": [1, 0]}}}, "\\n  - space.x: .*[^.]\\.$"),
+        ({"space": {}}, "used:\\n  - space: it is empty\\.$"),
         ({"budgett": {}}, "budgett: unknown key. Did you mean 'budget'"),
         ({"budget": {}}, "never end"),
         ({"begin": [{"x": 0.5}]}, "'rate' is missing"),

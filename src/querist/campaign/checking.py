@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from querist.campaign.called import is_function, wants
 from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
 from querist.campaign.rules import RETRAIN, STOP, WANT_HOLDOUT, named, read_rule
@@ -95,7 +96,7 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
     except Exception as error:  # noqa: BLE001 - importing a user's module may raise anything
         yield f"importing {role.use!r} raised {type(error).__name__}: {error}."
         return
-    yield from _unfit_options(target, factory)
+    yield from _unfit_options(kind, target, factory)
     yield from _unkept(kind, factory.options)
     if isinstance(target, type):
         yield from _missing_methods(kind, target)
@@ -138,7 +139,7 @@ def _missing_methods(kind: str, thing: Any) -> Iterator[str]:
             yield f"{name} lacks the method {method!r}; it should have {', '.join(NEEDED[kind])}."
 
 
-def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str]:
+def _unfit_options(kind: str, target: Callable[..., Any], factory: Factory) -> Iterator[str]:
     try:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # some C callables have none
@@ -151,13 +152,16 @@ def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str
                 f"options.{key}: {factory.target} has no such option; it has "
                 f"{', '.join(known) or 'none'}.{suggest(key, known)}"
             )
-    for parameter in signature.parameters.values():
-        required = parameter.default is parameter.empty and parameter.kind in (
-            parameter.POSITIONAL_OR_KEYWORD,
-            parameter.KEYWORD_ONLY,
+    if kind in CALLED and is_function(target, factory.options):
+        return
+    hint = ""
+    if kind == "oracle" and is_function(target, factory.options):
+        hint = (
+            " A function that answers is given as "
+            f'{{use: function, options: {{function: "{factory.target}", outputs: ...}}}}.'
         )
-        if required and parameter.name not in factory.options:
-            yield f"options.{parameter.name}: {factory.target} requires it."
+    for name in wants(target, factory.options):
+        yield f"options.{name}: {factory.target} requires it.{hint}"
 
 
 def _unkept(kind: str, options: Mapping[str, Any]) -> Iterator[str]:
@@ -199,6 +203,20 @@ def _unresolved(target: str) -> str:
     return ""
 
 
+def _unasked(settings: CampaignSettings) -> Iterator[str]:
+    """Routes without an oracle, and oracles without a route."""
+    for name in settings.routes:
+        if name not in settings.oracles:
+            yield f"routes.{name}: there is no such oracle.{suggest(name, settings.oracles)}"
+    first, *others = settings.oracles
+    for name in others:
+        if settings.policy is None and name not in settings.routes:
+            yield (
+                f"oracles.{name}: would never be asked; say from which uncertainty on, such as "
+                f"routes: {{{first}: 0.0, {name}: 0.1}}."
+            )
+
+
 def _sense(settings: CampaignSettings) -> Iterator[str]:
     """Settings that are valid one by one but cannot work together."""
     start = settings.start
@@ -210,9 +228,7 @@ def _sense(settings: CampaignSettings) -> Iterator[str]:
             yield f"{where}: the file {path} does not exist."
     if settings.initial == 0 and not start.labels and start.weights is None:
         yield "initial: 0 needs start.labels or start.weights, else there is nothing to begin with."
-    for name in settings.routes:
-        if name not in settings.oracles:
-            yield f"routes.{name}: there is no such oracle.{suggest(name, settings.oracles)}"
+    yield from _unasked(settings)
     for name, oracle in settings.oracles.items():
         if not oracle.workers and not oracle.outside:
             yield f"oracles.{name}: has no workers; give workers: 1 or more (or outside: n)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,32 @@ def importable(folder: Path) -> None:
     """Let modules of a folder be imported, here and in workers (they inherit ``sys.path``)."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+
+
+def importable_again(kept: str | None) -> Path | None:
+    """Let the modules of a run be imported from where they were, as its folder has kept it.
+
+    Where that is gone, since all was moved, they are looked for in the current folder.
+    """
+    if not kept:
+        return None
+    folder = Path(kept) if Path(kept).is_dir() else Path.cwd()
+    importable(folder)
+    return folder
+
+
+@contextmanager
+def modules_of(kept: str | None) -> Iterator[Path | None]:
+    """As :func:`importable_again`; what cannot be used then says that they were moved."""
+    folder = importable_again(kept)
+    try:
+        yield folder
+    except ConfigError as error:
+        if kept is None or folder == Path(kept):
+            raise
+        moved = f"{kept}, where the modules of this run were, is gone; go to where they are now"
+        sentence = f"{moved} ({folder} was looked in): {error.message}"
+        raise ConfigError(sentence, error.problems) from error
 
 
 def parse_settings(config: Any, where: str, folder: Path | None = None) -> CampaignSettings:

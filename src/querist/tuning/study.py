@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.campaign import Campaign, RunResult
-from querist.campaign.loading import importable
+from querist.campaign.loading import importable_again
 from querist.campaign.settings import EngineSettings
 from querist.core.errors import ConfigError
 from querist.store.run_folder import RunFolder
@@ -207,8 +207,7 @@ def study_of(folder: Path | str) -> StudyResult:
     journal = Journal(found.path, Evidence(problem, options["cost"]))
     known = tuple(Trial.of(told) for told in options["known"])
     trials, search = tuple(journal.news()), options["search"]
-    if path := found.config().get("import_path"):
-        importable(Path(path))
+    importable_again(found.config().get("import_path"))
     said = said_of(search.get("use"), problem, search.get("options") or {}, [*known, *trials])
     return StudyResult(found.path, problem, trials, known, said=said)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import threading
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from querist.core.errors import ContractError, RunError
+from querist.core.errors import RunError
 from querist.core.roles import ModelState, SupportsClose, SupportsOpen, WorkerContext
 from querist.core.tasks import Factory, ModelRef
 from querist.store.arrays import load_arrays
 
-T = TypeVar("T")
 ASIDE_BYTES = 1 << 20  # weights below this are read between two slices: it takes no time
 
 
@@ -34,20 +33,6 @@ def close_role(role: Any) -> None:
     """Let a role release what it holds."""
     if isinstance(role, SupportsClose):
         role.close()
-
-
-def given(value: Any, kind: type[T], role: Any, method: str) -> T:
-    """What a user's role gave, if it is what its contract says.
-
-    Raises:
-        ContractError: If it is something else.
-    """
-    if not isinstance(value, kind):
-        raise ContractError(
-            f"{type(role).__name__}.{method} should give a querist.{kind.__name__}, but gave "
-            f"{type(value).__name__}."
-        )
-    return value
 
 
 def run_folder(context: WorkerContext) -> Path:
