@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from querist.campaign.loading import importable
 from querist.core.errors import ConfigError, QueristError
+from querist.pool.model_places import beside
 from querist.pool.settings import PoolSettings, Task, parse_settings
 from querist.pool.yaml_lines import Located, Place, read_yaml
 from querist.sources.nearest import nearest
@@ -217,7 +219,7 @@ class PoolFile(Section):
 
 
 def load_pool_file(path: Path | str) -> PoolFile:
-    """Read ``pool.yaml``; relative paths in it are relative to it.
+    """Read ``pool.yaml``; relative paths in it are relative to it, and modules beside it are found.
 
     Raises:
         ConfigError: With every problem found, each with its line.
@@ -236,6 +238,7 @@ def load_pool_file(path: Path | str) -> PoolFile:
     deep = tuple(_deep_problems(found, located))
     if deep:
         raise ConfigError(f"{path} cannot be used:", deep)
+    importable(path.absolute().parent)
     return _beside(found, path.absolute().parent)
 
 
@@ -343,20 +346,9 @@ def _beside(found: PoolFile, folder: Path) -> PoolFile:
             update={"rounds": found.rounds.model_copy(update={"labels": labels})}
         )
     data = found.data.model_copy(update=places)
-    return found.model_copy(update={"data": data, "folder": kept, "model": _located(found, folder)})
+    model = None if found.model is None else beside(found.model, folder)
+    return found.model_copy(update={"data": data, "folder": kept, "model": model})
 
 
 def _absolute(uris: tuple[str, ...], folder: Path) -> tuple[str, ...]:
     return tuple(str(folder / uri) if scheme_of(uri) == "" else uri for uri in uris)
-
-
-def _located(found: PoolFile, folder: Path) -> dict[str, Any] | None:
-    """A model's settings, in which texts that name a file beside ``pool.yaml`` are its path."""
-    if found.model is None:
-        return None
-    return {
-        key: str(folder / value)
-        if isinstance(value, str) and key != "use" and (folder / value).exists()
-        else value
-        for key, value in found.model.items()
-    }
