@@ -49,10 +49,13 @@ class PoolHere:
                 "states": counts,
             }
 
-    def add(self, uris: Iterable[str], tell: Tell) -> Record:
+    def add(self, uris: Iterable[str], tell: Tell, columns: Mapping[str, str]) -> Record:
         """Add items; the counts, and what was broken."""
+        how = {"columns": dict(columns)}
         with Pool.open(self.folder) as pool:
-            return added_record(pool.add(*uris, progress=lambda so_far: tell(listed(so_far))))
+            return added_record(
+                pool.add(*uris, progress=lambda so_far: tell(listed(so_far)), manifest=how)
+            )
 
     def items(self, where: str, limit: int) -> Iterator[Record]:
         """Items, read in pages."""
@@ -79,10 +82,10 @@ class PoolHere:
         left = f", {written.left_out_total:,} left out" if written.left_out_total else ""
         return f"{written.path}: {written.items:,} items as {written.format}{left}"
 
-    def import_labels(self, path: Path, format: str, images: str = "") -> int:
+    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> int:
         """Take labels from a manifest."""
         with Pool.open(self.folder) as pool:
-            added = pool.import_labels(path, format, {"images": images})
+            added = pool.import_labels(path, format, how)
         reasons = added_record(added)["reasons"]
         if reasons:
             more = f" and {added.broken_total - 1:,} more" if added.broken_total > 1 else ""

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from querist.cli.output import Record, counted, text_of
-from querist.cli.places import INSECURE, SERVER, PoolPlace, pool_at
+from querist.cli.places import COLUMN, INSECURE, SERVER, PoolPlace, pool_at
 from querist.cli.shared import sentences
+from querist.cli.values import columns_of
 from querist.core.errors import ConfigError
 
 LATER, SKIP, QUIT, EMPTY = "", "s", "q", "e"
@@ -26,6 +27,7 @@ LATER, SKIP, QUIT, EMPTY = "", "s", "q", "e"
 )
 @click.option("--format", default="", help="Of that manifest, where its name does not tell.")
 @click.option("--images", default="", help="Folder that file names in it are relative to.")
+@COLUMN
 @click.option("--skip", multiple=True, metavar="ID", help="It cannot be told: do not ask again.")
 @click.option("--ask", is_flag=True, help="Show items and ask for the label of each.")
 @click.option("--query", default="", help="With --ask: those that this query picked, in order.")
@@ -44,7 +46,8 @@ def label(pool: str, labels: tuple[str, ...], **how: Any) -> None:
         raise click.UsageError("give ID=LABEL or --skip ID, or --from FILE, or --ask.")
     place = pool_at(pool, how["server"], how["insecure"])
     if how["file"] is not None:
-        recorded = place.import_labels(how["file"], how["format"], how["images"])
+        options = {"images": how["images"], "columns": columns_of(how["column"])}
+        recorded = place.import_labels(how["file"], how["format"], options)
         skipped = 0
     elif named:
         recorded, skipped = _named(place, labels, how)

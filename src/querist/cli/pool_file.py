@@ -58,9 +58,9 @@ def _there(found: PoolFile, how: Record) -> str:
     client = client_of(how["server"], how["insecure"])
     place = pool_at(set_up(client, found), how["server"], how["insecure"])
     with watching(how["progress"], "adding") as watcher:
-        tell_added(found.name, place.add(found.data.from_, watcher.show))
+        tell_added(found.name, place.add(found.data.from_, watcher.show, found.data.columns))
     for path in found.data.labels:
-        place.import_labels(Path(path), "")
+        place.import_labels(Path(path), "", {"columns": found.data.columns})
     return place.start(found.asked())
 
 

@@ -49,6 +49,21 @@ def pairs(texts: Iterable[str], option: str) -> dict[str, Any]:
     return found
 
 
+def columns_of(texts: Iterable[str]) -> dict[str, str]:
+    """``role=column`` texts as a mapping; names of columns stay as they are written.
+
+    Raises:
+        ConfigError: If one has no ``=``.
+    """
+    found = {}
+    for text in texts:
+        role, equals, column = text.partition("=")
+        if not (role and equals and column):
+            raise ConfigError(f"--column takes ROLE=COLUMN, such as text=review, got {text!r}.")
+        found[role.strip()] = column
+    return found
+
+
 def model_of(texts: Iterable[str]) -> str | dict[str, Any] | None:
     """What ``--model`` names.
 

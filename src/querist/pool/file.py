@@ -72,6 +72,7 @@ class DataSection(Section):
         task: What a label is.
         classes: Names of the classes; None: learned from the labels.
         labels: Manifests with the labels that there are already.
+        columns: Role (id, uri, text, label ...) -> column, in manifests whose names are others.
         transform: How an item is decoded: {size: 64} of images.
         sources: Options by URI scheme.
         access: What may be read.
@@ -82,6 +83,7 @@ class DataSection(Section):
     task: Task = "classification"
     classes: tuple[ClassName, ...] | None = None
     labels: Places = ()
+    columns: dict[str, str] = Field(default_factory=dict)
     transform: dict[str, Any] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     access: dict[str, Any] = Field(default_factory=dict)

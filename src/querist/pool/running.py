@@ -38,9 +38,11 @@ def pool_of(found: PoolFile) -> Pool:
 
 def bring_up(pool: Pool, found: PoolFile, progress: Adding | None = None) -> Added:
     """Add what the file names and the pool does not have, labels included; the counts."""
-    added = pool.add(*found.data.from_, progress=progress)
+    how = {"columns": found.data.columns}
+    added = pool.add(*found.data.from_, progress=progress, manifest=how)
     for path in found.data.labels:
-        added = added._replace(labelled=added.labelled + pool.import_labels(path).labelled)
+        told = pool.import_labels(path, manifest=how)
+        added = added._replace(labelled=added.labelled + told.labelled)
     return added
 
 
