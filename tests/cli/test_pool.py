@@ -189,3 +189,11 @@ def test_what_is_to_be_done_where_a_new_pool_stays_empty(tmp_path: Path) -> None
     result = call("pool", "create", tmp_path / "made", "no where")
     assert result.exit_code == 1
     assert f"try again with: querist pool add {tmp_path / 'made'} 'no where'" in result.stderr
+
+
+def test_rows_of_a_table_are_shown_by_name(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("age,rooms\n20,4\n1200,2\n")
+    call("pool", "create", tmp_path / "pool", tmp_path / "table.csv")
+    said = call("pool", "items", tmp_path / "pool").stdout
+    assert "age 20, rooms 4" in said
+    assert "age 1200, rooms 2" in said

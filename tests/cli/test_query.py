@@ -186,6 +186,25 @@ def test_from_a_file_to_picks(photos: Path, tmp_path: Path) -> None:
     assert "task: the pool has 'classification', the file 'multi-label'" in other.stderr
 
 
+def test_settings_may_change_while_the_pool_is_empty(photos: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pool.yaml"
+    path.write_text("data: {from: nowhere}\nbudget: 2\n")
+    assert call("run", path).exit_code == 1  # the folder is misspelt, and the pool is made
+    path.write_text(f"data: {{from: {photos}, classes: [cat, dog]}}\nbudget: 2\n")
+    ran = call("run", path)
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(call("pool", "show", tmp_path / "pool", "--json").stdout)["classes"] == [
+        "cat",
+        "dog",
+    ]
+
+
+def test_queries_are_listed_with_what_they_picked(made: tuple[Path, Path, Result]) -> None:
+    folder, _, _ = made
+    found = list(map(json.loads, call("query", "list", folder, "--json").stdout.splitlines()))
+    assert {(one["picked"], one["budget"]) for one in found if one["state"] == "done"} == {(6, 6)}
+
+
 def test_check_says_what_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "pool.yaml"
     path.write_text("data:\n  from: photos\nbudget: 3\n")

@@ -15,6 +15,7 @@ from querist.cli.values import named_model
 from querist.pool.items import Added, Item
 from querist.pool.pool import Pool
 from querist.pool.query import FOLDER, queries, settings_of, start_query
+from querist.pool.query_result import picked_fact
 from querist.store.run_folder import RunFolder
 
 PAGE = 1000
@@ -134,9 +135,11 @@ class PoolHere:
             found = queries(pool)
             folder = pool.folder / FOLDER
         for status in reversed(found):
-            asked = settings_of(RunFolder(folder / status.id))
+            run = RunFolder(folder / status.id)
+            asked, fact = settings_of(run), picked_fact(run)
             said = {"strategy": asked.strategy, "budget": asked.budget}
-            yield {"query": str(folder / status.id), **status_record(status), **said}
+            said["picked"] = 0 if fact is None else fact[0]["counts"]["picked"]
+            yield {"query": str(run.path), **status_record(status), **said}
 
 
 def settings_from(asked: Mapping[str, Any]) -> Record:

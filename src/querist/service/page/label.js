@@ -116,13 +116,20 @@ function Desk({ pool, which, query, about }) {
         ${hints && SUGGESTED.includes(pool.task) && may(about, "query") && html`<${AskModel} pool=${pool} done=${() => work.fill()} />`}
         ${HELP[pool.task] && html`<details><summary>Keys</summary><p class="note">${HELP[pool.task]}</p></details>`}
         <${You} by=${by} rename=${(text) => work.rename(rename(text))} />
-        <${Facts} rows=${[["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
+        <${Facts} rows=${[...waiting(pool, which, work), ["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
         <p role="status" class=${work.trouble ? "problem" : "note"}>
           ${work.trouble ? `${work.trouble.message} What you said is kept here and sent again.` : "Everything is saved as you go."}
         </p>
         <${Refused} work=${work} />
       </section>
     </div>`;
+}
+
+// How many there are to label; others may label as well, so of all items it is what is known here.
+function waiting(pool, which, work) {
+  if (work.query) return work.picks ? [["picks", count(work.picks.length)]] : [];
+  if (which !== "unlabelled" || !pool.states) return [];
+  return [["without a label", count(Math.max(0, pool.states.unlabelled - work.said.length))]];
 }
 
 // Lets a model suggest labels for what is unlabelled.

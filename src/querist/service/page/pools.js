@@ -73,7 +73,7 @@ function Create({ open }) {
         ${TASKS.map((one) => html`<option key=${one}>${one}</option>`)}</select></label>
       <label>Classes, with commas between (left empty, they are learned from the labels)
         <input value=${asked.classes} onInput=${set("classes")} /></label>
-      <label>Columns of CSV, JSON Lines or Parquet with other names than uri, text, id and label
+      <label>Columns of CSV, JSON Lines or Parquet, where they are not uri, text, id, label
         <input placeholder="text=review, label=category" value=${asked.columns} onInput=${set("columns")} /></label>
       <label>Items are <select value=${asked.modality} onChange=${set("modality")}>
         <option value="">what their names say</option>

@@ -18,6 +18,11 @@ export function titleOf(query) {
   return `${asked.strategy ?? "usual strategy"}, ${asked.budget}${asked.note ? `: ${asked.note}` : ""}`;
 }
 
+// Among others of the same title it is told by its time.
+export function timedTitleOf(query) {
+  return `${titleOf(query)} (${new Date(query.created).toLocaleString()})`;
+}
+
 export function useAll(path, turn = 0) {
   const [rows, setRows] = useState(null);
   const [problem, setProblem] = useState(null);

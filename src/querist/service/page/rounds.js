@@ -4,7 +4,7 @@ import { useEffect, useState } from "./vendor/hooks.js";
 import { post } from "./api.js";
 import { FINAL, Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
-import { titleOf, useAll, useDone } from "./queries.js";
+import { timedTitleOf, useAll, useDone } from "./queries.js";
 import { Table, count, html, percent, quantity } from "./view.js";
 
 export function Rounds({ pool, about }) {
@@ -85,7 +85,7 @@ function Begin({ pool, rows, models, begun }) {
       <label>Features of <select value=${asked.model} onChange=${set("model")}><option value="">built-in features</option>
         ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}</select></label>
       <label>Hold-out <select value=${asked.holdout} onChange=${set("holdout")}><option value="">none</option>
-        ${(queries ?? []).filter((one) => one.kind === "query").map((one) => html`<option key=${one.id} value=${one.id}>${titleOf(one)}</option>`)}</select></label>
+        ${(queries ?? []).filter((one) => one.kind === "query").map((one) => html`<option key=${one.id} value=${one.id}>${timedTitleOf(one)}</option>`)}</select></label>
       <label>Then pick <input type="number" min="0" step="any" required value=${asked.budget} onInput=${set("budget")} /></label>
       <p class="buttons"><button class="first">Train</button></p>
     </form>
