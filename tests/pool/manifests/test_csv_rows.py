@@ -141,3 +141,30 @@ def test_texts_of_another_encoding_are_named(make, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes("text,label\nschön,gut\n".encode("latin-1"))
     (broken,) = make().add(tmp_path / "list.csv").broken
     assert broken.reason == "the text is not in UTF-8; save the file as UTF-8"
+
+
+def test_usual_columns_are_found_however_they_are_written(make, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("ID,Text,Label,Year\n7,fine film,good,2020\n8,dull,,2021\n")
+    pool = make()
+    assert pool.add(tmp_path / "list.csv").labelled == 1
+    first, second = pool.items()
+    assert (first.id, first.inline, first.label) == ("7", "fine film", "good")
+    assert (second.id, second.metadata) == ("8", {"Year": 2021})
+
+
+def test_a_column_of_the_exact_name_goes_first(make, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Text,text,Label,label\nA,a,B,b\n")
+    pool = make()
+    pool.add(tmp_path / "list.csv")
+    (item,) = pool.items()
+    assert (item.inline, item.label, item.metadata) == ("a", "b", {"Text": "A", "Label": "B"})
+
+
+def test_states_of_other_meanings_are_values_of_the_table(make, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("age,state,label\n20,CA,yes\n30,,\n40,skipped,\n")
+    pool = make()
+    pool.add(tmp_path / "list.csv")
+    first, second, third = pool.items()
+    assert (first.inline, first.label) == ({"age": 20, "state": "CA"}, "yes")
+    assert (second.inline, second.state) == ({"age": 30}, "unlabelled")
+    assert (third.inline, third.state) == ({"age": 40}, "skipped")
