@@ -61,3 +61,16 @@ def test_names_that_do_not_tell_are_a_sentence(tmp_path: Path) -> None:
     pool.add(tmp_path / "data.bin")
     with pytest.raises(ConfigError, match=r"\(data\.bin \.\.\.\) do not tell"):
         guess_transform(pool)
+
+
+def test_columns_that_are_not_looked_at_are_told(tmp_path: Path) -> None:
+    with Pool.create(tmp_path / "pool") as pool:
+        rows = [{"age": n, "note": f"text {n}", "unit": "m"} for n in range(60)]
+        pool.add_items([{"table": row} for row in rows])
+        (note,) = pool.query(3).notes
+        assert note.startswith("Not looked at: note, unit; columns of one value or of many texts")
+    with Pool.create(
+        tmp_path / "other", {"transform": {"modality": "table", "columns": {"age": {}}}}
+    ) as pool:
+        pool.add_items([{"table": row} for row in rows])
+        assert pool.query(3).notes == ()

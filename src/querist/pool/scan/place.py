@@ -20,7 +20,7 @@ from querist.models.backends.cuda import is_gpu, pinned
 from querist.models.inference import Inference, open_inference
 from querist.models.loaders.head import HeadInference, open_head
 from querist.pool.choosing import choose_model
-from querist.pool.guessing import guess_transform
+from querist.pool.guessing import guess_transform, left_out
 from querist.pool.model_servers import connector
 from querist.pool.pool import Pool
 from querist.pool.query_listing import needs_in
@@ -126,6 +126,15 @@ class Place:
     def transform(self) -> Transform:
         """How items are decoded."""
         return open_transform(guess_transform(self.pool))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how items are looked at."""
+        return [*self.caches.notes, *self._left_out]
+
+    @cached_property
+    def _left_out(self) -> tuple[str, ...]:
+        return left_out(self.pool, self.transform)
 
     @cached_property
     def caches(self) -> Caches:

@@ -115,7 +115,7 @@ class Scanner:
             "rate": rate,
             "memory_mb": round(resident_mb(), 1),
             "held_mb": round(self._stages.held.most / 2**20, 1),
-            "notes": list(self._place.caches.notes),
+            "notes": self._place.notes,
             "arrays": arrays,
         }
 
