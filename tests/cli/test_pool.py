@@ -94,7 +94,7 @@ def test_labels_by_file_names_alone_are_found_in_their_folder(pool: Path, photos
     labels.write_text("filename,label\n1.png,owl\n2.png,robin\n")
     wrong = call("label", pool, "--from", labels)
     assert wrong.stdout == "0 labels recorded\n"
-    assert f"There is no file {pool.parent / '1.png'}. and 1 more" in wrong.stderr
+    assert f"There is no file {pool.parent / '1.png'}. (and 1 more)" in wrong.stderr
     told = call("label", pool, "--from", labels, "--images", photos)
     assert told.stdout == "2 labels recorded\n"
 

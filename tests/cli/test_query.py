@@ -169,6 +169,16 @@ def test_picks_of_a_query_are_asked_for_in_their_order(photos: Path, tmp_path: P
         assert [pool.item(id).label for id in ids] == ["cat", "dog"]
 
 
+def test_a_new_class_is_told_and_has_a_number_at_once(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pool"
+    call("pool", "create", folder, photos)
+    said = call("label", folder, "--ask", "--limit", 4, input="cat\n1\nctt\n2\n")
+    assert "a new class: cat\n1: cat\n" in said.stderr
+    assert "a new class: ctt\n1: cat  2: ctt\n" in said.stderr
+    with Pool.open(folder) as pool:
+        assert [item.label for item in pool.items("labelled")] == ["cat", "cat", "ctt", "ctt"]
+
+
 def test_from_a_file_to_picks(photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "pool.yaml"
     path.write_text(f"name: stripes\ndata:\n  from: {photos}\nbudget: 10 %\n")

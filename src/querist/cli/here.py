@@ -89,7 +89,7 @@ class PoolHere:
             added = pool.import_labels(path, format, how)
         reasons = added_record(added)["reasons"]
         if reasons:
-            more = f" and {added.broken_total - 1:,} more" if added.broken_total > 1 else ""
+            more = f" (and {added.broken_total - 1:,} more)" if added.broken_total > 1 else ""
             click.echo(f"not used: {reasons[0]}{more}", err=True)
         return added.labelled
 

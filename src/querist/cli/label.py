@@ -84,11 +84,11 @@ def value_of(text: str, task: str) -> Any:
 def _asked(place: PoolPlace, how: Mapping[str, Any]) -> tuple[int, int]:
     about = place.show()
     items = list(_items(place, how))
-    classes: Sequence[str] = about["classes"]
+    classes: list[str] = list(about["classes"])
     keys = f"{SKIP}: cannot tell, {EMPTY}: nothing there, {QUIT}: quit, Enter: later"
     click.echo(f"{counted(len(items), 'item')}. {keys}.", err=True)
     if classes:
-        click.echo("  ".join(f"{n}: {name}" for n, name in enumerate(classes, 1)), err=True)
+        _tell_classes(classes)
     recorded = skipped = 0
     for number, item in enumerate(items, 1):
         shown = item.get("inline") or item.get("uri")
@@ -103,7 +103,15 @@ def _asked(place: PoolPlace, how: Mapping[str, Any]) -> tuple[int, int]:
         elif said != LATER:
             value = _chosen(said, classes, about["task"])
             recorded += place.label({item["id"]: value}, how["by"])
+            if about["task"] == "classification" and value not in (*classes, []):
+                classes.append(value)  # the pool learns it: somebody may have meant another one
+                click.echo(f"a new class: {value}", err=True)
+                _tell_classes(classes)
     return recorded, skipped
+
+
+def _tell_classes(classes: Sequence[str]) -> None:
+    click.echo("  ".join(f"{n}: {name}" for n, name in enumerate(classes, 1)), err=True)
 
 
 def _items(place: PoolPlace, how: Mapping[str, Any]) -> Iterator[Record]:

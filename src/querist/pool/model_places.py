@@ -21,16 +21,22 @@ class Missing(NamedTuple):
 
 
 def beside(model: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Settings in which texts that name a file beside their own file are its path."""
-    return {key: value if key == "use" else _there(value, folder) for key, value in model.items()}
+    """Settings in which texts that name a file beside their own file are its path.
+
+    Of files and weights also where it is not there: another message tells that.
+    """
+    return {
+        key: value if key == "use" else _there(value, folder, key in _FILES)
+        for key, value in model.items()
+    }
 
 
-def _there(value: Any, folder: Path) -> Any:
+def _there(value: Any, folder: Path, always: bool) -> Any:
     if isinstance(value, list | tuple):
-        return [_there(one, folder) for one in value]
-    if isinstance(value, str) and value and (folder / value).exists():
-        return str(folder / value)
-    return value
+        return [_there(one, folder, always) for one in value]
+    if not isinstance(value, str) or not value or ":" in value:  # an upload, a module
+        return value
+    return str(folder / value) if always or (folder / value).exists() else value
 
 
 def missing(model: Mapping[str, Any]) -> Iterator[Missing]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +45,7 @@ MOST = 16
 
 EMBEDDINGS = frozenset({"embeddings"})
 _KNOWN = "models.json"
+_MODEL = "model.digest"  # in a query's folder: what it began with
 _LASTING = ("torch", "onnx", "sklearn")  # files and source tell what they are
 
 
@@ -88,6 +90,7 @@ class Place:
         self._given = model
         self._opened: Inference | None = model
         self._lock = threading.Lock()
+        self._told_same = False
 
     @cached_property
     def sources(self) -> Sources:
@@ -277,6 +280,22 @@ class Place:
             _note(self._path, self._print, found)
         return found
 
+    def require_same_model(self, part: str) -> None:
+        """See that the model is the one that the query began with; the first scan notes which.
+
+        What two models said of items cannot be compared. A server's model is told by what it
+        answers, which may differ in the last digit, so it is taken on trust.
+
+        Raises:
+            RoleFailed: If it is another one.
+        """
+        if self._given is not None or self._told_same or not self.wanted(part):
+            return
+        if self._model_settings.get("use") != "remote":
+            digest = by_digest(self.transform.digest, self.digest_of("scores"))
+            _require_same(self.run.path / _MODEL, digest)
+        self._told_same = True
+
     def close(self) -> None:
         """Close what was opened here."""
         if "sources" in self.__dict__:
@@ -284,6 +303,20 @@ class Place:
         if self._opened is not None and self._given is None:
             self._opened.close()
         self.pool.close()
+
+
+def _require_same(file: Path, digest: str) -> None:
+    try:
+        begun_with = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        with suppress(StoreError):  # a full disk ends the query elsewhere
+            atomic_write(file, digest.encode())
+        return
+    if begun_with != digest:
+        raise RoleFailed(
+            "The model, or what it is shown of items, has changed since this query began, and what "
+            "two models say cannot be compared. Put the former one back, or begin a new query."
+        )
 
 
 def known_about(folder: Path, settings: Mapping[str, Any]) -> About | None:

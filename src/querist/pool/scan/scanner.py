@@ -96,6 +96,7 @@ class Scanner:
         assert self._stages is not None
         assert self._scorer is not None
         began = time.perf_counter()
+        self._place.require_same_model(chunk.rows.part)
         self._note_contents(chunk)
         self._keep(chunk)
         keep_seen(self._place, chunk)
