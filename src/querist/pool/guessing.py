@@ -69,6 +69,27 @@ def left_out(pool: Pool, transform: Transform) -> tuple[str, ...]:
     return (told,)
 
 
+def learned_on(base: Mapping[str, Any], transform: Transform) -> dict[str, Any]:
+    """A head's base that says on which columns of a table it learned, where these are features."""
+    told = {name: value for name, value in base.items() if name != "items"}
+    table = isinstance(transform, Table) and told.get("use") == "features"
+    return {**told, "items": transform.digest} if table else dict(base)
+
+
+def require_learned_on(base: Mapping[str, Any], transform: Transform) -> None:
+    """See that a head's features of a table mean what they meant when it learned.
+
+    Raises:
+        ConfigError: If they are others: the table has grown, and nobody named its columns.
+    """
+    if base.get("items", "") not in ("", transform.digest):
+        raise ConfigError(
+            "this model learned when the table had fewer rows, and its features have changed with "
+            "the columns that these show. Train it again; name the columns in the transform to "
+            "keep them."
+        )
+
+
 def _guess(pool: Pool) -> str:
     items = pool.items(limit=LOOKED_AT)
     if not items:

@@ -21,7 +21,7 @@ from querist.models.backends.cuda import is_gpu, pinned
 from querist.models.inference import Inference, open_inference
 from querist.models.loaders.head import HeadInference, open_head
 from querist.pool.choosing import choose_model
-from querist.pool.guessing import guess_transform, left_out
+from querist.pool.guessing import guess_transform, left_out, require_learned_on
 from querist.pool.model_servers import connector
 from querist.pool.pool import Pool
 from querist.pool.query_listing import needs_in
@@ -192,6 +192,7 @@ class Place:
             return None
         try:
             made = open_head(self._settings)
+            require_learned_on(self._settings["base"], self.transform)
             check_provided(self.needs, made.provides, self.settings.strategy)
         except QueristError as error:
             raise RoleFailed(f"The model cannot be opened: {error}") from error
