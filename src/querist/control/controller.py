@@ -430,8 +430,7 @@ class CampaignController:
 
     def _in_flight(self) -> bool:
         """Whether answers, slices, or records that must be durable are on the way."""
-        recording = self._pending or self._acknowledge
-        return bool(self.asking.tasks or recording) or self.exploring.busy
+        return bool(self.asking.tasks or self._pending or self._acknowledge or self.exploring.busy)
 
     def _done(self, status: str, reason: str) -> None:
         if self.phase == "done":
