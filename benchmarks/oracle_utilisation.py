@@ -15,13 +15,13 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from runs_alone import run_alone
 
 WORKERS = 4
 CASES = {"fixed": (0.2, 0.2, 0.0), "uneven": (0.2, 0.6, 0.0), "training": (0.2, 0.2, 2.0)}
@@ -92,12 +92,7 @@ def measure(folder: Path) -> dict:
 
 def launch(case: str, engine: str, labels: int, folder: Path) -> None:
     """Run a case in a process of its own."""
-    command = [sys.executable, __file__, "--one", case, engine, str(labels), str(folder)]
-    if engine == "mpi":
-        launcher = ["mpiexec", "--allow-run-as-root", "--oversubscribe", "-n", str(WORKERS + 3)]
-        command = [*launcher, *command]
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, env={**os.environ, **threads}, stdin=subprocess.DEVNULL)
+    run_alone(__file__, case, engine, labels, folder, ranks=WORKERS + 3 if engine == "mpi" else 0)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ import time
 from pathlib import Path
 
 import planning_roles
+from runs_alone import run_alone
 
 from querist.control.plan import OraclePlan, Plan
 from querist.control.policy import StandardPolicy
@@ -103,13 +104,8 @@ def measured_seconds(
     """Campaign time of a real run, in processes of its own."""
     from querist.campaign.campaign import summary_of
 
-    numbers = [*map(str, shape), str(labels)]
-    command = [sys.executable, __file__, "--one", engine, *numbers, kind, str(to)]
-    if engine == "mpi":
-        ranks = str(sum(shape) + 1)
-        command = ["mpiexec", "--allow-run-as-root", "--oversubscribe", "-n", ranks, *command]
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, env={**os.environ, **threads}, stdin=subprocess.DEVNULL)
+    ranks = sum(shape) + 1 if engine == "mpi" else 0
+    run_alone(__file__, engine, *shape, labels, kind, to, ranks=ranks)
     return float(summary_of(to)["run"]["campaign_seconds"])
 
 
@@ -142,9 +138,6 @@ def verify(engine: str, kind: str, labels: int, folder: Path) -> tuple[float, fl
 
 def verified(engines: list[str], labels: int) -> None:
     """All distributions on all engines."""
-    os.environ["PYTHONPATH"] = (
-        f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    )
     for engine in engines:
         found = []
         for kind in planning_roles.KINDS:

@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import planning_roles
+from runs_alone import run_alone
 
 SOURCES = (10, 80)
 INTERVALS = (5, 10, 20, 40, 80)
@@ -59,12 +58,7 @@ class Case:
     def campaign(self, every: int, seed: int) -> Path:
         """A real run, in processes of its own."""
         target = self.folder / f"{every}-{seed}"
-        told = [self.problem, *map(str, (self.labels, self.folder, every, seed, target))]
-        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        here = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-        environment = {**os.environ, **threads, "PYTHONPATH": here}
-        command = [sys.executable, __file__, "--one", *told]
-        subprocess.run(command, check=True, env=environment, stdin=subprocess.DEVNULL)
+        run_alone(__file__, self.problem, self.labels, self.folder, every, seed, target)
         return target
 
     def test_set(self) -> None:

@@ -15,12 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import planning_roles
+from runs_alone import run_alone
 
 CORES = 14
 SIZES = (1, 2, 4, 8)
@@ -29,11 +28,7 @@ SIZES = (1, 2, 4, 8)
 def campaign(cores: int, workers: int, explorers: int, labels: int, folder: Path) -> Path:
     """A real run, in processes of its own."""
     target = folder / f"{cores}-{workers}-{explorers}"
-    here = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    told = [str(cores), str(workers), str(explorers), str(labels), str(target)]
-    command = [sys.executable, __file__, "--one", *told]
-    environment = {**os.environ, "PYTHONPATH": here}
-    subprocess.run(command, check=True, env=environment, stdin=subprocess.DEVNULL)
+    run_alone(__file__, cores, workers, explorers, labels, target, threads=False)
     return target
 
 

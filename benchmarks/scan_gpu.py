@@ -19,7 +19,7 @@ from scan_turns import Call
 from querist.pool.guessing import guess_transform
 from querist.pool.pool import Pool
 from querist.pool.scan.decoding import Apart, Memory, Wanted
-from querist.pool.scan.place import MOST
+from querist.pool.scan.place import processes_beside
 from querist.sources.retrying import Retry
 from querist.sources.transforms.image import Image
 from querist.sources.transforms.opening import open_transform
@@ -54,7 +54,7 @@ def apart(pool: Pool, files: list[Path], threads: int) -> Call:
     told = pool.settings
     opened = told.access.policy(), told.sources, Retry(), open_transform(guess_transform(pool))
     memory = Memory()
-    decoders = [Apart(opened, memory) for _ in range(max(1, min(threads - 2, MOST)))]
+    decoders = [Apart(opened, memory) for _ in range(processes_beside(threads) or 1)]
     for decoder in decoders:
         decoder.get_ready()
     blocks = [files[at : at + 128] for at in range(0, len(files), 128)]

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from campaign_roles import Line, square
 
-from querist.campaign.campaign import Campaign, report_of, summary_of
+from querist.campaign.campaign import Campaign, RunResult, report_of, summary_of
 from querist.core.answers import Purpose
 from querist.core.batch import Batch
 from querist.core.errors import ConfigError, RunError
-from querist.core.prediction import Proposal
+from querist.core.prediction import Prediction, Proposal
+from querist.core.roles import FitResult, ModelState
 from querist.store.errors import NotARun, RunExists, RunLocked
 from querist.store.reader import read_journal
 from querist.store.run_folder import RunFolder
@@ -64,6 +65,49 @@ def campaign(**changes: Any) -> Campaign:
 
 def live(**changes: Any) -> Campaign:
     return campaign(generator=Live(), oracle=square, **changes)
+
+
+class Says:
+    """A model of a script that always says the same."""
+
+    def __init__(self, rows: int | None = None, std: float = 1.0) -> None:
+        self.rows, self.std = rows, std
+
+    def fit(self, dataset, request) -> FitResult:
+        return FitResult(ModelState({"nothing": np.zeros(1)}, {}))
+
+    def load(self, state) -> None:
+        pass
+
+    def predict(self, batch: Batch) -> Prediction:
+        rows = self.rows or len(batch)
+        return Prediction(Batch.stack(y=np.zeros(rows)), Batch.stack(y=np.full(rows, self.std)))
+
+
+def test_a_model_that_gives_no_number_ends_the_campaign_with_a_sentence(tmp_path: Path) -> None:
+    made = live(model=Says(std=np.nan), holdout=0.0)
+    result = made.run(tmp_path / "run", progress=False)
+    assert result.status == "failed"
+    assert "nothing that explorers propose gets a number from the model of version" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("method", "wanted"), [("propose", "Proposal"), ("fit", "FitResult"), ("predict", "Prediction")]
+)
+def test_a_role_that_gives_something_else_is_named(tmp_path, monkeypatch, method, wanted) -> None:
+    role = Live if method == "propose" else Says
+    monkeypatch.setattr(role, method, lambda *given: np.zeros(2))
+    made = live(model=Says(), holdout=0.0)
+    result = made.run(tmp_path / "run", progress=False)
+    assert result.status == "failed"
+    assert f"{role.__name__}.{method} should return a {wanted} " in result.reason
+
+
+def test_a_model_that_predicts_too_few_samples_is_told(tmp_path: Path) -> None:
+    made = live(model=Says(rows=1), holdout=0.0, retrain={"every_labels": 100})
+    result = made.run(tmp_path / "run", progress=False)
+    assert result.status == "failed"
+    assert "was given 4 samples, but its mean has 1 rows" in result.reason
 
 
 @pytest.mark.parametrize("avoids", [True, False])
@@ -181,6 +225,26 @@ def test_a_run_without_a_model_says_so(tmp_path) -> None:
     assert (result.status, len(result.dataset())) == ("finished", 8)
     with pytest.raises(RunError, match="no model was trained yet"):
         result.model()
+    with pytest.raises(RunError, match=r"before a model was trained \(finished: all initial"):
+        result.learning_curve("y.mae")
+
+
+def test_a_learning_curve_that_is_not_there_says_why(tmp_path, finished) -> None:
+    assert finished.learning_curve("y.mae")
+    with pytest.raises(RunError, match=r"by 'z\.mae', only by y\.mae"):
+        finished.learning_curve("z.mae")
+    with pytest.raises(RunError, match="there was no hold-out"):
+        campaign(holdout=0.0).run(tmp_path / "blind", progress=False).learning_curve("y.mae")
+
+
+def test_a_script_may_insist_that_the_run_finished(finished) -> None:
+    assert finished.require_finished() is finished
+    stopped = RunResult(finished.folder, "stopped", "Ctrl-C")
+    with pytest.raises(RunError, match=r"was stopped: Ctrl-C \(continue with: querist resume "):
+        stopped.require_finished()
+    failed = RunResult(finished.folder, "failed", "training failed 3 times: X: y")
+    with pytest.raises(RunError, match=r"failed: training failed .* \(see: querist failures "):
+        failed.require_finished()
 
 
 def test_two_controllers_of_one_run_are_one_too_many(tmp_path) -> None:

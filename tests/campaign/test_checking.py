@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from campaign_roles import Deaf, Line, Mean
 from test_loading import SMALL
@@ -13,6 +14,7 @@ from querist.campaign.campaign import Campaign
 from querist.campaign.checking import problems
 from querist.campaign.loading import parse_settings
 from querist.core.errors import ConfigError
+from querist.oracles.function import FunctionOracle
 
 
 def found(**changes: Any) -> str:
@@ -26,6 +28,45 @@ def test_a_sound_campaign_has_no_problem() -> None:
 def test_built_in_roles_are_sound() -> None:
     box = {"use": "uniform", "options": {"low": [0.0], "high": [1.0]}}
     assert found(generators=box, gate={"output": "y", "filters": ["finite"]}) == ""
+
+
+def test_options_may_be_arrays_of_numpy() -> None:
+    box = {"use": "uniform", "options": {"low": np.zeros(2), "high": (np.float64(1.0), 2)}}
+    settings = parse_settings({**SMALL, "generators": box}, "here")
+    assert problems(settings) == []
+    assert settings.generators[0].options == {"low": [0.0, 0.0], "high": (1.0, 2)}
+
+
+def square(x: Any) -> Any:
+    return x[0] ** 2
+
+
+@pytest.mark.parametrize(
+    ("oracles", "workers"),
+    [
+        ({"cheap": square, "dear": square}, 1),
+        ({"dear": {"live": square, "workers": 3}}, 3),
+        ({"live": square, "workers": 3}, 3),
+        ({"use": "function", "options": {"function": square, "outputs": "y"}, "workers": 3}, 3),
+    ],
+    ids=["by name", "with workers", "alone with workers", "as in a file"],
+)
+def test_functions_are_oracles_wherever_they_are_given(oracles: Any, workers: int) -> None:
+    routes = {"cheap": 0.0, "dear": 0.1} if "cheap" in oracles else None
+    made = Campaign(**{**SMALL, "oracles": oracles}, **({"routes": routes} if routes else {}))
+    for role in made.settings.oracles.values():
+        assert isinstance(role.live, FunctionOracle)
+        assert role.live.outputs == "y"
+        assert role.workers == workers
+    told = {"use": "function", "options": {"function": square, "output": "y"}}
+    with pytest.raises(ConfigError, match=r"no such option.*Did you mean 'outputs'"):
+        Campaign(**{**SMALL, "oracles": told})
+
+
+def test_options_that_a_file_cannot_hold_are_told() -> None:
+    model = {"use": "committee", "options": {"estimator": object()}}
+    assert "estimator: <object object" in found(model=model)
+    assert "give its import path, or the model itself as 'live'" in found(model=model)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +87,20 @@ def test_built_in_roles_are_sound() -> None:
             "Picky has no such option; it has table, width. Did you mean 'width'?",
         ),
         ({"oracles": "campaign_roles:Picky"}, "options.table: campaign_roles:Picky requires it"),
+        (
+            {"oracles": dict.fromkeys("ab", "campaign_roles:Line")},
+            "oracles.b: would never be asked; say from which uncertainty on, such as routes: {a",
+        ),
+        ({"oracles": "campaign_roles:square"}, 'options: {function: "campaign_roles:square"'),
+        (
+            {
+                "oracles": {
+                    "use": "campaign_roles:Line",
+                    "validator": {"use": "campaign_roles:odd", "options": {"limt": 3}},
+                }
+            },
+            "options.limt: campaign_roles:odd has no such option",
+        ),
         (
             {"oracles": {"use": "campaign_roles:Picky", "options": {"table": "/no/t.npz"}}},
             "options.table: the file /no/t.npz does not exist",

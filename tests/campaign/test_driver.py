@@ -16,6 +16,7 @@ import pytest
 
 from querist.campaign import driver as driving
 from querist.campaign.driver import COLLECT_AFTER, Driver, signals
+from querist.campaign.labels import LabelReader
 from querist.campaign.watching import Silent
 from querist.control.controller import CampaignController
 from querist.control.plan import OraclePlan, Plan
@@ -24,8 +25,8 @@ from querist.control.retrain import EveryLabels
 from querist.control.rules import Never
 from querist.control.sketch import QuantileSketch
 from querist.control.state import CampaignState
-from querist.core.answers import Failure, Label, Reason
-from querist.core.batch import Batch
+from querist.core.answers import Failure, Label, Reason, question_id
+from querist.core.batch import Batch, Sample
 from querist.core.events import (
     Durable,
     Event,
@@ -293,6 +294,28 @@ def test_what_lies_in_the_outbox_is_used_first(make, folder, monkeypatch) -> Non
     assert not list(folder.outbox.pending())
     questions = [q.id for t in again.submitted if t.kind == "label" for q in t.payload["questions"]]
     assert question not in questions
+
+
+def test_an_answer_outlives_the_record_of_its_question(make, folder) -> None:
+    # Its controller died before "question.asked" was on the disk.
+    sample = Sample.of({"x": np.array([0.25])})
+    asked = {"sample": sample.id, "oracle": "o", "replicate": 0, "uri": None}
+    data = {"level": "hf", "cost": 3.0, "seconds": 4.0, "asked": asked}
+    arrays = {"y": np.array([9.0]), "asked/x": sample["x"]}
+    key = question_id(sample.id, "o")
+    folder.outbox.put(key, data, arrays)
+    folder.outbox.put(
+        question_id(sample.id, "gone"), data | {"asked": {**asked, "oracle": "gone"}}, arrays
+    )
+    assert make(FakeEngine()).run().status == "finished"
+    records = list(folder.journal_reader().read_new())
+    given = [r for r in records if r.kind == "answer.label" and r.data["question"] == key]
+    assert [(r.data["origin"], r.data["cost"]) for r in given] == [("outbox", 3.0)]
+    assert list(given[0].arrays) == ["out/y"]
+    labels = LabelReader(folder.path / "journal").all()
+    assert [0.25] in labels.inputs["x"].tolist()
+    assert len(labels) == 12
+    assert not list(folder.outbox.pending())
 
 
 def test_the_outbox_is_looked_at_when_a_worker_is_lost(make, folder) -> None:

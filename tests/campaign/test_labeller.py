@@ -89,8 +89,9 @@ def test_good_labels_pass_with_the_oracles_level(ask) -> None:
         (Label({"z": 1.0}), Reason.RAISED, "KeyError"),
     ],
 )
-def test_bad_labels_become_failures(ask, outcome, reason, said) -> None:
-    validator = Factory("campaign_roles:odd_validator")
+@pytest.mark.parametrize("name", ["odd", "odd_validator"])  # the function, or what makes it
+def test_bad_labels_become_failures(ask, name, outcome, reason, said) -> None:
+    validator = Factory(f"campaign_roles:{name}")
     bad, good = ask(Oracle(outcome, label(2.0)), 2, validator=validator)["outcomes"]
     assert isinstance(bad, Failure)
     assert bad.reason is reason

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from querist.campaign.campaign import Campaign
 from querist.campaign.loading import load_settings, parse_settings
 from querist.campaign.settings import CampaignSettings
 from querist.core.errors import ConfigError
+from querist.store.run_folder import RunFolder
 
 SMALL: dict[str, Any] = {
     "generators": "campaign_roles:Line",
@@ -176,3 +179,23 @@ def test_live_roles_are_listed() -> None:
     settings = parse(generators=[object(), "x:y"], oracles={"a": object(), "b": "x:y"})
     assert settings.live_roles == ["generators.0", "oracles.a"]
     assert parse().live_roles == []
+
+
+def test_modules_that_were_moved_with_their_run(tmp_path, monkeypatch) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    (before / "moved_roles.py").write_text("def square(x):\n    return {'y': float(x @ x)}\n")
+    function = {"use": "function", "options": {"function": "moved_roles:square"}}
+    (before / "campaign.yaml").write_text(yaml.safe_dump({**SMALL, "oracles": function}))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    kept = Campaign.load(before / "campaign.yaml")._kept()
+    RunFolder.create(before / "run", kept)
+    before.rename(after)
+    sys.modules.pop("moved_roles")
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(before)])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"before, where the modules of this run were, is gone"):
+        Campaign.of_run(after / "run")
+    monkeypatch.chdir(after)
+    assert Campaign.of_run(after / "run")._import_path == after
+    assert sys.modules.pop("moved_roles").__file__ == str(after / "moved_roles.py")

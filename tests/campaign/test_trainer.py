@@ -12,7 +12,7 @@ from querist.campaign.handlers.trainer import Trainer, judge, true_error, withou
 from querist.control.gate import BandGate
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
-from querist.core.errors import RunError
+from querist.core.errors import RunError, ShapeError
 from querist.core.prediction import Prediction
 from querist.core.tasks import DatasetRef, Factory, ModelRef, Task
 
@@ -202,6 +202,15 @@ def test_classes_have_an_accuracy_and_an_error_of_zero_or_one() -> None:
         "y.error": pytest.approx(1 / 3),
     }
     assert result["error"].tolist() == [0.0, 0.0, 1.0]
+
+
+def test_a_gated_output_of_another_shape_is_named() -> None:
+    truth = Dataset(Batch.stack(x=np.zeros(3)), Batch.stack(y=np.zeros(3), z=np.zeros(3)))
+    column = Prediction(Batch.stack(y=np.zeros((3, 1))), Batch.stack(y=np.ones((3, 1))))
+    assert judge(column, truth, "y")["metrics"]["y.mae"] == 0.0  # a vector of one is a number
+    pair = Prediction(Batch.stack(y=np.zeros((3, 2))), Batch.stack(y=np.ones((3, 2))))
+    with pytest.raises(ShapeError, match=r"predicts 'y' with the shape \(2,\), but labels have "):
+        judge(pair, truth, "y")
 
 
 def test_the_error_of_forces_is_the_largest_over_atoms() -> None:

@@ -83,7 +83,7 @@ def test_pools_are_listed(pool: Path, tmp_path: Path) -> None:
         (["show", "nowhere"], 1, "is not the folder of a pool"),
         (["add", "birds", "nowhere"], 1, "There is no file"),
         (["create", "birds"], 1, "is not empty"),
-        (["create", "new", "nowhere"], 1, "The pool was made; add to it with: querist pool add"),
+        (["create", "new", "nowhere"], 1, "try again with: querist pool add new nowhere"),
         (["create", "new", "-t", "size"], 2, "--transform takes NAME=VALUE"),
         (["create", "new", "--task", "guessing"], 2, "task"),
         (["items", "birds", "--where", "unlabeled"], 1, "Did you mean 'unlabelled'?"),
@@ -104,7 +104,7 @@ def test_labels_by_file_names_alone_are_found_in_their_folder(pool: Path, photos
     labels.write_text("filename,label\n1.png,owl\n2.png,robin\n")
     wrong = call("label", pool, "--from", labels)
     assert wrong.stdout == "0 labels recorded\n"
-    assert f"There is no file {pool.parent / '1.png'}. and 1 more" in wrong.stderr
+    assert f"There is no file {pool.parent / '1.png'}. (and 1 more)" in wrong.stderr
     told = call("label", pool, "--from", labels, "--images", photos)
     assert told.stdout == "2 labels recorded\n"
 
@@ -149,3 +149,61 @@ def test_drift_is_told_between_two_queries(tmp_path: Path) -> None:
     told = json.loads(call("pool", "drift", folder, "--json").stdout)
     assert (told["method"], told["p_value"] < 0.01) == ("mmd", True)
     assert "has drifted" in call("pool", "drift", folder).output
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    file = tmp_path / "reviews.csv"
+    file.write_text("review,category,stars\nso good,fine,5\nso bad,poor,1\nso so,,3\n")
+    return file
+
+
+def test_columns_of_other_names_are_named(tmp_path: Path, reviews: Path) -> None:
+    named = ["-c", "text=review", "--column", "label=category"]
+    result = call("pool", "create", tmp_path / "made", reviews, *named)
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'made'}: 3 new, 2 labelled\n")
+    with Pool.open(tmp_path / "made") as pool:
+        items = pool.items()
+    assert [(one.inline, one.label) for one in items[:2]] == [
+        ("so good", "fine"),
+        ("so bad", "poor"),
+    ]
+    assert items[2].metadata == {"stars": 3}
+    again = call("pool", "add", tmp_path / "made", reviews, *named)
+    assert again.stdout == f"{tmp_path / 'made'}: 3 unchanged\n"
+
+
+def test_columns_of_a_file_of_labels_are_named(tmp_path: Path, reviews: Path) -> None:
+    call("pool", "create", tmp_path / "made", reviews, "-c", "text=review")
+    wrong = call("label", tmp_path / "made", "--from", reviews, "-c", "text=reviews")
+    assert wrong.exit_code == 2
+    assert "There is no column 'reviews' for 'text'. Did you mean 'review'?" in wrong.stderr
+    named = ["-c", "text=review", "-c", "label=category"]
+    assert (
+        call("label", tmp_path / "made", "--from", reviews, *named).stdout == "2 labels recorded\n"
+    )
+    assert call("pool", "import", tmp_path / "made", reviews, *named).exit_code == 0
+
+
+def test_a_pool_file_names_columns(tmp_path: Path, reviews: Path) -> None:
+    file = tmp_path / "pool.yaml"
+    columns = "{text: review, label: category}"
+    file.write_text(f"data: {{from: reviews.csv, columns: {columns}}}\nbudget: 1\n")
+    ran = call("run", file)
+    assert ran.exit_code == 0
+    assert "3 new, 2 labelled" in ran.stdout
+    assert "so so" in ran.stdout
+
+
+def test_what_is_to_be_done_where_a_new_pool_stays_empty(tmp_path: Path) -> None:
+    result = call("pool", "create", tmp_path / "made", "no where")
+    assert result.exit_code == 1
+    assert f"try again with: querist pool add {tmp_path / 'made'} 'no where'" in result.stderr
+
+
+def test_rows_of_a_table_are_shown_by_name(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("age,rooms\n20,4\n1200,2\n")
+    call("pool", "create", tmp_path / "pool", tmp_path / "table.csv")
+    said = call("pool", "items", tmp_path / "pool").stdout
+    assert "age 20, rooms 4" in said
+    assert "age 1200, rooms 2" in said

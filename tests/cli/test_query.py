@@ -199,6 +199,16 @@ def test_picks_of_a_query_are_asked_for_in_their_order(photos: Path, tmp_path: P
         assert [pool.item(id).label for id in ids] == ["cat", "dog"]
 
 
+def test_a_new_class_is_told_and_has_a_number_at_once(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pool"
+    call("pool", "create", folder, photos)
+    said = call("label", folder, "--ask", "--limit", 4, input="cat\n1\nctt\n2\n")
+    assert "a new class: cat\n1: cat\n" in said.stderr
+    assert "a new class: ctt\n1: cat  2: ctt\n" in said.stderr
+    with Pool.open(folder) as pool:
+        assert [item.label for item in pool.items("labelled")] == ["cat", "cat", "ctt", "ctt"]
+
+
 def test_from_a_file_to_picks(photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "pool.yaml"
     path.write_text(f"name: stripes\ndata:\n  from: {photos}\nbudget: 10 %\n")
@@ -214,6 +224,25 @@ def test_from_a_file_to_picks(photos: Path, tmp_path: Path) -> None:
     other = call("run", path, "--progress", "none")
     assert other.exit_code == 2
     assert "task: the pool has 'classification', the file 'multi-label'" in other.stderr
+
+
+def test_settings_may_change_while_the_pool_is_empty(photos: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pool.yaml"
+    path.write_text("data: {from: nowhere}\nbudget: 2\n")
+    assert call("run", path).exit_code == 1  # the folder is misspelt, and the pool is made
+    path.write_text(f"data: {{from: {photos}, classes: [cat, dog]}}\nbudget: 2\n")
+    ran = call("run", path)
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(call("pool", "show", tmp_path / "pool", "--json").stdout)["classes"] == [
+        "cat",
+        "dog",
+    ]
+
+
+def test_queries_are_listed_with_what_they_picked(made: tuple[Path, Path, Result]) -> None:
+    folder, _, _ = made
+    found = list(map(json.loads, call("query", "list", folder, "--json").stdout.splitlines()))
+    assert {(one["picked"], one["budget"]) for one in found if one["state"] == "done"} == {(6, 6)}
 
 
 def test_check_says_what_is_wrong(tmp_path: Path) -> None:

@@ -225,6 +225,26 @@ def test_what_exceeded_its_time_limit_is_not_tried_again_where_that_is_said() ->
         assert failed.data["final"] is not again
 
 
+def test_an_oracle_that_ends_by_itself_when_its_time_is_over_was_too_slow() -> None:
+    campaign = plan(
+        oracles=(OraclePlan("f", timeout=2.0, batch=2),), retry=RetryRule(timeouts=False)
+    )
+    harness = ControlHarness(campaign, 0, World(label_seconds=1e6))
+    controller, task, _ = until_asked(harness)
+    controller.handle(TaskStarted(task, "w"), 10.0)
+    controller.handle(Tick(), 14.0)
+    told = [Failure(Reason.NOT_FINITE, "nan"), Failure(Reason.CANCELLED, "told to end", "its log")]
+    result = {"outcomes": told, "seconds": [2.0, 2.0]}
+    records = of(Record, controller.handle(TaskFinished(task, "w", result), 14.1))
+    first, late = [r.fact.data for r in records if r.fact.kind == "answer.failure"]
+    assert (first["reason"], first["final"]) == (Reason.NOT_FINITE.value, False)
+    assert (late["reason"], late["final"]) == (Reason.TIMEOUT.value, True)
+    assert (late["message"], late["traceback"]) == (
+        "the oracle exceeded its time limit of 4 s",
+        "its log",
+    )
+
+
 def test_an_answer_that_comes_after_its_time_limit_still_counts() -> None:
     campaign = plan(oracles=(OraclePlan("f", timeout=2.0),))
     harness = ControlHarness(campaign, 0, World(label_seconds=1e6))

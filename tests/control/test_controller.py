@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -131,6 +132,27 @@ def test_all_questions_fail() -> None:
     assert harness.ended.status == "failed"
     assert harness.ended.reason.startswith("all of the first ")
     assert harness.ended.reason.endswith("the last one: returned a value that is not finite: a NaN")
+
+
+def test_a_budget_that_is_too_small_for_all_that_waits_ends_the_run() -> None:
+    # What is found goes to the dear oracle; the rest of the budget has room for the cheap one only.
+    oracles = (OraclePlan("f", cost=1.0), OraclePlan("g", cost=10.0))
+    campaign = plan(oracles=oracles, routes=(("f", 0.0), ("g", 0.0)), cost=60.0, labels=1000)
+    harness = run(campaign, World(cost=1.0))
+    assert harness.ended == Finish("finished", "the budget has no room for another question")
+    assert harness.controller.state.ledger.labels
+
+
+def test_an_oracle_that_breaks_after_a_while_does_not_use_up_what_there_is_to_ask() -> None:
+    campaign = plan(retry=RetryRule(attempts=1, give_up=2), labels=100)
+    begun = ControlHarness(campaign, 0, World())
+    begun.at(4.0, Interrupted("the licence server was shut down", 0.0))
+    begun.run()
+    broken = ControlHarness(campaign, 1, World(refusals=1.0), begun.journal).run()
+    assert broken.status == "failed", broken.reason
+    assert re.match(r"the last 1\d questions all failed, the last one: ", broken.reason)
+    repaired = ControlHarness(campaign, 2, World(), begun.journal)
+    assert repaired.run().reason == "100 labels (of 100)"
 
 
 def test_a_repaired_oracle_gets_another_chance_on_resume() -> None:

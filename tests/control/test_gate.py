@@ -11,6 +11,7 @@ from querist.control.filters import Finite, Within
 from querist.control.gate import BandGate, LimitRule
 from querist.control.sketch import QuantileSketch
 from querist.core.batch import Batch
+from querist.core.errors import ShapeError
 from querist.core.prediction import Prediction, Verdict
 from querist.core.roles import Limits
 
@@ -30,6 +31,12 @@ def test_bands_and_their_edges() -> None:
     batch = Batch.stack(e=scores)
     got = decide(BandGate("e"), batch, prediction(batch, Batch.stack(e=np.zeros(7))), Limits(1, 2))
     assert got == [T, T, A, A, R, R, R]
+
+
+def test_a_prediction_of_another_number_of_samples_is_refused() -> None:
+    batch = Batch.stack(e=[0.0, 1.0, 2.0])
+    with pytest.raises(ShapeError, match="of 3 it gave 1 predictions"):
+        BandGate("e").decide(batch, prediction(batch.take([0])), Limits(1, 2))
 
 
 def test_forces_count_by_their_worst_atom() -> None:

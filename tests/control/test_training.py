@@ -6,9 +6,9 @@ import pytest
 from control_plans import facts, plan
 
 from querist.control.retrain import EveryLabels, GrowingBy, OnErrorGrowth, WhenIdle
-from querist.control.stop import SelectedErrorBelow
+from querist.control.stop import ErrorBelow, SelectedErrorBelow
 from querist.core.answers import Failure, Reason
-from querist.core.events import Cancel, Submit, TaskFailed, TaskFinished
+from querist.core.events import Cancel, Say, Submit, TaskFailed, TaskFinished
 from querist.testing.control import ControlHarness, World, resumed
 
 
@@ -55,6 +55,14 @@ def test_recent_errors_are_measured_only_where_a_rule_asks_for_them() -> None:
 def test_a_stopping_rule_may_ask_for_recent_errors_too() -> None:
     harness = run(plan(labels=60, stop=SelectedErrorBelow(0.0)))
     assert "recent" in {fact.data["on"] for fact in facts("model.evaluated", harness.journal)}
+
+
+def test_a_rule_over_a_metric_that_is_not_measured_is_told_once() -> None:
+    rule = ErrorBelow("y.mea", 0.0) | ErrorBelow("y.mae", 0.0)
+    harness = run(plan(labels=60, stop=rule, holdout=0.2))
+    said = [c.message for _, _, commands in harness.steps for c in commands if isinstance(c, Say)]
+    (told,) = [message for message in said if "metric" in message]
+    assert told.startswith("a rule waits for the hold-out metric 'y.mea', but measured is only y.")
 
 
 def test_an_evaluation_records_signals_and_how_many_labels_were_trained_on() -> None:

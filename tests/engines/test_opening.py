@@ -15,7 +15,14 @@ from querist.core.errors import (
     UnsupportedSample,
 )
 from querist.core.tasks import Factory, PoolSpec
-from querist.engines.opening import Site, check_pools, failure_of, last_line, open_handler
+from querist.engines.opening import (
+    Site,
+    check_pools,
+    close_handler,
+    failure_of,
+    last_line,
+    open_handler,
+)
 from querist.testing.fakes import pool
 
 
@@ -95,3 +102,17 @@ def test_workers_are_joined_by_engines_that_can_only() -> None:
     with pytest.raises(RunError, match=r"'a' should talk to each other \(party 'p'\)"):
         check_pools([spec], [])
     check_pools([spec], [], parties=True)
+
+
+def test_what_closing_raises_is_printed(capsys) -> None:
+    class Stuck:
+        def run(self, task, context):
+            raise AssertionError
+
+        def close(self) -> None:
+            raise OSError("the licence cannot be given back")
+
+    close_handler(Stuck())
+    said = capsys.readouterr().err
+    assert said.startswith("Stuck could not be closed well:\nTraceback")
+    assert "the licence cannot be given back" in said

@@ -63,16 +63,19 @@ class Logged:
     Args:
         log: Where calls are noted.
         seconds: Least and most seconds of a call.
+        gate: A file that every call waits for; "" for none.
     """
 
-    def __init__(self, log: str = "", seconds=(0.05, 0.3)) -> None:
-        self.log, self.seconds = log, seconds
+    def __init__(self, log: str = "", seconds=(0.05, 0.3), gate: str = "") -> None:
+        self.log, self.seconds, self.gate = log, seconds, gate
 
     def answer(self, samples, context):
         return [self.one(sample) for sample in samples.samples()]
 
     def one(self, sample):
         note(self.log, "begin", sample.id)
+        while self.gate and not os.path.exists(self.gate):  # noqa: PTH110
+            time.sleep(0.01)
         low, high = self.seconds
         share = int(sample.id[:4], 16) / 0xFFFF
         subprocess.run(["sleep", str(low + share * (high - low))], check=True)

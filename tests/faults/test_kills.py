@@ -134,7 +134,8 @@ def generators_continued(site: Site) -> None:
 
 @pytest.mark.slow
 def test_a_long_answer_outlives_the_controller_that_waited_for_it(site: Site) -> None:
-    log = {"log": "calls.log", "seconds": [1.1, 1.2]}
+    # The answer waits for the test, so that no load of the machine lets it come before the stop.
+    log = {"log": "calls.log", "gate": "go", "seconds": [1.1, 1.2]}
     site.configure(
         oracles={"use": "fault_roles:Logged", "options": log, "workers": 1},
         initial=2,
@@ -144,6 +145,7 @@ def test_a_long_answer_outlives_the_controller_that_waited_for_it(site: Site) ->
     process = site.begin()
     until(site.calls)
     process.send_signal(signal.SIGSTOP)  # from now on it receives nothing
+    (site.folder / "go").touch()
     until(lambda: list((site.run / "outbox").glob("*.answer")))
     site.kill(process)
     ((_, first), *_) = site.calls()

@@ -136,6 +136,16 @@ def test_a_class_of_one_sample_is_in_every_member() -> None:
     assert all(member["side"][0] == "third" for member in said.members)
 
 
+def test_one_class_is_learned_until_there_are_two() -> None:
+    data = halves()
+    alone = Dataset(data.inputs, Batch.stack(side=np.full(60, "left")))
+    model = fitted(Committee(linear.LogisticRegression(), members=3), alone)
+    said = model.predict(data.inputs)
+    assert model.classes.tolist() == ["left"]
+    assert set(said.mean["side"]) == {"left"}
+    np.testing.assert_array_equal(said.uncertainty("side"), 0.0)
+
+
 def test_members_fitted_before_and_after_a_new_class_work_together() -> None:
     model = Committee(tree.DecisionTreeClassifier(), members=2)
     old = model.fit(halves(), FitRequest(members=(0,))).state

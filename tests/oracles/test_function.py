@@ -87,6 +87,12 @@ def test_a_signature_that_fits_neither_way_is_a_failure(context) -> None:
     assert "(a, b) can take neither the fields ['x', 'y']" in outcome.message
 
 
+def test_a_function_that_expected_no_mapping_is_told_that_it_got_one(context) -> None:
+    outcome = FunctionOracle(lambda speed: speed * speed, outputs="z").answer(XY, context)[0]
+    assert isinstance(outcome, Failure)
+    assert outcome.message.endswith("('speed' was one mapping of the fields ['x', 'y'])")
+
+
 def test_the_traceback_is_the_functions_own(context) -> None:
     def deep(x):
         raise RuntimeError("in the deep")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from querist.core.errors import ConfigError
 from querist.pool.guessing import guess_transform
 from querist.pool.pool import Pool
+from querist.pool.query_errors import QueryFailed
+from querist.pool.rounds_features import outputs_of
 
 
 @pytest.mark.parametrize(
@@ -61,3 +65,30 @@ def test_names_that_do_not_tell_are_a_sentence(tmp_path: Path) -> None:
     pool.add(tmp_path / "data.bin")
     with pytest.raises(ConfigError, match=r"\(data\.bin \.\.\.\) do not tell"):
         guess_transform(pool)
+
+
+def test_columns_that_are_not_looked_at_are_told(tmp_path: Path) -> None:
+    with Pool.create(tmp_path / "pool") as pool:
+        rows = [{"age": n, "note": f"text {n}", "unit": "m"} for n in range(60)]
+        pool.add_items([{"table": row} for row in rows])
+        (note,) = pool.query(3).notes
+        assert note.startswith("Not looked at: note, unit; columns of one value or of many texts")
+    with Pool.create(
+        tmp_path / "other", {"transform": {"modality": "table", "columns": {"age": {}}}}
+    ) as pool:
+        pool.add_items([{"table": row} for row in rows])
+        assert pool.query(3).notes == ()
+
+
+def test_a_head_is_not_used_on_other_columns_than_it_learned_from(tmp_path: Path) -> None:
+    with Pool.create(tmp_path / "pool", {"classes": ["old", "young"]}) as pool:
+        pool.add_items([{"id": f"r{n}", "table": {"age": n}} for n in range(40)])
+        pool.label({f"r{n}": "old" if n > 20 else "young" for n in range(0, 40, 2)})
+        pool.rounds("main", rounds=1, budget=3)
+        model = json.loads((tmp_path / "pool/rounds/main/model.yaml").read_text())
+        assert pool.query(3, model=model).counts["picked"] == 3
+        pool.add_items([{"table": {"age": 1000 + n}} for n in range(40)])
+        with pytest.raises(QueryFailed, match="Train it again"):
+            pool.query(3, model=model)
+        with pytest.raises(ConfigError, match="Train it again"):
+            outputs_of(pool, np.array([1]), model, frozenset({"probabilities"}))

@@ -18,7 +18,7 @@ import pytest
 
 from querist.pool.pool import Pool
 from querist.pool.query import query_result, query_status, run_query, start_query
-from querist.pool.query_errors import QueryFailed
+from querist.pool.query_errors import QueryFailed, QueryStopped
 from querist.pool.query_state import CHUNK
 from querist.pool.scan import outputs as outputs_module
 from querist.pool.scan.caching import forget
@@ -235,3 +235,29 @@ def test_the_caches_forget_an_item(images) -> None:
     again = Colours()
     assert pool.query(10, model=again).digest == first.digest
     assert again.seen == 1
+
+
+LIGHT = """
+import time
+import numpy as np
+
+def light(batch):
+    time.sleep(0.03 * len(batch))
+    first = batch[:, 0, 0, 0] / 255.0
+    return np.stack([first, 1 - first], axis=1)
+"""
+
+
+def test_a_query_does_not_go_on_with_another_model(images, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "light_model.py").write_text(LIGHT)
+    asked = {"budget": 3, "model": {"use": "python", "function": "light_model:light"}}
+    pool, _ = images
+    folder = start_query(pool, {**asked, "scan": {"batch": 8, "chunk": 8}})
+    with pytest.raises(QueryStopped):
+        run_query(folder, should_stop=lambda: 0 < query_status(folder).done < 60)
+    (tmp_path / "light_model.py").write_text(LIGHT.replace("/ 255.0", "/ 300.0"))
+    with pytest.raises(QueryFailed, match="The model, or what it is shown of items, has changed"):
+        run_query(folder)
+    (tmp_path / "light_model.py").write_text(LIGHT)
+    assert run_query(folder).counts["picked"] == 3

@@ -216,3 +216,7 @@ def test_json_that_is_too_deep_or_too_long_a_number_is_refused(shared) -> None:
         answer = http.post("/v1/pools", content=body, headers=json_type)
         assert answer.status_code in (400, 422), body[:20]
     assert json.loads(answer.text)["status"] == answer.status_code
+
+
+def test_the_page_begins_with_pools_where_there_are_no_campaigns(shared) -> None:
+    assert shared.http.get("/v1").json()["shows"] == ["pools", "campaigns"]

@@ -300,3 +300,22 @@ def test_a_request_reads_no_variable_of_the_server(shared, monkeypatch) -> None:
         assert answer.status_code == 422
         assert "environment variables" in answer.text
         assert "hidden" not in answer.text
+
+
+def test_columns_of_a_manifest_are_named(app, finished) -> None:
+    listed = app.folder / "reviews.csv"
+    listed.write_text("review,category\nso good,fine\nso bad,\n")
+    columns = {"text": "review", "label": "category"}
+    body = {"name": "reviews", "uris": [str(listed)], "columns": columns}
+    pool = app.http.post("/v1/pools", json=body).json()
+    job = finished(app.http, pool["addition"])
+    assert (job["added"]["new"], job["added"]["labelled"]) == (2, 1)
+    listed.write_text("review,category\nso so,poor\n")
+    again = {"uris": [str(listed)], "columns": columns}
+    job = app.http.post(f"/v1/pools/{pool['id']}/additions", json=again).json()
+    assert finished(app.http, job["id"])["added"]["labelled"] == 1
+    items = app.http.get(f"/v1/pools/{pool['id']}/items").json()["items"]
+    assert [one["inline"] for one in items] == ["so good", "so bad", "so so"]
+    wrong = {"uris": [str(listed)], "columns": {"txt": "review"}}
+    refused = app.http.post(f"/v1/pools/{pool['id']}/additions", json=wrong)
+    assert refused.status_code == 422

@@ -16,8 +16,11 @@ from querist.service.wire.queries import QueryCreate
 
 @pytest.mark.parametrize("budget", [0, -1, -0.25, 1.5, True, "many", 2**60, float("nan"), None])
 def test_a_budget_is_a_number_of_items_or_a_share(budget) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         QueryCreate(budget=budget)
+    (told,) = caught.value.errors()
+    assert told["loc"] == ("budget",)
+    assert "should be a number of items from 1 on, or a share of the pool" in told["msg"]
 
 
 @pytest.mark.parametrize("budget", [1, 250, 0.25, 2**53 - 1])

@@ -74,3 +74,10 @@ def test_large_items_come_in_batches() -> None:
 def test_what_is_no_model_is_refused(method: str, model, why: str) -> None:
     with pytest.raises(NeedError, match=why):
         querist.select(method, 2, inputs=INPUTS, model=model)
+
+
+def test_a_function_of_another_type_is_told_what_it_got() -> None:
+    weights = torch.ones(3, 2)  # float32
+    with pytest.raises(RuntimeError) as raised:
+        querist.select("deepfool", 1, inputs=INPUTS[:, 0], model=lambda batch: batch @ weights)
+    assert any("torch.float64" in note for note in raised.value.__notes__)

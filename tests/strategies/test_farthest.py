@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import querist
 from querist.core.errors import ShapeError
 from querist.strategies import farthest
 from querist.strategies.farthest import Traversal
@@ -112,3 +113,8 @@ def test_float32_labels_do_not_round_the_pool() -> None:
     rows = np.random.default_rng(0).normal(size=(200, 3)) * 1e-9 + 1.0
     found = k_center(50, embeddings=rows, labelled_embeddings=rows[:1].astype(np.float32))
     assert len(set(np.round(found.scores, 14))) > 40
+
+
+def test_outputs_without_a_label_to_be_far_from_are_refused() -> None:
+    with pytest.raises(ShapeError, match="begin with max-dist or k-center"):
+        querist.select("gsy", 1, predictions=[0.0, 1.0], labels=[])

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import querist
+from querist.strategies.errors import BadRows
 from querist.strategies.geometry import Centres, Space, central, largest
 from querist.strategies.hybrid.badge import residuals
 from querist.strategies.needs import NEEDS
@@ -60,3 +62,35 @@ def test_the_central_and_the_largest_row(offset: float) -> None:
     assert row == true.argmin()
     assert distance == pytest.approx(true.min() ** 0.5, rel=1e-6)
     assert largest(space)[0] == (data**2).sum(axis=1).argmax()
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e100])
+@pytest.mark.parametrize("name", ["k-center", "k-means", "k-means++", "probcover", "typiclust"])
+def test_numbers_whose_squares_float32_cannot_hold_are_picked_as_others(name, scale) -> None:
+    data = np.random.default_rng(0).normal(size=(90, 4))
+    picked = querist.select(name, 5, embeddings=data * scale, rng=0)
+    np.testing.assert_array_equal(
+        picked.indices, querist.select(name, 5, embeddings=data, rng=0).indices
+    )
+
+
+def test_a_fill_value_leaves_the_distances_of_the_others_exact() -> None:
+    data = np.random.default_rng(0).normal(size=(90, 4))
+    marked = np.vstack([data, np.full((1, 4), 1e36)])
+    first = [90, 0]  # all are equally far from the fill value
+    picked = querist.select("k-center", 5, embeddings=data[:40], labelled_embeddings=data[[0]])
+    found = querist.select("k-center", 4, embeddings=marked[:40], labelled_embeddings=marked[first])
+    np.testing.assert_array_equal(found.indices, picked.indices[:4])
+
+
+def test_numbers_too_large_to_compute_with_are_named() -> None:
+    data = np.random.default_rng(0).normal(size=(9, 4))
+    data[[2, 5]] = 1e200
+    with pytest.raises(BadRows, match=r"overflow \(up to 1e\+200\).*scale embeddings") as refused:
+        querist.select("k-center", 2, embeddings=data)
+    assert refused.value.rows == (2, 5)
+    data[[2, 5]] = 1e30
+    odds = np.full((9, 2), 0.5)
+    with pytest.raises(BadRows, match="scale embeddings") as refused:
+        querist.select("badge", 2, embeddings=data, probabilities=odds, rng=0)
+    assert refused.value.rows == (2, 5)

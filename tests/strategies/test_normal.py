@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import querist
 from querist.core.errors import ShapeError
 from querist.strategies.normal import incumbent, log_improvement, single, standardised
 from querist.testing.strategy_references.acquisition import improvement
@@ -45,3 +46,10 @@ def test_what_cannot_be_is_refused() -> None:
         incumbent(np.zeros(0))
     with pytest.raises(ShapeError, match="negative"):
         standardised(np.zeros(2), np.array([0.1, -0.1]), 0.0)
+
+
+@pytest.mark.parametrize("name", ["ucb", "ei", "log-ei", "pi"])
+def test_a_negative_standard_deviation_is_refused(name) -> None:
+    labels = {} if name == "ucb" else {"labels": [0.0]}
+    with pytest.raises(ShapeError, match="std has negative values"):
+        querist.select(name, 1, predictions=[0.0, 1.0], std=[1.0, -1.0], **labels)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -133,3 +135,21 @@ def test_entry_points_that_are_wrong_are_refused(entry_point, value, why: str) -
     entry_point(value)
     with pytest.raises(NeedError, match=why):
         registry.names()
+
+
+def plain(probabilities):
+    return probabilities[:, 0]
+
+
+@pytest.mark.parametrize("name", ["badge", "k-means++", "temperature(cost-aware(entropy), beta=4)"])
+def test_strategies_travel_by_name(name) -> None:
+    there = pickle.loads(pickle.dumps(registry.get(name)))
+    assert there.name == name
+    assert there.needs == registry.get(name).needs
+    assert copy.deepcopy(registry.get(name)).name == name
+
+
+def test_ones_own_strategies_travel_by_their_place() -> None:
+    assert pickle.loads(pickle.dumps(first_class)) is first_class
+    made = pointwise(**ABOUT)(plain)  # not in place of its function
+    assert pickle.loads(pickle.dumps(made)).function is plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from querist.core.errors import ShapeError
 from querist.strategies import rows as rows_module
@@ -29,10 +30,27 @@ class Sliced:
         return self.array[index]
 
 
+class Table:
+    """What tables of pandas offer: a shape, and indexing by label."""
+
+    def __init__(self, array) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def to_numpy(self):
+        return self.array
+
+    def __getitem__(self, index):
+        raise AssertionError("rows are not named by labels")
+
+
 FORMS = {
     "array": lambda: NUMBERS,
     "numbers": lambda: NUMBERS.tolist(),
     "dataset": lambda: Sliced(NUMBERS),
+    "objects": lambda: NUMBERS.astype(object),
+    "table": lambda: Table(NUMBERS),
+    "sparse": lambda: sparse.coo_matrix(NUMBERS),
+    "sparse chunks": lambda: [sparse.csr_matrix(part) for part in np.array_split(NUMBERS, 4)],
     "chunks": lambda: np.array_split(NUMBERS, 4),
     "empty chunks": lambda: [NUMBERS[:0], NUMBERS[:20], NUMBERS[20:20], NUMBERS[20:]],
     "function": lambda: lambda: iter(np.array_split(NUMBERS, 7)),
@@ -155,3 +173,23 @@ def test_a_subset_of_chunks_in_another_order_is_read_right() -> None:
     np.testing.assert_array_equal(
         np.concatenate([b for _, b in some.blocks()]), numbers[[9, 2, 15]]
     )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [[["a", "b"]], np.zeros((2, 2), "M8[s]"), [[1.0, "b"]], np.array([[None, {}]]), np.eye(2) * 1j],
+    ids=["text", "dates", "mixed", "objects", "complex"],
+)
+def test_what_is_no_number_is_refused(data) -> None:
+    for given in (data, [np.asarray(data)]):
+        with pytest.raises(NeedError, match=r"embeddings \(n, d\) should be numbers, but have"):
+            embeddings(given).check()
+
+
+def test_columns_of_pandas_are_rows_by_position() -> None:
+    pandas = pytest.importorskip("pandas")
+    costs = pandas.Series([3.0, 1.0, 2.0], index=[2, 0, 1])
+    rows = rows_of("costs", NEEDS["costs"], costs)
+    assert rows.take([0, 2]).tolist() == [3.0, 2.0]
+    table = pandas.DataFrame(NUMBERS, index=np.arange(23)[::-1], columns=list("abc"))
+    np.testing.assert_array_equal(embeddings(table).take([0, 1]), NUMBERS[:2])

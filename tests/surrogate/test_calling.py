@@ -29,6 +29,8 @@ def test_further_names_are_inputs_and_nameless_ones_are_refused() -> None:
     assert set(Form(lambda **fields: 0).sample((), {"a": 1, "b": 2})) == {"a", "b"}
     with pytest.raises(ShapeError, match=r"\*x"):
         Form(lambda *x: 0).sample((1, 2), {})
+    with pytest.raises(ShapeError, match="needs an input"):
+        Form(lambda: 0).sample((), {})
 
 
 def test_an_oracle_is_called_by_names() -> None:

@@ -108,10 +108,17 @@ def test_a_tolerance_of_what_is_no_output_is_told_by_each_call() -> None:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="tolerance"):
         Surrogate(smooth, tolerance=-1.0)
-    with pytest.raises(ConfigError, match="coverages"):
+    with pytest.raises(ConfigError, match=r"coverages: unknown key\. Did you mean 'coverage'"):
         Surrogate(smooth, tolerance=1.0, coverages=0.9)
+    with pytest.raises(ConfigError, match="audit: should be less than 1, got 2"):
+        Surrogate(smooth, tolerance=1.0, audit=2)
     with pytest.raises(ConfigError, match="model should be"):
         Surrogate(smooth, object(), tolerance=1.0)
+
+
+def test_inputs_of_other_names_are_told_as_such() -> None:
+    answers = Surrogate(lambda x: x * x, tolerance=0.1).many(z=[1.0])
+    assert answers.messages[0].count("'x' was one mapping of the fields ['z']") == 1
 
 
 class Unteachable(RandomFeatures):

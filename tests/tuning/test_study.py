@@ -89,6 +89,19 @@ def test_a_grid_ends_by_itself_and_numbers_may_be_bare(tmp_path) -> None:
     assert result.best.settings == {"k": 4}
 
 
+def test_where_all_runs_fail_it_is_said_why(tmp_path) -> None:
+    told = Study(
+        space={"k": {"integer": [1, 3]}},
+        maximise="yield",
+        simulation=lambda k: {"y": 3.0 * k},
+        search="grid",
+        engine="inline",
+    )
+    result = told.run(tmp_path / "run", progress=False)
+    why = "none gave a result, the last one: it gave no finite number 'yield', only: seconds, y"
+    assert result.sentence() == f"3 runs, 3 failed; {why}"
+
+
 @pytest.mark.parametrize("kind", ["search", "gest", "ask_tell", "in options"])
 def test_a_search_may_be_a_live_object_and_the_folder_is_read_as_any_other(tmp_path, kind) -> None:
     problem = study().settings.problem()
@@ -206,7 +219,8 @@ def test_the_template_can_be_used(tmp_path, monkeypatch) -> None:
     "more, words",
     [
         ({"minimise": ""}, "one of minimise and maximise"),
-        ({"space": {"x": {"real": [1, 0]}}}, "space.x"),
+        ({"space": {"x": {"real": [1, 0]}}}, "\\n  - space.x: .*[^.]\\.$"),
+        ({"space": {}}, "used:\\n  - space: it is empty\\.$"),
         ({"budgett": {}}, "budgett: unknown key. Did you mean 'budget'"),
         ({"budget": {}}, "never end"),
         ({"begin": [{"x": 0.5}]}, "'rate' is missing"),
@@ -217,6 +231,51 @@ def test_the_template_can_be_used(tmp_path, monkeypatch) -> None:
 def test_studies_that_make_no_sense_are_refused(more, words) -> None:
     with pytest.raises(ConfigError, match=words):
         study(**more)
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ("optnua", "'optnua' is none of gp.*Did you mean 'optuna'"),
+        ({"use": "gp", "options": {"candidate": 3}}, "refused its options.*'candidate'"),
+        ("grid", "wants its levels"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_before_anything_runs(tmp_path, search, words) -> None:
+    with pytest.raises(ConfigError, match=words):
+        study(search=search).run(tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+    config = {key: value for key, value in BASE.items() if key != "search"}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({**config, "search": search}))
+    told = cli("check", tmp_path / "study.yaml")
+    assert told.exit_code == 2
+    assert "sound" not in told.output
+
+
+def test_a_study_without_a_result_says_why(tmp_path) -> None:
+    def broken(**settings: float) -> dict[str, float]:
+        raise ValueError("the licence has run out")
+
+    told = study(simulation=broken, constraints={}, budget={"runs": 2})
+    result = told.run(tmp_path / "run", progress=False)
+    assert result.sentence().startswith("2 runs, 2 failed; none gave a result, the last one: ")
+    assert "the licence has run out" in result.sentence()
+    unfit = study(constraints={"loss": {"at_most": -1.0}}, budget={"runs": 2})
+    result = unfit.run(tmp_path / "unfit", progress=False)
+    assert result.sentence() == "2 runs, 0 failed; none keeps all constraints yet"
+
+
+def test_every_problem_is_a_line_of_its_own() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Study(**{**BASE, "space": {"x": {"real": [1, 1]}, "y": {"choice": []}}})
+    first, second = refused.value.problems
+    assert first == "space.x: a range wants two numbers in order, got [1.0, 1.0]."
+    assert second.startswith("space.y: ")
+    with pytest.raises(ConfigError) as refused:
+        Study(**{**BASE, "minimise": "", "maximise": ""})
+    (only,) = refused.value.problems
+    assert only.startswith("a study wants one of minimise")
+    assert not only.endswith("..")
 
 
 def test_a_run_of_something_else_is_no_study(tmp_path) -> None:

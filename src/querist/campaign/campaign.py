@@ -21,8 +21,9 @@ from querist.campaign.checking import require_sound
 from querist.campaign.counts import told
 from querist.campaign.driver import Driver, Outcome
 from querist.campaign.ending import Ending
+from querist.campaign.first_programs import full_names
 from querist.campaign.labels import LabelReader
-from querist.campaign.loading import importable, load_settings, parse_settings
+from querist.campaign.loading import load_settings, modules_of, parse_settings
 from querist.campaign.models import loaded_model, model_of
 from querist.campaign.placing import placed
 from querist.campaign.restaffing import advised, as_it_ended, bounds_of, spare_pools
@@ -38,7 +39,6 @@ from querist.core.errors import ConfigError, RunError
 from querist.core.events import Fact
 from querist.core.roles import Engine, Model
 from querist.engines import create, fitted
-from querist.oracles.function import FunctionOracle
 from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
 
@@ -61,6 +61,21 @@ class RunResult:
     reason: str
     out_of_time: bool = False
 
+    def require_finished(self) -> RunResult:
+        """Itself, where the run finished: for scripts that must not go on without.
+
+        Raises:
+            RunError: If it failed or was stopped; the sentence says why, and what to do.
+        """
+        if self.status == "finished":
+            return self
+        if self.status == "failed":
+            raise RunError(f"the run failed: {self.reason} (see: querist failures {self.folder})")
+        raise RunError(
+            f"the run was stopped: {self.reason} (continue with: querist resume {self.folder}, or "
+            "resume instead of run in the script)"
+        )
+
     def dataset(self) -> Dataset:
         """All labels, hold-out included."""
         return LabelReader(self.folder / "journal").all()
@@ -78,11 +93,21 @@ class RunResult:
         Raises:
             RunError: If no model was evaluated, or not by this metric.
         """
-        curve = self.summary()["learning"]
+        summary = self.summary()
+        curve = summary["learning"]
+        if not curve["metrics"]:
+            raise RunError(f"there is no learning curve: {self._unmeasured(summary)}.")
         if metric not in curve["metrics"]:
-            known = ", ".join(curve["metrics"]) or "nothing: there was no hold-out"
+            known = ", ".join(curve["metrics"])
             raise RunError(f"no model was evaluated by {metric!r}, only by {known}.")
         return list(zip(curve["labels"], curve["metrics"][metric], strict=True))
+
+    def _unmeasured(self, summary: Summary) -> str:
+        """Why no model was evaluated."""
+        if summary["models"]["published"] and not summary["labels"]["by_purpose"].get("holdout"):
+            return 'there was no hold-out (give "holdout": 0.1, or a test set)'
+        what = "evaluated" if summary["models"]["published"] else "trained"
+        return f"the run ended before a model was {what} ({self.status}: {self.reason})"
 
     def model(self) -> Model:
         """The newest model, loaded.
@@ -125,7 +150,7 @@ class Campaign:
     def __init__(self, settings: CampaignSettings | None = None, **values: Any) -> None:
         self._import_path: Path | None = None
         try:
-            self.settings = settings or parse_settings(_full_names(values), "the campaign")
+            self.settings = settings or parse_settings(full_names(values), "the campaign")
             require_sound(self.settings)
         except ConfigError:
             ranks.attend_refused(values.get("engine") if settings is None else settings.engine)
@@ -175,10 +200,9 @@ class Campaign:
                 "cannot be made anew from its folder. Run the same script again with "
                 "campaign.resume(folder) instead of campaign.run(folder); a study's, study.resume."
             )
-        if kept["import_path"]:
-            importable(Path(kept["import_path"]))
-        campaign = cls(_on(parse_settings(kept["settings"], f"{folder}/config.json"), engine))
-        campaign._import_path = Path(kept["import_path"]) if kept["import_path"] else None
+        with modules_of(kept["import_path"]) as modules:
+            campaign = cls(_on(parse_settings(kept["settings"], f"{folder}/config.json"), engine))
+        campaign._import_path = modules
         return campaign
 
     # ---------------------------------------------------------------------------- run, resume
@@ -333,20 +357,6 @@ def _on(settings: CampaignSettings, engine: str | None) -> CampaignSettings:
     if engine != "mpi" and settings.placement.kind == "split":
         update |= {"placement": PlacementSettings(), "explorers": explorers_of(settings)}
     return settings.model_copy(update=update)
-
-
-def _full_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The short names of a first program."""
-    named = dict(values)
-    for short, long in (("generator", "generators"), ("oracle", "oracles")):
-        if short in named:
-            named[long] = named.pop(short)
-    if "output" in named:
-        named["gate"] = {**(named.get("gate") or {}), "output": named.pop("output")}
-    oracle, gate = named.get("oracles"), named.get("gate")
-    if callable(oracle) and not hasattr(oracle, "answer") and isinstance(gate, Mapping):
-        named["oracles"] = FunctionOracle(oracle, outputs=gate.get("output"))
-    return named
 
 
 @dataclass(frozen=True, slots=True)

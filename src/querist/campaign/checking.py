@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from querist.campaign.called import is_function, wants
 from querist.campaign.extras import brought_by, missing_extra
 from querist.campaign.nearest import suggest
 from querist.campaign.placing import resource_problems
@@ -99,7 +102,8 @@ def _role_problems(kind: str, role: Role) -> Iterator[str]:
         return
     if lacking := missing_extra(factory.target, role.use):
         yield lacking
-    yield from _unfit_options(target, factory)
+    yield from _unfit_options(kind, target, factory)
+    yield from _unkept(kind, factory.options)
     if isinstance(target, type):
         yield from _missing_methods(kind, target)
     yield from _missing_files(factory.options)
@@ -138,10 +142,10 @@ def _missing_methods(kind: str, thing: Any) -> Iterator[str]:
         return
     for method in NEEDED[kind]:
         if not callable(getattr(thing, method, None)):
-            yield f"{name} lacks the method {method!r}; a {kind} needs {', '.join(NEEDED[kind])}."
+            yield f"{name} lacks the method {method!r}; it should have {', '.join(NEEDED[kind])}."
 
 
-def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str]:
+def _unfit_options(kind: str, target: Callable[..., Any], factory: Factory) -> Iterator[str]:
     try:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # some C callables have none
@@ -154,13 +158,28 @@ def _unfit_options(target: Callable[..., Any], factory: Factory) -> Iterator[str
                 f"options.{key}: {factory.target} has no such option; it has "
                 f"{', '.join(known) or 'none'}.{suggest(key, known)}"
             )
-    for parameter in signature.parameters.values():
-        required = parameter.default is parameter.empty and parameter.kind in (
-            parameter.POSITIONAL_OR_KEYWORD,
-            parameter.KEYWORD_ONLY,
+    if kind in CALLED and is_function(target, factory.options):
+        return
+    hint = ""
+    if kind == "oracle" and is_function(target, factory.options):
+        hint = (
+            " A function that answers is given as "
+            f'{{use: function, options: {{function: "{factory.target}", outputs: ...}}}}.'
         )
-        if required and parameter.name not in factory.options:
-            yield f"options.{parameter.name}: {factory.target} requires it."
+    for name in wants(target, factory.options):
+        yield f"options.{name}: {factory.target} requires it.{hint}"
+
+
+def _unkept(kind: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Options go into the run's folder, for those who make the role anew."""
+    for key, value in options.items():
+        try:
+            TypeAdapter(Any).dump_python(value, mode="json")
+        except ValueError:
+            yield (
+                f"options.{key}: {value!r:.80} is a Python object, which a file cannot hold; give "
+                f"its import path, or the {kind} itself as 'live', without 'use' and 'options'."
+            )
 
 
 def _missing_files(options: Mapping[str, Any]) -> Iterator[str]:
@@ -190,6 +209,20 @@ def _unresolved(target: str) -> str:
     return ""
 
 
+def _unasked(settings: CampaignSettings) -> Iterator[str]:
+    """Routes without an oracle, and oracles without a route."""
+    for name in settings.routes:
+        if name not in settings.oracles:
+            yield f"routes.{name}: there is no such oracle.{suggest(name, settings.oracles)}"
+    first, *others = settings.oracles
+    for name in others:
+        if settings.policy is None and name not in settings.routes:
+            yield (
+                f"oracles.{name}: would never be asked; say from which uncertainty on, such as "
+                f"routes: {{{first}: 0.0, {name}: 0.1}}."
+            )
+
+
 def _sense(settings: CampaignSettings) -> Iterator[str]:
     """Settings that are valid one by one but cannot work together."""
     start = settings.start
@@ -201,9 +234,7 @@ def _sense(settings: CampaignSettings) -> Iterator[str]:
             yield f"{where}: the file {path} does not exist."
     if settings.initial == 0 and not start.labels and start.weights is None:
         yield "initial: 0 needs start.labels or start.weights, else there is nothing to begin with."
-    for name in settings.routes:
-        if name not in settings.oracles:
-            yield f"routes.{name}: there is no such oracle.{suggest(name, settings.oracles)}"
+    yield from _unasked(settings)
     for name, oracle in settings.oracles.items():
         if not oracle.workers and not oracle.outside:
             yield f"oracles.{name}: has no workers; give workers: 1 or more (or outside: n)."

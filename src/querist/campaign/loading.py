@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ _WORDS = {
     "tuple_type": "a list",
     "path_type": "a path",
 }
+
+
+_BRANCHES = {"int", "float", "constrained-int", "constrained-float", "str", "dict[str,any]"}
 
 
 def load_settings(path: Path | str) -> CampaignSettings:
@@ -58,6 +62,32 @@ def importable(folder: Path) -> None:
     """Let modules of a folder be imported, here and in workers (they inherit ``sys.path``)."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+
+
+def importable_again(kept: str | None) -> Path | None:
+    """Let the modules of a run be imported from where they were, as its folder has kept it.
+
+    Where that is gone, since all was moved, they are looked for in the current folder.
+    """
+    if not kept:
+        return None
+    folder = Path(kept) if Path(kept).is_dir() else Path.cwd()
+    importable(folder)
+    return folder
+
+
+@contextmanager
+def modules_of(kept: str | None) -> Iterator[Path | None]:
+    """As :func:`importable_again`; what cannot be used then says that they were moved."""
+    folder = importable_again(kept)
+    try:
+        yield folder
+    except ConfigError as error:
+        if kept is None or folder == Path(kept):
+            raise
+        moved = f"{kept}, where the modules of this run were, is gone; go to where they are now"
+        sentence = f"{moved} ({folder} was looked in): {error.message}"
+        raise ConfigError(sentence, error.problems) from error
 
 
 def parse_settings(config: Any, where: str, folder: Path | None = None) -> CampaignSettings:
@@ -120,10 +150,11 @@ def problems_of(error: ValidationError, root: type[BaseModel]) -> tuple[str, ...
 
 def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
     for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
+        place = place_of(item["loc"])
+        where = ".".join(map(str, place))
         if item["type"] == "extra_forbidden":
-            key = str(item["loc"][-1])
-            known = _known_keys(item["loc"][:-1], root)
+            key = str(place[-1])
+            known = _known_keys(place[:-1], root)
             yield f"{where}: unknown key.{suggest(key, known) or ' Known: ' + ', '.join(known)}"
         elif item["type"] == "missing":
             yield f"{where}: is required but missing."
@@ -133,7 +164,21 @@ def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
             message = item["msg"].removeprefix("Value error, ")
             message = message.replace("Input should be", "should be")
             got = "" if item["type"] == "value_error" else f", got {item['input']!r}"
-            yield f"{where}: {message}{got}."
+            yield from _sentences(where, message + got)
+
+
+def place_of(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """A place in a file, from one in the schema, which also names branches of unions."""
+    return tuple(part for part in location if part not in _BRANCHES)
+
+
+def _sentences(where: str, message: str) -> Iterator[str]:
+    """One problem, or each of those that a ConfigError within lists, which say where they are."""
+    first, *listed = message.split(str(ConfigError("", ("",))))
+    if listed:
+        yield from listed
+    else:
+        yield f"{where}: " * bool(where) + first.removesuffix(".") + "."
 
 
 def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from querist.campaign.handlers.parts import load_state
-from querist.campaign.loading import importable
+from querist.campaign.loading import importable_again
 from querist.campaign.settings import Role
 from querist.campaign.wiring import calibrated_factory
 from querist.core.errors import RunError
@@ -50,8 +50,7 @@ def model_of(folder: Path | str) -> Model:
             "this run's model was given as a live Python object, which cannot be made anew from "
             "the run's folder; use campaign.model(folder) in the script that made it."
         )
-    if kept["import_path"]:
-        importable(Path(kept["import_path"]))
+    importable_again(kept["import_path"])
     settings = kept["settings"]
     role = Role.model_validate(settings["model"])
     factory = calibrated_factory(role, settings["gate"]["output"], settings["calibrate"])

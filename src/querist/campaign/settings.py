@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -29,11 +30,20 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
+def plain(value: Any) -> Any:
+    """Arrays and numbers of NumPy as lists and numbers, such as a file holds; the rest as it is."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
 class Role(Settings):
     """One role: a short name or import path with options, or (from Python only) a live object."""
 
     use: str = ""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], AfterValidator(plain)] = Field(default_factory=dict)
     live: Any = Field(default=None, exclude=True, repr=False)
 
     @model_validator(mode="after")

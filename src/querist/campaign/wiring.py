@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from querist.campaign.called import made
 from querist.campaign.handlers.split import Split
 from querist.campaign.handlers.supply import innermost
 from querist.campaign.placing import runs_programs
@@ -42,7 +43,7 @@ def calibrated_factory(model: Role, output: str, calibrate: Mapping[str, Any] | 
 
 def gate(settings: CampaignSettings) -> BandGate:
     """The gate with its filters made."""
-    filters = tuple(role.factory("filter").create() for role in settings.gate.filters)
+    filters = tuple(made(role.factory("filter")) for role in settings.gate.filters)
     return BandGate(settings.gate.output, filters)
 
 

@@ -15,6 +15,7 @@ from querist.cli.values import named_model
 from querist.pool.items import Added, Item
 from querist.pool.pool import Pool
 from querist.pool.query import FOLDER, queries, settings_of, start_query
+from querist.pool.query_result import picked_fact
 from querist.store.run_folder import RunFolder
 
 PAGE = 1000
@@ -49,10 +50,13 @@ class PoolHere:
                 "states": counts,
             }
 
-    def add(self, uris: Iterable[str], tell: Tell) -> Record:
+    def add(self, uris: Iterable[str], tell: Tell, columns: Mapping[str, str]) -> Record:
         """Add items; the counts, and what was broken."""
+        how = {"columns": dict(columns)}
         with Pool.open(self.folder) as pool:
-            return added_record(pool.add(*uris, progress=lambda so_far: tell(listed(so_far))))
+            return added_record(
+                pool.add(*uris, progress=lambda so_far: tell(listed(so_far)), manifest=how)
+            )
 
     def items(self, where: str, limit: int) -> Iterator[Record]:
         """Items, read in pages."""
@@ -79,13 +83,13 @@ class PoolHere:
         left = f", {written.left_out_total:,} left out" if written.left_out_total else ""
         return f"{written.path}: {written.items:,} items as {written.format}{left}"
 
-    def import_labels(self, path: Path, format: str, images: str = "") -> int:
+    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> int:
         """Take labels from a manifest."""
         with Pool.open(self.folder) as pool:
-            added = pool.import_labels(path, format, {"images": images})
+            added = pool.import_labels(path, format, how)
         reasons = added_record(added)["reasons"]
         if reasons:
-            more = f" and {added.broken_total - 1:,} more" if added.broken_total > 1 else ""
+            more = f" (and {added.broken_total - 1:,} more)" if added.broken_total > 1 else ""
             click.echo(f"not used: {reasons[0]}{more}", err=True)
         return added.labelled
 
@@ -131,9 +135,11 @@ class PoolHere:
             found = queries(pool)
             folder = pool.folder / FOLDER
         for status in reversed(found):
-            asked = settings_of(RunFolder(folder / status.id))
+            run = RunFolder(folder / status.id)
+            asked, fact = settings_of(run), picked_fact(run)
             said = {"strategy": asked.strategy, "budget": asked.budget}
-            yield {"query": str(folder / status.id), **status_record(status), **said}
+            said["picked"] = 0 if fact is None else fact[0]["counts"]["picked"]
+            yield {"query": str(run.path), **status_record(status), **said}
 
 
 def settings_from(asked: Mapping[str, Any]) -> Record:

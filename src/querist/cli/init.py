@@ -18,7 +18,22 @@ TEMPLATES = {
     "tune": ("querist.tuning", "study.yaml"),
 }
 FILES = {"tune": "study.yaml"}
-COMMANDS = {"service": "serve", "tune": "tune"}
+COMMANDS = {"service": "serve", "tune": "tune"}  # the others are run
+PROBLEM = '''\
+"""The problem of campaign.yaml."""
+
+import math
+
+
+def simulate(x):
+    """The expensive thing: gets a sample's fields by name, returns its outputs."""
+    return {"y": math.sin(5 * x[0]) * math.exp(-x[1])}
+
+
+def check(sample, outputs):
+    """A sentence that refuses a finite answer, or None."""
+    return "y should be at most 10" if abs(outputs["y"]) > 10 else None
+'''
 
 
 @click.command()
@@ -33,15 +48,21 @@ COMMANDS = {"service": "serve", "tune": "tune"}
 )
 @sentences
 def init(what: str, file: Path | None, force: bool, alaas: Path | None) -> None:
-    """Write a commented campaign.yaml, pool.yaml, service.yaml, study.yaml or objective.yaml."""
+    """Write a commented campaign.yaml (with problem.py), pool, service, study or objective.yaml."""
     path = file or Path(FILES.get(what, f"{what}.yaml"))
     need_parent(path)
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already; name another file, or say --force.")
     text = template(what) if alaas is None else translated(what, alaas)
     path.write_text(text, encoding="utf-8")
-    command = COMMANDS.get(what, "run")
-    click.echo(f"wrote {path}; edit it, then: querist check {path}; querist {command} {path}")
+    problem = path.with_name("problem.py")
+    beside = what == "campaign" and not problem.exists()
+    if beside:
+        problem.write_text(PROBLEM, encoding="utf-8")
+    wrote = f"{path} and {problem}; edit them" if beside else f"{path}; edit it"
+    click.echo(
+        f"wrote {wrote}, then: querist check {path}; querist {COMMANDS.get(what, 'run')} {path}"
+    )
 
 
 def template(what: str) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from querist.cli.output import Record, counted, text_of
-from querist.cli.places import INSECURE, SERVER, PoolPlace, pool_at
+from querist.cli.places import COLUMN, INSECURE, SERVER, PoolPlace, pool_at
 from querist.cli.shared import sentences
+from querist.cli.values import columns_of
 from querist.core.errors import ConfigError, QueristError
 
 LATER, SKIP, QUIT, EMPTY = "", "s", "q", "e"
@@ -26,6 +27,7 @@ LATER, SKIP, QUIT, EMPTY = "", "s", "q", "e"
 )
 @click.option("--format", default="", help="Of that manifest, where its name does not tell.")
 @click.option("--images", default="", help="Folder that file names in it are relative to.")
+@COLUMN
 @click.option("--skip", multiple=True, metavar="ID", help="It cannot be told: do not ask again.")
 @click.option("--ask", is_flag=True, help="Show items and ask for the label of each.")
 @click.option("--query", default="", help="With --ask: those that this query picked, in order.")
@@ -44,7 +46,8 @@ def label(pool: str, labels: tuple[str, ...], **how: Any) -> None:
         raise click.UsageError("give ID=LABEL or --skip ID, or --from FILE, or --ask.")
     place = pool_at(pool, how["server"], how["insecure"])
     if how["file"] is not None:
-        recorded = place.import_labels(how["file"], how["format"], how["images"])
+        options = {"images": how["images"], "columns": columns_of(how["column"])}
+        recorded = place.import_labels(how["file"], how["format"], options)
         skipped = 0
     elif named:
         recorded, skipped = _named(place, labels, how)
@@ -79,13 +82,13 @@ def value_of(text: str, task: str) -> Any:
 
 
 def _asked(place: PoolPlace, how: Mapping[str, Any]) -> tuple[int, int]:
-    about = place.show()
+    about = dict(place.show())
+    about["classes"] = classes = list(about["classes"])  # and what is learned meanwhile
     items = list(_items(place, how))
-    classes: Sequence[str] = about["classes"]
     keys = f"{SKIP}: cannot tell, {EMPTY}: nothing there, {QUIT}: quit, Enter: later"
     click.echo(f"{counted(len(items), 'item')}. {keys}.", err=True)
     if classes:
-        click.echo("  ".join(f"{n}: {name}" for n, name in enumerate(classes, 1)), err=True)
+        _tell_classes(classes)
     tally = {"labels": 0, "skips": 0}
     try:
         _ask_each(place, items, about, how["by"], tally)
@@ -120,11 +123,23 @@ def _answered(
     while (said := _said()) != QUIT:
         if said in (LATER, SKIP):
             return 0, place.skip([item], by) if said == SKIP else 0
+        value = _chosen(said, about["classes"], about["task"])
         try:
-            return place.label({item: _chosen(said, about["classes"], about["task"])}, by), 0
+            recorded = place.label({item: value}, by)
         except QueristError as error:
             click.echo(str(error), err=True)
+            continue
+        _tell_new_class(value, about)
+        return recorded, 0
     return None
+
+
+def _tell_new_class(value: Any, about: Mapping[str, Any]) -> None:
+    """The pool learns a class; somebody may have meant another one."""
+    if about["task"] == "classification" and value not in (*about["classes"], []):
+        about["classes"].append(value)
+        click.echo(f"a new class: {value}", err=True)
+        _tell_classes(about["classes"])
 
 
 def _said() -> str:
@@ -137,6 +152,10 @@ def _said() -> str:
             raise KeyboardInterrupt from None
         return QUIT
     return said.strip()
+
+
+def _tell_classes(classes: Sequence[str]) -> None:
+    click.echo("  ".join(f"{n}: {name}" for n, name in enumerate(classes, 1)), err=True)
 
 
 def _items(place: PoolPlace, how: Mapping[str, Any]) -> Iterator[Record]:

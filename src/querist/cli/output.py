@@ -25,7 +25,7 @@ def show(record: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(to_json(record))
         return
-    said = {name: text_of(value) for name, value in record.items()}
+    said = {name: field_of(name, value) for name, value in record.items()}
     said = {name.replace("_", " "): value for name, value in said.items() if value}
     width = max(map(len, said), default=0)
     for name, value in said.items():
@@ -42,7 +42,7 @@ def table(
             click.echo(to_json(record))
             printed += 1
         return printed
-    rows = [[text_of(record.get(name, "")) for name in columns] for record in records]
+    rows = [[field_of(name, record.get(name, "")) for name in columns] for record in records]
     if not rows:
         click.echo(none, err=True)
         return 0
@@ -57,6 +57,13 @@ def table(
     return len(rows)
 
 
+def field_of(name: str, value: Any) -> str:
+    """A field for people; states of items are counted: ``5 labelled, 2,000 unlabelled``."""
+    if name == "states" and isinstance(value, Mapping):
+        return ", ".join(f"{count:,} {state}" for state, count in value.items())
+    return text_of(value)
+
+
 def text_of(value: Any) -> str:
     """A value for people, on one line."""
     if value is None or value in ("", (), [], {}):
@@ -66,11 +73,10 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        if all(isinstance(one, int) for one in value.values()):
-            return ", ".join(f"{one:,} {name}" for name, one in value.items())
         return ", ".join(f"{name} {text_of(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(text_of, value))
+        texts = list(map(text_of, value))
+        return (" " if all(text.endswith(".") for text in texts) else ", ").join(texts)
     return " ".join(str(value).split())
 
 

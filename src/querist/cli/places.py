@@ -19,6 +19,13 @@ SERVER = click.option(
     default="",
     help="A service that has the pool; its key comes from the variable QUERIST_API_KEY.",
 )
+COLUMN = click.option(
+    "--column",
+    "-c",
+    multiple=True,
+    metavar="ROLE=COLUMN",
+    help="Of a manifest whose names are others: text=review, label=category; repeat it.",
+)
 INSECURE = click.option(
     "--insecure", is_flag=True, help="Let the key travel over http:// to another machine."
 )
@@ -31,8 +38,8 @@ class PoolPlace(Protocol):
         """What the pool is, and how many items are in each state."""
         ...
 
-    def add(self, uris: Iterable[str], tell: Tell) -> Record:
-        """Add items; the counts."""
+    def add(self, uris: Iterable[str], tell: Tell, columns: Mapping[str, str]) -> Record:
+        """Add items; the counts. ``columns``: what columns of manifests mean, by role."""
         ...
 
     def items(self, where: str, limit: int) -> Iterator[Record]:
@@ -51,8 +58,8 @@ class PoolPlace(Protocol):
         """Write a manifest; a sentence."""
         ...
 
-    def import_labels(self, path: Path, format: str, images: str = "") -> int:
-        """Take labels from a manifest; how many. ``images``: where its file names are."""
+    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> int:
+        """Take labels from a manifest; how many. ``how``: see the Options of manifests."""
         ...
 
     def forget(self, item: str) -> None:

@@ -11,12 +11,12 @@ import click
 from querist.cli.added import tell_added
 from querist.cli.annotators import annotators
 from querist.cli.output import JSON, Record, counted, show, table
-from querist.cli.places import INSECURE, SERVER, client_of, pool_at
+from querist.cli.places import COLUMN, INSECURE, SERVER, client_of, pool_at
 from querist.cli.rounds import rounds
 from querist.cli.shared import PROGRESS, need_parent, sentences
 from querist.cli.suggest import suggest
 from querist.cli.todo import write_todo
-from querist.cli.values import model_of, pairs
+from querist.cli.values import columns_of, model_of, pairs
 from querist.core.errors import QueristError
 
 POOL = click.argument("pool")
@@ -41,6 +41,7 @@ def pool() -> None:
     "--transform", "-t", multiple=True, metavar="NAME=VALUE", help="How to decode: size=64."
 )
 @click.option("--source", "-s", multiple=True, metavar="SCHEME.NAME=VALUE", help="s3.region=...")
+@COLUMN
 @SERVER
 @INSECURE
 @PROGRESS
@@ -72,13 +73,16 @@ def create(pool: str, uris: tuple[str, ...], **how: Any) -> None:
     try:
         _added(pool, uris, how)
     except QueristError:
-        click.echo("The pool was made; add to it with: querist pool add", err=True)
+        at = f" --server {server}" if server else ""
+        again = f"querist pool add {shlex.quote(pool)} {shlex.join(uris)}{at}"
+        click.echo(f"The pool was made, without items; try again with: {again}", err=True)
         raise
 
 
 @pool.command()
 @POOL
 @click.argument("uris", nargs=-1, required=True)
+@COLUMN
 @SERVER
 @INSECURE
 @PROGRESS
@@ -95,7 +99,7 @@ def _added(pool: str, uris: tuple[str, ...], how: Record) -> None:
     place = pool_at(pool, how["server"], how["insecure"])
     try:
         with watching(how["progress"], "adding") as watcher:
-            record = place.add(uris, watcher.show)
+            record = place.add(uris, watcher.show, columns_of(how["column"]))
     except KeyboardInterrupt:
         again = shlex.join(["querist", "pool", "add", pool, *uris])
         raise KeyboardInterrupt(f"what was added stays; go on with: {again}") from None
@@ -165,12 +169,14 @@ def export(pool: str, output: Path, format: str, which: str, server: str, insecu
 @POOL
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", default="", help="Of the file, where its name does not tell.")
+@COLUMN
 @SERVER
 @INSECURE
 @sentences
-def import_(pool: str, file: Path, format: str, server: str, insecure: bool) -> None:
+def import_(pool: str, file: Path, format: str, **how: Any) -> None:
     """Take labels from a manifest for items that the pool has."""
-    count = pool_at(pool, server, insecure).import_labels(file, format)
+    place = pool_at(pool, how["server"], how["insecure"])
+    count = place.import_labels(file, format, {"columns": columns_of(how["column"])})
     click.echo(f"{counted(count, 'label')} recorded")
 
 

@@ -15,6 +15,8 @@ from querist.cli.progress import watching
 from querist.cli.query import finish
 from querist.core.errors import ConfigError
 from querist.pool.file import PoolFile, load_pool_file
+from querist.pool.model_places import missing
+from querist.pool.yaml_lines import read_yaml
 from querist.sources.globs import is_pattern, literal_folder
 from querist.sources.uris import scheme_of
 
@@ -56,9 +58,9 @@ def _there(found: PoolFile, how: Record) -> str:
     client = client_of(how["server"], how["insecure"])
     place = pool_at(set_up(client, found), how["server"], how["insecure"])
     with watching(how["progress"], "adding") as watcher:
-        tell_added(found.name, place.add(found.data.from_, watcher.show))
+        tell_added(found.name, place.add(found.data.from_, watcher.show, found.data.columns))
     for path in found.data.labels:
-        place.import_labels(Path(path), "")
+        place.import_labels(Path(path), "", {"columns": found.data.columns})
     return place.start(found.asked())
 
 
@@ -71,6 +73,8 @@ def check(path: Path) -> None:
             place = Path(literal_folder(uri) if is_pattern(uri) else uri)
             if not place.exists():
                 raise ConfigError(f"{path}: {uri} of data.from or data.labels is not there.")
+    if here:
+        _check_model(path, found)
     where = f"at {found.server.use}" if found.server is not None else f"in {found.folder}"
     share = isinstance(found.budget, float)
     wanted = f"{found.budget:,}" if not share else f"{100 * found.budget:.3g} %"
@@ -78,3 +82,18 @@ def check(path: Path) -> None:
     each = f" in each of {found.rounds.count} rounds" if found.rounds is not None else ""
     places = ", ".join(found.data.from_)
     click.echo(f"{path} is sound: {wanted}{noun} of {places}{each}, {where}.")
+
+
+def _check_model(path: Path, found: PoolFile) -> None:
+    """That the model's files and code are there; only where this machine runs it."""
+    trainer = (found.rounds.trainer or {}).get("use", "") if found.rounds is not None else ""
+    code = {"function": trainer} if ":" in trainer else {}
+    located = read_yaml(path)
+    asked = ((("model",), found.model or {}), (("rounds", "trainer"), code))
+    problems = tuple(
+        f"line {located.line(place)}, {'.'.join(place)}.{one.key}: {one.sentence}"
+        for place, model in asked
+        for one in missing(model)
+    )
+    if problems:
+        raise ConfigError(f"{path} cannot be used:", problems)

@@ -48,7 +48,7 @@ def asking(command: Any) -> Any:
                 "-m",
                 multiple=True,
                 metavar="FILE|NAME=VALUE",
-                help="model.yaml, model.onnx, use=... file=...; by default built-in features.",
+                help="model.yaml, model.onnx, -m use=... -m file=...; by default built-in ones.",
             ),
             click.option("--where", default="unlabelled", help="Which items may be picked."),
             click.option("--seed", type=click.IntRange(min=0), default=0, help="Of what is drawn."),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from querist.campaign.loading import importable
 from querist.cli.output import Record, Tell
 from querist.cli.shared import EXIT_INTERRUPTED, leave
 from querist.pool.pool import Pool
@@ -31,6 +32,7 @@ class QueryHere:
 
     def wait(self, tell: Tell) -> None:
         """Run it to its end, or go on with it; a signal stops it in order."""
+        code_of(pool_folder(self.folder))
         try:
             run_query(self.folder, tell, handle_signals=True)
         except QueryStopped as stopped:
@@ -71,6 +73,12 @@ class QueryHere:
     def cancel(self) -> Record:
         """End it for good."""
         return {"query": str(self.folder), **status_record(cancel_query(self.folder))}
+
+
+def code_of(pool: Path) -> None:
+    """Let modules in the current folder, and beside a pool, be imported: models name them."""
+    importable(pool.absolute().parent)
+    importable(Path.cwd())
 
 
 def status_record(status: QueryStatus) -> Record:

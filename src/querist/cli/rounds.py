@@ -130,9 +130,11 @@ def asked_of(how: Mapping[str, Any]) -> Record:
 
 def play(folder: Path, id: str, asked: Record, how: Mapping[str, Any]) -> None:
     """Begin rounds in a pool's folder or go on with them, and tell how far they are."""
+    from querist.cli.query_here import code_of
     from querist.pool.pool import Pool
     from querist.pool.rounds_state import folder_of, rounds_status
 
+    code_of(folder)
     with Pool.open(folder) as pool:
         path = folder_of(pool, id)
         there = (path / "manifest.json").is_file()

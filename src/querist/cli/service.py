@@ -14,7 +14,7 @@ from querist.cli.shared import sentences
 @sentences
 def serve(file: Path) -> None:
     """Serve pools and queries over HTTP, as a service.yaml says (querist init service)."""
-    from querist.service.serving import need_server
+    from querist.service.serving import listening, need_server
     from querist.service.serving import serve as serve_until_stopped
     from querist.service.settings import load_settings
 
@@ -24,8 +24,9 @@ def serve(file: Path) -> None:
     keys = "no key is needed from this machine" if open_here else "with keys"
     scheme = "https" if settings.listen.certificate else "http"
     where = f"{scheme}://{settings.listen.host}:{settings.listen.port}"
+    sockets = listening(settings)
     click.echo(f"serving {settings.data} at {where} ({keys}); Ctrl-C ends it", err=True)
-    serve_until_stopped(settings)
+    serve_until_stopped(settings, sockets)
 
 
 def check(path: Path) -> None:

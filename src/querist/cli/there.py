@@ -28,9 +28,10 @@ class PoolThere:
         found = self.client.pool(self.pool).model_dump(mode="json", exclude={"addition"})
         return {**found, "server": self.client.url}
 
-    def add(self, uris: Iterable[str], tell: Tell) -> Record:
+    def add(self, uris: Iterable[str], tell: Tell, columns: Mapping[str, str]) -> Record:
         """Add by a job, and wait for it. Local paths are paths of the service's machine."""
-        job = self.client.add(self.pool, [path_or_uri(uri) for uri in uris])
+        named = [path_or_uri(uri) for uri in uris]
+        job = self.client.add(self.pool, named, columns=columns)
         return job_record(waited(self.client, job, tell))
 
     def items(self, where: str, limit: int) -> Iterator[Record]:
@@ -43,10 +44,13 @@ class PoolThere:
         written = self.client.export(self.pool, path, format or suffix_of(path), which)
         return f"{written}: {which} items of {self.pool}"
 
-    def import_labels(self, path: Path, format: str, images: str = "") -> int:
+    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> int:
         """Send a manifest."""
-        if images:
-            raise ConfigError("--images is for a pool in a folder; send a manifest with ids.")
+        if any((how or {}).values()):
+            raise ConfigError(
+                "--images and --column are for a pool in a folder; send a manifest with ids, and "
+                "labels in a column 'label'."
+            )
         return self.client.import_labels(self.pool, path, format or suffix_of(path)).labels
 
     def label(self, values: Mapping[str, Any], by: str) -> int:

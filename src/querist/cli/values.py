@@ -49,26 +49,47 @@ def pairs(texts: Iterable[str], option: str) -> dict[str, Any]:
     return found
 
 
+def columns_of(texts: Iterable[str]) -> dict[str, str]:
+    """``role=column`` texts as a mapping; names of columns stay as they are written.
+
+    Raises:
+        ConfigError: If one has no ``=``.
+    """
+    found = {}
+    for text in texts:
+        role, equals, column = text.partition("=")
+        if not (role and equals and column):
+            raise ConfigError(f"--column takes ROLE=COLUMN, such as text=review, got {text!r}.")
+        found[role.strip()] = column
+    return found
+
+
 def model_of(texts: Iterable[str]) -> str | dict[str, Any] | None:
     """What ``--model`` names.
 
     One text: a file of settings (``.yaml``), of a model (``.onnx``, ``.skops``), "features", or the
     name of a model at a service. Several ``key=value`` texts: settings.
     """
+    from querist.campaign.loading import importable
+
     given = list(texts)
     if not given:
         return None
+    importable(Path.cwd())
     if len(given) > 1 or "=" in given[0]:
         return pairs(given, "--model")
     (text,) = given
     suffix = Path(text).suffix.lower()
     if suffix in (".yaml", ".yml"):
+        from querist.pool.model_places import beside
         from querist.pool.yaml_lines import read_yaml
 
         value = read_yaml(Path(text)).value
         if not isinstance(value, dict):
             raise ConfigError(f"{text} should hold a model's settings, such as use: onnx.")
-        return value
+        folder = Path(text).absolute().parent
+        importable(folder)
+        return beside(value, folder)
     if suffix in MODEL_FILES:
         return {"use": MODEL_FILES[suffix], "file": str(Path(text).absolute())}
     return {"use": "features"} if text == "features" else text

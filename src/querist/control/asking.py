@@ -118,8 +118,7 @@ class Asking:
         stale: list[Candidate] = []
         for sample, score in zip(samples, scores, strict=True):
             asked = limits is None or limits.ask < score <= limits.reject
-            removed = [held.remove(sample) for held in self._held]
-            old = next((candidate for candidate in removed if candidate is not None), None)
+            old = self.forget(sample)
             if old is None:
                 if not asked:
                     self.outside.withdraw(sample)
@@ -129,6 +128,11 @@ class Asking:
                 stale.append(fresh)
         self.dropped += stale
         return len(stale)
+
+    def forget(self, sample: str) -> Candidate | None:
+        """Take a candidate that waits out of its queue, if it is there."""
+        removed = [held.remove(sample) for held in self._held]
+        return next((candidate for candidate in removed if candidate is not None), None)
 
     def is_pending(self, sample: str) -> bool:
         """Whether this sample waits to be asked or to be answered."""
@@ -249,9 +253,12 @@ class Asking:
         pick = state.picks(oracle).get(sample.id)
         if pick is not None and why == pick.strategy:
             data["strategy_score"], data["selection"] = pick.score, pick.selection
-        fact = self.desk.record("question.asked", data, prefixed("in/", sample.arrays))[1]
-        state.fold(fact)
-        return state.open[key]
+        return self.record(data, sample.arrays)
+
+    def record(self, data: dict[str, Any], sample: Mapping[str, Array]) -> OpenQuestion:
+        """Record that a question was asked."""
+        self.state.fold(self.desk.record("question.asked", data, prefixed("in/", sample))[1])
+        return self.state.open[data["question"]]
 
     def _choose(self, oracle: str) -> tuple[Candidate, Purpose, str] | None:
         """The next candidate, what its label is for, and why it is asked."""
@@ -392,9 +399,10 @@ class Asking:
 
     def finished(self, task: str, result: Mapping[str, Any], worker: str, spans: Spans) -> None:
         """A label task returned: one outcome a question."""
+        outcomes = [self._late(task, outcome) for outcome in result["outcomes"]]
         oracle, questions = self._returned(task)
         self._learn_seconds(oracle.name, spans.seconds / len(questions))
-        outcomes, seconds, outbox = result["outcomes"], result["seconds"], result.get("outbox")
+        seconds, outbox = result["seconds"], result.get("outbox")
         for index, question in enumerate(questions):
             if question.task != task:
                 continue  # answered from outside, or streamed, in the meantime
@@ -412,22 +420,25 @@ class Asking:
         if question.task == task:
             spans = spans_json(Spans(now, now, now, now))
             seconds = data["seconds"]
-            facts = {"worker": data.get("worker", ""), "spans": spans, "cost": seconds}
-            facts["seconds"] = seconds
-            self.answer(question, data["outcome"], facts)
+            facts = {"worker": data.get("worker", ""), "spans": spans}
+            self.answer(question, data["outcome"], facts | {"cost": seconds, "seconds": seconds})
 
     def failed(self, task: str, failure: Failure, worker: str, spans: Spans) -> None:
         """A label task gave nothing: each of its open questions failed."""
-        if task in self._timed_out:
-            limit = f"the oracle exceeded its time limit of {self._limit(task):g} s"
-            again = self.state.plan.retry.timeouts
-            failure = Failure(Reason.TIMEOUT, limit, failure.traceback, again)
+        outcome = self._late(task, failure, failure.reason)
         _, questions = self._returned(task)
         for question in questions:
             if question.task == task:
                 cost = max(0.0, spans.seconds) / len(questions)
                 facts = {"worker": worker, "spans": spans_json(spans), "cost": cost}
-                self.answer(question, failure, facts)
+                self.answer(question, outcome, facts)
+
+    def _late(self, task: str, outcome: Outcome, reason: Reason = Reason.CANCELLED) -> Outcome:
+        """What failed as its time was over: an oracle may also end by itself when told to."""
+        if task not in self._timed_out or not isinstance(outcome, Failure):
+            return outcome
+        late = self.state.plan.retry.late(self._limit(task), outcome.traceback)
+        return late if outcome.reason is reason else outcome
 
     def _returned(self, task: str) -> tuple[OraclePlan, list[OpenQuestion]]:
         held = self.tasks.pop(task)

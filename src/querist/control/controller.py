@@ -270,7 +270,7 @@ class CampaignController:
             self.asking.outside.lend(event.data)
 
     def _answered_outside(self, event: Posted) -> None:
-        question = self.state.open.get(event.data["question"])
+        question = self.state.open.get(event.data["question"]) or self._asked_before(event)
         if question is None:
             self.desk.acknowledge(event.id)
             known = event.data["question"] in self.state.closed
@@ -286,6 +286,17 @@ class CampaignController:
         self._acknowledge.append((self.desk.seq, event.id))
         if task is not None and all(q.task != task for q in self.asking.tasks[task][1]):
             self.desk.cancel(task, "it was answered from outside, or withdrawn")
+
+    def _asked_before(self, event: Posted) -> OpenQuestion | None:
+        """The question of an answer that outlived its controller, though no record of it did."""
+        data, sample = posted.asked(event)
+        if data.get("oracle") not in self.asking.oracles or self.state.knows(data["question"]):
+            return None
+        data["estimate"] = self.state.costs.estimate(data["oracle"])
+        if not self.state.ledger.allows(data["estimate"]):
+            return None
+        self.asking.forget(data["sample"])
+        return self.asking.record(data, sample)
 
     # -------------------------------------------------------------------------------- advance
 
@@ -334,7 +345,7 @@ class CampaignController:
 
     def _consider_end(self, view: View) -> None:
         """Whether it must end, now that nothing is on the way but exploring."""
-        if self.asking.exhausted:
+        if self.asking.exhausted or self.exploring.beyond_means:
             self._drain_for("finished", "the budget has no room for another question")
         elif view.outstanding:
             return
@@ -345,6 +356,8 @@ class CampaignController:
         elif not view.queued and not self._awaits_first_fit(view) and self.exploring.exhausted:
             why = self.exploring.ended or "all generators are exhausted"
             self._drain_for("finished", f"nothing is left to ask: {why}")
+        elif not view.queued and (why := self.exploring.blind):
+            self._drain_for("failed", why)
 
     def _awaits_first_fit(self, view: View) -> bool:
         return view.version == 0 and view.train_labels > 0 and self.plan.trainers > 0
@@ -361,8 +374,7 @@ class CampaignController:
         return None
 
     def _out_of_time(self) -> str | None:
-        limit = self.state.seconds
-        if limit is None:
+        if (limit := self.state.seconds) is None:
             return None
         if self.desk.now < limit:
             if self._wakes != limit:
@@ -373,9 +385,9 @@ class CampaignController:
 
     def _hopeless(self) -> str | None:
         state, exploring = self.state, self.exploring
-        failed = state.quarantined - self._quarantined_before
-        if failed >= self.plan.retry.give_up and not state.ledger.labels:
-            return f"all of the first {failed} questions failed, the last one: {state.last_failure}"
+        failed = 0 if state.ledger.labels else state.quarantined - self._quarantined_before
+        if why := self.plan.retry.hopeless(failed, self.asking.failed_in_a_row):
+            return f"{why}, the last one: {state.last_failure}"
         for pool, message in self.workers.lost.items():
             if pool == TRAINER or any(oracle.pool == pool for oracle in self.plan.oracles):
                 return f"no worker is left in the pool {pool!r}: {message}"
@@ -418,8 +430,7 @@ class CampaignController:
 
     def _in_flight(self) -> bool:
         """Whether answers, slices, or records that must be durable are on the way."""
-        recording = self._pending or self._acknowledge
-        return bool(self.asking.tasks or recording) or self.exploring.busy
+        return bool(self.asking.tasks or self._pending or self._acknowledge or self.exploring.busy)
 
     def _done(self, status: str, reason: str) -> None:
         if self.phase == "done":

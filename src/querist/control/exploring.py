@@ -12,6 +12,7 @@ import numpy as np
 
 from querist.control.asking import Asking
 from querist.control.desk import Desk, spans_json
+from querist.control.fruitless import Fruitless
 from querist.control.queue import Candidate
 from querist.control.rules import View
 from querist.control.sketch import QuantileSketch
@@ -24,6 +25,12 @@ from querist.core.roles import Limits
 from querist.core.tasks import Spans
 
 ATTEMPTS = 3
+BLIND = (
+    "nothing that explorers propose gets a number from the model of version {}, nor is anything on "
+    "the way that could change it: look at its labels and its fit, and at what is proposed."
+)
+HOPELESS = 20  # slices without a number, after which a walker that only went astray is back
+PATIENCE = 20  # slices in which candidates for an oracle that is cheap enough may still be found
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +38,7 @@ class Slot:
     """One explorer: its task under way, and the answers that it has not been told yet.
 
     Before ``not_before`` it rests; when it is ``waiting``, news end its rest. The worker of one
-    that is ``away`` serves another pool.
+    that is ``away`` serves another pool. Its last ``undefined`` slices had no number.
     """
 
     index: int
@@ -44,6 +51,7 @@ class Slot:
     ended: str = ""
     version: int = -1
     failures: int = 0
+    undefined: int = 0
     not_before: float = 0.0
     dead: str = ""
     away: bool = False
@@ -68,6 +76,7 @@ class Exploring:
         self.state, self.desk, self.workers, self.asking = state, desk, workers, asking
         self.slots = [Slot(index) for index in range(state.plan.explorers)]
         self.scores = QuantileSketch.empty()
+        self._fruitless = Fruitless()
         self.dead = 0
         self.last_death = ""
         self._scores_version = self._version = 0
@@ -94,9 +103,26 @@ class Exploring:
         return not self.busy and all(ended)
 
     @property
+    def blind(self) -> str:
+        """That no explorer gets a number of the newest model, again and again; else ""."""
+        version, living = self.state.model.version, self.living
+        lost = (slot.undefined >= HOPELESS and slot.version == version for slot in living)
+        return BLIND.format(version) if living and version and all(lost) else ""
+
+    @property
     def ended(self) -> str:
         """Why, in the words of generators; "" where they say nothing of it."""
         return "; ".join(dict.fromkeys(filter(None, (slot.ended for slot in self.slots))))
+
+    @property
+    def beyond_means(self) -> bool:
+        """Whether all that waits is too dear for the rest of the budget, and nothing else comes."""
+        waiting = [name for name, queue in self.asking.queues.items() if queue]
+        if not waiting or self.state.open:
+            return False
+        allows, estimate = self.state.ledger.allows, self.state.costs.estimate
+        nothing_else = self.exhausted or self._fruitless.still >= PATIENCE
+        return nothing_else and not any(allows(estimate(name)) for name in waiting)
 
     def owns(self, task: str) -> bool:
         """Whether this is an explorer's task."""
@@ -125,6 +151,8 @@ class Exploring:
     def _wake(self, now: float) -> None:
         if self._version != self.state.model.version:
             self._version = self.state.model.version
+            for slot in self.slots:
+                slot.undefined = 0
             self._to_look_at = {slot.index: None for slot in self.slots if slot.task is None}
         while self._resting and self._resting[0][0] <= now:
             self._to_look_at[heapq.heappop(self._resting)[1]] = None
@@ -243,10 +271,14 @@ class Exploring:
         slot.telling, slot.failures = [], 0
         slot.not_before = 0.0  # news may have ended an earlier rest before its time
         slot.exhausted, slot.ended = result["exhausted"], result.get("ended", "")
+        is_undefined = 0 < result["proposed"] == result.get("undefined", 0)
+        slot.undefined = slot.undefined + 1 if is_undefined else 0
         slot.waiting = result["waiting"] or not (result["steps"] or len(result["candidates"]))
         if slot.waiting:
             self._rest(slot, self.state.plan.rest)
         self._merge_scores(result)
+        if (still := self._fruitless.explored(result, view)) is not None:
+            self.desk.say("warning", still)
         evicted = len(self.asking.dropped)
         self._admit(slot, result, view)
         self.set_limits()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from querist.control.sketch import QuantileSketch
 from querist.core.batch import Batch
+from querist.core.errors import ShapeError
 from querist.core.prediction import Prediction, Verdict, Verdicts
 from querist.core.roles import Filter, Limits
 
@@ -34,7 +35,16 @@ class BandGate:
     filters: tuple[Filter, ...] = ()
 
     def decide(self, batch: Batch, prediction: Prediction, limits: Limits) -> Verdicts:
-        """Verdicts of ``n`` samples."""
+        """Verdicts of ``n`` samples.
+
+        Raises:
+            ShapeError: If the model predicted another number of samples, or not this output.
+        """
+        if len(prediction.std) != len(batch):
+            raise ShapeError(
+                f"a model predicts each sample of a batch, but of {len(batch)} it gave "
+                f"{len(prediction.std)} predictions."
+            )
         score = prediction.uncertainty(self.output)
         verdict: NDArray[np.int8] = (score > limits.ask).view(np.int8)  # ASK is 1, TRUST is 0
         accepted = score <= min(limits.reject, _LARGEST)  # nothing that is not finite

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 
 from querist.control.gate import LimitRule
 from querist.control.policy import Policy
+from querist.core.answers import Failure, Reason
+
+# An oracle may fail often where its task is hard; one that fails so long has broken.
+IN_A_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class RetryRule:
     Attributes:
         attempts: Tries in all before a question is quarantined.
         backoff: Seconds before the second try; doubles with each further one.
-        give_up: End the campaign when this many questions were quarantined and none answered.
+        give_up: End the campaign when this many questions were quarantined and none answered, or
+            ``IN_A_ROW`` times as many since the last answer.
         timeouts: Whether a question that exceeded its time limit is tried again.
     """
 
@@ -52,6 +57,24 @@ class RetryRule:
     def delay(self, attempt: int) -> float:
         """Seconds to wait after try number ``attempt`` failed."""
         return float(self.backoff * 2 ** (attempt - 1))
+
+    def hopeless(self, failed: int, in_a_row: int) -> str | None:
+        """Why asking on is of no use, if it is not.
+
+        Args:
+            failed: Questions quarantined where none was answered ever.
+            in_a_row: Those since the last answer.
+        """
+        if failed >= self.give_up:
+            return f"all of the first {failed} questions failed"
+        if in_a_row >= IN_A_ROW * self.give_up:
+            return f"the last {in_a_row} questions all failed"
+        return None
+
+    def late(self, limit: float, log: str) -> Failure:
+        """What exceeded its limit in seconds, with the log that it left."""
+        message = f"the oracle exceeded its time limit of {limit:g} s"
+        return Failure(Reason.TIMEOUT, message, log, self.timeouts)
 
 
 @dataclass(frozen=True, slots=True)

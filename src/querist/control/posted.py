@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from querist.core.answers import Abstention, Failure, Label, Outcome, Reason
+from querist.control.desk import without_prefix
+from querist.core.answers import Abstention, Failure, Label, Outcome, Purpose, Reason, question_id
+from querist.core.batch import Array
 from querist.core.events import Posted
 
 BUDGETS = ("labels", "cost", "seconds", "threshold")
 OUTCOMES = ("answer", "abstain", "withdraw")
 COMMANDS = ("pause", "resume", "stop", "lease")
+OUTBOX = "outbox:"  # begins the ids of messages from there
+ASKED = "asked/"  # before the names of a sample's arrays, in an answer that says what was asked
 
 
 def problem(event: Posted) -> str | None:
@@ -62,8 +66,35 @@ def outcome(event: Posted) -> Outcome:
         why = str(data.get("message") or "a user withdrew the question")
         return Failure(Reason.CANCELLED, why, transient=False)
     if event.kind == "answer":
-        return Label(event.arrays, str(data.get("level", "")), data.get("cost"))
+        outputs = {k: v for k, v in event.arrays.items() if not k.startswith(ASKED)}
+        return Label(outputs, str(data.get("level", "")), data.get("cost"))
     return Abstention(str(data.get("message", "")))
+
+
+def asked(event: Posted) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The question that an answer of the outbox was given to, and its sample's arrays, if it says.
+
+    The question's own record may have been on its way to the disk when its controller died.
+    """
+    told = event.data.get("asked")
+    if not event.id.startswith(OUTBOX) or not isinstance(told, Mapping):
+        return {}, {}
+    sample, oracle, replicate = told["sample"], told["oracle"], told["replicate"]
+    about = {
+        "question": question_id(sample, oracle, replicate),
+        "sample": sample,
+        "oracle": oracle,
+        "replicate": replicate,
+        "uri": told["uri"],
+        "purpose": Purpose.TRAIN.value,
+        "priority": None,
+        "score": None,
+        "why": "answered before it was recorded",
+        "slot": -1,
+        "walker": -1,
+        "version": 0,
+    }
+    return about, without_prefix(ASKED, event.arrays)
 
 
 def facts(event: Posted, now: float) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Training:
         self.exhausted = False  # nothing more will come to be looked at by a strategy
         self._abandoned = self._let_pass = False
         self._evaluated_at = self._evaluated_version = 0
+        # Metrics that rules wait for; told once where they are not measured.
+        self._awaited = {part.metric for part in _parts(state.plan.policy) if _has_metric(part)}
         self._wants_recent = _wants_recent(state.plan.policy)
 
     @property
@@ -318,6 +320,14 @@ class Training:
             data["train"] = self.state.fitted_train
         fact = self.desk.record("model.evaluated", data, arrays)[1]
         self.state.fold(fact)
+        if data["on"] == "holdout" and self._awaited:
+            missing, self._awaited = sorted(self._awaited - set(data["metrics"])), set()
+            for name in missing:
+                known = ", ".join(data["metrics"]) or "nothing"
+                self.desk.say(
+                    "warning",
+                    f"a rule waits for the hold-out metric {name!r}, but measured is only {known}",
+                )
 
     def failed(self, task: str, failure: Failure, worker: str, spans: Spans) -> None:
         """A fit, an evaluation or a re-scoring failed: tried again, then given up."""
@@ -337,6 +347,7 @@ class Training:
             self.fit = fit if fit.tasks else None
         elif fit.attempt < ATTEMPTS:
             fit.attempt += 1
+            self.desk.say("warning", f"training failed and is tried again: {failure.message}")
             self._send(fit, group)
         else:
             self._give_up(fit, failure)
@@ -353,6 +364,14 @@ class Training:
 
 
 def _wants_recent(policy: Any) -> bool:
+    return any(isinstance(part, OnErrorGrowth | SelectedErrorBelow) for part in _parts(policy))
+
+
+def _parts(policy: Any) -> list[Any]:
+    """The rules of a policy, and those that they are made of."""
     rules = (getattr(policy, name, None) for name in ("retrain", "stop"))
-    parts = [part for rule in rules if isinstance(rule, Rule) for part in rule.parts()]
-    return any(isinstance(part, OnErrorGrowth | SelectedErrorBelow) for part in parts)
+    return [part for rule in rules if isinstance(rule, Rule) for part in rule.parts()]
+
+
+def _has_metric(part: Any) -> bool:
+    return isinstance(getattr(part, "metric", None), str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
+import sys
 import tempfile
 import traceback
 import zlib
@@ -136,9 +137,14 @@ def open_handler(factory: Factory, context: WorkerContext) -> Handler:
 
 
 def close_handler(handler: Handler) -> None:
-    """Let a handler release what it holds."""
+    """Let a handler release what it holds; what it raises is printed, for the work is done."""
     if isinstance(handler, SupportsClose):
-        handler.close()
+        try:
+            handler.close()
+        # Isolation boundary: it is anyone's code.
+        except Exception:  # noqa: BLE001
+            sys.stderr.write(f"{type(handler).__name__} could not be closed well:\n")
+            traceback.print_exc()
 
 
 def perform(handler: Handler, task: Task, context: TaskContext) -> Mapping[str, Any] | Failure:

@@ -186,6 +186,8 @@ class Committee:
     def _fit_member(self, X: Matrix, targets: _Targets, rng: np.random.Generator) -> Any:
         estimator, values = self._make(rng), targets.values
         chosen = bootstrap(rng, len(X)) if self.bootstrap else np.arange(len(X))
+        if targets.classes is not None and len(targets.classes) == 1:
+            return skops.constant(X, values)  # many classifiers need two classes
         if targets.classes is not None:
             chosen = _with_all_classes(chosen, values)
             estimator.fit(X[chosen], values[chosen])

@@ -80,10 +80,13 @@ class FeaturesSettings(ModelSettings):
 
     Attributes:
         modality: Of the items.
+        items: Of a head's base: the digest of how the rows of a table were decoded that it learned
+            from; empty where that cannot change.
     """
 
     use: Literal["features"] = "features"
     modality: Literal["auto", "image", "text", "table", "audio"] = "auto"
+    items: str = ""
 
 
 class PythonSettings(ModelSettings):

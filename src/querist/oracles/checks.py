@@ -212,9 +212,10 @@ def failure_of(error: BaseException, log: str = "") -> Failure:
 
 
 def describe(error: BaseException) -> str:
-    """Type and first line of an exception, for a sentence."""
+    """Type and first line of an exception, and what was noted on it, for a sentence."""
     text = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {text}{notes}" if text else type(error).__name__ + notes
 
 
 def tell(context: TaskContext, count: int, index: int, outcome: Outcome) -> None:

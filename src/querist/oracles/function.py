@@ -132,8 +132,13 @@ def call(function: Callable[..., Any], fields: Mapping[str, Any], context: TaskC
     if required <= set(fields) and not bare and (takes_all or set(named) & set(fields)):
         chosen = fields if takes_all else {n: v for n, v in fields.items() if n in named}
         return function(**chosen, **extra)
-    if len(required) + len(bare) <= 1 and _takes_one(parameters):
-        return function(fields, **extra)
+    if len(required) + len(bare) <= 1 and (first := _first(parameters)) is not None:
+        try:
+            return function(fields, **extra)
+        except (TypeError, KeyError) as error:
+            if not getattr(error, "__notes__", None):  # functions within functions: once
+                error.add_note(f"{first.name!r} was one mapping of the fields {sorted(fields)}")
+            raise
     raise ContractError(
         f"{getattr(function, '__name__', function)}{inspect.signature(function)} can take neither "
         f"the fields {sorted(fields)} by name nor one mapping of them."
@@ -147,7 +152,8 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
         return None
 
 
-def _takes_one(parameters: Sequence[inspect.Parameter]) -> bool:
+def _first(parameters: Sequence[inspect.Parameter]) -> inspect.Parameter | None:
+    """The parameter that takes a mapping; None where there is none."""
     kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
     first = next((p for p in parameters if p.kind not in kinds), None)
-    return first is not None and first.name != "context"
+    return None if first is None or first.name == "context" else first

@@ -14,6 +14,8 @@ from querist.pool.database import Database
 from querist.pool.digests import CONTENT_BYTES
 from querist.pool.schema import DUPLICATE, UNLABELLED
 
+# Not `UPDATE ... FROM json_each(...)`: SQLite has that since 3.33, clusters have older ones.
+_TOLD = "CREATE TEMP TABLE IF NOT EXISTS told (row INTEGER PRIMARY KEY, content BLOB NOT NULL)"
 _DENSE = 8  # a range holds at most so many times the rows that are wanted of it
 
 
@@ -45,11 +47,17 @@ def note(connection: sqlite3.Connection, contents: Mapping[int, bytes]) -> Noted
     other = [(row, old) for row, old, _ in held if old != contents[row]]
     same = {row for row, old, fresh in held if fresh and old == contents[row]}
     new = {row: content for row, content in contents.items() if row not in same}
+    connection.execute(_TOLD)
     connection.execute(
-        "UPDATE items SET content = substr(?1, 1 + told.key * ?3, ?3), fresh = 1 "
-        "FROM json_each(?2) AS told WHERE items.row = told.value",
+        "INSERT INTO temp.told SELECT value, substr(?1, 1 + key * ?3, ?3) FROM json_each(?2)",
         (b"".join(new.values()), json.dumps(list(new)), CONTENT_BYTES),
     )
+    connection.execute(
+        "UPDATE items SET fresh = 1, content = "
+        "(SELECT content FROM temp.told WHERE told.row = items.row) "
+        "WHERE row IN (SELECT row FROM temp.told)"
+    )
+    connection.execute("DELETE FROM temp.told")
     connection.executemany(
         "UPDATE items SET stale = 1 WHERE row = ? AND label IS NOT NULL", [(r,) for r, _ in other]
     )

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from querist.campaign.loading import importable, place_of
 from querist.core.errors import ConfigError, QueristError
+from querist.pool.model_places import beside
 from querist.pool.settings import PoolSettings, Task, parse_settings
 from querist.pool.yaml_lines import Located, Place, read_yaml
 from querist.sources.nearest import nearest
@@ -70,6 +72,7 @@ class DataSection(Section):
         task: What a label is.
         classes: Names of the classes; None: learned from the labels.
         labels: Manifests with the labels that there are already.
+        columns: Role (id, uri, text, label ...) -> column, in manifests whose names are others.
         transform: How an item is decoded: {size: 64} of images.
         sources: Options by URI scheme.
         access: What may be read.
@@ -80,6 +83,7 @@ class DataSection(Section):
     task: Task = "classification"
     classes: tuple[ClassName, ...] | None = None
     labels: Places = ()
+    columns: dict[str, str] = Field(default_factory=dict)
     transform: dict[str, Any] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     access: dict[str, Any] = Field(default_factory=dict)
@@ -217,7 +221,7 @@ class PoolFile(Section):
 
 
 def load_pool_file(path: Path | str) -> PoolFile:
-    """Read ``pool.yaml``; relative paths in it are relative to it.
+    """Read ``pool.yaml``; relative paths in it are relative to it, and modules beside it are found.
 
     Raises:
         ConfigError: With every problem found, each with its line.
@@ -236,6 +240,7 @@ def load_pool_file(path: Path | str) -> PoolFile:
     deep = tuple(_deep_problems(found, located))
     if deep:
         raise ConfigError(f"{path} cannot be used:", deep)
+    importable(path.absolute().parent)
     return _beside(found, path.absolute().parent)
 
 
@@ -252,15 +257,9 @@ def _problems(error: ValidationError, located: Located) -> Iterator[str]:
     """One sentence a place; unions say the same thing several times."""
     said: dict[str, str] = {}
     for item in error.errors():
-        place = _place(item["loc"])
+        place = place_of(item["loc"])
         said.setdefault(_where(place, located), _sentence(item, place))
     return (f"{where}: {sentence}" for where, sentence in said.items())
-
-
-def _place(location: Place) -> Place:
-    """A place in the file, from one in the schema, which also names branches of unions."""
-    names = {"int", "float", "constrained-int", "constrained-float", "str", "dict[str,any]"}
-    return tuple(part for part in location if part not in names)
 
 
 def _where(place: Place, located: Located) -> str:
@@ -343,20 +342,9 @@ def _beside(found: PoolFile, folder: Path) -> PoolFile:
             update={"rounds": found.rounds.model_copy(update={"labels": labels})}
         )
     data = found.data.model_copy(update=places)
-    return found.model_copy(update={"data": data, "folder": kept, "model": _located(found, folder)})
+    model = None if found.model is None else beside(found.model, folder)
+    return found.model_copy(update={"data": data, "folder": kept, "model": model})
 
 
 def _absolute(uris: tuple[str, ...], folder: Path) -> tuple[str, ...]:
     return tuple(str(folder / uri) if scheme_of(uri) == "" else uri for uri in uris)
-
-
-def _located(found: PoolFile, folder: Path) -> dict[str, Any] | None:
-    """A model's settings, in which texts that name a file beside ``pool.yaml`` are its path."""
-    if found.model is None:
-        return None
-    return {
-        key: str(folder / value)
-        if isinstance(value, str) and key != "use" and (folder / value).exists()
-        else value
-        for key, value in found.model.items()
-    }

@@ -60,6 +60,8 @@ def _inline(record: Record, identity: str | None, metadata: str | None) -> Fit:
     try:
         content = bytes.fromhex(content_digest(text.encode()))
     except UnicodeEncodeError as error:
+        if all("\udc80" <= one <= "\udcff" for one in text[error.start : error.end]):
+            raise Unfit("the text is not in UTF-8; save the file as UTF-8") from None
         raise Unfit(f"the text is not valid Unicode: {error.reason}") from None
     key = inline_key(content)
     own = None if identity in (None, key.hex()) else identity

@@ -10,6 +10,7 @@ from typing import Any
 from querist.core.errors import ConfigError
 from querist.pool.items import Item
 from querist.pool.pool import Pool
+from querist.sources.transforms.contract import Transform
 from querist.sources.transforms.table import Category, Table
 
 LOOKED_AT = 1000
@@ -53,6 +54,42 @@ def guess_transform(pool: Pool) -> dict[str, Any]:
     return transform
 
 
+def left_out(pool: Pool, transform: Transform) -> tuple[str, ...]:
+    """A sentence on columns of a table that nobody named and that its features leave out."""
+    if "columns" in pool.settings.transform or not isinstance(transform, Table):
+        return ()
+    seen = dict.fromkeys(name for row in _rows(pool) for name in row)
+    names = [name for name in seen if name not in transform.columns]
+    if not names:
+        return ()
+    told = (
+        f"Not looked at: {', '.join(names)[:500]}; columns of one value or of many texts are no "
+        "features. Name the columns in the transform to choose them."
+    )
+    return (told,)
+
+
+def learned_on(base: Mapping[str, Any], transform: Transform) -> dict[str, Any]:
+    """A head's base that says on which columns of a table it learned, where these are features."""
+    told = {name: value for name, value in base.items() if name != "items"}
+    table = isinstance(transform, Table) and told.get("use") == "features"
+    return {**told, "items": transform.digest} if table else dict(base)
+
+
+def require_learned_on(base: Mapping[str, Any], transform: Transform) -> None:
+    """See that a head's features of a table mean what they meant when it learned.
+
+    Raises:
+        ConfigError: If they are others: the table has grown, and nobody named its columns.
+    """
+    if base.get("items", "") not in ("", transform.digest):
+        raise ConfigError(
+            "this model learned when the table had fewer rows, and its features have changed with "
+            "the columns that these show. Train it again; name the columns in the transform to "
+            "keep them."
+        )
+
+
 def _guess(pool: Pool) -> str:
     items = pool.items(limit=LOOKED_AT)
     if not items:
@@ -70,7 +107,7 @@ def _guess(pool: Pool) -> str:
 
 def _columns(pool: Pool) -> dict[str, Any]:
     """Columns as settings, from the first rows that stand inline."""
-    rows = [item.inline for item in pool.items(limit=LOOKED_AT) if isinstance(item.inline, Mapping)]
+    rows = _rows(pool)
     if not rows:
         raise ConfigError(
             f"The rows of the pool {pool.name} are files, which do not tell their columns before "
@@ -80,3 +117,8 @@ def _columns(pool: Pool) -> dict[str, Any]:
         name: list(column.values) if isinstance(column, Category) else asdict(column)
         for name, column in Table.learnt(rows).columns.items()
     }
+
+
+def _rows(pool: Pool) -> list[Mapping[str, Any]]:
+    """The first rows that stand inline."""
+    return [item.inline for item in pool.items(limit=LOOKED_AT) if isinstance(item.inline, Mapping)]

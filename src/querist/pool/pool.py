@@ -452,7 +452,7 @@ class Pool:
 
         Args:
             budget: How many, or which share of the candidates.
-            model: Settings of a model, or an opened one; None for built-in features.
+            model: Settings, an opened model, or a function of a batch; None: built-in features.
             strategy: Its name; None for ``typiclust`` of features, ``margin`` of a classifier.
             progress: Called several times a second with how far it is.
             settings: Others of :class:`querist.pool.query_settings.QuerySettings`.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from querist.pool.errors import NotAPool
+from querist.pool.live_models import live_model
 from querist.pool.pool import Pool
 from querist.pool.query_errors import QueryCancelled, QueryFailed, QueryUnfinished
 from querist.pool.query_needs import needs_of
@@ -110,8 +111,14 @@ def run_query(
 def ask(
     pool: Pool, settings: Mapping[str, Any], model: Any = None, progress: Progress | None = None
 ) -> QueryResult:
-    """Start a query and run it; ``model`` is settings, an opened model, or None."""
-    opened = None if model is None or isinstance(model, Mapping) else model
+    """Start a query and run it.
+
+    ``model`` is settings, an opened model, a function of a batch that gives probabilities, or None.
+
+    Raises:
+        ConfigError: If it is something else.
+    """
+    opened = None if model is None or isinstance(model, Mapping) else live_model(model)
     told = {"use": "live"} if opened is not None else model
     folder = start_query(pool, {**settings, "model": told})
     return run_query(folder, progress, model=opened)

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from querist.campaign.loading import problems_of
 from querist.core.errors import ConfigError
 from querist.pool.choosing import choose_strategy
-from querist.sources.nearest import nearest
 
 
 class _Settings(BaseModel):
@@ -136,22 +136,4 @@ def parse_query(found: Any, where: str = "The query") -> QuerySettings:
     try:
         return QuerySettings.model_validate(dict(found))
     except ValidationError as error:
-        raise ConfigError(f"{where} cannot be used:", tuple(_problems(error))) from error
-
-
-_INNER: Mapping[str, type[BaseModel]] = {"scan": ScanSettings, "engine": EngineSettings}
-
-
-def _problems(error: ValidationError) -> list[str]:
-    said = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"] if part not in ("int", "float"))
-        if problem["type"] == "extra_forbidden":
-            inner = _INNER.get(str(problem["loc"][0]), QuerySettings)
-            known = tuple(inner.model_fields)
-            hint = nearest(str(problem["loc"][-1]), known) or f" Known: {', '.join(known)}."
-            said.append(f"{place}: unknown key.{hint}")
-        else:
-            message = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
-            said.append(f"{place}: {message}, got {problem['input']!r}.")
-    return list(dict.fromkeys(said))
+        raise ConfigError(f"{where} cannot be used:", problems_of(error, QuerySettings)) from error

@@ -16,7 +16,7 @@ from querist.core.errors import ConfigError
 from querist.models.inference import Inference, open_inference
 from querist.models.loaders.head import open_head
 from querist.pool.digests import content_digest
-from querist.pool.guessing import guess_transform
+from querist.pool.guessing import guess_transform, require_learned_on
 from querist.pool.items import Item
 from querist.pool.model_servers import connector
 from querist.pool.pool import Pool
@@ -158,6 +158,7 @@ def outputs_of(
     """
     if model.get("use") == "head":
         head = open_head(model)
+        require_learned_on(model["base"], open_transform(guess_transform(pool)))
         given = outputs_of(pool, rows, model["base"], frozenset({"embeddings"}), tell)
         made = head.of_embeddings(given.outputs["embeddings"], wanted)
         return given._replace(outputs=made, classes=head.classes)

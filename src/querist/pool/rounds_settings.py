@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from querist.campaign.loading import problems_of
 from querist.core.errors import ConfigError
-from querist.sources.nearest import nearest
 
 
 def _used(value: Any) -> Any:
@@ -69,19 +69,8 @@ def parse_rounds(
     try:
         return RoundsSettings.model_validate(dict(settings))
     except ValidationError as error:
-        problems = tuple(dict.fromkeys(_sentence(item) for item in error.errors()))
+        problems = problems_of(error, RoundsSettings)
         raise ConfigError(f"{where} cannot be used:", problems) from error
-
-
-def _sentence(item: Any) -> str:
-    place = ".".join(map(str, item["loc"]))
-    if item["type"] == "extra_forbidden":
-        known = list(RoundsSettings.model_fields)
-        hint = nearest(place, known) or f" Known: {', '.join(known)}."
-        return f"{place}: unknown key.{hint}"
-    if item["type"] == "missing":
-        return f"{place}: is required but missing."
-    return f"{place}: {item['msg'].replace('Input should', 'should')}, got {item['input']!r:.80}."
 
 
 def query_of(

@@ -16,12 +16,13 @@ from querist.core.errors import ConfigError, QueristError
 from querist.core.tasks import resolve
 from querist.models.trainers.trained import Trained, judged
 from querist.pool.choosing import choose_model
-from querist.pool.guessing import guess_transform
+from querist.pool.guessing import guess_transform, learned_on
 from querist.pool.pool import Pool
 from querist.pool.rounds_features import Decoded, Given, outputs_of
 from querist.pool.rounds_settings import RoundsSettings
 from querist.pool.settings import PoolSettings
 from querist.sources.nearest import nearest
+from querist.sources.transforms.opening import open_transform
 
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "linear_head": ("querist.models.trainers.linear_head", "LinearHead"),
@@ -186,7 +187,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     if use == FINE_TUNE:
         return _tuned(pool, lesson, settings, folder / f"{name}-{lesson.digest}", watch)
-    base = choose_model(settings.model, str(guess_transform(pool)["modality"]))
+    transform = guess_transform(pool)
+    base = choose_model(settings.model, str(transform["modality"]))
+    base = learned_on(base, open_transform(transform))
 
     def tell(done: int) -> None:
         watch.tell(Training("features", done, len(lesson.rows)))

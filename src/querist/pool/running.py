@@ -12,35 +12,41 @@ from querist.pool.items import Added
 from querist.pool.pool import Pool
 from querist.pool.query import QueryResult, run_query, start_query
 from querist.pool.query_status import QueryStatus
-from querist.pool.settings import FILE, PoolSettings
+from querist.pool.settings import FILE, PoolSettings, write_settings
 
 
 def pool_of(found: PoolFile) -> Pool:
     """The pool that a file describes: made, or opened where it is already.
 
     Raises:
-        ConfigError: If it was made with other settings.
+        ConfigError: If it was made with other settings, and has items.
     """
     folder, settings = Path(found.folder or found.name), found.settings()
     if not (folder / FILE).exists():
         return Pool.create(folder, settings)
     pool = Pool.open(folder)
     other = _differences(pool.settings, settings)
-    if other:
-        pool.close()
+    if not other:
+        return pool
+    empty = len(pool) == 0
+    pool.close()
+    if not empty:
         raise ConfigError(
             f"The pool in {folder} was made with other settings. Take those back, or name a new "
             "folder:",
             other,
         )
-    return pool
+    write_settings(folder, settings)  # nothing rests on the others yet
+    return Pool.open(folder)
 
 
 def bring_up(pool: Pool, found: PoolFile, progress: Adding | None = None) -> Added:
     """Add what the file names and the pool does not have, labels included; the counts."""
-    added = pool.add(*found.data.from_, progress=progress)
+    how = {"columns": found.data.columns}
+    added = pool.add(*found.data.from_, progress=progress, manifest=how)
     for path in found.data.labels:
-        added = added._replace(labelled=added.labelled + pool.import_labels(path).labelled)
+        told = pool.import_labels(path, manifest=how)
+        added = added._replace(labelled=added.labelled + told.labelled)
     return added
 
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from querist.campaign.loading import problems_of
 from querist.core.errors import ConfigError
 from querist.pool.errors import NotAPool
 from querist.sources.access import Access
-from querist.sources.nearest import nearest
 from querist.store.files import atomic_write
 
 FILE = "pool.json"
@@ -106,23 +106,7 @@ def parse_settings(found: Any, where: str) -> PoolSettings:
     try:
         return PoolSettings.model_validate(found)
     except ValidationError as error:
-        raise ConfigError(f"{where} cannot be used:", tuple(_problems(error))) from error
-
-
-def _problems(error: ValidationError) -> list[str]:
-    said = []
-    for problem in error.errors():
-        place = ".".join(map(str, problem["loc"]))
-        if problem["type"] == "extra_forbidden":
-            inner: dict[str, type[BaseModel]] = {"access": AccessSettings, "models": ModelAccess}
-            model = inner.get(str(problem["loc"][0]), PoolSettings)
-            known = tuple(model.model_fields)
-            hint = nearest(str(problem["loc"][-1]), known) or f" Known: {', '.join(known)}."
-            said.append(f"{place}: unknown key.{hint}")
-        else:
-            message = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
-            said.append(f"{place}: {message}, got {problem['input']!r}.")
-    return said
+        raise ConfigError(f"{where} cannot be used:", problems_of(error, PoolSettings)) from error
 
 
 def write_settings(folder: Path, settings: PoolSettings) -> None:

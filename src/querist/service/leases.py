@@ -77,7 +77,10 @@ class Leases:
         # In one order, so that two that want the same do not wait for each other for ever.
         rows = [{**lease, "item": digest} for digest in sorted(digests.values())]
         with self._index.write() as connection:
-            got = lend(connection, rows, at)
+            lend(connection, rows, at)
+            # Asked again and not RETURNING, which SQLite has since 3.35.
+            his = rows_among(connection, "leases", "item", list(digests.values()), pool=pool)
+        got = {row["item"] for row in his if row["holder"] == holder}
         return [id for id in ids if digests[id] in got]
 
 

@@ -29,7 +29,36 @@ def serve(settings: ServiceSettings, sockets: list[socket.socket] | None = None)
         ConfigError: If the settings cannot be used, or another process listens there.
     """
     with logging_to(settings.log), _ending():
-        server_of(settings).run(sockets=sockets)
+        server_of(settings).run(sockets=sockets or listening(settings))
+
+
+def listening(settings: ServiceSettings) -> list[socket.socket]:
+    """Sockets where the settings say, one an address of the host's name.
+
+    Raises:
+        ConfigError: If another process listens there, or nothing may.
+    """
+    host, port = settings.listen.host, settings.listen.port
+    opened: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        spoken = [
+            one for one in dict.fromkeys(found) if one[0] != socket.AF_INET6 or socket.has_ipv6
+        ]
+        for family, _, _, _, address in spoken:
+            opened.append(socket.socket(family))
+            opened[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # the others have sockets of their own
+                opened[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            opened[-1].bind(address)
+    except OSError as error:
+        for one in opened:
+            one.close()
+        raise ConfigError(
+            f"Nothing can listen at {host}:{port}: {error.strerror}. End what does, or name "
+            "another host or port under listen in service.yaml."
+        ) from error
+    return opened
 
 
 def need_server() -> None:

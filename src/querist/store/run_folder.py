@@ -188,8 +188,8 @@ def new_run_id() -> str:
 def _require_free(path: Path) -> None:
     if (path / "manifest.json").exists():
         raise RunExists(
-            f"{path} already holds a run. Continue it with `querist resume {path}`, "
-            "or give another folder."
+            f"{path} already holds a run. Continue it with `querist resume {path}` "
+            "(with the settings it was begun with), or give another folder."
         )
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise RunExists(f"{path} exists and is not an empty folder. Give another folder.")

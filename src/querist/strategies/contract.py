@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.core.errors import RoleFailed
+from querist.core.tasks import resolve
 from querist.strategies.arrays import Array, beside, columns, host
 from querist.strategies.checks import generator, whole_budget, within
 from querist.strategies.errors import NeedError, StrategyError
@@ -104,6 +107,18 @@ class Strategy:
                 )
         if not any(NEEDS[name].belongs is Belongs.POOL for name in (*self.needs, *self.optional)):
             raise NeedError(f"the strategy {self.name!r} takes no data of the pool.")
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Pickled by name: the name of its function is that of the strategy, made of it."""
+        if self.family != "own":
+            return _by_name, (self.name,)
+        module = self.function.__module__
+        with suppress(RoleFailed):
+            place = f"{module}:{self.function.__qualname__}"
+            if module != "__main__" and resolve(place) is self:  # a worker has another __main__
+                return resolve, (place,)
+        held = (one.name for one in fields(self) if one.init)
+        return type(self), tuple(getattr(self, name) for name in held)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -239,6 +254,12 @@ class Strategy:
         within(count, len(rows[0]))
         drawing = {"rng": rng} if "rng" in self._parameters else {}
         return self.function(**data, **options, **drawing, budget=count), len(rows[0])
+
+
+def _by_name(name: str) -> Strategy:
+    # By its path: the registry is made of strategies, so this module cannot import it.
+    found: Strategy = resolve("querist.strategies.registry:get")(name)
+    return found
 
 
 def _data(name: str, value: Any) -> Any:

@@ -55,7 +55,12 @@ def logits_of(model: Any, batch: Any) -> Any:
     Raises:
         NeedError: If the model gives something else.
     """
-    found = model(batch)
+    try:
+        found = model(batch)
+    except RuntimeError as error:
+        error.add_note(f"The batch was {batch.dtype}: the type of the model's parameters, and of a")
+        error.add_note("function without parameters float64; give the torch.nn.Module itself.")
+        raise
     if not tensors.is_tensor(found) or found.ndim != 2 or len(found) != len(batch):
         shape = tuple(getattr(found, "shape", ()))
         raise NeedError(

@@ -30,12 +30,15 @@ from querist.strategies.arrays import (
     rows_at,
     where_true,
 )
+from querist.strategies.errors import BadRows
 from querist.strategies.rows import Rows, together
 
 Indices = NDArray[np.int64]
 # Rows of one matrix product, so that its result stays in the cache.
 ROWS = 2048
 CENTRES = 256
+# Numbers whose squares, or those of a row, float32 and float64 cannot hold.
+FAR, FARTHEST = 1e18, 1e150
 # Picks that are compared with those before them at a time.
 EARLIER = 128
 
@@ -89,18 +92,40 @@ class Space:
 
     def _prepare(self) -> Array:
         """Squared norms in float32; chooses shift and scale of one vector a row on the way."""
-        self.norms, total = self._pass(with_sums=len(self.factors) == 1)
+        with np.errstate(over="ignore", invalid="ignore"):  # rows beyond float32 are scaled below
+            self.norms, total = self._pass(with_sums=len(self.factors) == 1)
         norms = self.norms
+        typical = float(namespace(norms).mean(float64(norms)))
+        reach = 0.0 if np.isfinite(typical) else self._reach(total is not None)
         if total is None:
             return norms
         self.mean = total / self.count
-        typical = float(namespace(norms).mean(float64(norms)))
+        size = reach or typical**0.5
         offset = float((self.mean * self.mean).sum())
-        if typical > 0.0 and (offset > 0.5 * typical or not 1e-18 < typical < 1e18):
-            self.shift = float32(self.mean)
-            self.scale = 1.0 if 1e-18 < typical < 1e18 else typical**-0.5
+        if size > 0.0 and (reach or offset > 0.5 * typical or not 1e-9 < size < 1e9):
+            self.shift = self.mean if reach else float32(self.mean)
+            self.scale = 1.0 if 1e-9 < size < 1e9 else 1.0 / size
             norms, _ = self._pass(with_sums=False)
         return norms
+
+    def _reach(self, scales: bool) -> float:
+        """The largest number in rows whose float32 squares overflow.
+
+        Raises:
+            BadRows: If they cannot be scaled, or their float64 squares overflow too.
+        """
+        rows, largest, far = self.factors[-1], 0.0, list[int]()
+        for start, block in rows.blocks(ROWS):
+            tops = host(namespace(block).amax(namespace(block).abs(float64(block)), axis=1))
+            largest = max(largest, float(tops.max()))
+            far.extend((np.flatnonzero(tops > (FARTHEST if scales else FAR)) + start).tolist())
+        if far:
+            raise BadRows(
+                f"{len(far)} rows of {rows.name} have numbers so large that their squares overflow "
+                f"(up to {largest:.3g}); repair them, or scale {rows.name}.",
+                tuple(far),
+            )
+        return largest
 
     def _pass(self, with_sums: bool) -> tuple[Array, Array | None]:
         norms: Array | None = None

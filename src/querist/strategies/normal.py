@@ -53,6 +53,18 @@ def incumbent(labels: Array) -> float:
     return float(single(labels).max())
 
 
+def deviations(std: Array) -> Array:
+    """``(k,)`` standard deviations of one output.
+
+    Raises:
+        ShapeError: If one is negative.
+    """
+    spread = single(std)
+    if bool((spread < 0).any()):
+        raise ShapeError("std has negative values; give standard deviations, not logarithms.")
+    return spread
+
+
 def standardised(mean: Array, std: Array, best: float) -> tuple[Array, Array]:
     """``((mean - best) / std, std)`` with both kept within what can be computed with.
 
@@ -60,10 +72,7 @@ def standardised(mean: Array, std: Array, best: float) -> tuple[Array, Array]:
         ShapeError: If a standard deviation is negative.
     """
     xp = namespace(mean)
-    spread = single(std)
-    if bool((spread < 0).any()):
-        raise ShapeError("std has negative values; give standard deviations, not logarithms.")
-    spread = xp.clip(spread, LEAST, None)
+    spread = xp.clip(deviations(std), LEAST, None)
     return xp.clip(single(mean) - best, -FARTHEST, FARTHEST) / spread, spread
 
 

@@ -10,6 +10,7 @@ import math
 import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ class _Stored(Rows):
 
     def __init__(self, name: str, need: Need, array: Any) -> None:
         super().__init__(name, need)
-        self._array = array
+        self._array = array = numeric(name, need, array)
         self._touched = 0
         self._whole = isinstance(array, np.ndarray) or tensors.is_tensor(array)
         self._need_ndim(self.shape)
@@ -171,6 +172,18 @@ class _Stored(Rows):
         return found
 
 
+class _Sparse(_Stored):
+    """Rows of a sparse matrix: what is read is dense, a block at a time."""
+
+    def _read(self, size: int | None) -> Iterator[tuple[int, Array]]:
+        step = size or self.usual(self.shape)
+        for start in range(0, len(self), step):
+            yield start, _array(self._array[start : start + step])
+
+    def _gather(self, indices: NDArray[np.int64]) -> Array:
+        return _array(self._array[indices])
+
+
 class _Chunks(Rows):
     """Rows that come in chunks of any length, from the beginning each time."""
 
@@ -207,7 +220,7 @@ class _Chunks(Rows):
     def _arrays(self) -> Iterator[Array]:
         row: tuple[int, ...] | None = None
         for chunk in self._chunks():
-            array = chunk if tensors.is_tensor(chunk) else np.asarray(chunk)
+            array = numeric(self.name, self.need, _array(chunk))
             self._need_ndim(tuple(array.shape))
             if row is not None and tuple(array.shape[1:]) != row:
                 raise ShapeError(f"chunks of {self.name} have rows of {row} and {array.shape[1:]}.")
@@ -268,15 +281,38 @@ class _Subset(Rows):
         return self._base.take(self._indices[indices])
 
 
+def _array(chunk: Any) -> Array:
+    """A chunk as an array or a tensor; a sparse one as a dense array."""
+    if tensors.is_tensor(chunk):
+        return chunk
+    return np.asarray(chunk.toarray() if hasattr(chunk, "toarray") else chunk)
+
+
+def numeric(name: str, need: Need, array: Any) -> Any:
+    """An array of numbers: as it is, or of Python's objects where they are numbers.
+
+    Raises:
+        NeedError: If it holds text, instants or other objects, where numbers are wanted.
+    """
+    kind = getattr(array.dtype, "kind", "")
+    if not need.ndim or kind not in {*"OSUMmc"}:
+        return array
+    if kind == "O" and isinstance(array, np.ndarray):
+        with suppress(TypeError, ValueError):
+            return array.astype(float)
+    raise NeedError(f"{name} {need.shape} should be numbers, but have the dtype {array.dtype}.")
+
+
 def rows_of(name: str, need: Need, data: Any) -> Rows:
     """Make rows of what a caller gave.
 
     Args:
         name: Which need it serves.
         need: Its entry in the table.
-        data: An array, a tensor, anything with ``shape``, ``dtype`` and slices; a list of numbers;
-            or chunks: a list of arrays, any object that can be iterated again, a function that
-            returns a fresh iterator, or an iterator (good for one pass).
+        data: An array, a tensor, anything with ``shape``, ``dtype`` and slices; a table or column
+            of pandas or polars; a sparse matrix of SciPy; a list of numbers; or chunks: a list of
+            arrays, any object that can be iterated again, a function that returns a fresh iterator,
+            or an iterator (good for one pass).
 
     Raises:
         NeedError: If it is none of these.
@@ -284,6 +320,10 @@ def rows_of(name: str, need: Need, data: Any) -> Rows:
     """
     if isinstance(data, Rows):
         return data
+    if hasattr(data, "tocsr"):
+        return _Sparse(name, need, data.tocsr())
+    if hasattr(data, "to_numpy"):  # whose own indexing is by label
+        data = data.to_numpy()
     if tensors.is_tensor(data) or all(hasattr(data, part) for part in ("shape", "dtype")):
         return _Stored(name, need, data)
     if callable(data):

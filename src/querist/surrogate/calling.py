@@ -97,9 +97,12 @@ class Form:
 
         Raises:
             TypeError: If the simulation could not be called in this way.
-            ShapeError: If an argument is not numbers, text or an array of them.
+            ShapeError: If an argument is not numbers, text or an array of them, or there is none.
         """
-        return {name: as_array(value, name) for name, value in self._named(args, kwargs).items()}
+        named = self._named(args, kwargs)
+        if not named:
+            raise ShapeError("a call needs an input, or there is nothing to learn from; got none.")
+        return {name: as_array(value, name) for name, value in named.items()}
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         if len(args) == 1 and not kwargs and isinstance(args[0], Sample):

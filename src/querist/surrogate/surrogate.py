@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
+from querist.campaign.loading import problems_of
 from querist.campaign.ranks import recruit
 from querist.campaign.registry import target_of
 from querist.core.answers import Failure, Label, Outcome, Reason
@@ -383,7 +384,7 @@ def _settings(told: Mapping[str, Any]) -> SurrogateSettings:
     try:
         return SurrogateSettings.model_validate(told)
     except ValidationError as error:
-        problems = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = problems_of(error, SurrogateSettings)
         raise ConfigError("a surrogate's settings cannot be used:", problems) from None
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from querist.control.desk import prefixed
 from querist.control.plan import Plan
+from querist.control.posted import ASKED
 from querist.control.sketch import QuantileSketch
 from querist.core.answers import Abstention, Failure, Label, Outcome, Question, Reason
 from querist.core.batch import Batch, Sample
@@ -134,18 +136,21 @@ class Work:
         result: dict[str, Any] = {"outcomes": outcomes, "seconds": [0.1] * len(outcomes)}
         if self.world.outbox:
             pairs = zip(task.payload["questions"], outcomes, strict=True)
-            result["outbox"] = [f"{task.id}.{q.id}" if _good(o) else None for q, o in pairs]
+            result["outbox"] = [f"outbox:{task.id}.{q.id}" if _good(o) else None for q, o in pairs]
         return result
 
     def parcels(self, task: Task, result: Mapping[str, Any]) -> dict[str, Posted]:
         """What a label task leaves in the outbox."""
         parcels = {}
-        for question, outcome, key in zip(
-            task.payload["questions"], result["outcomes"], result["outbox"], strict=True
+        asked = zip(task.payload["questions"], task.payload["samples"], strict=True)
+        for (question, sample), outcome, key in zip(
+            asked, result["outcomes"], result["outbox"], strict=True
         ):
             if isinstance(outcome, Label):
                 data = {"question": question.id, "origin": "outbox", "level": outcome.level}
-                parcels[key] = Posted(key, "answer", data, outcome.outputs)
+                data["asked"] = {**question._asdict(), "uri": sample.uri}
+                arrays = {**outcome.outputs, **prefixed(ASKED, sample.arrays)}
+                parcels[key] = Posted(key, "answer", data, arrays)
         return parcels
 
     # ----------------------------------------------------------------------------- exploration

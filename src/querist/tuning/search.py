@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from querist.campaign.extras import missing_extra
+from querist.campaign.nearest import suggest
 from querist.core.errors import ConfigError, ContractError, QueristError
 from querist.core.tasks import resolve
 from querist.tuning.space import Values
@@ -24,6 +25,7 @@ SEARCHES: dict[str, str] = {
     "d_optimal": "querist.tuning.searches.d_optimal:DOptimalSearch",
     "discriminate": "querist.tuning.searches.discriminate:DiscriminatingSearch",
 }
+HOSTS = frozenset({"gest", "ask_tell"})  # their options name foreign code
 ALL = frozenset({CANDIDATES, SEVERAL, FIDELITY})
 REFUSED = {
     "optuna": ALL,
@@ -103,20 +105,19 @@ def make_search(use: Any, problem: Problem, options: Mapping[str, Any] | None = 
 
 
 def check_search(use: str, problem: Problem, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a search by name could not be made; none is made but of "gp".
+    """Raise ConfigError where one of Querist's searches could not be made.
 
-    Others may load much, or call what is the user's own.
+    It is tried here, before a worker does; foreign code is first opened there.
     """
     target = _target(use, problem)
     if lacking := missing_extra(target, f"the search {use!r}"):
         raise ConfigError(lacking)
-    try:
-        inspect.signature(resolve(target)).bind(problem, **options)
-    except TypeError as error:
-        raise ConfigError(f"search: {target} refused its options: {error}.") from error
-    except ValueError:  # built-ins may have no signature
-        return
-    if use == "gp":
+    if use in HOSTS:
+        try:
+            inspect.signature(resolve(target)).bind(problem, **options)
+        except TypeError as error:
+            raise ConfigError(f"search: {target} refused its options: {error}.") from error
+    elif ":" not in use:
         make_search(use, problem, options)
 
 
@@ -125,8 +126,10 @@ def _target(use: str, problem: Problem) -> str:
     _check_able(use, problem)
     target = use if ":" in use else SEARCHES.get(use)
     if target is None:
-        known = ", ".join(SEARCHES)
-        raise ConfigError(f"search: {use!r} is none of {known}, nor 'package.module:Name'.")
+        raise ConfigError(
+            f"search: {use!r} is none of {', '.join(SEARCHES)}, nor 'package.module:Name'."
+            f"{suggest(use, SEARCHES)}"
+        )
     return target
 
 

@@ -182,11 +182,14 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
     Args:
         settings: Of the study.
         known: Trials from elsewhere, as plain data.
+
+    Raises:
+        ConfigError: If the search cannot be used.
     """
     problem, budget = settings.problem(), settings.budget
     workers = settings.simulation.workers
     parallel = settings.simulation.outside or (workers if isinstance(workers, int) else 1)
-    live = _live_search(settings.search, problem)
+    live = _checked_search(settings.search, problem)
     tuner = {
         "space": problem.space.plain(),
         "goal": problem.goal(),
@@ -216,7 +219,7 @@ def campaign_of(settings: StudySettings, known: list[dict[str, Any]]) -> Campaig
     return CampaignSettings(**values)
 
 
-def _live_search(search: SearchSettings, problem: Problem) -> Any:
+def _checked_search(search: SearchSettings, problem: Problem) -> Any:
     """The search that was given as a Python object; None where a file could say it.
 
     Raises:

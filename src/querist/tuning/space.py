@@ -236,7 +236,9 @@ class Space:
             except (ConfigError, TypeError, ValueError) as error:
                 problems.append(f"space.{name}: {error}")
         if problems or not found:
-            raise ConfigError("the space cannot be used:", tuple(problems or ["it is empty."]))
+            raise ConfigError(
+                "the space cannot be used:", tuple(problems or ["space: it is empty."])
+            )
         return cls(found)
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.campaign import Campaign, RunResult
-from querist.campaign.loading import importable
+from querist.campaign.loading import importable_again
 from querist.campaign.settings import EngineSettings
 from querist.core.errors import ConfigError
 from querist.store.run_folder import RunFolder
@@ -78,13 +78,25 @@ class StudyResult:
             return f"{told}; {self.said}"
         best = self.best
         if best is None:
-            return f"{told}; none keeps all constraints yet"
+            return f"{told}; {self._without_best()}"
         if self.problem.several:
             front = self.front
             volume = hypervolume(self.problem.losses(front), self.problem.reference)
             return f"{told}; {len(front)} on the front, hypervolume {volume:.6g}"
         value = best.outputs[self.problem.output]
         return f"{told}; best {self.problem.output} {value:.6g}: {described(best.settings)}"
+
+    def _without_best(self) -> str:
+        """Why there is no best trial."""
+        every = (*self.known, *self.trials)
+        if not every:
+            return self.reason if self.status == "failed" else "nothing was run yet"
+        if all(trial.failure for trial in every):
+            return f"none gave a result, the last one: {every[-1].failure}"
+        if self.problem.fidelity is not None and not any(map(self.problem.counts, every)):
+            aim = self.problem.fidelity
+            return f"none at the fidelity that counts yet ({aim.setting} {aim.target:g})"
+        return "none keeps all constraints yet"
 
 
 @dataclass(eq=False)
@@ -195,8 +207,7 @@ def study_of(folder: Path | str) -> StudyResult:
     journal = Journal(found.path, Evidence(problem, options["cost"]))
     known = tuple(Trial.of(told) for told in options["known"])
     trials, search = tuple(journal.news()), options["search"]
-    if path := found.config().get("import_path"):
-        importable(Path(path))
+    importable_again(found.config().get("import_path"))
     said = said_of(search.get("use"), problem, search.get("options") or {}, [*known, *trials])
     return StudyResult(found.path, problem, trials, known, said=said)
 

@@ -116,3 +116,55 @@ def test_labels_of_other_programs_are_taken_for_known_items(make, images: Path) 
     assert (added.new, added.labelled, added.broken_total, len(pool)) == (0, 2, 1, 3)
     assert [item.label for item in pool.items()] == ["cat", "dog", None]
     assert "does not have 'nobody'" in added.broken[0].reason
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_other_separators_of_spreadsheets_are_found(make, tmp_path: Path, mark: str) -> None:
+    rows = [("text", "label", "year"), ("a, b", "good", "2020"), ('"c; d|e\tf"', "", "2021")]
+    (tmp_path / "list.csv").write_text("".join(mark.join(row) + "\n" for row in rows))
+    pool = make()
+    added = pool.add(tmp_path / "list.csv")
+    assert (added.new, added.labelled, added.broken) == (2, 1, [])
+    first, second = pool.items()
+    assert (first.inline, first.label, first.metadata) == ("a, b", "good", {"year": 2020})
+    assert second.inline == "c; d|e\tf"
+
+
+def test_commas_separate_where_the_header_has_them(make, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("text,size;shape\na;b;c,1\n")
+    pool = make()
+    assert pool.add(tmp_path / "list.csv").new == 1
+    assert [(one.inline, one.metadata) for one in pool.items()] == [("a;b;c", {"size;shape": 1})]
+
+
+def test_texts_of_another_encoding_are_named(make, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes("text,label\nschön,gut\n".encode("latin-1"))
+    (broken,) = make().add(tmp_path / "list.csv").broken
+    assert broken.reason == "the text is not in UTF-8; save the file as UTF-8"
+
+
+def test_usual_columns_are_found_however_they_are_written(make, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("ID,Text,Label,Year\n7,fine film,good,2020\n8,dull,,2021\n")
+    pool = make()
+    assert pool.add(tmp_path / "list.csv").labelled == 1
+    first, second = pool.items()
+    assert (first.id, first.inline, first.label) == ("7", "fine film", "good")
+    assert (second.id, second.metadata) == ("8", {"Year": 2021})
+
+
+def test_a_column_of_the_exact_name_goes_first(make, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Text,text,Label,label\nA,a,B,b\n")
+    pool = make()
+    pool.add(tmp_path / "list.csv")
+    (item,) = pool.items()
+    assert (item.inline, item.label, item.metadata) == ("a", "b", {"Text": "A", "Label": "B"})
+
+
+def test_states_of_other_meanings_are_values_of_the_table(make, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("age,state,label\n20,CA,yes\n30,,\n40,skipped,\n")
+    pool = make()
+    pool.add(tmp_path / "list.csv")
+    first, second, third = pool.items()
+    assert (first.inline, first.label) == ({"age": 20, "state": "CA"}, "yes")
+    assert (second.inline, second.state) == ({"age": 30}, "unlabelled")
+    assert (third.inline, third.state) == ({"age": 40}, "skipped")

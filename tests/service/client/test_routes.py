@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from querist import AsyncClient, Client
-from querist.service.client.call import Call, Listing
+from querist.core.errors import ConfigError
+from querist.service.client.call import Call, Listing, path_of
 from querist.service.client.calls.jobs import events_path
 from querist.service.client.methods import Method
 from querist.service.routes.table import ROUTES
@@ -118,3 +119,8 @@ def test_both_clients_have_the_same_methods() -> None:
     }
     own = {name for name in vars(Client) if not name.startswith("_")} - set(plain)
     assert own == {name for name in vars(AsyncClient) if not name.startswith("_")} - set(awaited)
+
+
+def test_several_ids_where_one_belongs_are_told() -> None:
+    with pytest.raises(ConfigError, match="An id or a name is one text, got \\['x'\\]"):
+        path_of("pools", "pol_1", "items", ["x"])  # type: ignore[arg-type]

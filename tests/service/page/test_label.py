@@ -15,7 +15,7 @@ def test_200_items_by_keyboard_alone(pool, desk, labels_of) -> None:
     server, id = pool(200)
     at = desk(server)
     page = at.page
-    page.get_by_role("link", name="Pools").press("Enter")
+    page.get_by_role("heading", name="Pools").wait_for()  # without campaigns it begins there
     page.get_by_role("link", name="Label <b>digits</b>").press("Enter")
     page.wait_for_selector("figure img")
     at.shown.accessible()
@@ -165,3 +165,18 @@ def test_classes_that_the_pool_does_not_have_yet(pool, desk, labels_of) -> None:
     at.press("1")
     at.saved(1)
     assert labels_of(server, id) == ["owl"] * 3
+
+
+def test_a_row_of_a_table_is_shown_column_by_column(serve, tab, finished, tmp_path) -> None:
+    (tmp_path / "rows.csv").write_text("ID,city,age,note\n1,Köln,20,<b>x</b>\n")
+    server = serve(tenants={"default": {"roots": [str(tmp_path)]}})
+    with server.client() as client:
+        body = {"name": "rows", "classes": ["a", "b"], "uris": [str(tmp_path / "rows.csv")]}
+        made = client.post("/v1/pools", json=body).json()
+        assert finished(client, made["addition"])["state"] == "done"
+    shown = tab(f"{server.url}/#/pools/{made['id']}")
+    row = shown.page.get_by_role("region", name="Row")
+    row.wait_for()
+    assert row.locator("dt").all_inner_texts() == ["age", "city", "note"]
+    assert row.locator("dd").all_inner_texts() == ["20", "Köln", "<b>x</b>"]
+    shown.accessible()

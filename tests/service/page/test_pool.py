@@ -164,6 +164,7 @@ def test_hostile_file_names_stay_names(serve, pictures, tab, finished) -> None:
     page.locator("canvas").press("ArrowRight")
     page.get_by_role("link", name="Label", exact=True).press("Enter")
     said = set()
+    page.wait_for_selector("dl.facts div:has(dt:text-is('without a label')) dd:text-is('5')")
     for number in range(5):
         said.add(page.locator("figure figcaption").inner_text())
         page.keyboard.press("ab"[number % 2])  # classes that are letters
@@ -171,6 +172,7 @@ def test_hostile_file_names_stay_names(serve, pictures, tab, finished) -> None:
             f"dl.facts div:has(dt:text-is('said here')) dd:text-is('{number + 1}')"
         )
     assert said == set(seen)
+    page.wait_for_selector("dl.facts div:has(dt:text-is('without a label')) dd:text-is('0')")
     assert page.locator("img[src=x], script:not([src])").count() == 0
 
 

@@ -203,3 +203,9 @@ def test_settings_that_make_no_sense_are_refused() -> None:
             open_transform({"modality": "image", **settings})
     with pytest.raises(ConfigError, match="grey value"):
         Image(fill=256)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"hi\n", b"a note that is no image"])
+def test_what_no_reader_knows_is_said_in_these_words(data: bytes) -> None:
+    with pytest.raises(BadItem, match="Not an image of a known format"):
+        Image(size=8).decode(data)

@@ -90,3 +90,19 @@ def test_columns_that_make_no_sense_are_refused(columns, words: str) -> None:
 
 def test_a_column_may_be_given_made() -> None:
     assert Table({"a": Number(), "b": Category(("x",))}).width == 2
+
+
+def test_columns_of_numbers_may_hold_some_texts() -> None:
+    rows = [{"age": age} for age in range(100)] + [{"age": "about 40"}, {"age": "-"}]
+    table = Table.learnt(rows)
+    assert table.features == ("age", "age is missing")
+    assert table.encode({"age": "about 40"}).tolist() == [0.0, 1.0]
+    assert table.encode({"age": "-"}).tolist() == [0.0, 1.0]
+    assert table.encode({"age": 99})[1] == 0.0
+    with pytest.raises(BadItem, match="is to be a finite number"):
+        Table({"age": "number"}).encode({"age": "about 40"})
+
+
+def test_columns_of_many_texts_stay_out() -> None:
+    rows = [{"x": n % 3, "note": f"text {n}" if n % 2 else str(n)} for n in range(200)]
+    assert Table.learnt(rows).features == ("x",)

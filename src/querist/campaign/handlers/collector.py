@@ -95,4 +95,5 @@ class Collector:
             "asked": int(counts[Verdict.ASK]),
             "rejected": int(counts[Verdict.REJECT]) - filtered,
             "filtered": filtered,
+            "undefined": int((rejected & np.isnan(score)).sum()),
         }

@@ -11,6 +11,7 @@ import numpy as np
 
 from querist.campaign.handlers.board import Board
 from querist.campaign.handlers.collector import Collector
+from querist.campaign.handlers.contracts import predicted
 from querist.campaign.handlers.keeping import NOBODY, Keeper
 from querist.campaign.handlers.parts import LoadedModel, close_role
 from querist.campaign.handlers.split import Split, SplitCrew
@@ -201,7 +202,7 @@ def judged(model: Any, gate: BandGate, batch: Batch, limits: Limits) -> tuple[Pr
     """
     finite = FINITE(batch)
     if finite.all():
-        prediction = model.predict(batch)
+        prediction = predicted(model, batch)
         return prediction, gate.decide(batch, prediction, limits)
     columns = {
         name: Column(np.nan_to_num(c.data, posinf=0.0, neginf=0.0), c.offsets, c.shapes)
@@ -210,7 +211,7 @@ def judged(model: Any, gate: BandGate, batch: Batch, limits: Limits) -> tuple[Pr
         for name, c in batch.columns.items()
     }
     stand_in = Batch(columns)
-    prediction = model.predict(stand_in)
+    prediction = predicted(model, stand_in)
     verdicts = gate.decide(stand_in, prediction, limits)
     verdict, score = verdicts.verdict.copy(), verdicts.score.copy()
     verdict[~finite], score[~finite] = Verdict.REJECT, np.nan

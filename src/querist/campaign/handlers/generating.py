@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from querist.campaign.handlers.board import Board, Kind, Meter, failure, rare, value_of
+from querist.campaign.handlers.contracts import proposed
 from querist.campaign.handlers.keeping import Keeper, initial
 from querist.campaign.handlers.records import Buffer, dump_proposal, read_reply
 from querist.campaign.handlers.split import Split
@@ -125,7 +126,7 @@ class Generating:
 
     def _propose(self, local: int) -> None:
         generator = self._keeper.generators[local]
-        proposal: Proposal = generator.propose()
+        proposal = proposed(generator)
         exhausted = bool(getattr(generator, "exhausted", False))
         if len(proposal.batch):
             self._proposed[local] = proposal

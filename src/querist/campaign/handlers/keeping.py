@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from querist.campaign.handlers.contracts import proposed, stated
 from querist.campaign.handlers.parts import close_role, open_role, run_folder
 from querist.core.batch import Batch
 from querist.core.prediction import Feedback, Proposal, Verdict, Verdicts
@@ -67,14 +69,15 @@ class Keeper:
 
     def close(self, at_rest: Iterable[int]) -> None:
         """Save and close the generators that are at rest."""
-        for index in at_rest:
-            self._save(index)
-            close_role(self.generators[index])
+        with ExitStack() as closing:  # all are, though one may raise
+            for index in at_rest:
+                closing.callback(close_role, self.generators[index])
+                closing.callback(self._save, index)
 
     def _save(self, index: int) -> None:
         generator = self.generators[index]
         if isinstance(generator, SupportsState):
-            arrays, data = generator.state()
+            arrays, data = stated(generator)
             self._files[index].parent.mkdir(exist_ok=True)
             save_arrays(self._files[index], arrays, dict(data))
 
@@ -104,7 +107,7 @@ def initial(generator: Any, count: int) -> Proposal:
     found: list[Proposal] = []
     total = 0
     while total < count:
-        proposal = generator.propose()
+        proposal = proposed(generator)
         if not len(proposal.batch):
             break
         verdict = np.full(len(proposal.batch), Verdict.ASK, np.int8)

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from querist.campaign.called import made
 from querist.campaign.handlers.parts import open_role
+from querist.control.desk import prefixed
+from querist.control.posted import ASKED
 from querist.core.answers import Abstention, Failure, Label, Outcome, Reason
 from querist.core.batch import Array, Batch, Sample, as_array
 from querist.core.errors import ShapeError, UnsupportedSample
@@ -53,7 +56,7 @@ class Labeller:
             share = self._shares[context.index] if self._shares else None
             self._oracle.place(self._resources, share)
         if self._validator_factory is not None:
-            self._validator = self._validator_factory.create()
+            self._validator = made(self._validator_factory)
         self._level = self._level or str(getattr(self._oracle, "level", ""))
         self._outbox = None if context.run is None else Outbox(context.run / "outbox")
 
@@ -132,13 +135,17 @@ class Labeller:
     ) -> list[str | None]:
         """Long answers are on disk before they are sent: they outlive a dying controller."""
         kept: list[str | None] = []
-        for question, outcome in zip(task.payload["questions"], outcomes, strict=True):
+        asked = zip(task.payload["questions"], task.payload["samples"], outcomes, strict=True)
+        for question, sample, outcome in asked:
             if not isinstance(outcome, Label):
                 kept.append(None)
                 continue
-            data = {"level": outcome.level, "cost": outcome.cost, "seconds": seconds}
+            told = {**question._asdict(), "uri": sample.uri}
+            data = {"level": outcome.level, "cost": outcome.cost, "seconds": seconds, "asked": told}
             try:
-                path = outbox.put(question.id, data, outcome.outputs)
+                path = outbox.put(
+                    question.id, data, {**outcome.outputs, **prefixed(ASKED, sample.arrays)}
+                )
             except StoreFailed:  # no space: it is still sent, only less safe on its way
                 kept.append(None)
                 continue

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.campaign.handlers.contracts import predicted
 from querist.campaign.handlers.supply import (
     CHUNK,
     Describe,
@@ -100,7 +101,7 @@ class Selector:
         scores, kept, found = [], [], []
         for start in range(0, len(samples), CHUNK):
             batch = Batch.from_samples(samples[start : start + CHUNK])
-            prediction = model.predict(batch)
+            prediction = predicted(model, batch)
             verdicts = self._gate.decide(batch, prediction, Limits(np.inf, np.inf))
             sound = np.flatnonzero(verdicts.verdict != Verdict.REJECT)
             scores.append(np.where(verdicts.verdict == Verdict.REJECT, np.nan, verdicts.score))

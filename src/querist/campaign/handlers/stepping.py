@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.handlers.collector import Walkers
+from querist.campaign.handlers.contracts import proposed
 from querist.campaign.handlers.keeping import NOBODY, Keeper, initial
 from querist.control.exchange import Exchange, Round
 from querist.core.batch import Batch
@@ -136,7 +137,7 @@ class Crew:
     def _direct(self, answer: Answer, collect: Collect, enough: Callable[[], bool]) -> bool:
         generator = self._generators[0]
         while not enough():
-            proposal = generator.propose()
+            proposal = proposed(generator)
             if not len(proposal.batch):
                 return True
             prediction, verdicts = answer(proposal.batch)
@@ -271,6 +272,6 @@ class _Seat:
                 self._generator.observe(seen)
         self._late.clear()
         self._between(self._index)
-        proposal: Proposal = self._generator.propose()
+        proposal = proposed(self._generator)
         self._is_asking = len(proposal.batch) > 0
         return proposal

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.handlers.choosing import chooser
+from querist.campaign.handlers.contracts import fitted, numbers, predicted
 from querist.campaign.handlers.parts import (
     LoadedModel,
     close_role,
@@ -22,7 +23,7 @@ from querist.campaign.labels import LabelReader
 from querist.control.gate import BandGate
 from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Array, Batch
-from querist.core.errors import RunError
+from querist.core.errors import RunError, ShapeError
 from querist.core.prediction import Prediction, Verdict, largest
 from querist.core.roles import FitRequest, Limits, TaskContext, WorkerContext
 from querist.core.tasks import Factory, Task
@@ -80,15 +81,14 @@ class Trainer:
             failed=self._labels.failed(payload["dataset"].version),
         )
         seen = without_files(dataset.only(Purpose.TRAIN, Purpose.CALIBRATION))  # never the hold-out
-        fitted = self._fitted.fit(seen, request)
+        made = fitted(self._fitted, seen, request)
         if context.should_stop():
             # What it returned may be half trained: the weights before it are better.
             raise RunError("the fit was stopped before its end")
         version, part = payload["version"], f"part{payload['part']}"
-        digest = self._weights.save(version, part, fitted.state.arrays, fitted.state.data)
-        metrics = {name: float(value) for name, value in fitted.metrics.items()}
+        digest = self._weights.save(version, part, made.state.arrays, made.state.data)
         file = self._weights.path(version, part).name
-        return {"file": file, "digest": digest, "metrics": _finite(metrics)}
+        return {"file": file, "digest": digest, "metrics": _finite(numbers(made.metrics))}
 
     def _evaluate(self, payload: Mapping[str, Any], context: TaskContext) -> Mapping[str, Any]:
         dataset = self._labels.at(payload["dataset"].version)
@@ -101,7 +101,7 @@ class Trainer:
         if not len(chosen):
             return result
         model = self._judged.use(payload["model"])
-        prediction = model.predict(chosen.inputs)
+        prediction = predicted(model, chosen.inputs)
         result |= judge(prediction, chosen, self._gate.output)
         if payload["on"] == "holdout":
             result["signals"] = self._moved(result["version"], prediction)
@@ -118,7 +118,7 @@ class Trainer:
         samples = payload["samples"]
         batch = Batch.from_samples(samples)
         model = self._judged.use(payload["model"])
-        verdicts = self._gate.decide(batch, model.predict(batch), Limits(np.inf, np.inf))
+        verdicts = self._gate.decide(batch, predicted(model, batch), Limits(np.inf, np.inf))
         scores = np.where(verdicts.verdict == Verdict.REJECT, np.nan, verdicts.score)
         return {
             "version": payload["model"].version,
@@ -180,6 +180,10 @@ def judge(prediction: Prediction, truth: Dataset, output: str) -> dict[str, Any]
         if name not in prediction.mean:
             continue
         mean = prediction.mean.columns[name].data
+        if mean.shape != column.data.shape and name == output:
+            shapes = (prediction.mean.columns[name].item_shape, column.item_shape)
+            said, known = ("differing shapes" if s is None else f"the shape {s}" for s in shapes)
+            raise ShapeError(f"the model predicts {name!r} with {said}, but labels have {known}.")
         if mean.shape != column.data.shape:
             continue
         if column.data.dtype.kind in "fiu" and not is_class(prediction, name):

@@ -48,6 +48,12 @@ def _skops() -> Any:
     return require("skops.io", "sklearn", _PURPOSE)
 
 
+def constant(X: NDArray[np.float64], codes: NDArray[Any]) -> Any:
+    """A fitted classifier of ``(n,)`` codes that are all the same: it says that one."""
+    dummies = require("sklearn.dummy", "sklearn", "a classifier of one class")
+    return dummies.DummyClassifier(strategy="most_frequent").fit(X, codes)
+
+
 def versions() -> dict[str, str]:
     """What wrote a state: fitted estimators are only sure to work in the same version.
 

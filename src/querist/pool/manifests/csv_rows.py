@@ -1,10 +1,15 @@
-"""CSV (``.csv``) and tab-separated values (``.tsv``), with a header."""
+"""CSV (``.csv``) and tab-separated values (``.tsv``), with a header.
+
+In the many countries where commas are decimal points, spreadsheets write CSV with semicolons. So
+where no comma is in a header, another mark that is there separates values.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple, TextIO
 
 from querist.core.errors import ConfigError
@@ -24,25 +29,29 @@ class Dialect(NamedTuple):
 
 _FIXED = ("id", "uri", "text", "table", "group", "label", "state", "said")
 _MOST_COLUMNS = 1000
+_MARKS = (",", ";", "\t", "|")
 
 
 def read(manifest: Manifest) -> Iterator[Record | Broken]:
     """Records of a CSV file, and the lines that are none."""
-    return _read(manifest, ",")
+    return _read(manifest, _MARKS)
 
 
 def read_tabs(manifest: Manifest) -> Iterator[Record | Broken]:
     """Records of a file of tab-separated values, and the lines that are none."""
-    return _read(manifest, "\t")
+    return _read(manifest, ("\t",))
 
 
-def _read(manifest: Manifest, delimiter: str) -> Iterator[Record | Broken]:
+def _read(manifest: Manifest, marks: tuple[str, ...]) -> Iterator[Record | Broken]:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
     # Bytes that are no UTF-8 are kept so that only their own line is broken.
     with io.TextIOWrapper(
         manifest.open(), "utf-8-sig", errors="surrogateescape", newline=""
     ) as text:
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        first = text.readline()
+        reader = csv.reader(
+            chain([first] if first else [], text), delimiter=_mark(first, marks), strict=True
+        )
         header = next(_rows(reader), None)
         if not isinstance(header, list):
             return
@@ -51,6 +60,14 @@ def _read(manifest: Manifest, delimiter: str) -> Iterator[Record | Broken]:
         for row in _rows(reader):
             if row:
                 yield _record(manifest, columns, header, row, reader.line_num)
+
+
+def _mark(header: str, marks: tuple[str, ...]) -> str:
+    """The first mark that separates names of a header; the first of all where none does."""
+    try:
+        return next(mark for mark in marks if len(next(csv.reader([header], delimiter=mark))) > 1)
+    except (StopIteration, csv.Error):
+        return marks[0]
 
 
 def _require_names(uri: str, header: list[str]) -> None:

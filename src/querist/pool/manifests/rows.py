@@ -3,7 +3,8 @@
 Columns that mean something: ``id``, ``uri`` (or one of its usual names), ``text``, ``table`` (a row
 of a table), ``group``, ``label``, ``state``, ``by``, ``said`` (what each annotator said) and
 ``metadata``. All others are metadata; where there is neither URI nor text nor table, they are the
-row of a table.
+row of a table. ``ID``, ``Text``, ``Label`` and the like are found as well, where the exact name is
+not there; a ``state`` that is none of a pool's states is a value like any other.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ USUAL_URIS = (
 )
 _PREFIX = "metadata."
 RESERVED = frozenset({*ROLES, *USUAL_URIS})
+_ANY_CASE = ("id", "text", "label")
 _STATES_WITHOUT_LABEL = ("unlabelled", "duplicate", "disputed")
+_STATES = ("", *_STATES_WITHOUT_LABEL, "labelled", "empty", "skipped")
 
 
 class Columns:
@@ -62,11 +65,7 @@ class Columns:
                     f"There is no column {column!r} for {role!r}.{nearest(column, names)} "
                     f"There are: {', '.join(names[:50])}."
                 )
-        roles = {role: role for role in ROLES if role in names}
-        uris = [name for name in USUAL_URIS if name in names]
-        if uris:
-            roles["uri"] = uris[0]
-        self._roles = roles | dict(chosen)
+        self._roles = _usual(names) | dict(chosen)
         used = set(self._roles.values())
         self._others = tuple(name for name in names if name not in used)
         self._is_table = not {"uri", "text", "table"} & set(self._roles)
@@ -119,6 +118,9 @@ class Columns:
             value = row.get(name)
             if value is not None and not (self._cells and value == ""):
                 yield name.removeprefix(_PREFIX), self._value(value)
+        state = self._of(row, "state")
+        if state is not None and state not in _STATES:
+            yield "state", self._value(state)
 
     def _mapping(self, row: Mapping[str, Any], role: str) -> Mapping[str, Any] | None:
         value = self._of(row, role)
@@ -133,25 +135,38 @@ class Columns:
         if said is not None:
             yield from _statements(read_cell(said) if isinstance(said, str) else said)
             return
-        state, by = self._text(row, "state"), self._text(row, "by")
+        state, by = self._of(row, "state"), self._text(row, "by")
         if state == "skipped":
             yield Said("", by, skip=True)
         elif state == "empty":
             yield Said([], by)
         elif state not in _STATES_WITHOUT_LABEL:
-            label = self._label(row.get(self._roles.get("label", "")), state)
+            label = self._label(row.get(self._roles.get("label", "")), state == "labelled")
             if label is not None:
                 yield Said(label, by)
 
-    def _label(self, value: Any, state: str) -> Any:
+    def _label(self, value: Any, labelled: bool) -> Any:
         """A label; null is none, "" too unless the state says otherwise, [] is empty."""
-        if value is None or (value == "" and (self._cells or state != "labelled")):
+        if value is None or (value == "" and (self._cells or not labelled)):
             return None
         if isinstance(value, str):
-            return label_of_text(self._task, value, state == "labelled")
+            return label_of_text(self._task, value, labelled)
         if self._task == "classification" and isinstance(value, int):
             return str(value)
         return value
+
+
+def _usual(names: tuple[str, ...]) -> dict[str, str]:
+    """Roles of the columns whose names say them."""
+    roles = {role: role for role in ROLES if role in names}
+    written = {name.casefold(): name for name in reversed(names)}
+    for role in _ANY_CASE:
+        if role in written:
+            roles.setdefault(role, written[role])
+    uris = [name for name in USUAL_URIS if name in names] or [
+        written[name] for name in USUAL_URIS if name in written
+    ]
+    return roles | {"uri": uris[0]} if uris else roles
 
 
 def label_of_text(task: str, text: str, is_label: bool = False) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,7 @@ from querist.models.backends.cuda import is_gpu, pinned
 from querist.models.inference import Inference, open_inference
 from querist.models.loaders.head import HeadInference, open_head
 from querist.pool.choosing import choose_model
-from querist.pool.guessing import guess_transform
+from querist.pool.guessing import guess_transform, left_out, require_learned_on
 from querist.pool.model_servers import connector
 from querist.pool.pool import Pool
 from querist.pool.query_listing import needs_in
@@ -39,11 +40,11 @@ from querist.store.run_folder import RunFolder
 from querist.strategies.contract import Strategy
 from querist.strategies.registry import get
 
-MOST = 16
-"""Processes that decode for a GPU, where nobody says how many."""
+MOST = 16  # processes that decode for a GPU, where nobody says how many
 
 EMBEDDINGS = frozenset({"embeddings"})
 _KNOWN = "models.json"
+_MODEL = "model.digest"  # in a query's folder: what it began with
 _LASTING = ("torch", "onnx", "sklearn")  # files and source tell what they are
 
 
@@ -88,6 +89,7 @@ class Place:
         self._given = model
         self._opened: Inference | None = model
         self._lock = threading.Lock()
+        self._told_same = False
 
     @cached_property
     def sources(self) -> Sources:
@@ -101,8 +103,7 @@ class Place:
         scan, told = self.settings.scan, self.pool.settings
         count = scan.processes
         if count is None:  # a GPU is quicker than what one process decodes
-            spare = self.threads - 2  # one that infers, and one that keeps the books
-            count = min(spare, MOST) if is_gpu(self.device) and spare > 1 else 0
+            count = processes_beside(self.threads) if is_gpu(self.device) else 0
         threads = max(1, min(2, self.threads)) if scan.decoders is None else scan.decoders
         here = [Here(self._fetch, self.transform) for _ in range(threads)]
         if not count:
@@ -126,6 +127,15 @@ class Place:
     def transform(self) -> Transform:
         """How items are decoded."""
         return open_transform(guess_transform(self.pool))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how items are looked at."""
+        return [*self.caches.notes, *self._left_out]
+
+    @cached_property
+    def _left_out(self) -> tuple[str, ...]:
+        return left_out(self.pool, self.transform)
 
     @cached_property
     def caches(self) -> Caches:
@@ -180,6 +190,7 @@ class Place:
             return None
         try:
             made = open_head(self._settings)
+            require_learned_on(self._settings["base"], self.transform)
             check_provided(self.needs, made.provides, self.settings.strategy)
         except QueristError as error:
             raise RoleFailed(f"The model cannot be opened: {error}") from error
@@ -268,6 +279,22 @@ class Place:
             _note(self._path, self._print, found)
         return found
 
+    def require_same_model(self, part: str) -> None:
+        """See that the model is the one that the query began with; the first scan notes which.
+
+        What two models said of items cannot be compared. A server's model is told by what it
+        answers, which may differ in the last digit, so it is taken on trust.
+
+        Raises:
+            RoleFailed: If it is another one.
+        """
+        if self._given is not None or self._told_same or not self.wanted(part):
+            return
+        if self._model_settings.get("use") != "remote":
+            digest = by_digest(self.transform.digest, self.digest_of("scores"))
+            _require_same(self.run.path / _MODEL, digest)
+        self._told_same = True
+
     def close(self) -> None:
         """Close what was opened here."""
         if "sources" in self.__dict__:
@@ -275,6 +302,29 @@ class Place:
         if self._opened is not None and self._given is None:
             self._opened.close()
         self.pool.close()
+
+
+def processes_beside(threads: int) -> int:
+    """How many processes decode for a GPU on so many processors; none where one would be alone.
+
+    One processor is for who infers, and one for who keeps the books.
+    """
+    spare = threads - 2
+    return min(spare, MOST) if spare > 1 else 0
+
+
+def _require_same(file: Path, digest: str) -> None:
+    try:
+        begun_with = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        with suppress(StoreError):  # a full disk ends the query elsewhere
+            atomic_write(file, digest.encode())
+        return
+    if begun_with != digest:
+        raise RoleFailed(
+            "The model, or what it is shown of items, has changed since this query began, and what "
+            "two models say cannot be compared. Put the former one back, or begin a new query."
+        )
 
 
 def known_about(folder: Path, settings: Mapping[str, Any]) -> About | None:

@@ -97,6 +97,7 @@ class Scanner:
         assert self._stages is not None
         assert self._scorer is not None
         began = time.perf_counter()
+        self._place.require_same_model(chunk.rows.part)
         self._note_contents(chunk)
         self._keep(chunk)
         keep_seen(self._place, chunk)
@@ -116,7 +117,7 @@ class Scanner:
             "rate": rate,
             "memory_mb": round(resident_mb(), 1),
             "held_mb": round(self._stages.held.most / 2**20, 1),
-            "notes": list(self._place.caches.notes),
+            "notes": self._place.notes,
             "arrays": arrays,
         }
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from querist.core.errors import ConfigError
 from querist.service.client.errors import Unavailable
 from querist.service.wire.base import Page
 from querist.service.wire.problem import Problem
@@ -111,7 +112,14 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def path_of(*parts: str) -> str:
-    """A path below ``/v1``: each part quoted, so that no id can lead elsewhere."""
+    """A path below ``/v1``: each part quoted, so that no id can lead elsewhere.
+
+    Raises:
+        ConfigError: If one is no text.
+    """
+    for part in parts:
+        if not isinstance(part, str):
+            raise ConfigError(f"An id or a name is one text, got {part!r:.80}.")
     return "/".join(("/v1", *(quote(part, safe="") for part in parts)))
 
 

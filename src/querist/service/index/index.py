@@ -178,14 +178,14 @@ def remove_until(connection: Connection, name: str, column: str, value: float) -
     return int(connection.execute(sa().delete(table).where(table.c[column] <= value)).rowcount)
 
 
-def lend(connection: Connection, rows: Sequence[Row], at: float) -> set[str]:
-    """Record leases of one holder where no other holds the item at this instant; which he got."""
+def lend(connection: Connection, rows: Sequence[Row], at: float) -> None:
+    """Record leases where no other holds the item at this instant."""
     table = tables().leases
     said = upsert(connection, table).values(list(rows))
     mine = (table.c.holder == said.excluded.holder) | (table.c.until <= at)
-    kept = said.on_conflict_do_update(
+    said = said.on_conflict_do_update(
         index_elements=[table.c.pool, table.c.item],
         set_={"holder": said.excluded.holder, "until": said.excluded.until},
         where=mine,
     )
-    return {item for (item,) in connection.execute(kept.returning(table.c.item))}
+    connection.execute(said)

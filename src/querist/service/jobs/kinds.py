@@ -44,7 +44,12 @@ def addition(told: Mapping[str, Any], line: Line, wish: Wish) -> int:
             if asked.get("manifest"):
                 found = pool.add(asked["manifest"], progress=progress, format=asked["format"])
             else:
-                found = pool.add(*asked["uris"], progress=progress, only_new=asked["only_new"])
+                found = pool.add(
+                    *asked["uris"],
+                    progress=progress,
+                    only_new=asked["only_new"],
+                    manifest={"columns": asked.get("columns") or {}},
+                )
     except Interrupted:
         line.end({"added": _counts(found)})
         return CANCELLED if wish.cancel else SUSPENDED

@@ -1,13 +1,13 @@
 // Two queries' picks: how many are the same, and side by side.
 
 import { useEffect } from "./vendor/hooks.js";
-import { Picks, titleOf, useDone, usePicks } from "./queries.js";
+import { Picks, timedTitleOf, titleOf, useDone, usePicks } from "./queries.js";
 import { Facts, count, html, percent } from "./view.js";
 
 // Two selects of finished queries; `choice` holds their ids.
 export function Choose({ rows, choice, setChoice, optional }) {
   const set = (name) => (event) => setChoice({ ...choice, [name]: event.target.value });
-  const options = rows.map((one) => html`<option key=${one.id} value=${one.id}>${titleOf(one)} (${new Date(one.created).toLocaleTimeString()})</option>`);
+  const options = rows.map((one) => html`<option key=${one.id} value=${one.id}>${timedTitleOf(one)}</option>`);
   return [["one", "First query"], ["two", "Second query"]].map(([name, title]) => html`<label key=${name}>${title}
     <select value=${choice[name]} onChange=${set(name)}>${optional && html`<option value="">none</option>`}${options}</select></label>`);
 }

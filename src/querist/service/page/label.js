@@ -6,7 +6,7 @@ import { Boxes } from "./boxes.js";
 import { You, isPlain, keysOf, useKeys, useName } from "./desk.js";
 import { Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
-import { useAll } from "./queries.js";
+import { useModels } from "./queries.js";
 import { Spans } from "./spans.js";
 import { Facts, Table, count, html, nameOf, percent, quantity } from "./view.js";
 import { useWork } from "./work.js";
@@ -116,7 +116,7 @@ function Desk({ pool, which, query, about }) {
         ${hints && SUGGESTED.includes(pool.task) && may(about, "query") && html`<${AskModel} pool=${pool} done=${() => work.fill()} />`}
         ${HELP[pool.task] && html`<details><summary>Keys</summary><p class="note">${HELP[pool.task]}</p></details>`}
         <${You} by=${by} rename=${(text) => work.rename(rename(text))} />
-        <${Facts} rows=${[["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
+        <${Facts} rows=${[...waiting(pool, which, work), ["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
         <p role="status" class=${work.trouble ? "problem" : "note"}>
           ${work.trouble ? `${work.trouble.message} What you said is kept here and sent again.` : "Everything is saved as you go."}
         </p>
@@ -125,9 +125,16 @@ function Desk({ pool, which, query, about }) {
     </div>`;
 }
 
+// How many there are to label; others may label as well, so of all items it is what is known here.
+function waiting(pool, which, work) {
+  if (work.query) return work.picks ? [["picks", count(work.picks.length)]] : [];
+  if (which !== "unlabelled" || !pool.states) return [];
+  return [["without a label", count(Math.max(0, pool.states.unlabelled - work.said.length))]];
+}
+
 // Lets a model suggest labels for what is unlabelled.
 function AskModel({ pool, done }) {
-  const [models] = useAll("/v1/models?limit=1000");
+  const models = useModels(pool.id);
   const [chosen, setChosen] = useState(null);
   const [asked, setAsked] = useState("");
   const [problem, setProblem] = useState(null);
@@ -141,7 +148,7 @@ function AskModel({ pool, done }) {
     post(`/v1/pools/${pool.id}/suggestions`, { model }).then((found) => setAsked(found.id), setProblem);
   };
   return html`<form class="hints" onSubmit=${send}><label>Suggestions by <select value=${model} onChange=${(event) => setChosen(event.target.value)}>
-      ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}</select></label>
+      ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
     <button>Ask it</button>
     ${asked && job?.state !== "done" && html`<${Progress} job=${job} what="Asking the model" />`}
     ${job?.state === "done" && html`<p class="note" role="status">${count(job.suggested)} suggestions.</p>`}
@@ -214,11 +221,11 @@ function Shown({ work, item, zoom, classes }) {
     return () => void (here = false);
   }, [item.id]);
   const name = nameOf(item);
-  return html`<figure class=${zoom ? "zoomed" : ""}><${Content} work=${work} found=${found} name=${name} zoom=${zoom} classes=${classes} />
+  return html`<figure class=${zoom ? "zoomed" : ""}><${Content} work=${work} item=${item} found=${found} name=${name} zoom=${zoom} classes=${classes} />
     <figcaption>${name}</figcaption></figure>`;
 }
 
-function Content({ work, found, name, zoom, classes }) {
+function Content({ work, item, found, name, zoom, classes }) {
   const { task } = work.draft;
   if (!found) return null;
   if (found.problem) return html`<p class="problem" role="alert">${found.problem.message}</p>`;
@@ -229,6 +236,8 @@ function Content({ work, found, name, zoom, classes }) {
       return html`<p class="problem" role="alert">${task === "tokens" ? "This item is no text." : "This item is no picture."} Skip it.</p>`;
   }
   if (found.url) return html`<div class="scroll" tabindex="0" role="region" aria-label="Picture"><img src=${found.url} alt=${`Item ${name}`} /></div>`;
+  const row = item.inline !== null && typeof item.inline === "object" && !Array.isArray(item.inline);
+  if (row) return html`<div class="scroll row" tabindex="0" role="region" aria-label="Row"><${Facts} rows=${Object.entries(item.inline).map(([column, value]) => [column, typeof value === "string" ? value : JSON.stringify(value)])} /></div>`;
   return html`<pre tabindex="0">${found.text}</pre>`;
 }
 

@@ -6,7 +6,7 @@ import { Choose } from "./compare.js";
 import { Detail, factsOf, labelText } from "./grid.js";
 import { Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
-import { useAll, useDone, usePicks } from "./queries.js";
+import { useAll, useDone, useModels, usePicks } from "./queries.js";
 import { Scatter } from "./scatter.js";
 import { count, html, percent } from "./view.js";
 
@@ -40,15 +40,15 @@ export function PoolMap({ pool, part, about, choice, setChoice }) {
   }, [maps]);
   const rows = queries ?? [];
   return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
-    ${maps && may(about, "query") && html`<${Draw} begin=${begin} choice=${choice} about=${about} />`}
+    ${maps && may(about, "query") && html`<${Draw} pool=${pool} begin=${begin} choice=${choice} about=${about} />`}
     <div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} optional /></div>
     ${maps && !known && !problem && html`<p>There is no map yet.</p>`}
     ${known && job?.state !== "done" && html`<${Progress} job=${job} what="Drawing the map" />`}
     ${job?.state === "done" && html`<${Drawn} key=${job.id} pool=${pool} job=${job} choice=${choice} />`}`;
 }
 
-function Draw({ begin, choice, about }) {
-  const [models] = useAll("/v1/models?limit=1000");
+function Draw({ pool, begin, choice, about }) {
+  const models = useModels(pool.id);
   const [asked, setAsked] = useState({ method: "pca", model: "", limit: "10000" });
   const set = (name) => (event) => setAsked({ ...asked, [name]: event.target.value });
   const send = (event) => {
@@ -59,7 +59,7 @@ function Draw({ begin, choice, about }) {
   return html`<details class="card draw"><summary>Draw another map</summary><form class="tools" onSubmit=${send}>
     <label>By <select value=${asked.method} onChange=${set("method")}><option value="pca">principal components</option><option value="umap" disabled=${!about.maps.includes("umap")}>UMAP</option></select></label>
     <label>of <select value=${asked.model} onChange=${set("model")}><option value="">built-in features</option>
-      ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}</select></label>
+      ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
     <label>Items, at most <input type="number" min="2" max="20000" required value=${asked.limit} onInput=${set("limit")} /></label>
     <button class="first">Draw</button></form>
     ${!about.maps.includes("umap") && html`<p class="note">UMAP is not installed on this server: <code>pip install "querist[umap]"</code> adds it.</p>`}</details>`;

@@ -37,10 +37,15 @@ function listed(one) {
   ];
 }
 
+function columnsOf(text) {
+  const parts = lines(text).map((one) => one.split("=").map((part) => part.trim()));
+  return Object.fromEntries(parts.map(([role, column]) => [role, column ?? ""]));
+}
+
 const lines = (text) => text.split(/[\n,]/).map((one) => one.trim()).filter(Boolean);
 
 function Create({ open }) {
-  const [asked, setAsked] = useState({ name: "", uris: "", classes: "", task: TASKS[0], modality: "" });
+  const [asked, setAsked] = useState({ name: "", uris: "", classes: "", columns: "", task: TASKS[0], modality: "" });
   const [problem, setProblem] = useState(null);
   const [made, setMade] = useState(null);
   const set = (name) => (event) => setAsked({ ...asked, [name]: event.target.value });
@@ -50,6 +55,7 @@ function Create({ open }) {
     const classes = lines(asked.classes);
     const body = { name: asked.name.trim(), task: asked.task, uris: asked.uris.split("\n").map((one) => one.trim()).filter(Boolean) };
     if (classes.length) body.classes = classes;
+    if (asked.columns.trim()) body.columns = columnsOf(asked.columns);
     if (asked.modality) body.transform = { modality: asked.modality };
     try {
       setMade(await post("/v1/pools", body));
@@ -67,6 +73,8 @@ function Create({ open }) {
         ${TASKS.map((one) => html`<option key=${one}>${one}</option>`)}</select></label>
       <label>Classes, with commas between (left empty, they are learned from the labels)
         <input value=${asked.classes} onInput=${set("classes")} /></label>
+      <label>Columns of CSV, JSON Lines or Parquet, where they are not uri, text, id, label
+        <input placeholder="text=review, label=category" value=${asked.columns} onInput=${set("columns")} /></label>
       <label>Items are <select value=${asked.modality} onChange=${set("modality")}>
         <option value="">what their names say</option>
         ${MODALITIES.map((one) => html`<option key=${one}>${one}</option>`)}</select></label>

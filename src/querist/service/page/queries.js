@@ -18,6 +18,11 @@ export function titleOf(query) {
   return `${asked.strategy ?? "usual strategy"}, ${asked.budget}${asked.note ? `: ${asked.note}` : ""}`;
 }
 
+// Among others of the same title it is told by its time.
+export function timedTitleOf(query) {
+  return `${titleOf(query)} (${new Date(query.created).toLocaleString()})`;
+}
+
 export function useAll(path, turn = 0) {
   const [rows, setRows] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -25,6 +30,16 @@ export function useAll(path, turn = 0) {
     get(path).then((page) => setRows(page.items), setProblem);
   }, [path, turn]);
   return [rows, problem];
+}
+
+// All models; those that rounds of this pool trained have a title that says so.
+export function useModels(pool, turn = 0) {
+  const [models] = useAll("/v1/models?limit=1000", turn);
+  const [rounds] = useAll(`/v1/pools/${pool}/rounds?limit=1000`, turn);
+  return useMemo(() => {
+    const trained = new Map(rounds?.map((one) => [one.trained, `trained in round ${one.number}`]));
+    return models?.map((one) => ({ ...one, title: trained.get(one.id) ?? one.name }));
+  }, [models, rounds]);
 }
 
 export function useQueries(pool, turn) {
@@ -77,7 +92,7 @@ function value(text) {
 
 function Ask({ pool, begun }) {
   const [strategies] = useAll("/v1/strategies");
-  const [models] = useAll("/v1/models?limit=1000");
+  const models = useModels(pool.id);
   const [asked, setAsked] = useState({ strategy: "", model: "", budget: "20", seed: "0", where: "unlabelled", note: "" });
   const [options, setOptions] = useState({});
   const [said, setSaid] = useState(null);
@@ -108,7 +123,7 @@ function Ask({ pool, begun }) {
       </select></label>
       <label>Model <select value=${asked.model} onChange=${set("model")}>
         <option value="">built-in features</option>
-        ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}
+        ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}
       </select></label>
       <label>Items to pick, or a share below 1 <input type="number" min="0" step="any" required value=${asked.budget} onInput=${set("budget")} /></label>
       <label>Of <select value=${asked.where} onChange=${set("where")}><option>unlabelled</option><option>all</option></select></label>
@@ -134,9 +149,13 @@ function families(strategies) {
   return [...found];
 }
 
+function lasting(seconds) {
+  if (seconds === null) return "an unknown time";
+  return seconds < 1 ? "less than a second" : `about ${quantity(seconds)} s`;
+}
+
 function Cost({ found }) {
-  return html`<p>${count(found.items)} items are looked at, ${count(found.requests)} requests, ${found.bytes === null ? "an unknown number of" : count(found.bytes)} bytes,
-    ${found.seconds === null ? "an unknown time" : `about ${quantity(found.seconds)} s`}; ${count(found.labels)} labels are then asked for. ${found.notes.join(" ")}</p>`;
+  return html`<p>${count(found.items)} items are looked at, ${count(found.requests)} requests, ${found.bytes === null ? "an unknown number of" : count(found.bytes)} bytes, ${lasting(found.seconds)}; ${count(found.labels)} labels are then asked for. ${found.notes.join(" ")}</p>`;
 }
 
 function Query({ pool, id }) {

@@ -4,13 +4,13 @@ import { useEffect, useState } from "./vendor/hooks.js";
 import { post } from "./api.js";
 import { FINAL, Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
-import { titleOf, useAll, useDone } from "./queries.js";
+import { timedTitleOf, useAll, useDone, useModels } from "./queries.js";
 import { Table, count, html, percent, quantity } from "./view.js";
 
 export function Rounds({ pool, about }) {
   const [turn, setTurn] = useState(0);
   const [rows, problem] = useAll(`/v1/pools/${pool.id}/rounds`, turn);
-  const [models] = useAll("/v1/models?limit=1000", turn);
+  const models = useModels(pool.id, turn);
   const again = () => setTurn((before) => before + 1);
   const running = rows?.find((one) => !FINAL.includes(one.state));
   return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
@@ -18,7 +18,7 @@ export function Rounds({ pool, about }) {
     ${running && html`<${Going} key=${running.job} round=${running} over=${again} />`}
     <h2 class="after">Rounds so far</h2>
     ${rows?.length === 0 && html`<p class="note">None yet.</p>`}
-    ${rows?.length > 0 && html`<${Table} caption="Rounds" columns=${["round", "state", "learned from", "on the hold-out", "picked", "of these labelled", "model"]}
+    ${rows?.length > 0 && html`<${Table} caption="Rounds" columns=${["round", "state", "learned from", "how good it is", "picked", "of these labelled", "model"]}
       rows=${rows.map((one) => told(pool, one, models ?? []))} />`}
     ${rows?.filter((one) => one.waiting && one.labelled < one.picked).map((one) => html`<${Waiting} key=${one.id} round=${one} allowed=${may(about, "query")} over=${again} />`)}
     ${rows?.filter((one) => one.error).map((one) => html`<p key=${one.id} class="problem">Round ${one.number}: ${one.error}</p>`)}`;
@@ -26,15 +26,24 @@ export function Rounds({ pool, about }) {
 
 function told(pool, one, models) {
   const { labels, ...metrics } = one.metrics;
-  const judged = Object.entries(metrics).filter(([name]) => name.startsWith("holdout.") && name !== "holdout.rows");
   return [
     html`<a href=${`#/pools/${pool.id}/queries/${one.query}`}>${one.number}</a>`,
     html`<span class=${`state ${one.state}`}>${one.state}</span>`,
     labels === undefined ? "–" : `${count(labels)} labels`,
-    judged.map(([name, value]) => `${name.slice(8).replaceAll("_", " ")} ${name.endsWith("accuracy") ? percent(value) : quantity(value)}`).join(", ") || "–",
+    judged(metrics),
     count(one.picked), count(one.labelled),
-    models.find(({ id }) => id === one.trained)?.name ?? one.trained ?? "–",
+    models.find(({ id }) => id === one.trained)?.title ?? one.trained ?? "–",
   ];
+}
+
+// By the hold-out; without one, by labels that the training set aside.
+function judged(metrics) {
+  for (const [prefix, by] of [["holdout.", "on the hold-out"], ["validation.", "on labels set aside"]]) {
+    const found = Object.entries(metrics).filter(([name]) => name.startsWith(prefix) && !name.endsWith(".rows"));
+    const said = found.map(([name, value]) => `${name.slice(prefix.length).replaceAll("_", " ")} ${name.endsWith("accuracy") ? percent(value) : quantity(value)}`);
+    if (said.length) return `${said.join(", ")} (${by})`;
+  }
+  return "–";
 }
 
 function Going({ round, over }) {
@@ -83,9 +92,9 @@ function Begin({ pool, rows, models, begun }) {
     <p class="note">A linear model learns from the labels (this pool has ${count(labelled)}) on the features of the model named here. Those of the hold-out judge it and are never learned from: a good hold-out is a query with the strategy random whose picks were labelled.</p>
     <form class="ask" onSubmit=${send}>
       <label>Features of <select value=${asked.model} onChange=${set("model")}><option value="">built-in features</option>
-        ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}</select></label>
+        ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
       <label>Hold-out <select value=${asked.holdout} onChange=${set("holdout")}><option value="">none</option>
-        ${(queries ?? []).filter((one) => one.kind === "query").map((one) => html`<option key=${one.id} value=${one.id}>${titleOf(one)}</option>`)}</select></label>
+        ${(queries ?? []).filter((one) => one.kind === "query").map((one) => html`<option key=${one.id} value=${one.id}>${timedTitleOf(one)}</option>`)}</select></label>
       <label>Then pick <input type="number" min="0" step="any" required value=${asked.budget} onInput=${set("budget")} /></label>
       <p class="buttons"><button class="first">Train</button></p>
     </form>

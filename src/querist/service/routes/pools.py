@@ -66,7 +66,7 @@ def create_pool(call: Call, body: PoolCreate) -> Pool:
         "id": pool,
         "tenant": call.who.tenant,
         "name": body.name,
-        "asked": body.model_dump(mode="json", exclude={"uris", "sources"}),
+        "asked": body.model_dump(mode="json", exclude={"uris", "columns", "sources"}),
         "items": 0,
         "addition": call.new_id("job") if body.uris else "",
         "created": now(),
@@ -80,7 +80,8 @@ def create_pool(call: Call, body: PoolCreate) -> Pool:
             insert(connection, "pools", row)
             if body.uris:
                 call.service.check_jobs(connection, call.who)
-                new_job(connection, _addition(call, pool, {"uris": body.uris, "only_new": False}))
+                asked = {"uris": body.uris, "only_new": False, "columns": body.columns}
+                new_job(connection, _addition(call, pool, asked))
     except Taken:
         erase(folder)
         raise Refused("conflict", "The tenant has a pool with this name; choose another.") from None
@@ -253,7 +254,7 @@ def _settings(call: Call, body: PoolCreate) -> PoolSettings:
     if transform:
         check_size(open_transform(transform), limits)
     wanted = {
-        **body.model_dump(exclude={"uris", "transform"}, exclude_none=True),
+        **body.model_dump(exclude={"uris", "columns", "transform"}, exclude_none=True),
         "transform": transform,
         "access": call.service.access(call.who.tenant, call.who.tenant_name),
         "models": models_for(call.who.tenant_name, call.service.settings),

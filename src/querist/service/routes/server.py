@@ -46,7 +46,8 @@ def metrics(call: Call) -> Plain:
 
 def about(call: Call) -> About:
     """The version, the limits, and who you are."""
-    limits = call.service.settings.limits
+    settings = call.service.settings
+    limits, there = settings.limits, bool(settings.campaigns_of(call.who.tenant_name))
     return About(
         version=__version__,
         tenant=call.who.tenant_name,
@@ -54,7 +55,7 @@ def about(call: Call) -> About:
         scopes=sorted(call.who.scopes),
         max_body=limits.body,
         max_upload=limits.upload,
-        shows=list(call.service.settings.page.shows),
+        shows=sorted(settings.page.shows, key=lambda one: one == "campaigns" and not there),
         maps=methods(),
     )
 

@@ -17,7 +17,7 @@ class About(Told):
         version: Of Querist.
         tenant, user, scopes: Who the request's key says you are.
         max_body, max_upload: Bytes.
-        shows: What its page shows: "campaigns", "pools".
+        shows: What its page shows: "campaigns", "pools"; it begins with the first.
         maps: How it can draw maps of pools: "umap" needs the extra umap on the server.
     """
 

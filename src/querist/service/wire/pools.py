@@ -20,6 +20,8 @@ from querist.service.wire.base import (
 )
 
 Task = Literal["classification", "multi-label", "detection", "tokens", "regression", "free"]
+Role = Literal["id", "uri", "text", "table", "group", "label", "state", "by", "said", "metadata"]
+Columns = Annotated[dict[Role, Name], Field(max_length=10)]
 ManifestFormat = Literal[
     "csv",
     "jsonl",
@@ -45,6 +47,7 @@ class PoolCreate(Ask):
         sources: Options by URI scheme: {"s3": {"region": "eu-west-1", "anonymous": true}}.
         agreement: Which label holds where annotators differ.
         uris: Added at once, by a job: folders, globs, manifests, s3://, http(s)://, ...
+        columns: Of these manifests; see Addition.
     """
 
     name: Name
@@ -54,6 +57,7 @@ class PoolCreate(Ask):
     sources: Options = Field(default_factory=dict)
     agreement: Literal["latest", "majority"] = "latest"
     uris: Annotated[list[Uri], Field(max_length=MAX_BATCH)] = Field(default_factory=list)
+    columns: Columns = Field(default_factory=dict)
 
 
 class Pool(Told):
@@ -86,9 +90,12 @@ class Addition(Ask):
     Attributes:
         uris: Of folders, prefixes, globs, manifests and single items.
         only_new: List only what comes after the last item of the last listing.
+        columns: Role -> column, of CSV, JSON Lines and Parquet whose names are not the usual ones:
+            {"text": "review", "label": "category"}.
     """
 
     only_new: bool = False
+    columns: Columns = Field(default_factory=dict)
     uris: Annotated[list[Uri], Field(min_length=1, max_length=MAX_BATCH)]
 
 

@@ -11,8 +11,12 @@ from querist.service.wire.jobs import Job
 
 
 def _a_number(value: Any) -> Any:
-    if isinstance(value, bool | str):
-        raise ValueError("should be a number of items, or a share of the pool such as 0.25")
+    """Whatever is neither a number of items nor a share is told once, not by each of the two."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (0 < value < 1 or (1 <= value <= MAX_COUNT and value == int(value))):
+        raise ValueError(
+            "should be a number of items from 1 on, or a share of the pool such as 0.25"
+        )
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -265,12 +266,12 @@ def _opened(data: bytes) -> Any:
     Pillow's own ``open`` warns of many pixels by a global limit; ours is the transform's.
     """
     for _, make, accept in _readers():
-        accepted = accept is None or accept(data[:16])
-        if not accepted or isinstance(accepted, str):
-            continue
         try:
+            accepted = accept is None or accept(data[:16])
+            if not accepted or isinstance(accepted, str):
+                continue
             return make(io.BytesIO(data), "")
-        except (SyntaxError, IndexError, TypeError, KeyError, EOFError):
+        except (SyntaxError, IndexError, TypeError, KeyError, EOFError, struct.error):
             continue
     raise BadItem(f"Not an image of a known format ({len(data):,} bytes, {_beginning(data)}).")
 

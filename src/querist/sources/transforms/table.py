@@ -15,7 +15,7 @@ from querist.core.errors import ConfigError
 from querist.sources.nearest import nearest, refuse_unknown
 from querist.sources.transforms.contract import BadItem, Decoded, Stacked, digest_of, stack
 
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-"))
 """Texts, in any case, that stand for no value, beside null and an absent column."""
 
 
@@ -28,12 +28,14 @@ class Number:
         scale: Divided by.
         fill: The feature's value where there is none; after scaling, so that 0 is the offset.
         flag: Add a feature that is 1 where there is no value.
+        other: What is no number: "refuse" makes a bad item, "missing" takes it for no value.
     """
 
     offset: float = 0.0
     scale: float = 1.0
     fill: float = 0.0
     flag: bool = False
+    other: Literal["refuse", "missing"] = "refuse"
 
     @property
     def width(self) -> int:
@@ -46,18 +48,15 @@ class Number:
         Raises:
             BadItem: If the value is no finite number.
         """
-        if _is_missing(value):
-            out[0] = self.fill
-            if self.flag:
-                out[1] = 1.0
+        number = None if _is_missing(value) else _number(value)
+        if number is not None:
+            out[0] = (number - self.offset) / self.scale
             return
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not math.isfinite(number):
+        if self.other == "refuse" and not _is_missing(value):
             raise BadItem(f"Column {name!r} is to be a finite number, and is {_short(value)}.")
-        out[0] = (number - self.offset) / self.scale
+        out[0] = self.fill
+        if self.flag:
+            out[1] = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,8 @@ class Table:
 
         A column whose every value is a number is one of numbers, scaled to mean 0 and deviation 1,
         with a flag where values are missing. Any other is one of categories if it has at most
-        ``most``, sorted; else it is left out, as is one of a single value.
+        ``most``, sorted; else one of numbers if most of its values are, the others counted as
+        missing. What remains is left out, as is a column of a single value.
 
         Raises:
             ConfigError: If no column is left.
@@ -203,14 +203,23 @@ def _learnt(values: list[Any], count: int, most: int) -> Column | None:
     present = [value for value in values if not _is_missing(value)]
     numbers = [number for value in present if (number := _number(value)) is not None]
     if present and len(numbers) == len(present):
-        array = np.asarray(numbers, np.float64)
-        spread = float(array.std())
-        flag = len(present) < count
-        if spread == 0.0:
-            return Number(flag=True) if flag else None
-        return Number(float(array.mean()), spread, 0.0, flag)
+        return _of_numbers(numbers, len(numbers) < count, "refuse")
     categories = sorted({_category(value) for value in present})
-    return Category(tuple(categories)) if 1 < len(categories) <= most else None
+    if 1 < len(categories) <= most:
+        return Category(tuple(categories))
+    if len(categories) > most and 2 * len(numbers) > len(present):
+        return _of_numbers(numbers, True, "missing")
+    return None
+
+
+def _of_numbers(
+    numbers: list[float], flag: bool, other: Literal["refuse", "missing"]
+) -> Number | None:
+    array = np.asarray(numbers, np.float64)
+    spread = float(array.std())
+    if spread == 0.0:
+        return Number(flag=True, other=other) if flag else None
+    return Number(float(array.mean()), spread, 0.0, flag, other)
 
 
 def _number(value: Any) -> float | None:

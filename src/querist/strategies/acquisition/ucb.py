@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from querist.strategies.arrays import Array
 from querist.strategies.contract import pointwise
-from querist.strategies.normal import single
+from querist.strategies.normal import deviations, single
 
 
 @pointwise(
@@ -15,4 +15,4 @@ from querist.strategies.normal import single
 )
 def ucb(predictions: Array, std: Array, kappa: float = 2.0) -> Array:
     """Mean plus ``kappa`` standard deviations."""
-    return single(predictions) + kappa * single(std)
+    return single(predictions) + kappa * deviations(std)

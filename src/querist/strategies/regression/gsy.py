@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from querist.core.errors import ShapeError
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.farthest import Traversal
 from querist.strategies.geometry import Space, labelled_points
@@ -23,6 +24,8 @@ def gsy(predictions: Rows, labels: Rows, *, budget: int) -> Picks:
 
     A score is that distance (of several outputs Euclidean).
     """
+    if not len(labels):
+        raise ShapeError("labels hold no item to be far from; begin with max-dist or k-center.")
     space = Space([table(predictions)])
     labelled = labelled_points(space, table(labels))
     traversal = Traversal(space, labelled, budget)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -23,6 +23,7 @@ class PoolOptions(TypedDict, total=False):
         transform: How an item becomes an array: {"modality": "image", "size": 32}.
         sources: Options by URI scheme.
         uris: Added at once, by the job that the pool's ``addition`` names.
+        columns: Of these manifests, as in ``add``.
     """
 
     task: str
@@ -30,6 +31,7 @@ class PoolOptions(TypedDict, total=False):
     transform: dict[str, Any]
     sources: dict[str, Any]
     uris: list[str]
+    columns: dict[str, str]
 
 
 def pools(name: str = "") -> Listing[Pool]:
@@ -55,9 +57,20 @@ def delete_pool(pool: Ref) -> Flow[None]:
     yield from delete("pools", (yield from pool_id(pool)))
 
 
-def add(pool: Ref, uris: str | Iterable[str], *, once: str = "") -> Flow[Job]:
-    """Add folders, globs, manifests or single items by URI; the job tells how many were new."""
-    body = Addition(uris=[uris] if isinstance(uris, str) else list(uris))
+def add(
+    pool: Ref,
+    uris: str | Iterable[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    once: str = "",
+) -> Flow[Job]:
+    """Add folders, globs, manifests or single items by URI; the job tells how many were new.
+
+    ``columns`` says which column of a manifest means what, where its names are not the usual ones:
+    ``{"text": "review", "label": "category"}``.
+    """
+    named = [uris] if isinstance(uris, str) else list(uris)
+    body = Addition.model_validate({"uris": named, "columns": dict(columns or {})})
     id_ = yield from pool_id(pool)
     job: Job = yield from _post(Job, "pools", id_, "additions", body=body, once=once)
     return job

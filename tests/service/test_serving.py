@@ -1,0 +1,47 @@
+"""Where a service listens."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from querist.cli import main
+from querist.core.errors import ConfigError
+from querist.service.serving import listening
+from querist.service.settings import parse_settings
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        yield one.getsockname()[1]
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path, taken: int) -> None:
+    (tmp_path / "service.yaml").write_text(f"data: data\nlisten: {{port: {taken}}}\n")
+    result = CliRunner().invoke(main, ["serve", str(tmp_path / "service.yaml")])
+    assert result.exit_code == 2
+    assert f"Nothing can listen at 127.0.0.1:{taken}: Address already in use." in result.stderr
+    assert "serving" not in result.stderr
+
+
+def test_a_name_with_several_addresses_has_a_socket_each(tmp_path: Path, monkeypatch) -> None:
+    address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address, address])
+    opened = listening(parse_settings({"data": str(tmp_path)}, "service.yaml"))
+    assert [one.getsockname()[0] for one in opened] == ["127.0.0.1"]
+    for one in opened:
+        one.close()
+
+
+def test_a_host_that_is_not_here_is_told(tmp_path: Path) -> None:
+    config = {"data": str(tmp_path), "listen": {"host": "192.0.2.1"}, "keys": {"without": "never"}}
+    with pytest.raises(
+        ConfigError, match=r"Nothing can listen at 192\.0\.2\.1:8600: Cannot assign"
+    ):
+        listening(parse_settings(config, "service.yaml"))
