@@ -49,8 +49,9 @@ def note(connection: sqlite3.Connection, contents: Mapping[int, bytes]) -> Noted
     new = {row: content for row, content in contents.items() if row not in same}
     connection.execute(_TOLD)
     connection.execute(
-        "INSERT INTO temp.told SELECT value, substr(?1, 1 + key * ?3, ?3) FROM json_each(?2)",
-        (b"".join(new.values()), json.dumps(list(new)), CONTENT_BYTES),
+        "INSERT INTO temp.told "
+        "SELECT value, substr(:joined, 1 + key * :width, :width) FROM json_each(:rows)",
+        {"joined": b"".join(new.values()), "rows": json.dumps(list(new)), "width": CONTENT_BYTES},
     )
     connection.execute(
         "UPDATE items SET fresh = 1, content = "
@@ -69,9 +70,13 @@ def mark_copies(connection: sqlite3.Connection, contents: Collection[bytes]) -> 
     """Set which items of these contents are copies of their first; returns how many are."""
     found = connection.execute(
         "SELECT content, min(row), count(*), count(twin) FROM items WHERE content IN "
-        "(SELECT substr(?1, 1 + key * ?3, ?3) FROM json_each(?2)) "
+        "(SELECT substr(:joined, 1 + key * :width, :width) FROM json_each(:places)) "
         "GROUP BY content HAVING count(*) > 1 OR count(twin) > 0",
-        (b"".join(contents), json.dumps([0] * len(contents)), CONTENT_BYTES),
+        {
+            "joined": b"".join(contents),
+            "places": json.dumps([0] * len(contents)),
+            "width": CONTENT_BYTES,
+        },
     ).fetchall()
     _mark(connection, [(content, first) for content, first, _, _ in found])
     return sum(count - 1 for _, _, count, _ in found)
@@ -79,11 +84,11 @@ def mark_copies(connection: sqlite3.Connection, contents: Collection[bytes]) -> 
 
 def _mark(connection: sqlite3.Connection, firsts: list[tuple[bytes, int]]) -> None:
     connection.executemany(
-        "UPDATE items SET twin = CASE WHEN row = ?2 THEN NULL ELSE ?2 END, state = CASE "
-        f"WHEN row = ?2 AND state = {DUPLICATE} THEN {UNLABELLED} "
-        f"WHEN row != ?2 AND state = {UNLABELLED} THEN {DUPLICATE} ELSE state END "
-        "WHERE content = ?1",
-        firsts,
+        "UPDATE items SET twin = CASE WHEN row = :first THEN NULL ELSE :first END, state = CASE "
+        f"WHEN row = :first AND state = {DUPLICATE} THEN {UNLABELLED} "
+        f"WHEN row != :first AND state = {UNLABELLED} THEN {DUPLICATE} ELSE state END "
+        "WHERE content = :content",
+        [{"content": content, "first": first} for content, first in firsts],
     )
 
 

@@ -114,7 +114,7 @@ class Eraser:
                 connection.execute("REPLACE INTO tombstones VALUES (?, ?, ?)", (item.id, key, at))
                 for table in ("events", "items"):
                     connection.execute(f"DELETE FROM {table} WHERE row = ?", (item.row,))
-                connection.execute("DELETE FROM listings WHERE uri = ?1 OR after = ?1", (item.uri,))
+                connection.execute("DELETE FROM listings WHERE ? IN (uri, after)", (item.uri,))
                 if content is not None:
                     _hand_on(connection, item.row, content)
 

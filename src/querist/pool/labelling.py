@@ -76,10 +76,11 @@ def refresh(connection: sqlite3.Connection, known: Mapping[int, Standing], agree
     values = []
     for row, by in known.items():
         state, label = settled([said for said in by.values() if said[0] != WITHDRAW], agreement)
-        values.append((state, label, row))
+        values.append({"state": state, "label": label, "row": row})
     connection.executemany(
-        f"UPDATE items SET stale = 0, label = ?2, state = CASE WHEN ?1 = {UNLABELLED} AND twin "
-        f"IS NOT NULL THEN {DUPLICATE} ELSE ?1 END WHERE row = ?3",
+        "UPDATE items SET stale = 0, label = :label, "
+        f"state = CASE WHEN :state = {UNLABELLED} AND twin IS NOT NULL THEN {DUPLICATE} "
+        "ELSE :state END WHERE row = :row",
         values,
     )
 

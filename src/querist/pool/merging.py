@@ -22,10 +22,10 @@ _INSERT = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)"
 )
 _UPDATE = (
-    "UPDATE items SET key = ?2, id = ?3, root = ?4, path = ?5, size = ?6, seen = ?8, kind = ?9, "
-    "grp = ?10, metadata = ?11, inline = ?12, "
-    "stale = stale OR (version != ?7 AND content IS NULL AND label IS NOT NULL), "
-    "fresh = fresh AND version = ?7, version = ?7 WHERE row = ?1"
+    "UPDATE items SET key = :key, id = :id, root = :root, path = :path, size = :size, "
+    "seen = :seen, kind = :kind, grp = :group, metadata = :metadata, inline = :inline, "
+    "stale = stale OR (version != :version AND content IS NULL AND label IS NOT NULL), "
+    "fresh = fresh AND version = :version, version = :version WHERE row = :row"
 )
 
 
@@ -228,7 +228,7 @@ class _Batch:
     def write(self) -> None:
         """Write what became of the items."""
         self._connection.executemany(_INSERT, self._inserts.values())
-        self._connection.executemany(_UPDATE, self._updates.values())
+        self._connection.executemany(_UPDATE, [one._asdict() for one in self._updates.values()])
 
 
 def _name(fit: Fit) -> str:
