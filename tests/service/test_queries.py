@@ -201,7 +201,7 @@ def test_a_result_is_downloaded_as_a_manifest_and_its_labels_come_back(pooled, f
         content=labelled.encode(),
         headers={"Content-Type": "application/octet-stream"},
     )
-    assert sent.json() == {"labels": 5}
+    assert sent.json() == {"labels": 5, "why_nothing": ""}
     labels = pooled.http.get(f"/v1/pools/{pooled.pool}/labels").json()["items"]
     assert [one["value"] for one in labels] == ["dog"] * 5
     for one in labels:

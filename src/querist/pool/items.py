@@ -101,11 +101,12 @@ class Added(NamedTuple):
         new: Items that the pool did not have.
         changed: Items that it had, whose place, version, text, metadata or group is now another.
         duplicates: Entries that are the same as an item met before, or that have its content.
-        unchanged: Items that it had just so.
+        unchanged: Items that it had just so; of an import, records whose labels were understood.
         broken: What could not be added: the first 1,000.
         broken_total: How many these are in all.
         forgotten: Entries that were left out because the pool was told to forget them.
         labelled: Labels that were taken from manifests.
+        unlabelled: Of an import, records without a label.
     """
 
     new: int = 0
@@ -116,6 +117,7 @@ class Added(NamedTuple):
     broken_total: int = 0
     forgotten: int = 0
     labelled: int = 0
+    unlabelled: int = 0
 
 
 class Labelled(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from querist.pool.label_import import why_nothing
 from querist.pool.opinions import disputes
 from querist.pool.pool import Pool
 from querist.pool.suggested import kept
@@ -120,7 +121,8 @@ def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Recorded:
     kept = keep_manifest(call, format)
     try:
         with call.service.pool(call.who, pool) as found:
-            return Recorded(labels=found.import_labels(kept, format).labelled)
+            added = found.import_labels(kept, format)
+            return Recorded(labels=added.labelled, why_nothing=why_nothing(added))
     finally:
         erase(kept)
 

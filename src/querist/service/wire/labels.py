@@ -55,9 +55,15 @@ class LeaseAsk(Ask):
 
 
 class Recorded(Told):
-    """How many statements are now on disk; what is repeated is not counted."""
+    """How many statements are now on disk; what is repeated is not counted.
+
+    Attributes:
+        labels: How many.
+        why_nothing: Of a file with rows of which none could be used: the reason.
+    """
 
     labels: Count
+    why_nothing: str = ""
 
 
 class Label(Told):
