@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from command_line import call
 
+from querist.cli import main
 from querist.pool.pool import Pool
 
 
@@ -206,6 +208,18 @@ def test_a_file_of_which_few_rows_are_unknown_is_taken(tmp_path: Path) -> None:
         pool.add_items({"id": id, "text": f"text {id}"} for id in ids)
     file.write_text("id,label\n" + "".join(f"{id},wren\n" for id in [*ids, *map(str, range(60))]))
     assert call("label", folder, "--from", file).stdout == "200 labels recorded\n"
+
+
+def test_people_see_paths_and_programs_uris(tmp_path: Path) -> None:
+    folder = tmp_path / "Fotos für Zoë"
+    folder.mkdir()
+    (folder / "Käuz 1.png").write_bytes(b"")
+    call("pool", "create", tmp_path / "made", folder)
+    assert f"  {folder / 'Käuz 1.png'}\n" in call("pool", "items", tmp_path / "made").stdout
+    asked = CliRunner().invoke(main, ["label", str(tmp_path / "made"), "--ask"], input="owl\n")
+    assert f"[1/1] {folder / 'Käuz 1.png'}" in asked.stderr
+    told = json.loads(call("pool", "items", tmp_path / "made", "--json").stdout)
+    assert told["uri"].endswith("/Fotos%20f%C3%BCr%20Zo%C3%AB/K%C3%A4uz%201.png")
 
 
 def test_a_pool_file_names_columns(tmp_path: Path, reviews: Path) -> None:

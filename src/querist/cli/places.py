@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import click
 
 from querist.cli.output import Record, Tell
-from querist.pool.errors import PoolError
 
 if TYPE_CHECKING:
     from querist.service.client.client import Client
@@ -45,6 +44,8 @@ class Taken(NamedTuple):
             PoolError: If nothing of the file was of use.
         """
         if self.why_nothing:
+            from querist.pool.errors import PoolError
+
             raise PoolError(f"No label of {file} was taken. {self.why_nothing}")
         return self.labels
 
