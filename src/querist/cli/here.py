@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import click
 
 from querist.cli.output import Record, Tell
-from querist.cli.places import Taken
 from querist.cli.query_here import status_record
+from querist.cli.taken import Taken
 from querist.cli.values import named_model
 from querist.pool.items import Added, Item
 from querist.pool.label_import import why_nothing

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from querist.cli.output import Record, Tell
+from querist.cli.taken import Taken
 
 if TYPE_CHECKING:
     from querist.service.client.client import Client
@@ -29,25 +30,6 @@ COLUMN = click.option(
 INSECURE = click.option(
     "--insecure", is_flag=True, help="Let the key travel over http:// to another machine."
 )
-
-
-class Taken(NamedTuple):
-    """How many labels were taken of a file, and why none where it had rows and none was of use."""
-
-    labels: int
-    why_nothing: str = ""
-
-    def required(self, file: Path) -> int:
-        """How many.
-
-        Raises:
-            PoolError: If nothing of the file was of use.
-        """
-        if self.why_nothing:
-            from querist.pool.errors import PoolError
-
-            raise PoolError(f"No label of {file} was taken. {self.why_nothing}")
-        return self.labels
 
 
 class PoolPlace(Protocol):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from querist.cli.output import Record, Tell, path_or_uri
-from querist.cli.places import Taken
 from querist.cli.progress import waited
+from querist.cli.taken import Taken
 from querist.core.errors import ConfigError
 from querist.pool.file import PoolFile
 from querist.service.client.client import Client
