@@ -80,6 +80,14 @@ def test_columns_that_are_not_looked_at_are_told(tmp_path: Path) -> None:
         assert pool.query(3).notes == ()
 
 
+def test_features_do_not_rest_on_the_order_of_columns(tmp_path: Path) -> None:
+    rows = [{"name": n, "age": n * n} for n in range(30)]
+    with Pool.create(tmp_path / "one") as pool, Pool.create(tmp_path / "two") as other:
+        pool.add_items([{"table": row} for row in rows])
+        other.add_items([{"table": dict(sorted(row.items()))} for row in rows])
+        assert [*guess_transform(pool)["columns"]] == [*guess_transform(other)["columns"]]
+
+
 def test_a_head_is_not_used_on_other_columns_than_it_learned_from(tmp_path: Path) -> None:
     with Pool.create(tmp_path / "pool", {"classes": ["old", "young"]}) as pool:
         pool.add_items([{"id": f"r{n}", "table": {"age": n}} for n in range(40)])

@@ -120,5 +120,6 @@ def _columns(pool: Pool) -> dict[str, Any]:
 
 
 def _rows(pool: Pool) -> list[Mapping[str, Any]]:
-    """The first rows that stand inline."""
-    return [item.inline for item in pool.items(limit=LOOKED_AT) if isinstance(item.inline, Mapping)]
+    """The first rows that stand inline, sorted by column: features must not rest on its order."""
+    items = pool.items(limit=LOOKED_AT)
+    return [dict(sorted(one.inline.items())) for one in items if isinstance(one.inline, Mapping)]
