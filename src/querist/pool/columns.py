@@ -36,4 +36,4 @@ def learn(connection: sqlite3.Connection, rows: Iterable[Mapping[str, Any]]) -> 
 
 def ordered(row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
     """A row in the order of columns; others come last."""
-    return {name: row[name] for name in columns if name in row} | row
+    return {**{name: row[name] for name in columns if name in row}, **row}
