@@ -18,7 +18,15 @@ from querist.service.routes.paging import After, Limit, PathId, number_of
 from querist.service.routes.pools import ItemPath, WhereText, item_told, keep_manifest, where_of
 from querist.service.webhooks.outbox import enqueue
 from querist.service.wire.base import Page
-from querist.service.wire.labels import Label, LabelSet, LabelsPost, LeaseAsk, Recorded, Statement
+from querist.service.wire.labels import (
+    Imported,
+    Label,
+    LabelSet,
+    LabelsPost,
+    LeaseAsk,
+    Recorded,
+    Statement,
+)
 from querist.service.wire.pools import Item, ManifestFormat
 from querist.service.workspace import erase, room_for
 
@@ -115,14 +123,14 @@ def label_history(call: Call, pool: PathId, item: ItemPath) -> Page[Statement]:
     return Page[Statement](items=statements)
 
 
-def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Recorded:
+def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Imported:
     """Record the labels of a manifest, which is the body of the request."""
     call.service.own(call.who, "pools", "pool", pool)
     kept = keep_manifest(call, format)
     try:
         with call.service.pool(call.who, pool) as found:
             added = found.import_labels(kept, format)
-            return Recorded(labels=added.labelled, why_nothing=why_nothing(added))
+            return Imported(labels=added.labelled, why_nothing=why_nothing(added))
     finally:
         erase(kept)
 

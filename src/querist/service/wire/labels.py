@@ -55,11 +55,17 @@ class LeaseAsk(Ask):
 
 
 class Recorded(Told):
-    """How many statements are now on disk; what is repeated is not counted.
+    """How many statements are now on disk; what is repeated is not counted."""
+
+    labels: Count
+
+
+class Imported(Told):
+    """How many labels of a file are now on disk; what is repeated is not counted.
 
     Attributes:
         labels: How many.
-        why_nothing: Of a file with rows of which none could be used: the reason.
+        why_nothing: Where the file has rows and none could be used: the reason.
     """
 
     labels: Count
