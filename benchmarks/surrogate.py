@@ -31,9 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist import Batch, Surrogate
+from querist.accounting.effective_terms import exact_interval
 from querist.models.gaussian_process import GaussianProcess
 from querist.surrogate.errors import DriftWarning
-from querist.surrogate.gate import exact_interval
 
 COVERAGE, BATCH, FRESH = 0.95, 25, 5000
 Vector = NDArray[np.float64]

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from scipy import stats
 
-from querist.accounting.effective_terms import Terms, break_even, ratio, wilson
+from querist.accounting.effective_terms import Terms, break_even, exact_interval, ratio
 
 
 def test_the_formula_goes_to_its_limits() -> None:
@@ -27,8 +28,8 @@ def test_ratio_is_a_sound_number_or_none() -> None:
     assert ratio(1.0, 0.0) is ratio(1.0, float("nan")) is ratio(1.0, 1e-320) is None
 
 
-def test_wilson_at_the_ends() -> None:
-    assert wilson(0, 0) is None
-    low, high = wilson(0, 10) or (1.0, 0.0)
-    assert (low, high) == (0.0, pytest.approx(0.277533, abs=1e-5))
-    assert wilson(10, 10) == (pytest.approx(0.722467, abs=1e-5), pytest.approx(1))
+def test_the_exact_interval_is_that_of_scipy() -> None:
+    for hits, trials in ((0, 10), (10, 10), (7, 20)):
+        wanted = stats.binomtest(hits, trials).proportion_ci(0.95, "exact")
+        assert exact_interval(hits, trials) == pytest.approx((wanted.low, wanted.high))
+    assert exact_interval(0, 0) is None

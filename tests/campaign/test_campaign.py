@@ -13,6 +13,7 @@ import pytest
 from campaign_roles import Line, square
 
 from querist.campaign.campaign import Campaign, RunResult, report_of, summary_of
+from querist.campaign.inspecting import progress_of
 from querist.core.answers import Purpose
 from querist.core.batch import Batch
 from querist.core.errors import ConfigError, RunError
@@ -122,6 +123,18 @@ def test_a_campaign_learns_where_its_oracle_fails(avoids: bool, tmp_path: Path) 
     kinds = [f.kind for f in read_journal(result.folder / "journal") if f.kind[:7] == "answer."]
     share = kinds.count("answer.failure") / len(kinds)
     assert share < 0.45 if avoids else share > 0.5
+
+
+def test_progress_after_a_resume_counts_failed_tries_as_status_does(tmp_path: Path, capsys) -> None:
+    changes = {"retry": {"attempts": 1}, "oracle": {"use": "function"}}
+    changes["oracle"]["options"] = {"function": "test_campaign:halting"}
+    campaign(**changes, budget={"labels": 12}).run(tmp_path / "run", progress=False)
+    assert progress_of(tmp_path / "run").failures > 0
+    more = campaign(**changes, budget={"labels": 13})
+    more.resume(tmp_path / "run", progress="plain")
+    told = progress_of(tmp_path / "run")
+    wanted = f" {told.failures} failed ({told.quarantined} for good)"
+    assert wanted in capsys.readouterr().err.splitlines()[-1]
 
 
 def records(folder: Path, *kinds: str) -> list[Any]:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from command_line import call
 
+from querist.cli import main
 from querist.pool.pool import Pool
 
 
@@ -103,7 +105,8 @@ def test_labels_by_file_names_alone_are_found_in_their_folder(pool: Path, photos
     labels = pool.parent / "elsewhere.csv"
     labels.write_text("filename,label\n1.png,owl\n2.png,robin\n")
     wrong = call("label", pool, "--from", labels)
-    assert wrong.stdout == "0 labels recorded\n"
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "None of its 2 rows could be used" in wrong.stderr
     assert f"There is no file {pool.parent / '1.png'}. (and 1 more)" in wrong.stderr
     told = call("label", pool, "--from", labels, "--images", photos)
     assert told.stdout == "2 labels recorded\n"
@@ -183,6 +186,50 @@ def test_columns_of_a_file_of_labels_are_named(tmp_path: Path, reviews: Path) ->
         call("label", tmp_path / "made", "--from", reviews, *named).stdout == "2 labels recorded\n"
     )
     assert call("pool", "import", tmp_path / "made", reviews, *named).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "status", "sentence"),
+    [
+        ("id,label\nnobody,owl\n", 1, "line 2: the pool does not have 'nobody'"),
+        ("id,label\na,\nb,\n", 1, "None of its 2 rows has a label"),
+        ("id,label\n", 0, ""),
+        ("id,label\nb,wren\nnobody,owl\n", 0, "not used: "),
+        ("id,label\na,wren\nnobody,owl\n", 0, "not used: "),  # told before
+    ],
+)
+def test_a_file_of_labels_of_which_none_is_taken_is_told(
+    tmp_path: Path, rows: str, status: int, sentence: str
+) -> None:
+    folder, file = tmp_path / "made", tmp_path / "labels.csv"
+    with Pool.create(folder) as pool:
+        pool.add_items([{"id": "a", "text": "one", "label": "wren"}, {"id": "b", "text": "two"}])
+    file.write_text(rows)
+    for command in (("label", folder, "--from", file), ("pool", "import", folder, file)):
+        told = call(*command)
+        assert told.exit_code == status, told.stderr
+        assert sentence in told.stderr
+
+
+def test_a_file_of_which_few_rows_are_unknown_is_taken(tmp_path: Path) -> None:
+    folder, file = tmp_path / "made", tmp_path / "labels.csv"
+    ids = [f"i{n}" for n in range(200)]
+    with Pool.create(folder) as pool:
+        pool.add_items({"id": id, "text": f"text {id}"} for id in ids)
+    file.write_text("id,label\n" + "".join(f"{id},wren\n" for id in [*ids, *map(str, range(60))]))
+    assert call("label", folder, "--from", file).stdout == "200 labels recorded\n"
+
+
+def test_people_see_paths_and_programs_uris(tmp_path: Path) -> None:
+    folder = tmp_path / "Fotos für Zoë"
+    folder.mkdir()
+    (folder / "Käuz 1.png").write_bytes(b"")
+    call("pool", "create", tmp_path / "made", folder)
+    assert f"  {folder / 'Käuz 1.png'}\n" in call("pool", "items", tmp_path / "made").stdout
+    asked = CliRunner().invoke(main, ["label", str(tmp_path / "made"), "--ask"], input="owl\n")
+    assert f"[1/1] {folder / 'Käuz 1.png'}" in asked.stderr
+    told = json.loads(call("pool", "items", tmp_path / "made", "--json").stdout)
+    assert told["uri"].endswith("/Fotos%20f%C3%BCr%20Zo%C3%AB/K%C3%A4uz%201.png")
 
 
 def test_a_pool_file_names_columns(tmp_path: Path, reviews: Path) -> None:

@@ -120,3 +120,21 @@ def test_two_processes_that_label_at_once_lose_nothing(tmp_path: Path) -> None:
         assert by == {"ada": 300, "bob": 300}
         assert pool.counts()["labelled"] == 300
         assert set(pool.classes) == {"ada", "bob"}
+
+
+def test_columns_stand_in_the_order_of_the_file_and_ids_do_not_rest_on_it(
+    pool: Pool, tmp_path: Path
+) -> None:
+    table, turned = tmp_path / "table.csv", tmp_path / "turned.csv"
+    table.write_text("zone,age,name\n1,2,a\n")
+    turned.write_text("name,zone,age,extra\na,1,2,\nb,3,4,5\n")
+    pool.add(table)
+    before = pool.items()[0]
+    assert list(before.inline) == ["zone", "age", "name"]  # type: ignore[arg-type]
+    assert before.data == b'{"age": 2, "name": "a", "zone": 1}'
+    pool.add(turned)
+    rows = [list(item.inline) for item in pool.items()]  # type: ignore[arg-type]
+    assert rows[-1] == ["zone", "age", "name", "extra"]
+    (one,) = pool.fetch([before.row])
+    assert one == pool.item(before.id) == pool.page().items[0]
+    assert list(one.inline) == ["zone", "age", "name"]  # type: ignore[arg-type]

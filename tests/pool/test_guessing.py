@@ -80,6 +80,14 @@ def test_columns_that_are_not_looked_at_are_told(tmp_path: Path) -> None:
         assert pool.query(3).notes == ()
 
 
+def test_features_do_not_rest_on_the_order_of_columns(tmp_path: Path) -> None:
+    rows = [{"name": n, "age": n * n} for n in range(30)]
+    with Pool.create(tmp_path / "one") as pool, Pool.create(tmp_path / "two") as other:
+        pool.add_items([{"table": row} for row in rows])
+        other.add_items([{"table": dict(sorted(row.items()))} for row in rows])
+        assert [*guess_transform(pool)["columns"]] == [*guess_transform(other)["columns"]]
+
+
 def test_a_head_is_not_used_on_other_columns_than_it_learned_from(tmp_path: Path) -> None:
     with Pool.create(tmp_path / "pool", {"classes": ["old", "young"]}) as pool:
         pool.add_items([{"id": f"r{n}", "table": {"age": n}} for n in range(40)])
@@ -92,3 +100,25 @@ def test_a_head_is_not_used_on_other_columns_than_it_learned_from(tmp_path: Path
             pool.query(3, model=model)
         with pytest.raises(ConfigError, match="Train it again"):
             outputs_of(pool, np.array([1]), model, frozenset({"probabilities"}))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_round_trains_again_where_the_table_grew_before_it_picked(
+    tmp_path: Path, begun: bool, monkeypatch
+) -> None:
+    with Pool.create(tmp_path / "pool", {"classes": ["old", "young"]}) as pool:
+        pool.add_items([{"id": f"r{n}", "table": {"age": n}} for n in range(40)])
+        pool.label({f"r{n}": "old" if n > 20 else "young" for n in range(0, 40, 2)})
+        picked = pool.rounds("main", rounds=2, budget=3).picked
+        pool.label(dict.fromkeys(picked, "old"))
+        with monkeypatch.context() as patch:  # stops between training and picking
+            name = "run_query" if begun else "start_query"
+            patch.setattr(f"querist.pool.rounds.{name}", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                pool.rounds("main")
+        pool.add_items([{"table": {"age": 1000 + n}} for n in range(40)])
+        status = pool.rounds("main")
+        assert (status.state, status.number) == ("labelling", 2)
+        assert not set(status.picked) & set(picked)
+        assert [one["labels"] for one in status.metrics] == [20, 23]
+        assert pool.query(3, model=status.model).counts["picked"] == 3

@@ -210,3 +210,30 @@ def test_broken_items_are_counted_and_listed(pool: Pool) -> None:
     assert (added.new, added.broken_total) == (1, 2)
     assert added.broken[0].line == 2
     assert "Did you mean 'text'" in added.broken[0].reason
+
+
+def test_what_is_given_as_one_list_or_one_id_is_taken_as_meant(pool: Pool, files) -> None:
+    folder = files({"1.txt": "a", "2.txt": "b"})
+    assert pool.add([folder / "1.txt", str(folder / "2.txt")]).new == 2
+    assert pool.add_items("one text").new == 1
+    assert pool.add_items({"id": "row", "table": {"age": 3}}).new == 1
+    ids = [item.id for item in pool.items()]
+    assert pool.skip(ids[0]) == 1
+    assert pool.unlabel(ids[0]) == 1
+    assert pool.label({ids[2]: "x"}) == 1
+    pool.forget(ids[:2])
+    assert len(pool) == 2
+
+
+@pytest.mark.parametrize("wrong", [5, {"uri": "a.png"}, None, b"a.png"])
+def test_what_cannot_be_added_is_named(pool: Pool, wrong: object) -> None:
+    with pytest.raises(PoolError, match=r"Pool.add takes folders, files and URIs, got .*add_items"):
+        pool.add(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["row", ["row"], [("row", "x")]])
+def test_labels_that_are_no_mapping_are_named(pool: Pool, wrong: object) -> None:
+    pool.add_items([{"id": "row", "text": "one"}])
+    with pytest.raises(BadLabel, match=r"such as \{'bird-7': 'owl'\}, not .*row"):
+        pool.label(wrong, "x")  # type: ignore[arg-type]
+    assert pool.counts()["labelled"] == 0

@@ -201,7 +201,15 @@ def test_a_result_is_downloaded_as_a_manifest_and_its_labels_come_back(pooled, f
         content=labelled.encode(),
         headers={"Content-Type": "application/octet-stream"},
     )
-    assert sent.json() == {"labels": 5}
+    assert sent.json() == {"labels": 5, "why_nothing": ""}
+    unknown = pooled.http.post(
+        f"/v1/pools/{pooled.pool}/label-files",
+        params={"format": "jsonl"},
+        content=b'{"id": "nobody", "text": "none", "label": "dog"}',
+        headers={"Content-Type": "application/octet-stream"},
+    ).json()
+    assert unknown["labels"] == 0
+    assert unknown["why_nothing"].startswith("None of its 1 rows could be used: ")
     labels = pooled.http.get(f"/v1/pools/{pooled.pool}/labels").json()["items"]
     assert [one["value"] for one in labels] == ["dog"] * 5
     for one in labels:

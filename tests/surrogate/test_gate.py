@@ -14,7 +14,6 @@ from querist.surrogate.gate import (
     Alarm,
     Promise,
     Trial,
-    exact_interval,
     first_threshold,
     safe,
     tail,
@@ -103,13 +102,6 @@ def test_earlier_audits_choose_where_to_begin() -> None:
     assert first_threshold(np.zeros(0), np.zeros(0, bool), 0.05) == HALF
     # All small ones were wrong; below them all there would never be an audit to test.
     assert GRID[first_threshold(scores, ~wrong, 0.05)] == 0.125
-
-
-def test_the_exact_interval_is_that_of_scipy() -> None:
-    for hits, trials in ((0, 10), (10, 10), (7, 20)):
-        wanted = stats.binomtest(hits, trials).proportion_ci(0.95, "exact")
-        assert exact_interval(hits, trials) == pytest.approx((wanted.low, wanted.high))
-    assert exact_interval(0, 0) is None
 
 
 def population(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from querist import Batch, Surrogate
+from querist.accounting.effective_terms import exact_interval
 from querist.core.answers import Purpose
 from querist.core.errors import QueristError
 from querist.surrogate.errors import DriftWarning, Refused
-from querist.surrogate.gate import exact_interval
 from querist.surrogate.state import JUDGES
 
 

@@ -252,6 +252,15 @@ def test_a_search_that_cannot_be_is_refused_before_anything_runs(tmp_path, searc
     assert "sound" not in told.output
 
 
+@pytest.mark.parametrize("function", ["solver", "solver:", ""])
+def test_a_function_that_is_no_import_path_is_told_by_check(tmp_path, function) -> None:
+    simulation = {"use": "function", "options": {"function": function}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({**BASE, "simulation": simulation}))
+    told = cli("check", tmp_path / "study.yaml")
+    assert told.exit_code == 2
+    assert f"options.function: {function!r} should look like 'package.module:att" in told.output
+
+
 def test_a_study_without_a_result_says_why(tmp_path) -> None:
     def broken(**settings: float) -> dict[str, float]:
         raise ValueError("the licence has run out")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from querist.accounting.effective_terms import Terms, break_even, ratio, wilson
+from querist.accounting.effective_terms import Terms, break_even, exact_interval, ratio
 from querist.accounting.effective_units import Floats, Units, intervals
 from querist.accounting.facts import FactLike, finite, number, several, span, text, whole
 
@@ -228,7 +228,7 @@ class EffectiveFold:
         told = {"audits": self._audits, "within": self._within, "coverage": share}
         count, total, largest = self._errors
         error = {"mean": total / count, "largest": largest} if count else None
-        interval = wilson(self._within, self._audits)
+        interval = exact_interval(self._within, self._audits)
         return told | {"interval": interval, "refused": self._refused, "error": error}
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-Z95 = 1.959963984540054  # of a two-sided 95 % interval
-
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -75,12 +73,13 @@ def break_even(t_seq: float, t_lookup: float, n_train: float, fixed: float) -> f
     return owed / gain if gain > 0 else None
 
 
-def wilson(hits: int, trials: int) -> tuple[float, float] | None:
-    """Wilson's 95 % interval of a share (J. Am. Stat. Assoc. 22, 209, 1927, equation 3)."""
-    if trials <= 0:
+def exact_interval(hits: int, trials: int, level: float = 0.95) -> tuple[float, float] | None:
+    """Clopper and Pearson's interval of a share (Biometrika 26, 404, 1934); None without trials."""
+    from scipy.special import betaincinv
+
+    if not trials:
         return None
-    share, z = hits / trials, Z95
-    middle = share + z * z / (2 * trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    rest = (1.0 - level) / 2.0
+    low = float(betaincinv(hits, trials - hits + 1, rest)) if hits else 0.0
+    high = float(betaincinv(hits + 1, trials - hits, 1.0 - rest)) if hits < trials else 1.0
+    return low, high

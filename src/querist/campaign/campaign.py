@@ -320,12 +320,14 @@ class Campaign:
         return engine
 
     def _progress_state(self, controller: CampaignController) -> ProgressState:
-        ledger = controller.state.ledger  # its limits are those in force, `querist set` included
+        known = controller.state
+        ledger = known.ledger  # its limits are those in force, `querist set` included
         labels = int(ledger.label_limit) if math.isfinite(ledger.label_limit) else None
         cost = ledger.cost_limit if math.isfinite(ledger.cost_limit) else None
         state = ProgressState(labels, cost, controller.plan.error_metric)
         state.labels, state.cost = ledger.labels, ledger.cost
-        state.version = controller.state.model.version
+        state.failures, state.quarantined = known.failed_tries, known.quarantined
+        state.version = known.model.version
         return state
 
     def _kept(self) -> dict[str, Any]:

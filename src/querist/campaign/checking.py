@@ -27,6 +27,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "oracle": ("answer",),
     "policy": ("priority", "route", "should_retrain", "should_stop"),
 }
+FUNCTION = "function"  # an option of this name is one wherever there is one
 CALLED = ("filter", "validator")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 DATA_SUFFIXES = (".extxyz", ".xyz", ".npz", ".npy", ".db", ".parquet", ".json", ".csv", ".yaml")
@@ -192,7 +193,7 @@ def _missing_files(options: Mapping[str, Any]) -> Iterator[str]:
 def _missing_targets(options: Mapping[str, Any]) -> Iterator[str]:
     """Options such as ``function: "problem:simulate"`` name something to import."""
     for key, value in options.items():
-        if isinstance(value, str) and _TARGET.fullmatch(value):
+        if isinstance(value, str) and (key == FUNCTION or _TARGET.fullmatch(value)):
             problem = _unresolved(value)
             if problem:
                 yield f"options.{key}: {problem}"

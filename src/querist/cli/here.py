@@ -11,8 +11,10 @@ import click
 
 from querist.cli.output import Record, Tell
 from querist.cli.query_here import status_record
+from querist.cli.taken import Taken
 from querist.cli.values import named_model
 from querist.pool.items import Added, Item
+from querist.pool.label_import import why_nothing
 from querist.pool.pool import Pool
 from querist.pool.query import FOLDER, queries, settings_of, start_query
 from querist.pool.query_result import picked_fact
@@ -83,15 +85,15 @@ class PoolHere:
         left = f", {written.left_out_total:,} left out" if written.left_out_total else ""
         return f"{written.path}: {written.items:,} items as {written.format}{left}"
 
-    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> int:
+    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> Taken:
         """Take labels from a manifest."""
         with Pool.open(self.folder) as pool:
             added = pool.import_labels(path, format, how)
-        reasons = added_record(added)["reasons"]
-        if reasons:
+        reasons, why = added_record(added)["reasons"], why_nothing(added)
+        if reasons and not why:
             more = f" (and {added.broken_total - 1:,} more)" if added.broken_total > 1 else ""
             click.echo(f"not used: {reasons[0]}{more}", err=True)
-        return added.labelled
+        return Taken(added.labelled, why)
 
     def forget(self, item: str) -> None:
         """Erase an item."""

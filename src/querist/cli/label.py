@@ -47,7 +47,7 @@ def label(pool: str, labels: tuple[str, ...], **how: Any) -> None:
     place = pool_at(pool, how["server"], how["insecure"])
     if how["file"] is not None:
         options = {"images": how["images"], "columns": columns_of(how["column"])}
-        recorded = place.import_labels(how["file"], how["format"], options)
+        recorded = place.import_labels(how["file"], how["format"], options).required(how["file"])
         skipped = 0
     elif named:
         recorded, skipped = _named(place, labels, how)

@@ -27,7 +27,7 @@ from querist.cli.shared import RUN, sentences
 @click.option("--seed", type=int, default=0, help="Of the random split.")
 @sentences
 def import_(sources: tuple[Path, ...], output: Path | None, into: Path | None, **how: Any) -> None:
-    """Read labelled data: extended XYZ, ASE databases, DeePMD npy, npz, Parquet."""
+    """Read labelled data: extended XYZ, ASE databases, DeePMD npy, npz, Parquet, CSV."""
     from querist.campaign.exchanging import Split, import_into, import_to
 
     if (output is None) == (into is None):
@@ -51,7 +51,7 @@ def _names(text: str | None) -> dict[str, str]:
 @click.command()
 @RUN
 @click.argument("output", type=click.Path(path_type=Path))
-@click.option("--format", "form", help="extxyz, npz, parquet ...; by default from the suffix.")
+@click.option("--format", "form", help="extxyz, npz, parquet, csv ...; by default from the suffix.")
 @click.option(
     "--purpose",
     type=click.Choice(["all", "train", "holdout", "calibration", "audit"]),
@@ -60,7 +60,7 @@ def _names(text: str | None) -> dict[str, str]:
 )
 @sentences
 def export(run: Path, output: Path, form: str | None, purpose: str) -> None:
-    """Write the labels of a run: extended XYZ, npz, Parquet ..."""
+    """Write the labels of a run: extended XYZ, npz, Parquet, CSV ..."""
     from querist.campaign.exchanging import export_from
 
     click.echo(export_from(run, output, form, purpose))

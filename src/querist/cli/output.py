@@ -77,7 +77,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, list | tuple):
         texts = list(map(text_of, value))
         return (" " if all(text.endswith(".") for text in texts) else ", ").join(texts)
-    return " ".join(str(value).split())
+    text = " ".join(str(value).split())
+    return _path_of(text) if text.startswith("file:///") else text
+
+
+def _path_of(uri: str) -> str:
+    """The path of a file of this machine, as people write it."""
+    from querist.sources.source import SourceError
+    from querist.sources.uris import local_path, printable
+
+    try:
+        return printable(local_path(uri).decode("utf-8", "backslashreplace"))
+    except SourceError:  # a zero byte
+        return uri
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from querist.cli.output import Record, Tell
+from querist.cli.taken import Taken
 
 if TYPE_CHECKING:
     from querist.service.client.client import Client
@@ -58,8 +59,8 @@ class PoolPlace(Protocol):
         """Write a manifest; a sentence."""
         ...
 
-    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> int:
-        """Take labels from a manifest; how many. ``how``: see the Options of manifests."""
+    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> Taken:
+        """Take labels from a manifest. ``how``: see the Options of manifests."""
         ...
 
     def forget(self, item: str) -> None:

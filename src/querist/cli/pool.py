@@ -176,7 +176,8 @@ def export(pool: str, output: Path, format: str, which: str, server: str, insecu
 def import_(pool: str, file: Path, format: str, **how: Any) -> None:
     """Take labels from a manifest for items that the pool has."""
     place = pool_at(pool, how["server"], how["insecure"])
-    count = place.import_labels(file, format, {"columns": columns_of(how["column"])})
+    taken = place.import_labels(file, format, {"columns": columns_of(how["column"])})
+    count = taken.required(file)
     click.echo(f"{counted(count, 'label')} recorded")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from querist.cli.output import Record, Tell, path_or_uri
 from querist.cli.progress import waited
+from querist.cli.taken import Taken
 from querist.core.errors import ConfigError
 from querist.pool.file import PoolFile
 from querist.service.client.client import Client
@@ -44,14 +45,15 @@ class PoolThere:
         written = self.client.export(self.pool, path, format or suffix_of(path), which)
         return f"{written}: {which} items of {self.pool}"
 
-    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> int:
+    def import_labels(self, path: Path, format: str, how: Mapping[str, Any] | None = None) -> Taken:
         """Send a manifest."""
         if any((how or {}).values()):
             raise ConfigError(
                 "--images and --column are for a pool in a folder; send a manifest with ids, and "
                 "labels in a column 'label'."
             )
-        return self.client.import_labels(self.pool, path, format or suffix_of(path)).labels
+        told = self.client.import_labels(self.pool, path, format or suffix_of(path))
+        return Taken(told.labels, told.why_nothing)
 
     def label(self, values: Mapping[str, Any], by: str) -> int:
         """Record labels."""

@@ -84,7 +84,7 @@ class CampaignState:
         self.open_by_oracle = self._no_questions()
         self.answered = dict.fromkeys(Purpose, 0)
         self.imported = dict.fromkeys(Purpose, 0)
-        self.quarantined = 0
+        self.quarantined = self.failed_tries = 0
         self.last_failure = ""
         self.model = ModelRef(0)
         self.model_dataset = 0
@@ -211,6 +211,7 @@ class CampaignState:
         data = fact.data
         self.ledger.charge(data["cost"], label=False)
         self.last_failure = f"{data['reason']}: {data['message']}"
+        self.failed_tries += 1
         if data["final"]:
             self._close(data["question"])
             self.quarantined += 1
@@ -328,6 +329,7 @@ class CampaignState:
             "answered": dict(self.answered),
             "imported": dict(self.imported),
             "quarantined": self.quarantined,
+            "failed_tries": self.failed_tries,
             "last_failure": self.last_failure,
             "model": [self.model.version, list(self.model.files), self.model.digest],
             "model_dataset": self.model_dataset,
@@ -364,6 +366,7 @@ class CampaignState:
         self.answered = {Purpose(k): v for k, v in data["answered"].items()}
         self.imported = {Purpose(k): v for k, v in data["imported"].items()}
         self.quarantined, self.last_failure = data["quarantined"], data["last_failure"]
+        self.failed_tries = data.get("failed_tries", self.quarantined)  # of 0.1 before its release
         version, files, digest = data["model"]
         self.model = ModelRef(version, tuple(files), digest)
         self.model_dataset, self.fitted_train = data["model_dataset"], data["fitted_train"]

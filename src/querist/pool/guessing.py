@@ -76,13 +76,18 @@ def learned_on(base: Mapping[str, Any], transform: Transform) -> dict[str, Any]:
     return {**told, "items": transform.digest} if table else dict(base)
 
 
+def has_learned_on(base: Mapping[str, Any], transform: Transform) -> bool:
+    """Whether a head's features of a table mean what they meant when it learned."""
+    return base.get("items", "") in ("", transform.digest)
+
+
 def require_learned_on(base: Mapping[str, Any], transform: Transform) -> None:
     """See that a head's features of a table mean what they meant when it learned.
 
     Raises:
         ConfigError: If they are others: the table has grown, and nobody named its columns.
     """
-    if base.get("items", "") not in ("", transform.digest):
+    if not has_learned_on(base, transform):
         raise ConfigError(
             "this model learned when the table had fewer rows, and its features have changed with "
             "the columns that these show. Train it again; name the columns in the transform to "
@@ -120,5 +125,6 @@ def _columns(pool: Pool) -> dict[str, Any]:
 
 
 def _rows(pool: Pool) -> list[Mapping[str, Any]]:
-    """The first rows that stand inline."""
-    return [item.inline for item in pool.items(limit=LOOKED_AT) if isinstance(item.inline, Mapping)]
+    """The first rows that stand inline, sorted by column: features must not rest on its order."""
+    items = pool.items(limit=LOOKED_AT)
+    return [dict(sorted(one.inline.items())) for one in items if isinstance(one.inline, Mapping)]

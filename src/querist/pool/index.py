@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.pool import labelling, lookup
+from querist.pool import columns, labelling, lookup
 from querist.pool.database import Database
 from querist.pool.errors import BadFilter
 from querist.pool.items import (
@@ -77,7 +77,7 @@ class Index:
             ).fetchone()
             if found is None:  # forgotten in between
                 raise lookup.unknown(connection, self._name, id)
-        return item_of(found)
+            return item_of(found, columns.known(connection))
 
     def items(self, where: Where, after: int, limit: int) -> list[Item]:
         """A page of items, by row."""
@@ -90,12 +90,14 @@ class Index:
                 "ORDER BY items.row LIMIT ?",
                 (*test.values, after, limit),
             ).fetchall()
-        return [item_of(values) for values in found]
+            names = columns.known(connection)
+        return [item_of(values, names) for values in found]
 
     def page(self, where: Where, after: int, limit: int, max_bytes: int) -> ItemPage:
         """A page of items, which ends early where it would have too many bytes."""
         test, items, held = condition(where), list[Item](), 0
         with self._database.reading() as connection:
+            names = columns.known(connection)
             found = connection.execute(
                 f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "
                 "ORDER BY items.row LIMIT ?",
@@ -105,7 +107,7 @@ class Index:
                 held += sum(len(values[place] or "") for place in _BY_SIZE)
                 if items and (len(items) >= limit or held > max_bytes):
                     return ItemPage(items, items[-1].row)
-                items.append(item_of(values))
+                items.append(item_of(values, names))
         return ItemPage(items, None)
 
     def rows(self, where: Where, page: int) -> Iterator[NDArray[np.int64]]:
@@ -134,7 +136,8 @@ class Index:
                 "(SELECT value FROM json_each(?))",
                 (json.dumps(wanted),),
             ).fetchall()
-        return in_order(found, wanted)
+            names = columns.known(connection)
+        return in_order(found, wanted, names)
 
     def located(self, rows: NDArray[np.int64]) -> list[Located]:
         """What it takes to read and to name these items, in no order."""

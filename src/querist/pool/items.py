@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from querist.pool import schema
+from querist.pool.columns import ordered
 
 URI, TEXT, TABLE = range(3)
 
@@ -101,11 +102,12 @@ class Added(NamedTuple):
         new: Items that the pool did not have.
         changed: Items that it had, whose place, version, text, metadata or group is now another.
         duplicates: Entries that are the same as an item met before, or that have its content.
-        unchanged: Items that it had just so.
+        unchanged: Items that it had just so; of an import, records whose labels were understood.
         broken: What could not be added: the first 1,000.
         broken_total: How many these are in all.
         forgotten: Entries that were left out because the pool was told to forget them.
         labelled: Labels that were taken from manifests.
+        unlabelled: Of an import, records without a label.
     """
 
     new: int = 0
@@ -116,6 +118,7 @@ class Added(NamedTuple):
     broken_total: int = 0
     forgotten: int = 0
     labelled: int = 0
+    unlabelled: int = 0
 
 
 class Labelled(NamedTuple):
@@ -170,8 +173,8 @@ def _plain(value: Any) -> Any:
     return plain()
 
 
-def item_of(found: tuple[Any, ...]) -> Item:
-    """From what ``COLUMNS`` of ``TABLES`` selects."""
+def item_of(found: tuple[Any, ...], columns: Sequence[str] = ()) -> Item:
+    """From what ``COLUMNS`` of ``TABLES`` selects; a table's row in the order of its columns."""
     row, own, key, root, path, size, version, fresh, content, metadata, kind, inline = found[:12]
     state, group, label, stale = found[12:]
     return Item(
@@ -182,7 +185,7 @@ def item_of(found: tuple[Any, ...]) -> Item:
         version,
         content.hex() if content is not None and fresh else "",
         {} if metadata is None else json.loads(metadata),
-        inline_of(kind, inline),
+        inline_of(kind, inline, columns),
         schema.STATES[state],
         group or "",
         None if label is None else json.loads(label),
@@ -190,15 +193,18 @@ def item_of(found: tuple[Any, ...]) -> Item:
     )
 
 
-def inline_of(kind: int, inline: str | None) -> str | Mapping[str, Any] | None:
+def inline_of(
+    kind: int, inline: str | None, columns: Sequence[str] = ()
+) -> str | Mapping[str, Any] | None:
     """The inline data of an item, from how it is kept."""
     if inline is None or kind == TEXT:
         return inline
-    row: Mapping[str, Any] = json.loads(inline)
-    return row
+    return ordered(json.loads(inline), columns)
 
 
-def in_order(found: Iterable[tuple[Any, ...]], rows: Iterable[int]) -> list[Item]:
+def in_order(
+    found: Iterable[tuple[Any, ...]], rows: Iterable[int], columns: Sequence[str] = ()
+) -> list[Item]:
     """Items in the order of ``rows``; those that are no longer there are left out."""
-    items = {values[0]: item_of(values) for values in found}
+    items = {values[0]: item_of(values, columns) for values in found}
     return [items[row] for row in rows if row in items]

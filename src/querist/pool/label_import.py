@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from querist.pool import lookup
 from querist.pool.fitting import Unfit, fitted
-from querist.pool.items import Broken
+from querist.pool.items import Added, Broken
 from querist.pool.manifests.record import Record
 from querist.pool.roots import Roots
 from querist.pool.settings import PoolSettings
 from querist.pool.speaking import Statements
-from querist.pool.tally import Tally
+from querist.pool.tally import Tally, told
 
 
 class LabelImporter:
@@ -48,8 +48,10 @@ class LabelImporter:
                 self._tally.break_on(
                     Broken(where, one.line, f"the pool does not have {name!r:.300}")
                 )
-            elif one.said:
-                statements.take(row, one)
+            elif not one.said:
+                self._tally.count("unlabelled")
+            elif statements.take(row, one):
+                self._tally.count("unchanged")
         statements.record(connection)
 
 
@@ -58,3 +60,17 @@ def _key(one: Record, roots: Roots) -> bytes | None:
         return fitted(one, roots).place.key
     except Unfit:
         return None
+
+
+def why_nothing(added: Added) -> str:
+    """Why an import took nothing of a file with rows; "" where it did, or labels were repeated."""
+    rows = added.broken_total + added.unlabelled
+    if added.unchanged or not rows:
+        return ""
+    if not added.broken:
+        return (
+            f"None of its {rows:,} rows has a label. Fill in its column 'label', or name another "
+            "with: -c label=COLUMN"
+        )
+    more = f" (and {added.broken_total - 1:,} more)" if added.broken_total > 1 else ""
+    return f"None of its {rows:,} rows could be used: {told(added.broken[0])}{more}"

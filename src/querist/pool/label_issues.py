@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from querist.core.errors import ShapeError, require
 from querist.pool.errors import PoolError
+from querist.pool.items import Item
 
 
 class LabelIssue(NamedTuple):
@@ -26,6 +27,19 @@ class LabelIssue(NamedTuple):
     given: str
     suggested: str
     quality: float
+
+
+def issues_of(
+    items: Iterable[Item],
+    rows: NDArray[np.int64],
+    probabilities: NDArray[Any],
+    classes: Sequence[str],
+) -> list[LabelIssue]:
+    """The same of items of a pool, ``(n,)`` rows in the order of ``(n, C)`` probabilities."""
+    by_row = {item.row: item for item in items}
+    ids = [by_row[int(row)].id if int(row) in by_row else "" for row in rows]
+    labels = {item.id: item.label for item in by_row.values() if isinstance(item.label, str)}
+    return find_issues(labels, ids, probabilities, classes)
 
 
 def find_issues(

@@ -47,6 +47,30 @@ def class_names(task: str, value: Any) -> Iterator[str]:
             yield part["class"]
 
 
+def understood(
+    task: str, classes: tuple[str, ...] | None, labels: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Labels by id, as they are kept, and the names of their classes.
+
+    Args:
+        task: The pool's.
+        classes: The only ones that there are; None: any.
+        labels: By id, as people give them.
+
+    Raises:
+        BadLabel: If they are not by id, or one is no label of the task or class.
+    """
+    if not isinstance(labels, Mapping):
+        raise BadLabel(
+            f"Labels are given by id, such as {{'bird-7': 'owl'}}, not as {labels!r:.200}."
+        )
+    values = {id: checked(task, value) for id, value in labels.items()}
+    names = [name for value in values.values() for name in class_names(task, value)]
+    if classes is not None:
+        require_known(iter(names), classes)
+    return values, names
+
+
 def require_known(names: Iterator[str], classes: tuple[str, ...]) -> None:
     """Raise BadLabel for a class that a pool of fixed classes does not have."""
     for name in names:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from querist.pool import contents
+from querist.pool import columns, contents
 from querist.pool.fitting import Fit, Unfit, fitted
 from querist.pool.items import URI, Broken, encoded
 from querist.pool.manifests.record import Record
@@ -79,6 +79,9 @@ class Merger:
             if row is not None:
                 statements.take(row, fit.record)
         batch.write()
+        columns.learn(
+            connection, (one.inline for one in records if isinstance(one.inline, Mapping))
+        )
         statements.record(connection)
         copies = min(contents.note(connection, batch.contents).duplicates, batch.new)
         self._tally.count("new", batch.new - copies)

@@ -20,11 +20,12 @@ from querist.pool.estimate import Estimate, estimate
 from querist.pool.exported import remember
 from querist.pool.exporting import Exported, records_of, write
 from querist.pool.forgetting import Erased, Eraser
+from querist.pool.given import Uris, ids_in, ids_of, items_of, uris_of
 from querist.pool.image_sizes import Sizer
 from querist.pool.index import PAGE, Index, ItemPage
 from querist.pool.items import Added, Event, Item, Labelled, Located
-from querist.pool.label_issues import LabelIssue, find_issues
-from querist.pool.label_values import checked, class_names, require_known
+from querist.pool.label_issues import LabelIssue, issues_of
+from querist.pool.label_values import understood
 from querist.pool.manifests.file import options_of
 from querist.pool.manifests.registry import Target, format_of_path
 from querist.pool.records import record_of
@@ -121,7 +122,7 @@ class Pool:
 
     def add(
         self,
-        *uris: str | Path,
+        *uris: Uris,
         progress: Progress | None = None,
         format: str = "",
         manifest: Mapping[str, Any] | None = None,
@@ -134,7 +135,7 @@ class Pool:
         interrupted leaves a pool that goes on, and a repeated one begins where the listing stopped.
 
         Args:
-            uris: What to add.
+            uris: What to add, also as lists.
             progress: Told the counts after each batch.
             format: Of manifests; "" tells it from names and contents, "listing" takes all as
                 folders and items.
@@ -149,7 +150,7 @@ class Pool:
             ConfigError: If a manifest is not of its format.
         """
         adder, options = self._adder(broken_share, progress), options_of(manifest)
-        for uri in map(str, uris):
+        for uri in uris_of(uris):
             refuse_password(uri)
             kind = format or adder.detect(uri) or LISTING
             if kind == LISTING:
@@ -231,7 +232,7 @@ class Pool:
         remember(self._database, path, name, target)
         return exported
 
-    def forget(self, *ids: str, copies: bool = False) -> Erased:
+    def forget(self, *ids: str | Iterable[str], copies: bool = False) -> Erased:
         """Erase items and all that was made of them; only their ids stay, and keep them out.
 
         Erased are metadata, labels, inline data, caches, features and our own exports; the item's
@@ -245,7 +246,7 @@ class Pool:
             UnknownItem: For an id that there never was; nothing is erased then.
         """
         eraser = Eraser(self.folder, self._database, self.name, self.settings.task)
-        return eraser.forget(ids, copies)
+        return eraser.forget(ids_in(ids), copies)
 
     def estimate(self, settings: Any) -> Estimate:
         """What a query would cost: requests, bytes, seconds, labels; a few items are read.
@@ -294,14 +295,11 @@ class Pool:
             probabilities: ``(n, C)`` for the pool's classes, by a model that has not learned from
                 the labels that it judges.
         """
-        items = {item.row: item for item in self.fetch(rows)}
-        ids = [items[int(row)].id if int(row) in items else "" for row in rows]
-        labels = {item.id: item.label for item in items.values() if isinstance(item.label, str)}
-        return find_issues(labels, ids, probabilities, self.classes)
+        return issues_of(self.fetch(rows), rows, probabilities, self.classes)
 
     def add_items(
         self,
-        items: Iterable[str | Mapping[str, Any]],
+        items: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]],
         progress: Progress | None = None,
         broken_share: float = 0.5,
     ) -> Added:
@@ -311,7 +309,7 @@ class Pool:
         wanted ``id``, ``metadata``, ``group``, ``label`` and ``by``, who labelled it.
         """
         adder = self._adder(broken_share, progress)
-        records = (record_of(number, item) for number, item in enumerate(items, 1))
+        records = (record_of(number, item) for number, item in enumerate(items_of(items), 1))
         adder.records(records, "items")
         return adder.added
 
@@ -388,21 +386,17 @@ class Pool:
             UnknownItem: For an id that there is not.
             BadLabel: For a value that is no label of the pool's task, or an unknown class.
         """
-        task = self.settings.task
-        values = {id: checked(task, value) for id, value in labels.items()}
-        names = [name for value in values.values() for name in class_names(task, value)]
-        if self.settings.classes is not None:
-            require_known(iter(names), self.settings.classes)
+        values, names = understood(self.settings.task, self.settings.classes, labels)
         kind = labelling.DECIDE if decides else labelling.LABEL
         return self._say(values, by, kind, names)
 
-    def skip(self, ids: Iterable[str], by: str = "", reason: str = "") -> int:
+    def skip(self, ids: str | Iterable[str], by: str = "", reason: str = "") -> int:
         """Record that an annotator could not label items: they are not asked for again."""
-        return self._say(dict.fromkeys(ids, reason), by, labelling.SKIP)
+        return self._say(dict.fromkeys(ids_of(ids), reason), by, labelling.SKIP)
 
-    def unlabel(self, ids: Iterable[str], by: str = "") -> int:
+    def unlabel(self, ids: str | Iterable[str], by: str = "") -> int:
         """Withdraw what an annotator said of items; the record of it stays."""
-        return self._say(dict.fromkeys(ids), by, labelling.WITHDRAW)
+        return self._say(dict.fromkeys(ids_of(ids)), by, labelling.WITHDRAW)
 
     def _say(self, values: Mapping[str, Any], by: str, kind: int, names: Iterable[str] = ()) -> int:
         with self._database.writing() as connection:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from querist.core.errors import ConfigError
 from querist.pool.choosing import WITHOUT_LABELS, strategy_named
 from querist.pool.errors import PoolError
 from querist.pool.pool import Pool
-from querist.pool.query import run_query, start_query
+from querist.pool.query import run_query, settings_of, start_query
 from querist.pool.query_errors import QueryStopped
 from querist.pool.query_needs import needs_of
+from querist.pool.query_result import picked_fact
 from querist.pool.query_settings import parse_query
 from querist.pool.rounds_features import outputs_of
 from querist.pool.rounds_oracles import oracle_of
@@ -46,6 +48,7 @@ from querist.pool.rounds_training import (
     Learned,
     Watch,
     check_trainer,
+    is_outdated,
     judge,
     lesson_of,
     train,
@@ -187,6 +190,7 @@ class _Advance:
         self._pool, self._run, self._watch = pool, run, watch
         self._settings = rounds_settings(run)
         self._oracle = oracle_of(self._settings)
+        self._again = False
 
     def step(self) -> bool:
         """The next thing that can be done; whether there may be more."""
@@ -201,10 +205,21 @@ class _Advance:
             return self._train(told, 0)  # what was labelled before the rounds
         if told.number >= told.rounds:
             return False
+        if self._must_train_again(told):
+            self._again = True
+            return self._train(told, max(told.trained))
         return self._pick(told, told.number + 1)
 
+    def _must_train_again(self, told: RoundsTold) -> bool:
+        """Whether the table grew after a training, so that its model would be refused.
+
+        Once only: a trainer of somebody else may name features that are outdated again.
+        """
+        outdated = not self._again and is_outdated(self._pool, told.model)
+        return outdated and bool(self._lesson(told).teaches)
+
     def _pick(self, told: RoundsTold, number: int) -> bool:
-        query = self._pool.folder / QUERIES / f"{self._run.run_id}-{number}"
+        query = self._query(f"{self._run.run_id}-{number}")
         if not (query / "manifest.json").is_file():
             left = self._pool.count("unlabelled")
             if not left:
@@ -213,6 +228,18 @@ class _Advance:
         run_query(query, self._watch.tell, self._watch.should_stop)
         _record(self._run, PICKED, {"round": number, "query": query.name})
         return True
+
+    def _query(self, name: str) -> Path:
+        """The folder of a round's query; another than that of one whose model is outdated."""
+        for again in count(1):
+            folder = self._pool.folder / QUERIES / (name if again == 1 else f"{name}-{again}")
+            if not (folder / "manifest.json").is_file():
+                return folder
+            run = RunFolder(folder)
+            asked = settings_of(run).model
+            if picked_fact(run) is not None or not is_outdated(self._pool, asked):
+                return folder
+        raise AssertionError  # for ever is long
 
     def _asked(self, told: RoundsTold, number: int, left: int) -> dict[str, Any]:
         if number == 0:

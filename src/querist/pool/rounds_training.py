@@ -16,7 +16,7 @@ from querist.core.errors import ConfigError, QueristError
 from querist.core.tasks import resolve
 from querist.models.trainers.trained import Trained, judged
 from querist.pool.choosing import choose_model
-from querist.pool.guessing import guess_transform, learned_on
+from querist.pool.guessing import guess_transform, has_learned_on, learned_on
 from querist.pool.pool import Pool
 from querist.pool.rounds_features import Decoded, Given, outputs_of
 from querist.pool.rounds_settings import RoundsSettings
@@ -212,6 +212,13 @@ def train(
     else:
         made = resolve(use)(*arguments, **options)
     return _learned(made, len(values), len(lesson.rows) - len(values))
+
+
+def is_outdated(pool: Pool, model: Mapping[str, Any] | None) -> bool:
+    """Whether a head learned on other features of a table than its rows show by now."""
+    if model is None or model.get("use") != "head":
+        return False
+    return not has_learned_on(model["base"], open_transform(guess_transform(pool)))
 
 
 def _finite(given: Given, lesson: Lesson) -> tuple[Given, list[Any]]:

@@ -29,9 +29,11 @@ class Statements:
         self._statements: list[Statement] = []
         self._names: dict[str, None] = {}
 
-    def take(self, row: int, one: Record) -> None:
-        """Take what a record says of the item of a row."""
-        self._statements += self._of(row, one)
+    def take(self, row: int, one: Record) -> int:
+        """Take what a record says of the item of a row; how many statements that were."""
+        found = list(self._of(row, one))
+        self._statements += found
+        return len(found)
 
     def _of(self, row: int, one: Record) -> Iterator[Statement]:
         for said in one.said:

@@ -53,9 +53,9 @@ class Tally:
 
     def added(self) -> Added:
         """The counts so far."""
-        names = ("new", "changed", "duplicates", "unchanged", "forgotten", "labelled")
+        counted = (name for name in Added._fields if not name.startswith("broken"))
         return Added(
-            **{name: self.counts[name] for name in names},
+            **{name: self.counts[name] for name in counted},
             broken=list(self.broken),
             broken_total=self.counts["broken"],
         )

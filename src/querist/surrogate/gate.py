@@ -93,18 +93,6 @@ def tail(wrong: int, trials: int, share: float) -> float:
     return float(bdtr(wrong, trials, share)) if trials else 1.0
 
 
-def exact_interval(hits: int, trials: int, level: float = 0.95) -> tuple[float, float] | None:
-    """Clopper and Pearson's interval of a share (Biometrika 26, 404, 1934); None without trials."""
-    from scipy.special import betaincinv
-
-    if not trials:
-        return None
-    rest = (1.0 - level) / 2.0
-    low = float(betaincinv(hits, trials - hits + 1, rest)) if hits else 0.0
-    high = float(betaincinv(hits + 1, trials - hits, 1.0 - rest)) if hits < trials else 1.0
-    return low, high
-
-
 def first_threshold(scores: Vector, wrong: Flags, allowed: float) -> int:
     """Index in the grid of the threshold to test first, by audits from *before* the model.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from querist.surrogate.gate import exact_interval
+from querist.accounting.effective_terms import exact_interval
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
 

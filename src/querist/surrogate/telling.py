@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from querist.surrogate.gate import exact_interval
+from querist.accounting.effective_terms import exact_interval
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
 from querist.surrogate.trials import why

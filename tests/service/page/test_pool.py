@@ -228,6 +228,24 @@ def test_ten_thousand_items_are_scrolled(texts, tab) -> None:
     shown.accessible()
 
 
+def test_a_key_between_a_drawing_and_its_effects_is_not_lost(texts, tab) -> None:
+    server, pool = texts({f"item-{n:05}": f"text of item {n}" for n in range(500)})
+    page = tab(f"{server.url}/#/pools/{pool}/items").page
+    page.wait_for_selector(".thumbnail.words")
+    page.locator(".cell").first.focus()
+    page.evaluate(
+        """async () => {
+            const grid = document.querySelector(".grid");
+            grid.scrollTop = 1000;
+            grid.dispatchEvent(new Event("scroll"));
+            for (let turn = 0; turn < 20; turn += 1) await null;  // drawn; effects wait for a frame
+            const pressed = new KeyboardEvent("keydown", { key: "End", bubbles: true });
+            document.activeElement.dispatchEvent(pressed);
+        }"""
+    )
+    page.wait_for_selector(".cell:focus >> text=item-00499", timeout=10_000)
+
+
 def test_a_query_is_watched_through_a_restart_of_the_server(serve, pictures, tab, finished) -> None:
     folder = pictures(40)
     server = serve(

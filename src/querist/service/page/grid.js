@@ -112,7 +112,7 @@ export function Grid({ pool, total, at, need, open, note, label, short }) {
   const size = useSize(box);
   const [top, setTop] = useState(0);
   const [active, setActive] = useState(0);
-  const focusing = useRef(false);
+  const focusing = useRef(null); // the place that is to have the focus once it is drawn
   const columns = Math.max(1, Math.floor((size.width + GAP) / (CELL + GAP)));
   const rows = Math.ceil(total / columns);
   const from = Math.max(0, Math.floor(top / ROW) - 1) * columns;
@@ -124,8 +124,8 @@ export function Grid({ pool, total, at, need, open, note, label, short }) {
 
   useEffect(() => void (until > from && need?.(from, until)), [from, until]);
   useEffect(() => {
-    if (!focusing.current) return;
-    focusing.current = false;
+    if (focusing.current !== current) return; // a key came after the drawing that this belongs to
+    focusing.current = null;
     box.current.querySelector(`[data-place="${current}"]`)?.focus({ preventScroll: true });
   });
 
@@ -135,7 +135,7 @@ export function Grid({ pool, total, at, need, open, note, label, short }) {
     const list = box.current;
     if (its < list.scrollTop) list.scrollTop = its;
     if (its + ROW > list.scrollTop + list.clientHeight) list.scrollTop = its + ROW - list.clientHeight;
-    focusing.current = true;
+    focusing.current = wanted;
     setActive(wanted);
   };
   const page = columns * Math.max(1, Math.floor(size.height / ROW));

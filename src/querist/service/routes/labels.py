@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from querist.pool.label_import import why_nothing
 from querist.pool.opinions import disputes
 from querist.pool.pool import Pool
 from querist.pool.suggested import kept
@@ -17,7 +18,15 @@ from querist.service.routes.paging import After, Limit, PathId, number_of
 from querist.service.routes.pools import ItemPath, WhereText, item_told, keep_manifest, where_of
 from querist.service.webhooks.outbox import enqueue
 from querist.service.wire.base import Page
-from querist.service.wire.labels import Label, LabelSet, LabelsPost, LeaseAsk, Recorded, Statement
+from querist.service.wire.labels import (
+    Imported,
+    Label,
+    LabelSet,
+    LabelsPost,
+    LeaseAsk,
+    Recorded,
+    Statement,
+)
 from querist.service.wire.pools import Item, ManifestFormat
 from querist.service.workspace import erase, room_for
 
@@ -114,13 +123,14 @@ def label_history(call: Call, pool: PathId, item: ItemPath) -> Page[Statement]:
     return Page[Statement](items=statements)
 
 
-def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Recorded:
+def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Imported:
     """Record the labels of a manifest, which is the body of the request."""
     call.service.own(call.who, "pools", "pool", pool)
     kept = keep_manifest(call, format)
     try:
         with call.service.pool(call.who, pool) as found:
-            return Recorded(labels=found.import_labels(kept, format).labelled)
+            added = found.import_labels(kept, format)
+            return Imported(labels=added.labelled, why_nothing=why_nothing(added))
     finally:
         erase(kept)
 

@@ -167,6 +167,7 @@ EXAMPLES: Mapping[str, Any] = {
     "Posted": {"id": "1", "campaign": "potentials:run-1", "command": "pause", "at": _AT},
     "Query": {**_JOB_TOLD, "asked": _QUERY_ASKED, "counts": {"candidates": 5000, "scanned": 1198}},
     "QueryCreate": _QUERY_ASKED,
+    "Imported": {"labels": 148, "why_nothing": ""},
     "Recorded": {"labels": 3},
     "ReviewCreate": {},
     "ReviewJob": {**_JOB_TOLD, "kind": "review", "issues": None},

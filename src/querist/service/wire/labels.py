@@ -60,6 +60,18 @@ class Recorded(Told):
     labels: Count
 
 
+class Imported(Told):
+    """How many labels of a file are now on disk; what is repeated is not counted.
+
+    Attributes:
+        labels: How many.
+        why_nothing: Where the file has rows and none could be used: the reason.
+    """
+
+    labels: Count
+    why_nothing: str = ""
+
+
 class Label(Told):
     """The label that holds for an item."""
 

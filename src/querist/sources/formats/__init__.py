@@ -14,7 +14,7 @@ from typing import Any
 
 from querist.core.answers import Dataset
 from querist.core.errors import ConfigError
-from querist.sources.formats import ase_db, deepmd_npy, extxyz, npz, parquet
+from querist.sources.formats import ase_db, csv_table, deepmd_npy, extxyz, npz, parquet
 from querist.sources.formats.fields import aligned, join
 from querist.sources.formats.units import converted
 from querist.sources.nearest import nearest
@@ -43,6 +43,7 @@ FORMATS: Mapping[str, Format] = {
     "deepmd_npy": Format((), deepmd_npy.read, deepmd_npy.write),
     "npz": Format((".npz",), npz.read, npz.write),
     "parquet": Format((".parquet", ".pq"), parquet.read, parquet.write),
+    "csv": Format((".csv",), csv_table.read, csv_table.write),
 }
 
 _UNITS = ("energy_unit", "length_unit")

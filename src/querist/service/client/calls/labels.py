@@ -10,6 +10,7 @@ from querist.service.client.call import Call, Flow, Listing, get, new_key, pages
 from querist.service.client.calls.references import Ref, pool_id
 from querist.service.wire.base import MAX_BATCH, Page
 from querist.service.wire.labels import (
+    Imported,
     Label,
     LabelSet,
     LabelsPost,
@@ -101,11 +102,11 @@ def _sent(pool: Ref, said: list[LabelSet], by: str | None) -> Flow[Recorded]:
     return Recorded(labels=recorded)
 
 
-def import_labels(pool: Ref, file: Path | str, format: str) -> Flow[Recorded]:
+def import_labels(pool: Ref, file: Path | str, format: str) -> Flow[Imported]:
     """Record the labels of a manifest: Label Studio, COCO, YOLO, CoNLL, CSV ..."""
     path = path_of("pools", (yield from pool_id(pool)), "label-files")
     said = {"format": format}
-    done: Recorded = yield Call("POST", path, Recorded, said, file=Path(file), once=new_key())
+    done: Imported = yield Call("POST", path, Imported, said, file=Path(file), once=new_key())
     return done
 
 
