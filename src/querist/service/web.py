@@ -167,7 +167,7 @@ class _Binder:
 
 def _turn(service: Service, route: Route, who: Principal) -> AbstractAsyncContextManager[Any]:
     """What may take long waits for a turn of its tenant, so that threads are left for the rest."""
-    quick = route.method == "GET" and route.answer not in (Download, Thumbnail)
+    quick = route.method == "GET" and not route.long
     return nullcontext() if quick or route.scope is None else service.turn(who)
 
 
