@@ -7,8 +7,8 @@ import socket
 import time
 from contextlib import ExitStack
 
-import pytest
-
+from querist.service.index.index import newest_first
+from querist.service.jobs.records import by_ids, told
 from querist.testing.servers.http import HttpServer, Reply
 
 FILE = {"Content-Type": "application/octet-stream"}
@@ -50,3 +50,61 @@ def test_items_that_come_slowly_keep_no_other_tenant_waiting(serve, finished) ->
             assert other.get("/v1/pools").status_code == 200
         assert time.monotonic() - began < 2
         server.process.kill()
+
+
+def test_lists_are_cut_where_their_rows_are_long(local) -> None:
+    """A thousand of the longest would be gigabytes in the memory of the server."""
+    http = local().http
+    classes = ["a" * 100_000] * 9
+    for number in range(20):
+        settings = {"use": "features", "classes": classes}
+        made = http.post("/v1/models", json={"name": f"m{number}", "settings": settings})
+        assert made.status_code == 201, made.text[:300]
+    names, after = [], ""
+    while after is not None:
+        answer = http.get("/v1/models", params={"limit": 1000, "after": after})
+        assert len(answer.content) < 9 << 20
+        names += [one["name"] for one in answer.json()["items"]]
+        after = answer.json()["next"]
+    assert names == [f"m{number}" for number in reversed(range(20))]
+
+
+def test_settings_that_are_far_too_long_are_refused(local) -> None:
+    http = local().http
+    pool = http.post("/v1/pools", json={"name": "long"}).json()["id"]
+    long = {"a": "a" * (2 << 20)}
+    query = {"strategy": "random", "budget": 1, "where": {"metadata": long}}
+    for path, body in (
+        ("/v1/models", {"name": "m", "settings": {"use": "features", **long}}),
+        ("/v1/pools", {"name": "p", "sources": long}),
+        (f"/v1/pools/{pool}/queries", query),
+        (f"/v1/pools/{pool}/rounds", {"query": query}),
+    ):
+        assert http.post(path, json=body).status_code == 422, path
+
+
+def test_followers_of_a_job_do_not_read_what_they_are_not_told(local) -> None:
+    """A look at each followed job every 0.4 s would parse megabytes of URIs."""
+    app = local(jobs={"here": False})
+    uris = [f"/nowhere/{'x' * 200}/{number}" for number in range(1000)]
+    made = app.http.post("/v1/pools", json={"name": "p", "uris": uris}).json()
+    with app.service.index.read() as connection:
+        row = by_ids(connection, [made["addition"]])[made["addition"]]
+    assert row["asked"] is None
+    assert told(row).kind == "addition"
+
+
+def test_a_long_question_is_not_kept_for_every_webhook(local) -> None:
+    app = local(jobs={"here": False})
+    for _ in range(3):
+        app.http.post("/v1/webhooks", json={"url": "https://example.org/x"})
+    pool = app.http.post("/v1/pools", json={"name": "p"}).json()["id"]
+    for text in ("short", "long" * 50_000):
+        query = {"strategy": "random", "budget": 1, "where": {"metadata": {"a": text}}}
+        job = app.http.post(f"/v1/pools/{pool}/queries", json=query).json()["id"]
+        assert app.http.post(f"/v1/jobs/{job}/cancel").status_code == 202
+        with app.service.index.read() as connection:
+            rows = newest_first(connection, "deliveries", {}, None, 3)
+        said = [json.loads(row["body"])["data"] for row in rows]
+        assert [one["id"] for one in said] == [job] * 3
+        assert all(("asked" in one) == (text == "short") for one in said)

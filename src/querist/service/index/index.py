@@ -13,6 +13,8 @@ from querist.service.index.sql import integrity_error, migrate, open_engine, sa,
 from querist.service.index.tables import tables
 
 Row = dict[str, Any]
+PAGE_BYTES = 8 << 20  # of free texts in one page of rows
+_STEP = 32  # rows whose sizes are asked for together
 Connection = Any
 
 
@@ -124,6 +126,36 @@ def newest_first(
         query = query.where(table.c.id < after)
     found = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
     return [dict(row) for row in found.mappings()]
+
+
+def newest_page(
+    connection: Connection, name: str, where: Row, after: str | None, limit: int
+) -> tuple[list[Row], bool]:
+    """The same, but no more than some megabytes of them; and whether there are others after."""
+    table, wanted, held = getattr(tables(), name), list[str](), 0
+    while True:
+        query = sa().select(table.c.id, _size(table)).where(*_matching(table, where))
+        if after:
+            query = query.where(table.c.id < after)
+        step = connection.execute(query.order_by(table.c.id.desc()).limit(_STEP)).all()
+        for id, size in step:
+            if len(wanted) == limit or (wanted and held + size > PAGE_BYTES):
+                return _newest_of(connection, name, wanted), True
+            wanted.append(id)
+            held, after = held + size, id
+        if len(step) < _STEP:
+            return _newest_of(connection, name, wanted), False
+
+
+def _size(table: Any) -> Any:
+    """How long the free texts of a row are; its other columns have limits of their own."""
+    lib = sa()
+    free = [one for one in table.c if isinstance(one.type, lib.JSON | lib.Text)]
+    return sum((lib.func.length(lib.cast(one, lib.Text)) for one in free), lib.literal(0))
+
+
+def _newest_of(connection: Connection, name: str, ids: list[str]) -> list[Row]:
+    return sorted(rows_among(connection, name, "id", ids), key=lambda row: row["id"], reverse=True)
 
 
 def change(connection: Connection, name: str, where: Row, /, **values: Any) -> int:

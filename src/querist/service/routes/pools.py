@@ -23,8 +23,9 @@ from querist.service.index.index import (
     Taken,
     count,
     find,
+    grouped,
     insert,
-    newest_first,
+    newest_page,
     now,
     remove,
 )
@@ -52,8 +53,8 @@ def list_pools(
     """Pools of your tenant, the newest first; ``name`` finds one."""
     where = {"tenant": call.who.tenant, "name": name}
     with call.service.index.read() as connection:
-        rows = newest_first(connection, "pools", where, after, limit + 1)
-    return page_of(rows, limit, _told)
+        rows = newest_page(connection, "pools", where, after, limit)
+    return page_of(rows, _told)
 
 
 def create_pool(call: Call, body: PoolCreate) -> Pool:
@@ -113,10 +114,9 @@ def remove_pool(call: Call, pool: PathId) -> Nothing:
     row = service.own(call.who, "pools", "pool", pool)
     folder = service.workspace.pool(call.who.tenant, pool)
     with service.index.write() as connection:
-        jobs = newest_first(connection, "jobs", {"pool": row["id"]}, None, 1_000_000)
-        if any(job["state"] in UNFINISHED for job in jobs):
+        if count(connection, "jobs", pool=row["id"], state=list(UNFINISHED)):
             raise Refused("conflict", "Jobs of this pool are not finished; cancel them first.")
-        ids = [job["id"] for job in jobs]
+        ids = [id for id, _ in grouped(connection, "jobs", ("id",), pool=row["id"])]
         remove(connection, "rounds", pool=row["id"])
         remove(connection, "events", job=ids)
         remove(connection, "jobs", pool=row["id"])

@@ -27,6 +27,7 @@ from querist.service.routes import (
 from querist.service.wire.access import Scope
 from querist.service.wire.base import Ask
 
+_QUESTION = "/v1/campaigns/{campaign}/questions/{question}"
 READ, LABEL, QUERY, ADMIN = Scope.READ, Scope.LABEL, Scope.QUERY, Scope.ADMIN
 
 
@@ -123,8 +124,8 @@ ROUTES: tuple[Route, ...] = (
     _post("/v1/campaigns/{campaign}/commands", campaigns.command_campaign, QUERY, 202),
     _look("/v1/campaigns/{campaign}/questions", questions.list_questions),
     _post("/v1/campaigns/{campaign}/leases", questions.lease_questions, LABEL, 200),
-    _look("/v1/campaigns/{campaign}/questions/{question}/inputs/{input:path}", questions.show_input),
-    _look("/v1/campaigns/{campaign}/questions/{question}/content", questions.question_content),
+    _look(f"{_QUESTION}/inputs/{{input:path}}", questions.show_input),
+    _look(f"{_QUESTION}/content", questions.question_content),
     _post("/v1/campaigns/{campaign}/answers", questions.answer_question, LABEL, 202),
     _get("/v1/webhooks", webhooks.list_webhooks),
     _post("/v1/webhooks", webhooks.create_webhook, QUERY),
