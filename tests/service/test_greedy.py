@@ -108,3 +108,34 @@ def test_a_long_question_is_not_kept_for_every_webhook(local) -> None:
         said = [json.loads(row["body"])["data"] for row in rows]
         assert [one["id"] for one in said] == [job] * 3
         assert all(("asked" in one) == (text == "short") for one in said)
+
+
+def test_a_revoked_keys_stream_ends(serve) -> None:
+    server = serve(jobs={"here": False})
+    with server.client() as client:
+        made = client.post("/v1/pools", json={"name": "p", "uris": ["/nowhere"]}).json()
+        job = f"/v1/jobs/{made['addition']}/events"
+        key = client.post("/v1/keys", json={"user": "eve", "scopes": ["read"]}).json()
+        with (
+            server.client(key["secret"]) as eve,
+            eve.stream("GET", job) as stream,
+        ):
+            parts = stream.iter_lines()
+            assert next(parts).startswith("retry")
+            assert client.delete(f"/v1/keys/{key['id']}").status_code == 204
+            assert client.post(f"/v1/jobs/{made['addition']}/cancel").status_code == 202
+            assert not [line for line in parts if "cancelled" in line]
+        with server.client() as own, own.stream("GET", job) as stream:
+            assert [line for line in stream.iter_lines() if "cancelled" in line]
+
+
+def test_streams_that_begin_together_are_as_few_as_others(serve) -> None:
+    server = serve(jobs={"here": False}, limits={"streams": 3})
+    with server.client() as client, ExitStack() as stack:
+        made = client.post("/v1/pools", json={"name": "p", "uris": ["/nowhere"]}).json()
+        path = f"/v1/jobs/{made['addition']}/events"
+        opened = [asking(stack, server.port, path) for _ in range(40)]
+        time.sleep(1.5)
+        heads = [one.recv(65536) for one in opened]
+        followed = [b"event: state" in head for head in heads]
+        assert sum(followed) == 3

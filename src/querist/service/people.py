@@ -145,6 +145,7 @@ class Door:
             tenant = tenant_named(connection, DEFAULT_TENANT)
         self._default = tenant["id"]
         self._known: dict[str, tuple[float, Principal]] = {}
+        self.changes = 0  # how often a key or a tenant changed here
 
     def known(self, authorization: str | None, local: bool) -> Principal | None:
         """Who asks, if he asked a moment ago; never waits for the database."""
@@ -154,6 +155,15 @@ class Door:
     def forget(self) -> None:
         """A key or a tenant changed: look everybody up again."""
         self._known = {}
+        self.changes += 1
+
+    def still(self, who: Principal) -> bool:
+        """Whether the key of somebody who was let in holds yet."""
+        if not who.key:
+            return True
+        with self._index.read() as connection:
+            row = find(connection, "keys", id=who.key)
+        return row is not None and not _over(row)
 
     def let_in(self, authorization: str | None, local: bool) -> Principal:
         """Who asks.

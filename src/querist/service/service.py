@@ -7,8 +7,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from querist.service.workspace import Workspace
 from querist.store.manifest import git_state
 
 _LOG = logging.getLogger("querist.service.requests")
+_LOOK_S = 5.0  # whether a stream's key still holds: another server may have revoked it
 _AT_ONCE = 24  # of web.THREADS: so many requests of one tenant that may take long
 
 
@@ -80,11 +81,13 @@ class Service:
         self._receiving: Counter[str] = Counter()
         self._turns: dict[str, asyncio.Semaphore] = {}
         self.stopping = False
+        self._in_thread: InThread
         self._hub: Hub
         self._watch: Watch
 
     def open_streams(self, in_thread: InThread) -> None:
         """Make event streams possible; on the thread of the event loop."""
+        self._in_thread = in_thread
         self._hub = Hub(self.index, in_thread)
         self._watch = Watch(in_thread)
         self._turns = {}
@@ -108,21 +111,30 @@ class Service:
         """Held while something of a tenant's is done that may take long; on the event loop."""
         return self._turns.setdefault(who.tenant, asyncio.Semaphore(_AT_ONCE))
 
-    async def follow(self, who: Principal, job: str, last_event: str) -> AsyncIterator[bytes]:
+    def follow(self, who: Principal, job: str, last_event: str) -> AsyncIterator[bytes]:
         """Events of a job."""
-        self._streams[who.tenant] += 1
-        try:
-            async for part in self._hub.follow(job, last_event):
-                yield part
-        finally:
-            self._streams[who.tenant] -= 1
+        return self._streamed(who, self._hub.follow(job, last_event))
 
-    async def watch(self, who: Principal, folder: Path) -> AsyncIterator[bytes]:
+    def watch(self, who: Principal, folder: Path) -> AsyncIterator[bytes]:
         """Views of a run."""
+        return self._streamed(who, self._watch.follow(folder))
+
+    async def _streamed(self, who: Principal, parts: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+        """A stream, as long as whoever asked for it may ask; on the event loop."""
+        if self._streams[who.tenant] >= self.settings.limits.streams:
+            yield b"retry: 5000\n\n"  # several came at the same time: he asks again
+            return
         self._streams[who.tenant] += 1
         try:
-            async for part in self._watch.follow(folder):
-                yield part
+            async with aclosing(parts):
+                changes, looked = self.door.changes, time.monotonic()
+                async for part in parts:
+                    now = self.door.changes, time.monotonic()
+                    if now[0] != changes or now[1] - looked > _LOOK_S:
+                        if not await self._in_thread(self.door.still, who):
+                            return
+                        changes, looked = now
+                    yield part
         finally:
             self._streams[who.tenant] -= 1
 

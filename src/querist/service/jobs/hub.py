@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +41,7 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self.closing = False
 
-    async def follow(self, job: str, last_event: str) -> AsyncIterator[bytes]:
+    async def follow(self, job: str, last_event: str) -> AsyncGenerator[bytes]:
         """Server-sent events of a job, from after ``last_event`` ("" for the beginning) to its end.
 
         State changes are never missed, as each has a number; of the progress in between there is
