@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import time
 from contextlib import ExitStack
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from querist.service.index.index import newest_first
 from querist.service.jobs.records import by_ids, told
@@ -139,3 +144,52 @@ def test_streams_that_begin_together_are_as_few_as_others(serve) -> None:
         heads = [one.recv(65536) for one in opened]
         followed = [b"event: state" in head for head in heads]
         assert sum(followed) == 3
+
+
+def bomb(rows: int, length: int) -> bytes:
+    """Labels in a few kilobytes of Parquet: one text, again and again."""
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), ["x" * length])
+    table = pa.table({"id": [f"{number}" for number in range(rows)], "label": column})
+    held = io.BytesIO()
+    pq.write_table(table, held, compression="zstd", store_schema=False)
+    return held.getvalue()
+
+
+def test_labels_that_unpack_to_gigabytes_do_not_do_so_in_the_server(serve) -> None:
+    server = serve(jobs={"memory_mb": 1024})
+    with server.client() as client:
+        pool = client.post("/v1/pools", json={"name": "p"}).json()["id"]
+        path, params = f"/v1/pools/{pool}/label-files", {"format": "parquet"}
+        content = bomb(2000, 1 << 20)
+        assert len(content) < 10_000
+        answer = client.post(path, params=params, content=content, headers=FILE)
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid")
+        peak = Path(f"/proc/{server.process.pid}/status").read_text()
+        assert int(peak.partition("VmHWM:")[2].split()[0]) < 1 << 20  # kB
+        assert list((server.folder / "data" / "tmp").iterdir()) == []
+
+
+def test_labels_in_a_large_file_or_in_parquet_are_recorded(serve, finished) -> None:
+    server = serve(limits={"body": 2048})
+    with server.client() as client:
+        pool = client.post("/v1/pools", json={"name": "p"}).json()["id"]
+        lines = "".join(f'{{"id": "{n}", "text": "t{n}"}}\n' for n in range(100)).encode()
+        path = f"/v1/pools/{pool}"
+        params = {"format": "jsonl"}
+        sent = client.post(f"{path}/manifests", params=params, content=lines, headers=FILE)
+        assert finished(client, sent.json()["id"])["state"] == "done"
+        said = "".join(f'{{"id": "{n}", "label": "cat", "text": "t{n}"}}\n' for n in range(100))
+        sends = {"jsonl": said.encode(), "parquet": bomb(100, 3)}
+        for format, content in sends.items():
+            sent = client.post(
+                f"{path}/label-files", params={"format": format}, content=content, headers=FILE
+            )
+            assert sent.json() == {"labels": 100}, sent.text
+        wrong = {"format": "parquet"}
+        sent = client.post(f"{path}/label-files", params=wrong, content=b"PAR1", headers=FILE)
+        assert sent.status_code == 422
+        assert "Parquet" in sent.json()["detail"]
+        assert str(server.folder) not in sent.text
+        shown = client.get(path).json()
+        assert shown["states"]["labelled"] == 100
+        assert shown["classes"] == ["cat", "xxx"]

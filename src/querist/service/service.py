@@ -40,6 +40,7 @@ from querist.store.manifest import git_state
 
 _LOG = logging.getLogger("querist.service.requests")
 _LOOK_S = 5.0  # whether a stream's key still holds: another server may have revoked it
+_READ_AT_ONCE = 2  # files of one tenant that processes of their own read for requests
 _AT_ONCE = 24  # of web.THREADS: so many requests of one tenant that may take long
 
 
@@ -79,6 +80,7 @@ class Service:
         self._rates, self._wrong = Limiter(), Limiter()
         self._streams: Counter[str] = Counter()
         self._receiving: Counter[str] = Counter()
+        self._reading: Counter[str] = Counter()
         self._turns: dict[str, asyncio.Semaphore] = {}
         self.stopping = False
         self._in_thread: InThread
@@ -106,6 +108,23 @@ class Service:
             yield
         finally:
             self._receiving[who.tenant] -= 1
+
+    @contextmanager
+    def reading(self, who: Principal) -> Iterator[None]:
+        """While a process reads a file for a request of a tenant's.
+
+        Raises:
+            Refused: If several do already.
+        """
+        with self._lock:
+            if self._reading[who.tenant] >= _READ_AT_ONCE:
+                raise Refused("too-often", "Files are being read already.", retry_after=5.0)
+            self._reading[who.tenant] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reading[who.tenant] -= 1
 
     def turn(self, who: Principal) -> asyncio.Semaphore:
         """Held while something of a tenant's is done that may take long; on the event loop."""

@@ -13,6 +13,7 @@ from querist.pool.suggested import kept
 from querist.pool.where import Where
 from querist.service.call import Call, Download
 from querist.service.index.index import find
+from querist.service.label_files import labels_from
 from querist.service.routes.paging import After, Limit, PathId, number_of
 from querist.service.routes.pools import ItemPath, WhereText, item_told, keep_manifest, where_of
 from querist.service.webhooks.outbox import enqueue
@@ -120,7 +121,7 @@ def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Recorded:
     kept = keep_manifest(call, format)
     try:
         with call.service.pool(call.who, pool) as found:
-            return Recorded(labels=found.import_labels(kept, format).labelled)
+            return Recorded(labels=labels_from(call.service, call.who, found, kept, format))
     finally:
         erase(kept)
 
