@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from querist.core.errors import ConfigError
@@ -239,6 +240,20 @@ def _over(row: Row) -> bool:
 
 def _wrong() -> Refused:
     return Refused("wrong-key", "The key is unknown, expired or revoked; ask for another one.")
+
+
+def secret_in(path: Path) -> str:
+    """The text of a file with a key.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise ConfigError(
+            f"The file of keys.first, {path}, cannot be read: {error.strerror}."
+        ) from error
 
 
 def first_key(index: Index, text: str) -> bool:

@@ -26,7 +26,7 @@ from querist.service.jobs.runner import Runner
 from querist.service.leases import Leases
 from querist.service.limits import Limiter
 from querist.service.metrics import Metrics
-from querist.service.people import Door, Principal, first_key, has_keys, tenant_told
+from querist.service.people import Door, Principal, first_key, has_keys, secret_in, tenant_told
 from querist.service.pools import Shelf, access_for, models_for, renew
 from querist.service.problems import Refused, missing
 from querist.service.rounds import register
@@ -59,7 +59,7 @@ class Service:
         self.workspace = Workspace(settings.data)
         self.index = Index(settings.index_url)
         if settings.keys.first is not None:
-            first_key(self.index, settings.keys.first.read_text(encoding="utf-8"))
+            first_key(self.index, secret_in(settings.keys.first))
         without = settings.keys.without == "loopback" and settings.on_loopback
         if not without and not has_keys(self.index):
             raise ConfigError(

@@ -8,8 +8,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from querist.core.errors import ConfigError
 from querist.service.index.grouping import Writers
-from querist.service.index.sql import integrity_error, migrate, open_engine, sa, upsert
+from querist.service.index.sql import (
+    database_errors,
+    integrity_error,
+    migrate,
+    open_engine,
+    sa,
+    upsert,
+)
 from querist.service.index.tables import tables
 
 Row = dict[str, Any]
@@ -29,12 +37,20 @@ class Index:
         url: SQLite or PostgreSQL.
 
     Raises:
-        ConfigError: For another database.
+        ConfigError: For another database, or one that does not answer.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url)
-        migrate(self._engine)
+        try:
+            migrate(self._engine)
+        except database_errors() as error:
+            self._engine.dispose()
+            why = str(getattr(error, "orig", error)).splitlines()[0]
+            raise ConfigError(
+                f"The index cannot be opened: {why}. See 'index' in service.yaml, and whether the "
+                "database runs."
+            ) from error
         # SQLite lets those who wait for its one writer sleep longer and longer, and wakes none of
         # them; this process's own writers queue up here instead, and share their commits.
         one_writer = self._engine.dialect.name == "sqlite"
