@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from querist.service.index.index import newest_first
-from querist.service.jobs.records import by_ids, told
+from querist.service.jobs.records import shown_by_ids, told
 from querist.testing.servers.http import HttpServer, Reply
 
 FILE = {"Content-Type": "application/octet-stream"}
@@ -94,7 +94,7 @@ def test_followers_of_a_job_do_not_read_what_they_are_not_told(local) -> None:
     uris = [f"/nowhere/{'x' * 200}/{number}" for number in range(1000)]
     made = app.http.post("/v1/pools", json={"name": "p", "uris": uris}).json()
     with app.service.index.read() as connection:
-        row = by_ids(connection, [made["addition"]])[made["addition"]]
+        row = shown_by_ids(connection, [made["addition"]])[made["addition"]]
     assert row["asked"] is None
     assert told(row).kind == "addition"
 

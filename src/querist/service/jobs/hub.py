@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from querist.service.index.index import Index, Row
-from querist.service.jobs.records import by_ids, events_after, told
+from querist.service.jobs.records import events_after, shown_by_ids, told
 from querist.service.wire.jobs import JobState
 
 EVERY_S = 0.4
@@ -96,7 +96,7 @@ class Hub:
         ids = sorted(jobs)
         with self._index.read() as connection:
             events = events_after(connection, ids, seq)
-            return by_ids(connection, ids), events
+            return shown_by_ids(connection, ids), events
 
 
 def _tell(follower: _Follower, rows: dict[str, Row], events: list[Row]) -> None:

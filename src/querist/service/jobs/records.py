@@ -156,7 +156,14 @@ def served(connection: Connection, since: float) -> dict[str, float]:
 
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Row]:
-    """Jobs by id, as they are told: what was asked comes only where it is, as it may be long."""
+    """Jobs by id."""
+    jobs = tables().jobs
+    found = connection.execute(sa().select(jobs).where(jobs.c.id.in_(ids))).mappings()
+    return {row["id"]: dict(row) for row in found}
+
+
+def shown_by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Row]:
+    """The same to be told: what was asked comes only where it is told, as it may be long."""
     jobs, lib = tables().jobs, sa()
     asked = lib.case((jobs.c.kind.in_((*PICKING, "map")), jobs.c.asked)).label("asked")
     columns = [asked if one.name == "asked" else one for one in jobs.c]
