@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import socket
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from querist.service.index.index import newest_first
 from querist.service.jobs.records import shown_by_ids, told
@@ -193,3 +195,29 @@ def test_labels_in_a_large_file_or_in_parquet_are_recorded(serve, finished) -> N
         shown = client.get(path).json()
         assert shown["states"]["labelled"] == 100
         assert shown["classes"] == ["cat", "xxx"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of Linux")
+def test_whoever_does_not_read_his_download_is_cut_off(serve, finished) -> None:
+    server = serve(limits={"unread_seconds": 2})
+    with server.client() as client, ExitStack() as stack:
+        pool = client.post("/v1/pools", json={"name": "p"}).json()["id"]
+        text = "x" * 50_000
+        lines = "".join(f'{{"id": "{n}", "text": "{n}{text}"}}\n' for n in range(400)).encode()
+        path, params = f"/v1/pools/{pool}", {"format": "jsonl"}
+        sent = client.post(f"{path}/manifests", params=params, content=lines, headers=FILE)
+        assert finished(client, sent.json()["id"])["state"] == "done"
+        asking(stack, server.port, f"{path}/export?format=jsonl")
+        held = server.folder / "data" / "tmp"
+        waits(lambda: any(held.iterdir()))
+        waits(lambda: not any(held.iterdir()))
+        assert len(client.get(f"{path}/export", params=params).content) > 20_000_000
+    assert "Traceback" not in server.log
+
+
+def waits(happens, seconds: float = 20) -> None:
+    for _ in range(int(seconds / 0.05)):
+        if happens():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")

@@ -54,6 +54,7 @@ def listening(settings: ServiceSettings) -> list[socket.socket]:
             opened[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:  # the others have sockets of their own
                 opened[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _cut_when_unread(opened[-1], settings.limits.unread_seconds)
             opened[-1].bind(address)
     except OSError as error:
         for one in opened:
@@ -63,6 +64,13 @@ def listening(settings: ServiceSettings) -> list[socket.socket]:
             "another host or port under listen in service.yaml."
         ) from error
     return opened
+
+
+def _cut_when_unread(listener: socket.socket, seconds: float) -> None:
+    """Whoever reads nothing of his answer would hold a connection, and its file, for ever."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # what is accepted inherits it
+    if option is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, option, round(seconds * 1000))
 
 
 @contextmanager
