@@ -7,8 +7,10 @@ import json
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -221,3 +223,36 @@ def waits(happens, seconds: float = 20) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it did not happen")
+
+
+@pytest.mark.kill
+def test_a_pool_that_is_removed_while_it_is_read_does_not_end_the_server(serve, finished) -> None:
+    """A connection of SQLite's that is closed below another thread ends the process."""
+    server = serve()
+    statuses: set[int] = set()
+
+    def ask(method: str, path: str, **more: Any) -> None:
+        with server.client() as own:
+            for _ in range(15):
+                statuses.add(own.request(method, path, **more).status_code)
+
+    lines = "".join(f'{{"id": "{n}", "text": "{n}"}}\n' for n in range(3000)).encode()
+    with server.client() as client:
+        for turn in range(4):
+            pool = client.post("/v1/pools", json={"name": f"p{turn}"}).json()["id"]
+            path, params = f"/v1/pools/{pool}", {"format": "jsonl"}
+            sent = client.post(f"{path}/manifests", params=params, content=lines, headers=FILE)
+            assert finished(client, sent.json()["id"])["state"] == "done"
+            labels = {"labels": [{"id": "5", "value": "cat"}]}
+            with ThreadPoolExecutor(6) as threads:
+                for _ in range(2):
+                    threads.submit(ask, "GET", f"{path}/export", params=params)
+                    threads.submit(ask, "GET", f"{path}/items", params={"limit": 1000})
+                    threads.submit(ask, "POST", f"{path}/labels", json=labels)
+                time.sleep(0.3)
+                assert client.delete(path).status_code == 204
+            folders = list(server.folder.glob(f"data/tenants/*/pools/{pool}"))
+            assert (server.process.poll(), folders) == (None, [])
+    assert statuses == {200, 201, 404}
+    assert server.end() == 0
+    assert "Traceback" not in server.log
