@@ -81,6 +81,13 @@ def job_failures(call: Call, job: PathId, limit: Limit = 100, after: After = "")
     """Items that could not be used, and why."""
     row = call.service.own(call.who, "jobs", "job", job)
     if row["kind"] in PICKING:
-        return failures_of(call.service.workspace, row, number_of(after), limit)
-    failures = [Failure.model_validate(one) for one in row["result"].get("failures", [])]
-    return numbered(failures, number_of(after), limit)
+        page = failures_of(call.service.workspace, row, number_of(after), limit)
+    else:
+        failures = [Failure.model_validate(one) for one in row["result"].get("failures", [])]
+        page = numbered(failures, number_of(after), limit)
+    hidden = call.service.workspace.hidden  # uploaded manifests are in the service's folder
+    shown = [
+        one.model_copy(update={"uri": hidden(one.uri), "message": hidden(one.message)})
+        for one in page.items
+    ]
+    return page.model_copy(update={"items": shown})
