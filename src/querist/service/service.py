@@ -18,7 +18,17 @@ from querist.pool.settings import AccessSettings
 from querist.service.asking import Asking
 from querist.service.guard import Scope as AsgiScope
 from querist.service.housekeeping import Housekeeping
-from querist.service.index.index import Connection, Index, Row, change, count, find, grouped, total
+from querist.service.index.index import (
+    Connection,
+    Index,
+    Row,
+    change,
+    count,
+    count_alone,
+    find,
+    grouped,
+    total,
+)
 from querist.service.jobs.hub import Hub, InThread
 from querist.service.jobs.records import UNFINISHED
 from querist.service.jobs.removal import erase_manifest
@@ -222,7 +232,7 @@ class Service:
             Refused: If the tenant has as many as it may.
         """
         most = self.quota(who).jobs or 0
-        if count(connection, "jobs", tenant=who.tenant, state=list(UNFINISHED)) >= most:
+        if count_alone(connection, "jobs", who.tenant, state=list(UNFINISHED)) >= most:
             raise Refused(
                 "quota-exceeded",
                 f"The tenant may have {most} unfinished jobs; wait until some are finished.",

@@ -194,6 +194,22 @@ def count(connection: Connection, name: str, /, **where: Any) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def hold(connection: Connection, tenant: str) -> None:
+    """Let nobody else count what is a tenant's before this transaction is over.
+
+    PostgreSQL does not show a transaction what others are about to record.
+    """
+    tenants = tables().tenants
+    mine = sa().select(tenants.c.id).where(tenants.c.id == tenant)
+    connection.execute(mine.with_for_update(key_share=True))
+
+
+def count_alone(connection: Connection, name: str, tenant: str, /, **where: Any) -> int:
+    """How many of a tenant's rows there are, while no other transaction adds some after this."""
+    hold(connection, tenant)
+    return count(connection, name, tenant=tenant, **where)
+
+
 def total(connection: Connection, name: str, column: str, /, **where: Any) -> int:
     """The sum of a column."""
     table = getattr(tables(), name)

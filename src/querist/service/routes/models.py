@@ -9,6 +9,7 @@ from querist.service.index.index import (
     Row,
     Taken,
     find,
+    hold,
     insert,
     newest_page,
     now,
@@ -42,6 +43,7 @@ def create_upload(call: Call, kind: UploadKind) -> Upload:
         found = find(connection, "uploads", id=row["id"])
         if found is not None:
             return upload_told(found)
+        hold(connection, call.who.tenant)
         if total(connection, "uploads", "size", tenant=call.who.tenant) + file.size > most:
             raise Refused("quota-exceeded", f"The tenant may keep {most} bytes; remove uploads.")
         file.path.replace(service.workspace.upload(call.who.tenant, row["id"], kind))

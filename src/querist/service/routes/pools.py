@@ -22,6 +22,7 @@ from querist.service.index.index import (
     Row,
     Taken,
     count,
+    count_alone,
     find,
     grouped,
     insert,
@@ -95,7 +96,7 @@ def create_pool(call: Call, body: PoolCreate) -> Pool:
 
 def _check_pools(call: Call, connection: Connection) -> None:
     most = call.service.quota(call.who).pools or 0
-    if count(connection, "pools", tenant=call.who.tenant) >= most:
+    if count_alone(connection, "pools", call.who.tenant) >= most:
         raise Refused("quota-exceeded", f"The tenant may have {most} pools; remove some.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from querist.service.call import Call, Nothing
 from querist.service.ids import new_secret
-from querist.service.index.index import Row, count, find, insert, newest_page, now, remove
+from querist.service.index.index import Row, count_alone, find, insert, newest_page, now, remove
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, page_of
 from querist.service.webhooks.outbox import post
@@ -33,7 +33,7 @@ def create_webhook(call: Call, body: WebhookCreate) -> Webhook:
         found = find(connection, "webhooks", id=row["id"])
         if found is not None:
             return _told(found, found["secret"])
-        if count(connection, "webhooks", tenant=call.who.tenant) >= _MOST:
+        if count_alone(connection, "webhooks", call.who.tenant) >= _MOST:
             raise Refused("quota-exceeded", f"A tenant may have {_MOST} webhooks.")
         insert(connection, "webhooks", row)
     return _told(row, row["secret"])
