@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 
 import pytest
 
+from querist.core.errors import ConfigError
 from querist.service.logs import ROOT, logging_to
 from querist.service.settings import LogSettings
 
@@ -47,3 +49,22 @@ def test_of_an_error_there_are_type_and_place_not_the_text(tmp_path) -> None:
     assert line["error"] == "ValueError"
     assert "test_logs.py" in line["trace"][0]
     assert "hunter2" not in file.read_text()
+
+
+def test_a_log_that_was_rotated_goes_on_in_a_new_file(tmp_path) -> None:
+    file, log = tmp_path / "log", logging.getLogger(f"{ROOT}.x")
+    with logging_to(LogSettings(file=file)):
+        log.info("before")
+        for _ in range(200):
+            if file.read_text():
+                break
+            time.sleep(0.01)
+        file.rename(tmp_path / "log.1")
+        log.info("after")
+    assert "before" in (tmp_path / "log.1").read_text()
+    assert "after" in file.read_text()
+
+
+def test_a_log_that_cannot_be_written_is_told(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"log\.file"), logging_to(LogSettings(file=tmp_path)):
+        pass

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import save
+
+from querist.service.problems import Refused
+from querist.service.uploads import check_upload
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models"))
 from oip_server import Served, serving
@@ -53,6 +57,8 @@ def test_an_upload_is_kept_counted_and_removed(shared) -> None:
         (b"\xff" * 64, "safetensors"),
         ((2**40).to_bytes(8, "little") + b"{}", "safetensors"),
         (b"\x08\x07...\x0a\x08location\x12\x0b/etc/passwd", "onnx"),
+        (b"\x08\x07...\x0a\x88\x80\x00location\x12\x0bindex.sqlite", "onnx"),
+        (b"\x08\x07...\x8a\x00\x88\x00location\x12\x0bindex.sqlite", "onnx"),
         (archive(schema_dot_json=b"{}", a_dot_pkl=b"x"), "skops"),
         (archive(schema_dot_json=b"{}", ____etc__passwd=b"x"), "skops"),
         (archive(schema_dot_json=b"{}", bomb=b"\0" * 5_000_000), "skops"),
@@ -62,6 +68,25 @@ def test_an_upload_is_kept_counted_and_removed(shared) -> None:
 def test_what_is_not_of_its_kind_is_refused(shared, content: bytes, kind: str) -> None:
     assert upload(shared, content, kind).status_code == 422
     assert list(shared.settings.data.glob("tmp/*")) == []
+
+
+def test_a_list_of_very_many_parts_or_tensors_is_not_read_into_memory(tmp_path) -> None:
+    """A hundred bytes of memory for each of the file's ten, and nobody else is answered."""
+    entry = b"PK\x01\x02" + b"\x14\x00" * 2 + bytes(20) + b"\x01" + bytes(17) + b"a"
+    parts = 200_000
+    end = b"PK\x05\x06" + bytes(4) + b"\xff" * 4 + (parts * len(entry)).to_bytes(4, "little")
+    (tmp_path / "parts").write_bytes(entry * parts + end + bytes(6))
+    tensors = ",".join(f'"{n}":{{"data_offsets":[0,0]}}' for n in range(300_000))
+    header = f"{{{tensors}}}".encode()
+    (tmp_path / "tensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    tracemalloc.start()
+    try:
+        for name, kind in (("parts", "skops"), ("tensors", "safetensors")):
+            with pytest.raises(Refused):
+                check_upload(tmp_path / name, kind)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

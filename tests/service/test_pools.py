@@ -193,6 +193,33 @@ def test_a_request_that_is_sent_again_does_nothing_again(app) -> None:
         assert answer.status_code == 400
 
 
+def test_another_file_with_the_key_of_a_first_is_not_taken_for_it(app, finished) -> None:
+    pool = app.http.post("/v1/pools", json={"name": "files"}).json()["id"]
+    headers = {"Idempotency-Key": "k3", "Content-Type": "application/octet-stream"}
+    path = f"/v1/pools/{pool}/manifests?format=jsonl"
+    lines = b'{"id": "a", "text": "a"}\n'
+    first = app.http.post(path, content=lines, headers=headers)
+    again = app.http.post(path, content=lines, headers=headers)
+    assert first.json()["id"] == again.json()["id"]
+    other = app.http.post(path, content=lines + lines.replace(b"a", b"b"), headers=headers)
+    assert other.json()["type"] == "/problems/key-reused"
+    assert finished(app.http, first.json()["id"])["added"]["new"] == 1
+
+
+def test_where_the_service_keeps_a_manifest_is_not_told(app, finished) -> None:
+    pool = app.http.post("/v1/pools", json={"name": "hidden"}).json()["id"]
+    sent = app.http.post(
+        f"/v1/pools/{pool}/manifests?format=jsonl",
+        content=b'no JSON\n{"uri": "beside.png"}\n{"id": "a", "text": "a"}\n',
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    job = finished(app.http, sent.json()["id"])
+    told = app.http.get(f"/v1/jobs/{job['id']}/failures")
+    assert len(told.json()["items"]) == 2
+    assert "line 1" in told.text
+    assert str(app.settings.data) not in told.text + str(job)
+
+
 def test_a_refused_request_frees_its_idempotency_key(app) -> None:
     headers = {"Idempotency-Key": "k2"}
     assert app.http.post("/v1/pools", json={"nam": "x"}, headers=headers).status_code == 422

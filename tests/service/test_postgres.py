@@ -115,3 +115,20 @@ def test_another_worker_takes_the_jobs_of_one_that_died(
         found = finished(client, job, 90)  # a claim lapses after thirty seconds
     assert (found["state"], found["attempts"]) == ("done", 2)
     assert found["counts"]["scanned"] == 40
+
+
+def test_quotas_hold_for_requests_that_come_at_once(serve, finished, url) -> None:
+    """Transactions of PostgreSQL do not see what others are about to record."""
+    server = serve(index=url, jobs={"here": False}, quota={"jobs": 3, "pools": 4})
+    with server.client() as client, ThreadPoolExecutor(16) as threads:
+
+        def made(number: int) -> int:
+            return client.post("/v1/pools", json={"name": f"p{number}"}).status_code
+
+        def begun(number: int) -> int:
+            return client.post(path, json={"uris": [f"/nowhere/{number}"]}).status_code
+
+        pool = client.post("/v1/pools", json={"name": "first"}).json()["id"]
+        path = f"/v1/pools/{pool}/additions"
+        assert sorted(threads.map(made, range(16))) == [201] * 3 + [429] * 13
+        assert sorted(threads.map(begun, range(16))) == [202] * 3 + [429] * 13

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from click.testing import CliRunner
 
 from querist.cli import main
 from querist.core.errors import ConfigError
+from querist.service.index.index import Index
 from querist.service.serving import listening
 from querist.service.settings import parse_settings
 
@@ -45,3 +49,33 @@ def test_a_host_that_is_not_here_is_told(tmp_path: Path) -> None:
         ConfigError, match=r"Nothing can listen at 192\.0\.2\.1:8600: Cannot assign"
     ):
         listening(parse_settings(config, "service.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"keys": {"first": "no-file"}}, "keys.first"),
+        ({"data": "a-file"}, "'data' in service.yaml"),
+        ({"index": "sqlite:///a-file"}, "The index cannot be opened"),
+        ({"index": "postgresql://u:hidden@127.0.0.1:1/x"}, "The index cannot be opened"),
+        ({"index": "sqlite:///newer"}, "a newer one was here"),
+        ({"log": {"file": "a-file/log"}}, "log.file"),
+        ({"listen": {"certificate": "no", "certificate_key": "no"}}, "No such file"),
+        ({"listen": {"certificate": "a-file", "certificate_key": "a-file"}}, "cannot be used"),
+    ],
+)
+def test_what_the_administrator_got_wrong_is_a_sentence(
+    tmp_path: Path, monkeypatch, config: dict, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").write_text("something")
+    Index("sqlite:///newer").close()
+    with closing(sqlite3.connect("newer")) as index, index:
+        index.execute("update alembic_version set version_num = 'later'")
+    listen = {"port": 0, **config.pop("listen", {})}
+    settings = {"data": "data", **config, "listen": listen}
+    (tmp_path / "service.yaml").write_text(json.dumps(settings))
+    result = CliRunner().invoke(main, ["serve", "service.yaml"])
+    assert (result.exit_code, type(result.exception)) == (2, SystemExit), result.exception
+    assert said in result.stderr
+    assert "hidden" not in result.stderr

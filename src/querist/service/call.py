@@ -119,6 +119,8 @@ class Route:
         answer: The wire type of the answer, or Download, Stream, Plain, Nothing.
         status: Of success.
         creates: Whether it takes an idempotency key.
+        long: Whether it may take long, though it is a GET: it reads what is elsewhere, or looks
+            through a whole pool or run.
     """
 
     method: str
@@ -129,6 +131,7 @@ class Route:
     status: int = 200
     creates: bool = False
     body: Body = field(default="")
+    long: bool = False
 
     @property
     def name(self) -> str:

@@ -8,10 +8,12 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from logging.handlers import QueueHandler, QueueListener
+from logging.handlers import QueueHandler, QueueListener, WatchedFileHandler
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from querist.core.errors import ConfigError
 from querist.service.settings import LogSettings
 
 ROOT = "querist.service"
@@ -51,6 +53,17 @@ class _Later(QueueHandler):
         return record
 
 
+def _file(path: Path) -> logging.Handler:
+    """Writes to a file; to a new one when that was renamed or removed, as logrotate does."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return WatchedFileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"The log cannot be written to {path}: {error.strerror}. See log.file in service.yaml."
+        ) from error
+
+
 @contextmanager
 def logging_to(settings: LogSettings) -> Iterator[None]:
     """Send the service's log where it belongs; for ``serve``, not for the application.
@@ -60,8 +73,7 @@ def logging_to(settings: LogSettings) -> Iterator[None]:
     """
     handler: logging.Handler = logging.StreamHandler()
     if settings.file is not None:
-        settings.file.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(settings.file, encoding="utf-8")
+        handler = _file(settings.file)
     handler.setFormatter(JsonLines())
     waiting: SimpleQueue[logging.LogRecord] = SimpleQueue()
     writer = QueueListener(waiting, handler)

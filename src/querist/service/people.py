@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from querist.core.errors import ConfigError
@@ -145,6 +146,7 @@ class Door:
             tenant = tenant_named(connection, DEFAULT_TENANT)
         self._default = tenant["id"]
         self._known: dict[str, tuple[float, Principal]] = {}
+        self.changes = 0  # how often a key or a tenant changed here
 
     def known(self, authorization: str | None, local: bool) -> Principal | None:
         """Who asks, if he asked a moment ago; never waits for the database."""
@@ -154,6 +156,15 @@ class Door:
     def forget(self) -> None:
         """A key or a tenant changed: look everybody up again."""
         self._known = {}
+        self.changes += 1
+
+    def still(self, who: Principal) -> bool:
+        """Whether the key of somebody who was let in holds yet."""
+        if not who.key:
+            return True
+        with self._index.read() as connection:
+            row = find(connection, "keys", id=who.key)
+        return row is not None and not _over(row)
 
     def let_in(self, authorization: str | None, local: bool) -> Principal:
         """Who asks.
@@ -229,6 +240,20 @@ def _over(row: Row) -> bool:
 
 def _wrong() -> Refused:
     return Refused("wrong-key", "The key is unknown, expired or revoked; ask for another one.")
+
+
+def secret_in(path: Path) -> str:
+    """The text of a file with a key.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise ConfigError(
+            f"The file of keys.first, {path}, cannot be read: {error.strerror}."
+        ) from error
 
 
 def first_key(index: Index, text: str) -> bool:

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,54 +91,71 @@ def make(folder: Path, settings: PoolSettings) -> None:
     Pool.create(folder, settings, keep_secrets=True).close()
 
 
+@dataclass(slots=True, eq=False)
+class _Shelved:
+    pool: Pool
+    users: int = 0
+    dropped: bool = False
+
+
 class Shelf:
     """Pools that are open, the last used ones: opening costs more than most requests.
 
     A pool is used by any number of threads; it is closed when nobody does and others came since.
+    To close what a thread still reads would end the process.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: OrderedDict[Path, Pool] = OrderedDict()
-        self._users: dict[Path, int] = {}
+        self._left = threading.Condition()
+        self._open: OrderedDict[Path, _Shelved] = OrderedDict()
 
     @contextmanager
     def pool(self, folder: Path) -> Iterator[Pool]:
         """An open pool."""
-        with self._lock:
+        with self._left:
             found = self._open.get(folder)
             if found is None:
-                found = self._open[folder] = Pool.open(folder)
+                found = self._open[folder] = _Shelved(Pool.open(folder))
             self._open.move_to_end(folder)
-            self._users[folder] = self._users.get(folder, 0) + 1
+            found.users += 1
         try:
-            yield found
+            yield found.pool
         finally:
-            with self._lock:
-                self._users[folder] -= 1
+            with self._left:
+                found.users -= 1
+                if found.dropped and not found.users:
+                    found.pool.close()
                 self._trim()
+                self._left.notify_all()
 
     def holds(self, folder: Path) -> bool:
         """Whether a pool is open."""
         return folder in self._open
 
-    def drop(self, folder: Path) -> None:
-        """Close a pool that is to be removed."""
-        with self._lock:
+    def drop(self, folder: Path, patience: float = 10.0) -> None:
+        """Close a pool that is to be removed, when those who use it are done.
+
+        Args:
+            folder: Of the pool.
+            patience: Seconds to wait for them; then the last of them closes it.
+        """
+        with self._left:
             found = self._open.pop(folder, None)
-            self._users.pop(folder, None) if not self._users.get(folder) else None
-        if found is not None:
-            found.close()
+            if found is None:
+                return
+            found.dropped = True
+            if not found.users:
+                found.pool.close()
+            self._left.wait_for(lambda: not found.users, patience)
 
     def close(self) -> None:
         """Close all."""
         for folder in list(self._open):
-            self.drop(folder)
+            self.drop(folder, 1.0)
 
     def _trim(self) -> None:
-        for folder in list(self._open):
+        for folder, one in list(self._open.items()):
             if len(self._open) <= _KEPT:
                 return
-            if not self._users.get(folder):
-                self._open.pop(folder).close()
-                self._users.pop(folder, None)
+            if not one.users:
+                self._open.pop(folder).pool.close()

@@ -11,7 +11,7 @@ from typing import Any
 from querist.service.index.index import Row
 from querist.service.problems import Refused
 from querist.service.settings import ServiceSettings
-from querist.service.wire.base import Page
+from querist.service.wire.base import MAX_OPTIONS, Page
 from querist.service.wire.jobs import Failure, JobState
 from querist.service.wire.queries import Pick, QueryCreate
 from querist.service.workspace import Workspace
@@ -67,7 +67,13 @@ def picks(workspace: Workspace, row: Row) -> Iterator[Pick]:
 
 
 def settings_of(asked: QueryCreate, model: Any, settings: ServiceSettings) -> dict[str, Any]:
-    """A query's settings as the library takes them, within the server's limits."""
+    """A query's settings as the library takes them, within the server's limits.
+
+    Raises:
+        Refused: If they are longer than what every list and message may repeat.
+    """
+    if len(asked.model_dump_json()) > MAX_OPTIONS:
+        raise Refused("invalid", f"A query should be at most {MAX_OPTIONS} characters of JSON.")
     limits = settings.limits
     scan = asked.scan.model_dump(exclude_none=True)
     for name, most in (("memory_mb", limits.scan_memory_mb), ("readers", limits.scan_readers)):

@@ -7,8 +7,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,17 @@ from querist.pool.settings import AccessSettings
 from querist.service.asking import Asking
 from querist.service.guard import Scope as AsgiScope
 from querist.service.housekeeping import Housekeeping
-from querist.service.index.index import Connection, Index, Row, change, count, find, grouped, total
+from querist.service.index.index import (
+    Connection,
+    Index,
+    Row,
+    change,
+    count,
+    count_alone,
+    find,
+    grouped,
+    total,
+)
 from querist.service.jobs.hub import Hub, InThread
 from querist.service.jobs.records import UNFINISHED
 from querist.service.jobs.removal import erase_manifest
@@ -26,7 +36,7 @@ from querist.service.jobs.runner import Runner
 from querist.service.leases import Leases
 from querist.service.limits import Limiter
 from querist.service.metrics import Metrics
-from querist.service.people import Door, Principal, first_key, has_keys, tenant_told
+from querist.service.people import Door, Principal, first_key, has_keys, secret_in, tenant_told
 from querist.service.pools import Shelf, access_for, models_for, renew
 from querist.service.problems import Refused, missing
 from querist.service.rounds import register
@@ -39,6 +49,8 @@ from querist.service.workspace import Workspace
 from querist.store.manifest import git_state
 
 _LOG = logging.getLogger("querist.service.requests")
+_LOOK_S = 5.0  # whether a stream's key still holds: another server may have revoked it
+_READ_AT_ONCE = 2  # files of one tenant that processes of their own read for requests
 _AT_ONCE = 24  # of web.THREADS: so many requests of one tenant that may take long
 
 
@@ -57,7 +69,7 @@ class Service:
         self.workspace = Workspace(settings.data)
         self.index = Index(settings.index_url)
         if settings.keys.first is not None:
-            first_key(self.index, settings.keys.first.read_text(encoding="utf-8"))
+            first_key(self.index, secret_in(settings.keys.first))
         without = settings.keys.without == "loopback" and settings.on_loopback
         if not without and not has_keys(self.index):
             raise ConfigError(
@@ -78,13 +90,16 @@ class Service:
         self._rates, self._wrong = Limiter(), Limiter()
         self._streams: Counter[str] = Counter()
         self._receiving: Counter[str] = Counter()
+        self._reading: Counter[str] = Counter()
         self._turns: dict[str, asyncio.Semaphore] = {}
         self.stopping = False
+        self._in_thread: InThread
         self._hub: Hub
         self._watch: Watch
 
     def open_streams(self, in_thread: InThread) -> None:
         """Make event streams possible; on the thread of the event loop."""
+        self._in_thread = in_thread
         self._hub = Hub(self.index, in_thread)
         self._watch = Watch(in_thread)
         self._turns = {}
@@ -104,25 +119,51 @@ class Service:
         finally:
             self._receiving[who.tenant] -= 1
 
+    @contextmanager
+    def reading(self, who: Principal) -> Iterator[None]:
+        """While a process reads a file for a request of a tenant's.
+
+        Raises:
+            Refused: If several do already.
+        """
+        with self._lock:
+            if self._reading[who.tenant] >= _READ_AT_ONCE:
+                raise Refused("too-often", "Files are being read already.", retry_after=5.0)
+            self._reading[who.tenant] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reading[who.tenant] -= 1
+
     def turn(self, who: Principal) -> asyncio.Semaphore:
         """Held while something of a tenant's is done that may take long; on the event loop."""
         return self._turns.setdefault(who.tenant, asyncio.Semaphore(_AT_ONCE))
 
-    async def follow(self, who: Principal, job: str, last_event: str) -> AsyncIterator[bytes]:
+    def follow(self, who: Principal, job: str, last_event: str) -> AsyncIterator[bytes]:
         """Events of a job."""
-        self._streams[who.tenant] += 1
-        try:
-            async for part in self._hub.follow(job, last_event):
-                yield part
-        finally:
-            self._streams[who.tenant] -= 1
+        return self._streamed(who, self._hub.follow(job, last_event))
 
-    async def watch(self, who: Principal, folder: Path) -> AsyncIterator[bytes]:
+    def watch(self, who: Principal, folder: Path) -> AsyncIterator[bytes]:
         """Views of a run."""
+        return self._streamed(who, self._watch.follow(folder))
+
+    async def _streamed(self, who: Principal, parts: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+        """A stream, as long as whoever asked for it may ask; on the event loop."""
+        if self._streams[who.tenant] >= self.settings.limits.streams:
+            yield b"retry: 5000\n\n"  # several came at the same time: he asks again
+            return
         self._streams[who.tenant] += 1
         try:
-            async for part in self._watch.follow(folder):
-                yield part
+            async with aclosing(parts):
+                changes, looked = self.door.changes, time.monotonic()
+                async for part in parts:
+                    now = self.door.changes, time.monotonic()
+                    if now[0] != changes or now[1] - looked > _LOOK_S:
+                        if not await self._in_thread(self.door.still, who):
+                            return
+                        changes, looked = now
+                    yield part
         finally:
             self._streams[who.tenant] -= 1
 
@@ -191,7 +232,7 @@ class Service:
             Refused: If the tenant has as many as it may.
         """
         most = self.quota(who).jobs or 0
-        if count(connection, "jobs", tenant=who.tenant, state=list(UNFINISHED)) >= most:
+        if count_alone(connection, "jobs", who.tenant, state=list(UNFINISHED)) >= most:
             raise Refused(
                 "quota-exceeded",
                 f"The tenant may have {most} unfinished jobs; wait until some are finished.",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from querist.core.errors import ConfigError, require
@@ -28,8 +30,10 @@ def serve(settings: ServiceSettings, sockets: list[socket.socket] | None = None)
     Raises:
         ConfigError: If the settings cannot be used, or another process listens there.
     """
-    with logging_to(settings.log), _ending():
-        server_of(settings).run(sockets=sockets or listening(settings))
+    with ExitStack() as stack:
+        opened = [stack.enter_context(one) for one in sockets or listening(settings)]
+        with logging_to(settings.log), _ending():
+            server_of(settings).run(sockets=opened)
 
 
 def listening(settings: ServiceSettings) -> list[socket.socket]:
@@ -50,6 +54,7 @@ def listening(settings: ServiceSettings) -> list[socket.socket]:
             opened[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:  # the others have sockets of their own
                 opened[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _cut_when_unread(opened[-1], settings.limits.unread_seconds)
             opened[-1].bind(address)
     except OSError as error:
         for one in opened:
@@ -64,6 +69,13 @@ def listening(settings: ServiceSettings) -> list[socket.socket]:
 def need_server() -> None:
     """Raise MissingExtra where nothing can be served, before an address is told."""
     require("uvicorn", "service", "A page in the browser, or a service,")
+
+
+def _cut_when_unread(listener: socket.socket, seconds: float) -> None:
+    """Whoever reads nothing of his answer would hold a connection, and its file, for ever."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # what is accepted inherits it
+    if option is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, option, round(seconds * 1000))
 
 
 @contextmanager
@@ -82,6 +94,16 @@ def _ending() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _check_certificate(certificate: Path, key: Path | None) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"listen.certificate {certificate} and listen.certificate_key {key} cannot be used: "
+            f"{error.strerror or error}."
+        ) from error
+
+
 def serve_app(app: Any, host: str, port: int) -> None:
     """Serve another ASGI application until SIGINT or SIGTERM."""
     uvicorn = require("uvicorn", "service", "serving")
@@ -95,6 +117,8 @@ def server_of(settings: ServiceSettings) -> Any:
     listen = settings.listen
     if (listen.certificate is None) != (listen.certificate_key is None):
         raise ConfigError("listen.certificate and listen.certificate_key belong together.")
+    if listen.certificate is not None:
+        _check_certificate(listen.certificate, listen.certificate_key)
     config = uvicorn.Config(
         create_app(settings),
         host=listen.host,

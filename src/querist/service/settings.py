@@ -92,6 +92,8 @@ class LimitSettings(Section):
         upload: Bytes of an uploaded file.
         body_seconds: For receiving a body; an upload gets this for each MiB.
         request_seconds: For answering, streams and downloads apart.
+        unread_seconds: For a client that reads nothing of what is sent to it; then it is cut off
+            (on Linux).
         item_bytes: Of one item that is read.
         pixels: Of one image that is decoded (decompression bombs).
         item_seconds: For reading one item.
@@ -105,6 +107,7 @@ class LimitSettings(Section):
     upload: Annotated[int, Field(ge=1024)] = 1024 * MIB
     body_seconds: Annotated[float, Field(gt=0)] = 20.0
     request_seconds: Annotated[float, Field(gt=0)] = 60.0
+    unread_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     item_bytes: Annotated[int, Field(ge=1)] = 64 * MIB
     pixels: Annotated[int, Field(ge=1)] = 50_000_000
     item_seconds: Annotated[float, Field(gt=0)] = 60.0

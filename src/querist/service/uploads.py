@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import re
 import struct
 import zipfile
 from pathlib import Path
 
 from querist.service.problems import Refused
 
-_LONGEST_HEADER = 100 << 20
+_LONGEST_HEADER = 8 << 20  # of a hundred thousand tensors; in memory it is tenfold
+_LONGEST_LIST = 2 << 20  # of the parts of an archive, likewise
 _MOST_PARTS, _MOST_RATIO = 10_000, 200
+# A StringStringEntryProto {key: "location"}: field 1, length 8. Readers of protocol buffers also
+# take these two numbers with bytes that add nothing.
+_LOCATION = re.compile(rb"(?:\x0a|\x8a\x80{0,8}\x00)(?:\x08|\x88\x80{0,8}\x00)location")
 
 
 def check_upload(path: Path, kind: str) -> None:
@@ -51,19 +58,14 @@ def _onnx(path: Path) -> None:
         overlap = b""
         while chunk := file.read(1 << 20):
             # External data name a file beside the model: the server's own, if we let them.
-            if b"external_data" in overlap + chunk or _names_location(overlap + chunk):
+            if b"external_data" in overlap + chunk or _LOCATION.search(overlap + chunk):
                 raise Refused("invalid", "The ONNX file should hold its weights itself.")
             overlap = chunk[-64:]
 
 
-def _names_location(data: bytes) -> bool:
-    # A StringStringEntryProto {key: "location"}: field 1, length 8.
-    return b"\x0a\x08location" in data
-
-
 def _skops(path: Path) -> None:
     """A zip archive with a schema, no paths that lead elsewhere, and no bomb."""
-    with zipfile.ZipFile(path) as archive:
+    with _Sipped(path) as file, zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
         names = {part.filename for part in parts}
         whole = sum(part.file_size for part in parts)
@@ -76,3 +78,14 @@ def _skops(path: Path) -> None:
             raise Refused("invalid", "The archive unpacks to far more than it is.")
         if any(name.endswith((".pkl", ".pickle")) for name in names):
             raise Refused("invalid", "Pickles are not read here.")
+
+
+class _Sipped(io.FileIO):
+    """A file that gives little at a time: of an archive all parts are listed before one is seen."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """So many bytes, or the rest."""
+        left = os.fstat(self.fileno()).st_size - self.tell()
+        if (left if size is None or size < 0 else size) > _LONGEST_LIST:
+            raise ValueError
+        return super().read(-1 if size is None else size) or b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Watch:
         self._in_thread, self._runs = in_thread, LiveRuns()
         self.closing = False
 
-    async def follow(self, folder: Path) -> AsyncIterator[bytes]:
+    async def follow(self, folder: Path) -> AsyncGenerator[bytes]:
         """Server-sent events of a run, until the reader goes away."""
         yield b"retry: 2000\n\n"
         seen, said = -1, time.monotonic()

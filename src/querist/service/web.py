@@ -167,7 +167,7 @@ class _Binder:
 
 def _turn(service: Service, route: Route, who: Principal) -> AbstractAsyncContextManager[Any]:
     """What may take long waits for a turn of its tenant, so that threads are left for the rest."""
-    quick = route.method == "GET" and route.answer not in (Download, Thumbnail)
+    quick = route.method == "GET" and not route.long
     return nullcontext() if quick or route.scope is None else service.turn(who)
 
 
@@ -205,6 +205,8 @@ async def _once(service: Service, route: Route, request: Any, inner: Handle) -> 
         return await inner(request)
     who: Principal = request.scope["state"]["who"]
     body = await request.body() if route.body == "json" else b""
+    if route.body == "file":  # it is not read for this; another one mostly has another length
+        body = request.headers.get("content-length", "").encode()
     said = f"{route.method} {request.url.path}?{request.url.query}\n".encode() + body
     once = Once(service.index, who.tenant, key, hashlib.sha256(said).hexdigest())
     earlier = await in_thread(once.begin)

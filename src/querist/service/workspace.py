@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from querist.core.errors import ConfigError
 from querist.service.ids import is_id
 from querist.service.problems import Refused, missing
 
@@ -20,12 +21,21 @@ class Workspace:
 
     Args:
         data: Made where it is missing, for its owner only.
+
+    Raises:
+        ConfigError: If it cannot be made.
     """
 
     def __init__(self, data: Path) -> None:
         self.data = data.resolve()
-        self._make(self.data)
-        self._make(self.data / "tmp")
+        try:
+            self._make(self.data)
+            self._make(self.data / "tmp")
+        except OSError as error:
+            raise ConfigError(
+                f"The service cannot keep its files in {self.data}: {error.strerror}. 'data' in "
+                "service.yaml names a folder that it may write to."
+            ) from error
 
     def pool(self, tenant: str, pool: str) -> Path:
         """The folder of a pool."""

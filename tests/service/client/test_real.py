@@ -133,3 +133,15 @@ def test_a_pool_file_with_a_server(serve, photos: Path, tmp_path: Path) -> None:
         result = call("run", path)
         assert result.exit_code == 0, result.output
         assert len([line for line in result.stdout.splitlines() if ".png" in line]) == 3
+
+
+def test_another_file_with_a_scripts_key_is_not_taken_for_the_first(serve, tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    with Client(serve().url) as client:
+        pool = client.create_pool("texts")
+        file.write_text('{"id": "a", "text": "one"}\n')
+        first = client.add_manifest(pool, file, "jsonl", once="monday")
+        assert client.add_manifest(pool, file, "jsonl", once="monday").id == first.id
+        file.write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": "two"}\n')
+        with pytest.raises(errors.ServiceError, match="new Idempotency-Key"):
+            client.add_manifest(pool, file, "jsonl", once="monday")

@@ -68,6 +68,8 @@ class Call(Generic[T]):
             said["Content-Type"] = "application/json"
         if self.file is not None:
             said["Content-Type"] = "application/octet-stream"
+            if self.file.is_file():  # so that too much is refused at once, and another file seen
+                said["Content-Length"] = str(self.file.stat().st_size)
         if self.once:
             said["Idempotency-Key"] = self.once
         return said

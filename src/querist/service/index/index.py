@@ -8,11 +8,21 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from querist.core.errors import ConfigError
 from querist.service.index.grouping import Writers
-from querist.service.index.sql import integrity_error, migrate, open_engine, sa, upsert
+from querist.service.index.sql import (
+    database_errors,
+    integrity_error,
+    migrate,
+    open_engine,
+    sa,
+    upsert,
+)
 from querist.service.index.tables import tables
 
 Row = dict[str, Any]
+PAGE_BYTES = 8 << 20  # of free texts in one page of rows
+_STEP = 32  # rows whose sizes are asked for together
 Connection = Any
 
 
@@ -27,12 +37,20 @@ class Index:
         url: SQLite or PostgreSQL.
 
     Raises:
-        ConfigError: For another database.
+        ConfigError: For another database, or one that does not answer.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url)
-        migrate(self._engine)
+        try:
+            migrate(self._engine)
+        except database_errors() as error:
+            self._engine.dispose()
+            why = str(getattr(error, "orig", error)).splitlines()[0]
+            raise ConfigError(
+                f"The index cannot be opened: {why}. See 'index' in service.yaml, and whether the "
+                "database runs."
+            ) from error
         # SQLite lets those who wait for its one writer sleep longer and longer, and wakes none of
         # them; this process's own writers queue up here instead, and share their commits.
         one_writer = self._engine.dialect.name == "sqlite"
@@ -126,6 +144,36 @@ def newest_first(
     return [dict(row) for row in found.mappings()]
 
 
+def newest_page(
+    connection: Connection, name: str, where: Row, after: str | None, limit: int
+) -> tuple[list[Row], bool]:
+    """The same, but no more than some megabytes of them; and whether there are others after."""
+    table, wanted, held = getattr(tables(), name), list[str](), 0
+    while True:
+        query = sa().select(table.c.id, _size(table)).where(*_matching(table, where))
+        if after:
+            query = query.where(table.c.id < after)
+        step = connection.execute(query.order_by(table.c.id.desc()).limit(_STEP)).all()
+        for id, size in step:
+            if len(wanted) == limit or (wanted and held + size > PAGE_BYTES):
+                return _newest_of(connection, name, wanted), True
+            wanted.append(id)
+            held, after = held + size, id
+        if len(step) < _STEP:
+            return _newest_of(connection, name, wanted), False
+
+
+def _size(table: Any) -> Any:
+    """How long the free texts of a row are; its other columns have limits of their own."""
+    lib = sa()
+    free = [one for one in table.c if isinstance(one.type, lib.JSON | lib.Text)]
+    return sum((lib.func.length(lib.cast(one, lib.Text)) for one in free), lib.literal(0))
+
+
+def _newest_of(connection: Connection, name: str, ids: list[str]) -> list[Row]:
+    return sorted(rows_among(connection, name, "id", ids), key=lambda row: row["id"], reverse=True)
+
+
 def change(connection: Connection, name: str, where: Row, /, **values: Any) -> int:
     """Change rows; how many there were."""
     table = getattr(tables(), name)
@@ -144,6 +192,22 @@ def count(connection: Connection, name: str, /, **where: Any) -> int:
     table = getattr(tables(), name)
     query = sa().select(sa().func.count()).select_from(table).where(*_matching(table, where))
     return int(connection.execute(query).scalar_one())
+
+
+def hold(connection: Connection, tenant: str) -> None:
+    """Let nobody else count what is a tenant's before this transaction is over.
+
+    PostgreSQL does not show a transaction what others are about to record.
+    """
+    tenants = tables().tenants
+    mine = sa().select(tenants.c.id).where(tenants.c.id == tenant)
+    connection.execute(mine.with_for_update(key_share=True))
+
+
+def count_alone(connection: Connection, name: str, tenant: str, /, **where: Any) -> int:
+    """How many of a tenant's rows there are, while no other transaction adds some after this."""
+    hold(connection, tenant)
+    return count(connection, name, tenant=tenant, **where)
 
 
 def total(connection: Connection, name: str, column: str, /, **where: Any) -> int:

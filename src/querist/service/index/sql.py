@@ -94,7 +94,11 @@ def _sqlite(url: Any) -> Any:
 
 
 def migrate(engine: Any) -> None:
-    """Bring the tables up to date; several servers may do it at once."""
+    """Bring the tables up to date; several servers may do it at once.
+
+    Raises:
+        ConfigError: If a newer version did so already.
+    """
     # Alembic keeps the context of a migration in the module: one at a time in a process.
     with _ONE, _migrating(engine) as environment:
         environment.run_migrations()
@@ -122,10 +126,17 @@ def _scripts() -> Any:
 def _migrating(engine: Any) -> Iterator[Any]:
     environment = require("alembic.runtime.environment", "service", _FOR)
     config = require("alembic.config", "service", _FOR).Config()
+    unknown = require("alembic.util.exc", "service", _FOR).CommandError
     scripts = _scripts()
 
     def steps(revision: Any, _: Any) -> Any:
-        return scripts._upgrade_revs("head", revision)
+        try:
+            return scripts._upgrade_revs("head", revision)
+        except unknown as error:
+            raise ConfigError(
+                f"The index is at step {revision}, which this version of Querist does not know: a "
+                "newer one was here. Install that one, or restore a backup from before it."
+            ) from error
 
     with (
         engine.connect().execution_options(querist_write=True) as connection,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from querist.service.index.index import Index, Row
-from querist.service.jobs.records import by_ids, events_after, told
+from querist.service.jobs.records import events_after, shown_by_ids, told
 from querist.service.wire.jobs import JobState
 
 EVERY_S = 0.4
@@ -41,7 +41,7 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self.closing = False
 
-    async def follow(self, job: str, last_event: str) -> AsyncIterator[bytes]:
+    async def follow(self, job: str, last_event: str) -> AsyncGenerator[bytes]:
         """Server-sent events of a job, from after ``last_event`` ("" for the beginning) to its end.
 
         State changes are never missed, as each has a number; of the progress in between there is
@@ -96,7 +96,7 @@ class Hub:
         ids = sorted(jobs)
         with self._index.read() as connection:
             events = events_after(connection, ids, seq)
-            return by_ids(connection, ids), events
+            return shown_by_ids(connection, ids), events
 
 
 def _tell(follower: _Follower, rows: dict[str, Row], events: list[Row]) -> None:

@@ -10,6 +10,7 @@ from querist.core.errors import QueristError
 from querist.pool.items import Added
 from querist.pool.pool import Pool
 from querist.service.jobs.checks import agreement, review
+from querist.service.jobs.labels import take_labels
 from querist.service.jobs.line import CANCELLED, DONE, SUSPENDED, Interrupted, Line, Wish
 from querist.service.jobs.maps import make_map
 from querist.service.jobs.rounds import answered, ask_again, drift_of, prepared
@@ -135,4 +136,5 @@ KINDS: Mapping[str, Kind] = {
     "map": make_map,
     "answers": ask_again,
     "suggestion": make_suggestions,
+    "labels": take_labels,
 }

@@ -6,6 +6,7 @@ order in which they become visible, and a stream that goes on after one misses n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ PICKING = ("query", "round")
 """Kinds of jobs that have a query's folder."""
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value, JobState.CANCELLING.value)
+_LONGEST_ASKED = 1 << 16
 _MESSAGES = {
     JobState.RUNNING: "job.started",
     JobState.DONE: "job.done",
@@ -68,8 +70,16 @@ def move(
     _event(connection, row["id"], state, note)
     row.update(values, state=state.value)
     if state in _MESSAGES and not (state is JobState.RUNNING and row["attempts"] > 1):
-        enqueue(connection, row["tenant"], _MESSAGES[state], told(row).model_dump(mode="json"))
+        enqueue(connection, row["tenant"], _MESSAGES[state], _message(row))
     return True
+
+
+def _message(row: Row) -> dict[str, Any]:
+    """What webhooks are told: a long question is left out, as each message is kept for days."""
+    said: dict[str, Any] = told(row).model_dump(mode="json")
+    if len(json.dumps(said.get("asked"))) > _LONGEST_ASKED:
+        del said["asked"]
+    return said
 
 
 def _event(connection: Connection, job: str, state: JobState, note: str) -> None:
@@ -149,6 +159,15 @@ def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Row]:
     """Jobs by id."""
     jobs = tables().jobs
     found = connection.execute(sa().select(jobs).where(jobs.c.id.in_(ids))).mappings()
+    return {row["id"]: dict(row) for row in found}
+
+
+def shown_by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Row]:
+    """The same to be told: what was asked comes only where it is told, as it may be long."""
+    jobs, lib = tables().jobs, sa()
+    asked = lib.case((jobs.c.kind.in_((*PICKING, "map")), jobs.c.asked)).label("asked")
+    columns = [asked if one.name == "asked" else one for one in jobs.c]
+    found = connection.execute(lib.select(*columns).where(jobs.c.id.in_(ids))).mappings()
     return {row["id"]: dict(row) for row in found}
 
 

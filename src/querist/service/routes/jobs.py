@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from querist.service.call import Call, Nothing, Stream
-from querist.service.index.index import Row, change, find, newest_first
+from querist.service.index.index import Row, change, find, newest_page
 from querist.service.jobs.records import PICKING, UNFINISHED, move, told
 from querist.service.jobs.removal import erase_job, erase_manifest
 from querist.service.problems import Refused
@@ -29,8 +29,8 @@ def jobs_page(call: Call, where: Row, limit: int, after: str) -> Page[Job]:
     """A page of the tenant's jobs."""
     with call.service.index.read() as connection:
         mine = {**where, "tenant": call.who.tenant}
-        rows = newest_first(connection, "jobs", mine, after, limit + 1)
-    return page_of(rows, limit, told)
+        rows = newest_page(connection, "jobs", mine, after, limit)
+    return page_of(rows, told)
 
 
 def get_job(call: Call, job: PathId) -> Job:
@@ -81,6 +81,13 @@ def job_failures(call: Call, job: PathId, limit: Limit = 100, after: After = "")
     """Items that could not be used, and why."""
     row = call.service.own(call.who, "jobs", "job", job)
     if row["kind"] in PICKING:
-        return failures_of(call.service.workspace, row, number_of(after), limit)
-    failures = [Failure.model_validate(one) for one in row["result"].get("failures", [])]
-    return numbered(failures, number_of(after), limit)
+        page = failures_of(call.service.workspace, row, number_of(after), limit)
+    else:
+        failures = [Failure.model_validate(one) for one in row["result"].get("failures", [])]
+        page = numbered(failures, number_of(after), limit)
+    hidden = call.service.workspace.hidden  # uploaded manifests are in the service's folder
+    shown = [
+        one.model_copy(update={"uri": hidden(one.uri), "message": hidden(one.message)})
+        for one in page.items
+    ]
+    return page.model_copy(update={"items": shown})

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from querist.pool.label_import import why_nothing
 from querist.pool.opinions import disputes
 from querist.pool.pool import Pool
 from querist.pool.suggested import kept
 from querist.pool.where import Where
 from querist.service.call import Call, Download
 from querist.service.index.index import find
+from querist.service.label_files import labels_from
 from querist.service.routes.paging import After, Limit, PathId, number_of
 from querist.service.routes.pools import ItemPath, WhereText, item_told, keep_manifest, where_of
 from querist.service.webhooks.outbox import enqueue
@@ -129,8 +129,7 @@ def import_labels(call: Call, pool: PathId, format: ManifestFormat) -> Imported:
     kept = keep_manifest(call, format)
     try:
         with call.service.pool(call.who, pool) as found:
-            added = found.import_labels(kept, format)
-            return Imported(labels=added.labelled, why_nothing=why_nothing(added))
+            return labels_from(call.service, call.who, found, kept, format)
     finally:
         erase(kept)
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from querist.service.call import Call, Nothing
 from querist.service.ids import UPLOAD
-from querist.service.index.index import Row, Taken, find, insert, newest_first, now, remove, total
+from querist.service.index.index import (
+    Connection,
+    Row,
+    Taken,
+    find,
+    hold,
+    insert,
+    newest_page,
+    now,
+    remove,
+    total,
+)
 from querist.service.models import opened_by
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, page_of
@@ -32,6 +43,7 @@ def create_upload(call: Call, kind: UploadKind) -> Upload:
         found = find(connection, "uploads", id=row["id"])
         if found is not None:
             return upload_told(found)
+        hold(connection, call.who.tenant)
         if total(connection, "uploads", "size", tenant=call.who.tenant) + file.size > most:
             raise Refused("quota-exceeded", f"The tenant may keep {most} bytes; remove uploads.")
         file.path.replace(service.workspace.upload(call.who.tenant, row["id"], kind))
@@ -43,8 +55,8 @@ def list_uploads(call: Call, limit: Limit = 100, after: After = "") -> Page[Uplo
     """Uploaded files of your tenant, the newest first."""
     with call.service.index.read() as connection:
         where = {"tenant": call.who.tenant}
-        rows = newest_first(connection, "uploads", where, after, limit + 1)
-    return page_of(rows, limit, upload_told)
+        rows = newest_page(connection, "uploads", where, after, limit)
+    return page_of(rows, upload_told)
 
 
 def get_upload(call: Call, upload: PathId) -> Upload:
@@ -56,12 +68,22 @@ def remove_upload(call: Call, upload: PathId) -> Nothing:
     """Remove an uploaded file that no model uses."""
     row = call.service.own(call.who, "uploads", "upload", upload)
     with call.service.index.write() as connection:
-        models = newest_first(connection, "models", {"tenant": call.who.tenant}, None, 1_000_000)
-        if any(f"{UPLOAD}{upload}" in repr(model["settings"]) for model in models):
+        if _is_used(connection, call.who.tenant, upload):
             raise Refused("conflict", "A model uses this upload; remove the model first.")
         remove(connection, "uploads", id=row["id"])
     erase(call.service.workspace.upload(call.who.tenant, upload, row["kind"]))
     return Nothing()
+
+
+def _is_used(connection: Connection, tenant: str, upload: str) -> bool:
+    """Whether a model names an upload."""
+    after, more = None, True
+    while more:
+        models, more = newest_page(connection, "models", {"tenant": tenant}, after, 1000)
+        if any(f"{UPLOAD}{upload}" in repr(model["settings"]) for model in models):
+            return True
+        after = models[-1]["id"] if models else None
+    return False
 
 
 def create_model(call: Call, body: ModelCreate) -> Model:
@@ -91,8 +113,8 @@ def list_models(
     """Models of your tenant, the newest first; ``name`` finds one."""
     with call.service.index.read() as connection:
         where = {"tenant": call.who.tenant, "name": name}
-        rows = newest_first(connection, "models", where, after, limit + 1)
-    return page_of(rows, limit, model_told)
+        rows = newest_page(connection, "models", where, after, limit)
+    return page_of(rows, model_told)
 
 
 def get_model(call: Call, model: PathId) -> Model:

@@ -22,10 +22,10 @@ PathId = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z]{3}_[a-
 OptionalId = PathId | None
 
 
-def page_of(rows: Sequence[Row], limit: int, tell: Callable[[Row], T]) -> Page[T]:
-    """A page of rows that were read with one more than the limit."""
-    shown = [tell(row) for row in rows[:limit]]
-    return Page[T](items=shown, next=rows[limit - 1]["id"] if len(rows) > limit else None)
+def page_of(found: tuple[Sequence[Row], bool], tell: Callable[[Row], T]) -> Page[T]:
+    """A page of rows, and whether there are others after them."""
+    rows, more = found
+    return Page[T](items=[tell(row) for row in rows], next=rows[-1]["id"] if more else None)
 
 
 def number_of(after: str) -> int:

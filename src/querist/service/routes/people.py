@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from querist.service.call import Call, Nothing
-from querist.service.index.index import Row, Taken, change, find, insert, newest_first, now
+from querist.service.index.index import Row, Taken, change, find, insert, newest_page, now
 from querist.service.people import key_told, make_key, rotate, tenant_told
 from querist.service.problems import Refused, missing
 from querist.service.routes.paging import After, Limit, PathId, page_of
@@ -16,8 +16,8 @@ def list_tenants(
 ) -> Page[Tenant]:
     """All tenants, the newest first; ``name`` finds one."""
     with call.service.index.read() as connection:
-        rows = newest_first(connection, "tenants", {"name": name}, after, limit + 1)
-    return page_of(rows, limit, tenant_told)
+        rows = newest_page(connection, "tenants", {"name": name}, after, limit)
+    return page_of(rows, tenant_told)
 
 
 def create_tenant(call: Call, body: TenantCreate) -> Tenant:
@@ -65,9 +65,9 @@ def list_keys(
 ) -> Page[Key]:
     """All keys, the newest first, without their secrets."""
     with call.service.index.read() as connection:
-        rows = newest_first(connection, "keys", {"tenant": tenant}, after, limit + 1)
-        users = {row["user"]: find(connection, "users", id=row["user"]) for row in rows}
-    return page_of(rows, limit, lambda row: key_told(row, (users[row["user"]] or {})["name"]))
+        rows = newest_page(connection, "keys", {"tenant": tenant}, after, limit)
+        users = {row["user"]: find(connection, "users", id=row["user"]) for row in rows[0]}
+    return page_of(rows, lambda row: key_told(row, (users[row["user"]] or {})["name"]))
 
 
 def rotate_key(call: Call, key: PathId) -> Key:

@@ -22,9 +22,11 @@ from querist.service.index.index import (
     Row,
     Taken,
     count,
+    count_alone,
     find,
+    grouped,
     insert,
-    newest_first,
+    newest_page,
     now,
     remove,
 )
@@ -52,8 +54,8 @@ def list_pools(
     """Pools of your tenant, the newest first; ``name`` finds one."""
     where = {"tenant": call.who.tenant, "name": name}
     with call.service.index.read() as connection:
-        rows = newest_first(connection, "pools", where, after, limit + 1)
-    return page_of(rows, limit, _told)
+        rows = newest_page(connection, "pools", where, after, limit)
+    return page_of(rows, _told)
 
 
 def create_pool(call: Call, body: PoolCreate) -> Pool:
@@ -94,7 +96,7 @@ def create_pool(call: Call, body: PoolCreate) -> Pool:
 
 def _check_pools(call: Call, connection: Connection) -> None:
     most = call.service.quota(call.who).pools or 0
-    if count(connection, "pools", tenant=call.who.tenant) >= most:
+    if count_alone(connection, "pools", call.who.tenant) >= most:
         raise Refused("quota-exceeded", f"The tenant may have {most} pools; remove some.")
 
 
@@ -113,10 +115,9 @@ def remove_pool(call: Call, pool: PathId) -> Nothing:
     row = service.own(call.who, "pools", "pool", pool)
     folder = service.workspace.pool(call.who.tenant, pool)
     with service.index.write() as connection:
-        jobs = newest_first(connection, "jobs", {"pool": row["id"]}, None, 1_000_000)
-        if any(job["state"] in UNFINISHED for job in jobs):
+        if count(connection, "jobs", pool=row["id"], state=list(UNFINISHED)):
             raise Refused("conflict", "Jobs of this pool are not finished; cancel them first.")
-        ids = [job["id"] for job in jobs]
+        ids = [id for id, _ in grouped(connection, "jobs", ("id",), pool=row["id"])]
         remove(connection, "rounds", pool=row["id"])
         remove(connection, "events", job=ids)
         remove(connection, "jobs", pool=row["id"])

@@ -9,7 +9,7 @@ import numpy as np
 from querist.core.errors import ShapeError
 from querist.pool.errors import PoolError
 from querist.service.call import Call
-from querist.service.index.index import Row, count, find, insert, newest_first, now
+from querist.service.index.index import Row, count, find, insert, newest_first, newest_page, now
 from querist.service.jobs.records import new_job, told
 from querist.service.models import may_ask
 from querist.service.pools import models_for
@@ -34,8 +34,8 @@ def list_rounds(call: Call, pool: PathId, limit: Limit = 100, after: After = "")
     """Rounds of a pool, the newest first."""
     call.service.own(call.who, "pools", "pool", pool)
     with call.service.index.read() as connection:
-        rows = newest_first(connection, "rounds", {"pool": pool}, after, limit + 1)
-    return page_of(rows, limit, lambda row: _told(call, row))
+        rows = newest_page(connection, "rounds", {"pool": pool}, after, limit)
+    return page_of(rows, lambda row: _told(call, row))
 
 
 def create_round(call: Call, pool: PathId, body: RoundCreate) -> Round:

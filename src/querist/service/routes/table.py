@@ -27,11 +27,17 @@ from querist.service.routes import (
 from querist.service.wire.access import Scope
 from querist.service.wire.base import Ask
 
+_QUESTION = "/v1/campaigns/{campaign}/questions/{question}"
 READ, LABEL, QUERY, ADMIN = Scope.READ, Scope.LABEL, Scope.QUERY, Scope.ADMIN
 
 
 def _get(path: str, handler: Callable[..., Any], scope: Scope | None = READ) -> Route:
     return Route("GET", path, handler, scope, _answer(handler))
+
+
+def _look(path: str, handler: Callable[..., Any]) -> Route:
+    """A GET that may take long: it takes one of the tenant's turns."""
+    return Route("GET", path, handler, READ, _answer(handler), long=True)
 
 
 def _post(path: str, handler: Callable[..., Any], scope: Scope, status: int = 201) -> Route:
@@ -68,42 +74,42 @@ ROUTES: tuple[Route, ...] = (
     _delete("/v1/pools/{pool}", pools.remove_pool),
     _post("/v1/pools/{pool}/additions", pools.add_to_pool, QUERY, 202),
     _file("/v1/pools/{pool}/manifests", pools.add_manifest, QUERY, 202),
-    _get("/v1/pools/{pool}/items", pools.list_items),
+    _look("/v1/pools/{pool}/items", pools.list_items),
     _get("/v1/pools/{pool}/items/{item:path}", pools.get_item),
     _delete("/v1/pools/{pool}/items/{item:path}", pools.forget_item, LABEL),
-    _get("/v1/pools/{pool}/content/{item:path}", pools.item_content),
-    _get("/v1/pools/{pool}/thumbnails/{item:path}", pools.item_thumbnail),
+    _look("/v1/pools/{pool}/content/{item:path}", pools.item_content),
+    _look("/v1/pools/{pool}/thumbnails/{item:path}", pools.item_thumbnail),
     _post("/v1/pools/{pool}/leases", labels.lease_items, LABEL, 200),
-    _get("/v1/pools/{pool}/labels", labels.list_labels),
+    _look("/v1/pools/{pool}/labels", labels.list_labels),
     _post("/v1/pools/{pool}/labels", labels.post_labels, LABEL),
     _get("/v1/pools/{pool}/history/{item:path}", labels.label_history),
-    _get("/v1/pools/{pool}/accord", opinions.get_accord),
-    _get("/v1/pools/{pool}/disputes", opinions.list_disputes),
+    _look("/v1/pools/{pool}/accord", opinions.get_accord),
+    _look("/v1/pools/{pool}/disputes", opinions.list_disputes),
     _file("/v1/pools/{pool}/label-files", labels.import_labels, LABEL),
-    _get("/v1/pools/{pool}/export", labels.export_pool),
+    _look("/v1/pools/{pool}/export", labels.export_pool),
     _post("/v1/pools/{pool}/estimates", queries.estimate_query, READ, 200),
-    _get("/v1/pools/{pool}/drift", rounds.pool_drift),
+    _look("/v1/pools/{pool}/drift", rounds.pool_drift),
     _post("/v1/pools/{pool}/reviews", checks.review_labels, QUERY, 202),
-    _get("/v1/reviews/{review}/issues", checks.list_issues),
+    _look("/v1/reviews/{review}/issues", checks.list_issues),
     _post("/v1/pools/{pool}/agreements", checks.compare_models, QUERY, 202),
     _post("/v1/pools/{pool}/maps", maps.create_map, QUERY, 202),
     _post("/v1/pools/{pool}/suggestions", suggestions.suggest_labels, QUERY, 202),
-    _get("/v1/maps/{map}/points", maps.map_points),
-    _get("/v1/pools/{pool}/rounds", rounds.list_rounds),
+    _look("/v1/maps/{map}/points", maps.map_points),
+    _look("/v1/pools/{pool}/rounds", rounds.list_rounds),
     _post("/v1/pools/{pool}/rounds", rounds.create_round, QUERY, 202),
     _get("/v1/rounds/{round}", rounds.get_round),
     _post("/v1/rounds/{round}/answers", rounds.ask_again, QUERY, 202),
     _post("/v1/pools/{pool}/queries", queries.create_query, QUERY, 202),
     _get("/v1/queries", queries.list_queries),
     _get("/v1/queries/{query}", queries.get_query),
-    _get("/v1/queries/{query}/picks", queries.query_picks),
-    _get("/v1/queries/{query}/manifest", queries.query_manifest),
+    _look("/v1/queries/{query}/picks", queries.query_picks),
+    _look("/v1/queries/{query}/manifest", queries.query_manifest),
     _get("/v1/jobs", jobs.list_jobs),
     _get("/v1/jobs/{job}", jobs.get_job),
     _delete("/v1/jobs/{job}", jobs.remove_job),
     _post("/v1/jobs/{job}/cancel", jobs.cancel_job, QUERY, 202),
     _get("/v1/jobs/{job}/events", jobs.job_events),
-    _get("/v1/jobs/{job}/failures", jobs.job_failures),
+    _look("/v1/jobs/{job}/failures", jobs.job_failures),
     _file("/v1/uploads", models.create_upload, QUERY),
     _get("/v1/uploads", models.list_uploads),
     _get("/v1/uploads/{upload}", models.get_upload),
@@ -112,14 +118,14 @@ ROUTES: tuple[Route, ...] = (
     _post("/v1/models", models.create_model, QUERY),
     _get("/v1/models/{model}", models.get_model),
     _delete("/v1/models/{model}", models.remove_model),
-    _get("/v1/campaigns", campaigns.list_campaigns),
-    _get("/v1/campaigns/{campaign}", campaigns.get_campaign),
+    _look("/v1/campaigns", campaigns.list_campaigns),
+    _look("/v1/campaigns/{campaign}", campaigns.get_campaign),
     _get("/v1/campaigns/{campaign}/events", campaigns.campaign_events),
     _post("/v1/campaigns/{campaign}/commands", campaigns.command_campaign, QUERY, 202),
-    _get("/v1/campaigns/{campaign}/questions", questions.list_questions),
+    _look("/v1/campaigns/{campaign}/questions", questions.list_questions),
     _post("/v1/campaigns/{campaign}/leases", questions.lease_questions, LABEL, 200),
-    _get("/v1/campaigns/{campaign}/questions/{question}/inputs/{input:path}", questions.show_input),
-    _get("/v1/campaigns/{campaign}/questions/{question}/content", questions.question_content),
+    _look(f"{_QUESTION}/inputs/{{input:path}}", questions.show_input),
+    _look(f"{_QUESTION}/content", questions.question_content),
     _post("/v1/campaigns/{campaign}/answers", questions.answer_question, LABEL, 202),
     _get("/v1/webhooks", webhooks.list_webhooks),
     _post("/v1/webhooks", webhooks.create_webhook, QUERY),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from querist.service.call import Call, Nothing
 from querist.service.ids import new_secret
-from querist.service.index.index import Row, count, find, insert, newest_first, now, remove
+from querist.service.index.index import Row, count_alone, find, insert, newest_page, now, remove
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, page_of
 from querist.service.webhooks.outbox import post
@@ -33,7 +33,7 @@ def create_webhook(call: Call, body: WebhookCreate) -> Webhook:
         found = find(connection, "webhooks", id=row["id"])
         if found is not None:
             return _told(found, found["secret"])
-        if count(connection, "webhooks", tenant=call.who.tenant) >= _MOST:
+        if count_alone(connection, "webhooks", call.who.tenant) >= _MOST:
             raise Refused("quota-exceeded", f"A tenant may have {_MOST} webhooks.")
         insert(connection, "webhooks", row)
     return _told(row, row["secret"])
@@ -43,8 +43,8 @@ def list_webhooks(call: Call, limit: Limit = 100, after: After = "") -> Page[Web
     """Webhooks of your tenant, the newest first."""
     with call.service.index.read() as connection:
         where = {"tenant": call.who.tenant}
-        rows = newest_first(connection, "webhooks", where, after, limit + 1)
-    return page_of(rows, limit, _told)
+        rows = newest_page(connection, "webhooks", where, after, limit)
+    return page_of(rows, _told)
 
 
 def get_webhook(call: Call, webhook: PathId) -> Webhook:
@@ -76,8 +76,8 @@ def list_deliveries(
     """Messages to a webhook, the newest first, and what came of them."""
     call.service.own(call.who, "webhooks", "webhook", webhook)
     with call.service.index.read() as connection:
-        rows = newest_first(connection, "deliveries", {"webhook": webhook}, after, limit + 1)
-    return page_of(rows, limit, Delivery.model_validate)
+        rows = newest_page(connection, "deliveries", {"webhook": webhook}, after, limit)
+    return page_of(rows, Delivery.model_validate)
 
 
 def _told(row: Row, secret: str = "") -> Webhook:

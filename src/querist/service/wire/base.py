@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 MAX_PAGE = 1000
 MAX_BATCH = 10_000
 MAX_URI = 4096
+MAX_OPTIONS = 1 << 20
 MAX_COUNT = 2**53 - 1  # the largest whole number that every JSON reader keeps
 
 # No control characters (a name ends up in headers, logs and terminals), and none of the
@@ -34,12 +36,20 @@ def _bounded(value: Any) -> Any:
     raise ValueError("should be nested at most 20 levels deep")
 
 
+def _small(value: Any) -> Any:
+    """The same for what the index keeps and every page and message repeats."""
+    if len(json.dumps(_bounded(value), default=str)) > MAX_OPTIONS:
+        raise ValueError(f"should be at most {MAX_OPTIONS} characters of JSON")
+    return value
+
+
 def _children(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return list(value) if isinstance(value, list | tuple) else []
 
 
+Settings = Annotated[dict[str, Any], BeforeValidator(_small), Field(max_length=200)]
 Options = Annotated[dict[str, Any], BeforeValidator(_bounded), Field(max_length=200)]
 AnyJson = Annotated[Any, BeforeValidator(_bounded)]
 

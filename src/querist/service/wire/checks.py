@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from querist.service.wire.base import AnyJson, Ask, Count, Id, Name, Options, Told
+from querist.service.wire.base import AnyJson, Ask, Count, Id, Name, Settings, Told
 from querist.service.wire.jobs import Job
 from querist.service.wire.queries import Budget
 
@@ -56,7 +56,7 @@ class AgreementCreate(Ask):
     """
 
     model: Id
-    other: Options = Field(default_factory=lambda: {"precision": "bf16"})
+    other: Settings = Field(default_factory=lambda: {"precision": "bf16"})
     budget: Budget = 0.1
     strategy: Name | None = None
     limit: Annotated[int, Field(ge=1, le=20_000)] = 2000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from querist.service.wire.base import Ask, Count, Instant, Name, Options, Told
+from querist.service.wire.base import Ask, Count, Instant, Name, Options, Settings, Told
 
 UploadKind = Literal["safetensors", "onnx", "skops"]
 
@@ -32,7 +32,7 @@ class ModelCreate(Ask):
     """
 
     name: Name
-    settings: Options
+    settings: Settings
 
 
 class Model(Told):

@@ -15,6 +15,7 @@ from querist.service.wire.base import (
     ItemId,
     Name,
     Options,
+    Settings,
     Told,
     Uri,
 )
@@ -53,8 +54,8 @@ class PoolCreate(Ask):
     name: Name
     task: Task = "classification"
     classes: Annotated[list[Name], Field(max_length=100_000)] | None = None
-    transform: Options = Field(default_factory=dict)
-    sources: Options = Field(default_factory=dict)
+    transform: Settings = Field(default_factory=dict)
+    sources: Settings = Field(default_factory=dict)
     agreement: Literal["latest", "majority"] = "latest"
     uris: Annotated[list[Uri], Field(max_length=MAX_BATCH)] = Field(default_factory=list)
     columns: Columns = Field(default_factory=dict)

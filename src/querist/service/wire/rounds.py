@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from querist.service.wire.base import Ask, Count, Id, Instant, Options, Told
+from querist.service.wire.base import Ask, Count, Id, Instant, Options, Settings, Told
 from querist.service.wire.queries import QueryCreate
 
 
@@ -27,10 +27,10 @@ class RoundCreate(Ask):
     """
 
     query: QueryCreate
-    trainer: Options = Field(default_factory=dict)
+    trainer: Settings = Field(default_factory=dict)
     after: Id | None = None
     holdout: Id | None = None
-    oracle: Options = Field(default_factory=dict)
+    oracle: Settings = Field(default_factory=dict)
 
 
 class Round(Told):
