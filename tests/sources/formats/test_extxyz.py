@@ -212,6 +212,12 @@ def test_a_periodic_frame_without_a_cell_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "a.xyz")
 
 
+def test_a_slab_may_lack_the_vector_that_nothing_repeats_along(tmp_path: Path) -> None:
+    slab = ase.Atoms("H", cell=[2, 3, 0], pbc=[True, True, False])
+    io.write(tmp_path / "a.xyz", with_results(slab, energy=1.0))
+    assert np.linalg.det(read(tmp_path / "a.xyz").inputs["cell"][0]) == pytest.approx(6)
+
+
 @pytest.mark.parametrize(("charges", "total"), [((-1.5, 0.5), [-1]), ((0.3, -0.34), None)])
 def test_the_sum_of_initial_charges_is_the_charge(tmp_path: Path, charges, total) -> None:
     atoms = ase.Atoms("HH", np.eye(2, 3), charges=charges)

@@ -87,7 +87,7 @@ def _inputs(
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"numbers": frame.numbers, "positions": frame.positions}
     if frame.pbc.any():
-        if np.linalg.matrix_rank(frame.cell) < 3:
+        if np.linalg.matrix_rank(np.asarray(frame.cell, np.float64)) < 3:
             raise ConfigError(
                 f"{path}, frame {index} is periodic (pbc={frame.pbc.tolist()}), but its cell "
                 f"{frame.cell.tolist()} has no volume; give it lattice vectors, or no pbc."
