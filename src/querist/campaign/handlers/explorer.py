@@ -12,6 +12,7 @@ import numpy as np
 from querist.campaign.handlers.board import Board
 from querist.campaign.handlers.collector import Collector
 from querist.campaign.handlers.contracts import predicted
+from querist.campaign.handlers.joining import joined
 from querist.campaign.handlers.keeping import NOBODY, Keeper
 from querist.campaign.handlers.parts import LoadedModel, close_role
 from querist.campaign.handlers.split import Split, SplitCrew
@@ -154,7 +155,7 @@ class Explorer:
             walkers = proposal.walkers[keep]
             known = np.where(walkers >= 0, walkers * count + index, -1)
             found.append(Proposal(proposal.batch.take(keep), known))
-        batch = Batch.concatenate([p.batch for p in found]).with_ids()
+        batch = joined(p.batch for p in found).with_ids()
         collected = Collector(self._rng).result()
         return {
             **collected,
