@@ -150,8 +150,10 @@ class Explorer:
         """Samples to ask before there is any model."""
         count = self._crew.count
         found: list[Proposal] = []
+        filtered = 0
         for index, proposal in enumerate(self._crew.initial(math.ceil(wanted / count))):
             keep = np.flatnonzero(self._gate.sensible(proposal.batch))
+            filtered += len(proposal.batch) - len(keep)
             walkers = proposal.walkers[keep]
             known = np.where(walkers >= 0, walkers * count + index, -1)
             found.append(Proposal(proposal.batch.take(keep), known))
@@ -163,8 +165,9 @@ class Explorer:
             "scores": np.full(len(batch), np.nan),
             "walkers": np.concatenate([p.walkers for p in found if len(p.batch)] or [NOBODY]),
             "steps": 1 if len(batch) else 0,
-            "proposed": len(batch),
+            "proposed": len(batch) + filtered,
             "asked": len(batch),
+            "filtered": filtered,
             "version": 0,
             "predict": 0.0,
             "waiting": False,
