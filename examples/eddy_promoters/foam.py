@@ -5,7 +5,8 @@ laminar flow by second-order finite volumes, ``scalarTransportFoam`` the tempera
 Lengths are in H, velocities in U, as in ``problem.py``.
 
 As a command (of a ``CommandOracle`` with ``files: {input.json: json}``) it reads ``input.json``,
-works in the current folder, and writes ``output.json``: ``python foam.py``. For a single design: ``python foam.py 2 1.0 0.4 1.0``.
+works in the current folder, and writes ``output.json``: ``python foam.py``. For a single design:
+``python foam.py 2 1.0 0.4 1.0``.
 """
 
 from __future__ import annotations
