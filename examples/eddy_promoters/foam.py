@@ -4,8 +4,9 @@
 laminar flow by second-order finite volumes, ``scalarTransportFoam`` the temperature carried along.
 Lengths are in H, velocities in U, as in ``problem.py``.
 
-As a command (of a ``CommandOracle``) it reads ``input.json``, works in the current folder, and
-writes ``output.json``: ``python foam.py``. For a single design: ``python foam.py 2 1.0 0.4 1.0``.
+As a command (of a ``CommandOracle`` with ``files: {input.json: json}``) it reads ``input.json``,
+works in the current folder, and writes ``output.json``: ``python foam.py``. For a single design:
+``python foam.py 2 1.0 0.4 1.0``.
 """
 
 from __future__ import annotations
@@ -318,7 +319,7 @@ def main(arguments: Sequence[str]) -> None:
     if sentence := missing():
         raise SystemExit(sentence)
     given = [float(number) for number in arguments]
-    design = given or json.loads(Path("input.json").read_text())["x"]
+    design = given or json.loads(Path("input.json").read_text())["fields"]["x"]
     found = simulate(design, Path("case"))
     Path("output.json").write_text(json.dumps(found))
     print(found)

@@ -90,6 +90,12 @@ def test_it_holds_the_headline_numbers(page: str, made_up: list[RunFact]) -> Non
     assert "forces.mae on the hold-out" in text
 
 
+def test_errors_stand_against_the_labels_that_were_trained_on(page: str) -> None:
+    drawn = re.search(r'id="learning-train-forces[^"]*".*?</svg>', page, flags=re.S)
+    assert drawn
+    assert "labels that the model was fitted to" in drawn[0]
+
+
 def test_colours_follow_the_page(page: str) -> None:
     assert "prefers-color-scheme: dark" in page
     drawings = "".join(re.findall(r"<svg.*?</svg>", page, flags=re.S))

@@ -22,8 +22,8 @@ def test_workers_are_chosen_evenly_and_from_every_pool() -> None:
 
 
 def test_figures_without_data_are_empty() -> None:
-    curve = {"labels": [], "cost": [], "metrics": {}}
-    assert plots.learning(curve, "y.mae", "labels", "", "s") == ""
+    curve = {"train": [], "cost": [], "metrics": {}}
+    assert plots.learning(curve, "y.mae", "train", "", "s") == ""
     assert plots.calibration({"points": [], "bins": []}, "") == ""
     assert plots.queue({"t": []}, 1.0) == ""
     assert plots.stacked("x", {"t": [0.0]}, 1.0, "labels") == ""
@@ -37,7 +37,7 @@ def test_a_calibration_of_zeros_cannot_be_drawn_on_logarithmic_axes() -> None:
 
 def test_metrics_with_holes_zeros_and_negative_values_are_drawn() -> None:
     values = {"a": [None, 1.0, 2.0], "b": [0.0, 0.0, 0.0], "c": [-1.0, 100.0, 5.0]}
-    curve = {"labels": [1, 2, 3], "cost": [1, 2, 3], "metrics": values}
+    curve = {"train": [1, 2, 3], "cost": [1, 2, 3], "metrics": values}
     for name in values:
         assert "<svg" in plots.learning(curve, name, "cost", "eV", "s")
 

@@ -107,6 +107,7 @@ def test_filters_hold_before_there_is_a_model(opened, context) -> None:
     explorer = opened(Line(), filters=[lambda batch: batch["x"][:, 0] % 2 == 0])
     result = explorer.run(task(initial=5), context)
     assert result["candidates"]["x"].ravel().tolist() == [0.0, 2.0, 4.0]
+    assert (result["proposed"], result["filtered"], result["asked"]) == (5, 2, 3)
 
 
 def test_initial_stops_where_all_walkers_wait() -> None:

@@ -13,7 +13,9 @@ from journals import sample
 
 from querist.campaign.handlers.stepping import Crew
 from querist.control.gate import BandGate
-from querist.core.prediction import AnsweredSample, Feedback, Verdicts
+from querist.core.batch import Batch
+from querist.core.errors import ShapeError
+from querist.core.prediction import AnsweredSample, Feedback, Proposal, Verdicts
 from querist.core.roles import Limits
 
 NOTHING = Verdicts(np.zeros(0, np.int8), np.zeros(0))
@@ -50,6 +52,29 @@ def crew(*generators, max_wait: float = 0.002, between=lambda index: None) -> Cr
 def answers(number: float) -> Feedback:
     told = AnsweredSample(0, sample(number), {"y": np.array(1.0)})
     return Feedback(np.zeros(0, np.int64), None, NOTHING, (told,))
+
+
+class Named:
+    """Proposes the same field again and again."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.pending = name, False
+
+    def propose(self) -> Proposal:
+        found = Batch({}) if self.pending else Batch.stack(**{self.name: np.zeros(1)})
+        self.pending = True
+        return Proposal(found, np.zeros(len(found), np.int64))
+
+    def observe(self, feedback: Feedback) -> None:
+        self.pending = self.pending and not len(feedback.walkers)
+
+
+def test_what_cannot_be_joined_is_told_at_each_step_not_waited_for() -> None:
+    both = crew(Named("x"), Named("z"), max_wait=1.0)
+    for _ in range(2):
+        with pytest.raises(ShapeError, match="different fields"):
+            Log(5).run(both)
+    both.close()
 
 
 def test_one_generator_is_stepped_in_this_thread() -> None:

@@ -48,8 +48,8 @@ def facts(kind: str, facts: list[Fact]) -> list[Fact]:
     return [fact for fact in facts if fact.kind == kind]
 
 
-def imported(count: int, purpose: str = "train") -> Fact:
-    data = {"t": 0.0, "count": count, "origin": "a.xyz", "level": "", "purpose": purpose}
+def imported(count: int, purpose: str = "train", level: str = "") -> Fact:
+    data = {"t": 0.0, "count": count, "origin": "a.xyz", "level": level, "purpose": purpose}
     return Fact("labels.imported", data)
 
 

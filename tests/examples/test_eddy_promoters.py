@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 from querist.core.answers import Dataset
-from querist.core.batch import Batch
+from querist.core.batch import Batch, Sample
 from querist.core.errors import OracleRejected
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, ModelState
+from querist.oracles.inputs import write_json
 
 pytest.importorskip("numba")
 
@@ -241,6 +243,16 @@ def test_openfoam_that_is_not_here_is_told_in_a_sentence(example, monkeypatch) -
     assert "apt-get install" in example.foam.missing()
     with pytest.raises(RuntimeError, match="apt-get install"):
         example.foam.program("blockMesh", Path())
+
+
+def test_openfoam_as_a_command_reads_what_the_oracle_writes(example, monkeypatch, tmp_path) -> None:
+    sample = Sample.of({"x": np.array([2.0, 1.0, 0.4, 1.0])})
+    write_json(tmp_path / "input.json", sample)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(example.foam, "missing", lambda: None)
+    monkeypatch.setattr(example.foam, "simulate", lambda design, folder: {"design": design})
+    example.foam.main([])
+    assert json.loads((tmp_path / "output.json").read_text()) == {"design": [2.0, 1.0, 0.4, 1.0]}
 
 
 @pytest.mark.slow

@@ -144,9 +144,29 @@ def test_an_optimiser_may_decide_how_many() -> None:
     assert len(AskTell(OneAtATime, batch=8).propose().batch) == 3
 
 
+def test_initial_points_that_failed_are_replaced_by_others() -> None:
+    generator = AskTell(lambda: Swarm(3), batch=3)
+    first = [generator.initial(2).ids, generator.initial(3).ids]
+    assert len({*first[0], *first[1]}) == 5
+
+
+class Swarm:
+    """Asks for other points each time, told or not."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def ask(self, count: int):
+        return self.rng.random((count, 2))
+
+    def tell(self, points, values) -> None:
+        pass
+
+
 def test_initial_points_do_not_disturb_the_optimiser() -> None:
     generator, other = AskTell(Recorder, batch=3), AskTell(Recorder, batch=3)
     assert len(generator.initial(8)) == 8
+    assert len(generator.initial(0)) == 0
     for _ in range(3):
         one, two = generator.propose(), other.propose()
         assert one.batch.ids == two.batch.ids

@@ -82,9 +82,39 @@ def test_plain_and_extended_xyz(tmp_path: Path) -> None:
     assert salt == atoms_sample([11, 17], positions, np.eye(3) * 4, [True, True, False], **extra)
 
 
+MIXED = """2
+Properties=species:S:1:pos:R:3 total_charge=-1 spin=1
+O 0 0 0
+H 0 0 1
+1
+Properties=species:S:1:pos:R:3:initial_charges:R:1
+Na 0 0 0 1.0
+2
+Lattice="3 0 0 0 3 0 0 0 3"
+H 0 0 0
+H 0 0 1
+1
+Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 pbc="F F F"
+H 0 0 0
+"""
+
+
+def test_molecules_ions_and_crystals_start_together(tmp_path: Path) -> None:
+    (tmp_path / "a.xyz").write_text(MIXED)
+    samples = list(read_xyz(tmp_path / "a.xyz"))
+    assert "cell" not in samples[3].arrays  # nothing is periodic there
+    for form in (tmp_path / "a.xyz", samples):
+        batch = load_batch(form)
+        assert batch["charge"].tolist() == [-1, 1, 0, 0]
+        assert batch["multiplicity"].tolist() == [1, 1, 1, 1]
+        assert batch["pbc"].any(axis=1).tolist() == [False, False, True, False]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("1\n\nH 0 nan 0\n", "not finite"),
+        ('1\npbc="T T T"\nH 0 0 0\n', "need a 'cell'"),
         ("3\n\nH 0 0 0\n", "frame at line 1: 3 atoms were announced"),
         ("1\n\nQq 0 0 0\n", "'Qq' is no element"),
         ("1\n\nH 0 0 0\n1\n\nH a b c\n", "frame at line 4"),

@@ -8,7 +8,13 @@ import pytest
 from querist.core.answers import Failure, Label, Reason
 from querist.core.atoms import atoms_sample
 from querist.core.batch import Batch, Sample
-from querist.oracles.calculator import CalculatorOracle, ase_atoms
+from querist.core.errors import ShapeError
+from querist.oracles.calculator import (
+    CalculatorOracle,
+    answering_calculator,
+    ase_atoms,
+    atoms_to_sample,
+)
 
 pytestmark = pytest.mark.atoms
 pytest.importorskip("ase")
@@ -54,6 +60,28 @@ def test_charge_and_multiplicity_become_sums_over_atoms() -> None:
     assert atoms.get_initial_charges().sum() == pytest.approx(-1)
     assert atoms.get_initial_magnetic_moments().sum() == pytest.approx(2)
     assert not atoms.pbc.any()
+
+
+def test_ases_atoms_become_the_sample_that_they_were_made_of() -> None:
+    ion = atoms_sample([8, 1], np.eye(2, 3), charge=-1, multiplicity=3)
+    for sample in (ion, COPPER):
+        assert atoms_to_sample(ase_atoms(sample)) == sample
+    slab = ase_atoms(COPPER)
+    slab.pbc, slab.cell[2] = [True, True, False], 0.0
+    assert np.linalg.matrix_rank(atoms_to_sample(slab)["cell"]) == 3
+    slab.pbc = True
+    with pytest.raises(ShapeError, match="lattice vector is missing"):
+        atoms_to_sample(slab)
+
+
+def test_an_answering_calculator_hears_of_charge_and_spin() -> None:
+    heard = []
+    calculator = answering_calculator(
+        lambda s: heard.append(s) or {"energy": np.zeros(())}, ["energy"]
+    )
+    ion = atoms_sample([8, 1], np.eye(2, 3), charge=-1, multiplicity=3)
+    calculator.get_potential_energy(ase_atoms(ion))
+    assert heard == [ion]
 
 
 def parametrised():

@@ -276,3 +276,10 @@ def test_extxyz_is_read_by_ase(tmp_path: Path) -> None:
     assert atoms.pbc.all()
     assert atoms.cell[0, 0] == 9
     assert atoms.info["charge"] == -1
+
+
+def test_a_molecule_beside_crystals_has_no_lattice(tmp_path: Path) -> None:
+    inputs.write_extxyz(
+        tmp_path / "a.xyz", atoms_sample([8], [[0, 0, 0]], np.zeros((3, 3)), [0] * 3)
+    )
+    assert "Lattice" not in (tmp_path / "a.xyz").read_text()

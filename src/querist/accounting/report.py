@@ -219,8 +219,8 @@ class Report:
             f"in the last evaluation, never trained on), against what it had learned from and what "
             f"had been paid by then, failed calls and hold-out labels included."
         )
-        drawn = [self._curve(names[0], by) for by in ("labels", "cost")]
-        drawn += [self._curve(name, "labels") for name in _others(names)]
+        drawn = [self._curve(names[0], by) for by in ("train", "cost")]
+        drawn += [self._curve(name, "train") for name in _others(names)]
         series = self.data["labels"]["over_time"]
         grown = plots.stacked("labels", series, self.seconds, "labels") if by_purpose else ""
         drawn.append(figure(grown, "Labels by purpose. Imported ones were there from the start."))
@@ -229,7 +229,7 @@ class Report:
     def _curve(self, metric: str, by: str) -> Html:
         curve = self.data["learning"]
         drawing = plots.learning(curve, metric, by, self.unit(metric), self.cost_unit)
-        across = "by number of labels" if by == "labels" else "by cost paid"
+        across = "by number of labels" if by == "train" else "by cost paid"
         return figure(drawing, f"{metric} {across}.")
 
     def uncertainty(self) -> Html:

@@ -175,11 +175,11 @@ def _plain_ticks(axes: Axes, axis: str, values: Floats) -> None:
 
 
 def learning(curve: Mapping[str, Any], metric: str, by: str, unit: str, cost_unit: str) -> str:
-    """Error on the hold-out against labels or cost (``by``)."""
+    """Error on the hold-out against labels that were trained on, or cost (``by``)."""
     x, y = _numbers(curve[by]), _numbers(curve["metrics"].get(metric, []))
     if not len(y) or not np.isfinite(y).any():
         return ""
-    across = "labels that the model was fitted to" if by == "labels" else f"cost / {cost_unit}"
+    across = "labels that the model was fitted to" if by == "train" else f"cost / {cost_unit}"
     canvas = Canvas(f"learning-{by}-{_slug(metric)}", f"{metric} on the hold-out against {by}")
     with canvas as axes:
         axes.plot(x, y, marker="o", color=SERIES[0], clip_on=False)

@@ -491,6 +491,7 @@ class Asking:
         """An answer became durable and was folded: plan the next try where one is due."""
         if fact.kind == "answer.label":
             self.failed_in_a_row = 0
+            self.state.levels.look(fact.data, self.desk.say)
         elif fact.data.get("final"):
             self.failed_in_a_row += 1
         question = self.state.open.get(fact.data["question"])

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from querist.control.desk import without_prefix
 from querist.control.ledger import Ledger, RunningCost
+from querist.control.levels import BroughtLevels
 from querist.control.plan import Plan
 from querist.control.rules import View
 from querist.control.sketch import QuantileSketch
@@ -84,6 +85,7 @@ class CampaignState:
         self.open_by_oracle = self._no_questions()
         self.answered = dict.fromkeys(Purpose, 0)
         self.imported = dict.fromkeys(Purpose, 0)
+        self.levels = BroughtLevels()
         self.quarantined = self.failed_tries = 0
         self.last_failure = ""
         self.model = ModelRef(0)
@@ -256,6 +258,7 @@ class CampaignState:
 
     def _imported(self, fact: Fact) -> None:
         self.imported[Purpose(fact.data["purpose"])] += fact.data["count"]
+        self.levels.bring(fact.data.get("level", ""), fact.data["count"])
 
     def _published(self, fact: Fact) -> None:
         data = fact.data
@@ -328,6 +331,7 @@ class CampaignState:
             "closed": sorted(self.closed),
             "answered": dict(self.answered),
             "imported": dict(self.imported),
+            "levels": self.levels.state(),
             "quarantined": self.quarantined,
             "failed_tries": self.failed_tries,
             "last_failure": self.last_failure,
@@ -365,6 +369,7 @@ class CampaignState:
         self.closed = set(data["closed"])
         self.answered = {Purpose(k): v for k, v in data["answered"].items()}
         self.imported = {Purpose(k): v for k, v in data["imported"].items()}
+        self.levels.restore(data.get("levels", {}))  # not in snapshots of before
         self.quarantined, self.last_failure = data["quarantined"], data["last_failure"]
         self.failed_tries = data.get("failed_tries", self.quarantined)  # of 0.1 before its release
         version, files, digest = data["model"]

@@ -59,6 +59,8 @@ class AskTell:
     _values: Floats = held(init=False, repr=False)
     _status: NDArray[np.int8] = held(init=False, repr=False)
     _version: int = held(default=0, init=False, repr=False)
+    _spare: Any = held(default=None, init=False, repr=False)  # asked ahead, never told
+    _ahead: list[Floats] = held(default_factory=list, init=False, repr=False)
     _told: list[tuple[Floats, Floats]] = held(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -152,15 +154,20 @@ class AskTell:
         lacking = [name for name in ("ask", "tell") if not hasattr(made, name)]
         if lacking:
             raise ContractError(f"{made!r} is no optimiser: it has no {' and no '.join(lacking)}.")
-        self._made = made
+        self._made, self._spare = made, None
 
     def initial(self, count: int) -> Batch:
-        """The points of this round, and of rounds after it as if nothing was told meanwhile."""
+        """The points of this round, and of rounds after it as if nothing was told meanwhile.
+
+        Each call goes on after the last one: those whose questions failed are to be replaced.
+        """
         self._next_round()
-        points, spare = list(self._current), copy.deepcopy(self._made)
-        while len(points) < count:
-            points.extend(_asked(spare, self.batch))
-        return Batch.stack(**{self.field: np.stack(points[:count])})
+        if self._spare is None:
+            self._spare, self._ahead = copy.deepcopy(self._made), list(self._current)
+        while len(self._ahead) < count:
+            self._ahead.extend(_asked(self._spare, self.batch))
+        points, self._ahead = self._ahead[:count], self._ahead[count:]
+        return Batch.stack(**{self.field: np.stack(points)}) if points else Batch({})
 
     def state(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
         """Everything that the optimiser was told, and the round that is under way."""

@@ -18,6 +18,13 @@ from querist.core.tasks import resolve
 _PAIR = re.compile(r"(?P<key>[\w-]+)\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+))")
 _IMPORT = re.compile(r"\w+(\.\w+)*:\w+")
 _COLUMN = re.compile(r"(?P<name>[^:]+):(?P<kind>[SIRL]):(?P<width>\d+)(?::|$)")
+_MULTIPLICITY = ("multiplicity", "spin_multiplicity", "total_spin", "spin")  # as the data formats
+_ABSENT: Mapping[str, Array] = {
+    "cell": np.zeros((3, 3)),
+    "pbc": np.zeros(3, np.bool_),
+    "charge": np.zeros(()),
+    "multiplicity": np.ones((), np.int64),
+}
 
 
 def load_batch(thing: Any, field: str = "x") -> Batch:
@@ -47,7 +54,7 @@ def load_batch(thing: Any, field: str = "x") -> Batch:
     if isinstance(thing, Mapping):
         return Batch.stack(**thing)
     if isinstance(thing, Sequence) and thing and isinstance(thing[0], Sample):
-        return Batch.from_samples(thing)
+        return _together(thing)
     if isinstance(thing, Sequence) and thing and isinstance(thing[0], Mapping):
         return Batch.of(thing)
     return Batch.stack(**{field: np.asarray(thing)})
@@ -61,8 +68,21 @@ def _from_file(path: Path, field: str) -> Batch:
     if path.suffix == ".npz":
         return _from_npz(path)
     if path.suffix in (".xyz", ".extxyz"):
-        return Batch.from_samples(list(read_xyz(path)))
+        return _together(list(read_xyz(path)))
     raise ConfigError(f"{path}: samples can be read from .npz, .npy, .xyz and .extxyz files.")
+
+
+def _together(samples: Sequence[Sample]) -> Batch:
+    """One batch; what some atoms have (a cell, a charge), the others have as none, 0 and 1."""
+    present = set().union(*(sample.arrays for sample in samples))
+    absent = {name: value for name, value in _ABSENT.items() if name in present}
+    if not absent or not {"numbers", "positions"} <= present:
+        return Batch.from_samples(samples)
+    whole = [
+        sample if absent.keys() <= sample.arrays.keys() else Sample.of({**absent, **sample.arrays})
+        for sample in samples
+    ]
+    return Batch.from_samples(whole)
 
 
 def _from_npz(path: Path) -> Batch:
@@ -78,7 +98,8 @@ def _from_npz(path: Path) -> Batch:
 def read_xyz(path: Path) -> Iterator[Sample]:
     """The geometries of a plain or extended XYZ file; labels are passed over.
 
-    Lattice, pbc, charge and multiplicity are read where the second line of a frame gives them.
+    Lattice, pbc, charge and multiplicity are read where the second line of a frame gives them; the
+    charge may also be the sum of ASE's initial charges.
 
     Raises:
         ShapeError: Naming the line that cannot be read.
@@ -100,28 +121,44 @@ def _frame(comment: str, rows: list[list[str]], count: int) -> Sample:
         raise ShapeError(f"{count} atoms were announced, but the file ends after {len(rows)}")
     pairs = _PAIR.finditer(comment)
     about = {p["key"].lower(): p["quoted"] or p["bare"] or "" for p in pairs}
-    species, at = _columns(about.get("properties", "species:S:1:pos:R:3"))
+    places = _columns(about.get("properties", "species:S:1:pos:R:3"))
+    species, at = places["species"], places["pos"]
     numbers = [_number(row[species]) for row in rows]
     positions = np.array([row[at : at + 3] for row in rows], np.float64).reshape(count, 3)
-    extra: dict[str, Any] = {}
-    if "charge" in about:
-        extra["charge"] = float(about["charge"])
-    if "multiplicity" in about:
-        extra["multiplicity"] = int(about["multiplicity"])
-    if "lattice" not in about:
-        return atoms_sample(numbers, positions, **extra)
-    cell = np.array(about["lattice"].split(), np.float64).reshape(3, 3)
+    if not np.isfinite(positions).all():
+        raise ShapeError("its positions are not finite")
     pbc = [word[0] in "Tt1" for word in about["pbc"].split()] if "pbc" in about else None
-    return atoms_sample(numbers, positions, cell, pbc, **extra)
+    cell = None  # which atoms without a periodic direction have not
+    if "lattice" in about and (pbc is None or any(pbc)):
+        cell = np.array(about["lattice"].split(), np.float64).reshape(3, 3)
+    return atoms_sample(numbers, positions, cell, pbc, **_electrons(about, places, rows))
 
 
-def _columns(properties: str) -> tuple[int, int]:
-    """Where the species and the positions stand."""
+def _electrons(
+    about: Mapping[str, str], places: Mapping[str, int], rows: list[list[str]]
+) -> dict[str, Any]:
+    """Charge and multiplicity, where they are told."""
+    found: dict[str, Any] = {}
+    told = next((about[key] for key in ("charge", "total_charge") if key in about), None)
+    if told is not None:
+        found["charge"] = float(told)
+    elif "initial_charges" in places:
+        total = sum(float(row[places["initial_charges"]]) for row in rows)
+        if round(total) and abs(total - round(total)) < 1e-3:  # else those of a force field
+            found["charge"] = float(round(total))
+    told = next((about[key] for key in _MULTIPLICITY if key in about), None)
+    if told is not None:
+        found["multiplicity"] = int(told)
+    return found
+
+
+def _columns(properties: str) -> dict[str, int]:
+    """Where the species, the positions and all else stand."""
     places, at = {}, 0
     for column in _COLUMN.finditer(properties):
         places[column["name"]] = at
         at += int(column["width"])
-    return places["species"], places["pos"]
+    return places
 
 
 def _number(word: str) -> int:

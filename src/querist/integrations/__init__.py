@@ -1,1 +1,1 @@
-"""Other programs that people use beside Querist: labelling tools and trackers."""
+"""Other programs that people use beside Querist: labelling tools, trackers, ASE."""

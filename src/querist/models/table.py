@@ -126,6 +126,23 @@ def refuse_not_finite(values: Matrix, name: str, batch: Batch, who: str) -> None
         )
 
 
+def refuse_coinciding(batch: Batch, who: str) -> None:
+    """Refuse samples of the atoms schema of which two atoms are at the same place.
+
+    Nothing is differentiable there, and one such label spoils the weights of all.
+
+    Raises:
+        UnsupportedSample: With the row and the sample's id.
+    """
+    for row, places in enumerate(batch.columns["positions"].items()):
+        if len(np.unique(places, axis=0)) < len(places):
+            raise UnsupportedSample(
+                f"{who} cannot learn from two atoms at the same place, which are in row {row} "
+                f"({batch.sample(row).id}); leave this sample out, and let the gate reject such: "
+                "filters: [{use: min_distance}]."
+            )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
     """The rows to learn from, as matrices.

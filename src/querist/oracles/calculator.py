@@ -45,6 +45,37 @@ def ase_atoms(sample: Sample) -> Any:
     )
 
 
+def atoms_to_sample(atoms: Any) -> Sample:
+    """The sample of ``ase.Atoms``, as :func:`ase_atoms` makes them.
+
+    Charge and multiplicity are there where the initial charges, or outside of crystals the initial
+    magnetic moments, add up to a whole number other than none. Without a periodic direction there
+    is no cell; lattice vectors that nothing repeats along may be missing, and get a length.
+
+    Raises:
+        ShapeError: If a periodic direction has no lattice vector.
+    """
+    electrons: dict[str, float] = {}
+    if charge := _whole(atoms.get_initial_charges()):
+        electrons["charge"] = charge
+    if not atoms.pbc.any():
+        if unpaired := abs(_whole(atoms.get_initial_magnetic_moments())):
+            electrons["multiplicity"] = unpaired + 1
+        return atoms_sample(atoms.numbers, atoms.positions, **electrons)
+    if not atoms.cell.any(1)[atoms.pbc].all():
+        raise ShapeError(
+            f"the atoms are periodic (pbc={atoms.pbc.tolist()}), but a lattice vector is missing "
+            f"there: {atoms.cell.array.tolist()}."
+        )
+    cell = atoms.cell.complete().array
+    return atoms_sample(atoms.numbers, atoms.positions, cell, atoms.pbc, **electrons)
+
+
+def _whole(values: Array) -> int:
+    total = float(np.sum(values))
+    return round(total) if abs(total - round(total)) < 1e-3 else 0
+
+
 def charge_of(sample: Sample) -> float:
     """Total charge in e."""
     return float(sample.arrays.get("charge", np.zeros(())))
@@ -81,10 +112,8 @@ def answering_calculator(
             system_changes: Any = calculators.all_changes,
         ) -> None:
             super().calculate(atoms, properties, system_changes)
-            cell = self.atoms.cell.array if self.atoms.cell.rank == 3 else None
-            pbc = None if cell is None else self.atoms.pbc
-            sample = atoms_sample(self.atoms.numbers, self.atoms.positions, cell, pbc)
-            found = {name: np.asarray(value) for name, value in answer(sample).items()}
+            said = answer(atoms_to_sample(self.atoms))
+            found = {name: np.asarray(value) for name, value in said.items()}
             if "stress" in found:
                 found["stress"] = stress.full_3x3_to_voigt_6_stress(found["stress"])
             self.results = {

@@ -84,7 +84,7 @@ def write_extxyz(path: Path, sample: Sample) -> None:
     if not is_atoms(sample):
         raise ShapeError(f"extxyz needs numbers and positions; got {sorted(sample.arrays)}.")
     about = ["Properties=species:S:1:pos:R:3"]
-    if "cell" in sample.arrays:
+    if "cell" in sample.arrays and sample["cell"].any():  # a molecule beside crystals has none
         about.append(f'Lattice="{text_of(sample["cell"].reshape(-1))}"')
         about.append(f'pbc="{" ".join("T" if p else "F" for p in sample["pbc"])}"')
     about += [f"{n}={text_of(sample[n])}" for n in ("charge", "multiplicity") if n in sample.arrays]

@@ -105,6 +105,38 @@ def test_a_crystal_with_its_stress() -> None:
     assert (said.uncertainty("stress") > 0).all()
 
 
+def labelled(*rows) -> Dataset:
+    """Lennard-Jones labels of (numbers, positions); elements are alike."""
+    inputs = [{"numbers": np.array(n), "positions": np.array(x, float)} for n, x in rows]
+    return Dataset(Batch.of(inputs), Batch.of([lennard_jones(row["positions"]) for row in inputs]))
+
+
+def test_samples_need_not_have_all_elements_nor_any_neighbour() -> None:
+    dimers = [([a, b], [[0, 0, 0], [0, 0, r]]) for a, b in ((18, 18), (36, 36)) for r in LENGTHS]
+    alone = [([18], [[0, 0, 0]]), ([36], [[1, 0, 0]])]
+    data = labelled(*dimers, *alone)
+    model = made(draws=2)
+    model.load(model.fit(data, FitRequest()).state)
+    said = model.predict(data.inputs)
+    assert np.abs(said.mean["energy"] - data.outputs["energy"]).max() < 0.02
+    assert np.isfinite(said.uncertainty("forces")).all()
+    lone = labelled(*alone)
+    model.load(model.fit(lone, FitRequest()).state)
+    assert np.abs(model.predict(lone.inputs).mean["energy"]).max() < 1e-6
+
+
+LENGTHS = np.linspace(1.0, 2.0, 9)
+
+
+def test_atoms_at_the_same_place_are_named() -> None:
+    data = labelled(([18] * 3, np.eye(3)), ([18] * 3, [[0, 0, 0], [1, 0, 0], [0, 0, 2]]))
+    places = np.asarray(data.inputs["positions"]).copy()
+    places[1, 2] = places[1, 1]
+    inputs = Batch.stack(numbers=data.inputs["numbers"], positions=places)
+    with pytest.raises(UnsupportedSample, match="two atoms at the same place, which are in row 1"):
+        made().fit(Dataset(inputs, data.outputs), FitRequest())
+
+
 def test_what_it_cannot_represent_is_refused() -> None:
     data = clusters([5] * 4, 6)
     model = made()

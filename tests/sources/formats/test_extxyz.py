@@ -204,3 +204,24 @@ def test_what_a_frame_cannot_hold_is_refused(tmp_path, inputs, outputs, said) ->
     dataset = Dataset(Batch.stack(**inputs), Batch.stack(**outputs))
     with pytest.raises(ConfigError, match=said):
         write(tmp_path / "a.xyz", dataset)
+
+
+def test_a_periodic_frame_without_a_cell_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a.xyz", 'Properties=species:S:1:pos:R:3 energy=1 pbc="T T F"')
+    with pytest.raises(ConfigError, match=r"frame 0 is periodic .* has no volume"):
+        read(tmp_path / "a.xyz")
+
+
+def test_a_slab_may_lack_the_vector_that_nothing_repeats_along(tmp_path: Path) -> None:
+    slab = ase.Atoms("H", cell=[2, 3, 0], pbc=[True, True, False])
+    io.write(tmp_path / "a.xyz", with_results(slab, energy=1.0))
+    assert np.linalg.det(read(tmp_path / "a.xyz").inputs["cell"][0]) == pytest.approx(6)
+
+
+@pytest.mark.parametrize(("charges", "total"), [((-1.5, 0.5), [-1]), ((0.3, -0.34), None)])
+def test_the_sum_of_initial_charges_is_the_charge(tmp_path: Path, charges, total) -> None:
+    atoms = ase.Atoms("HH", np.eye(2, 3), charges=charges)
+    io.write(tmp_path / "a.xyz", with_results(atoms, energy=1.0))
+    found = read(tmp_path / "a.xyz").inputs
+    assert ("charge" in found) == bool(total)
+    assert not total or found["charge"].tolist() == total

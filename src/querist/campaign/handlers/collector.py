@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.campaign.handlers.joining import joined
 from querist.control.sketch import QuantileSketch
 from querist.core.batch import Batch
 from querist.core.prediction import Verdict, Verdicts
@@ -83,10 +84,10 @@ class Collector:
         filtered = int((rejected & ~(score > self._reject)).sum())
         counts = np.bincount(verdict, minlength=3)
         return {
-            "candidates": Batch.concatenate([self._best[w][1] for w in walkers]).with_ids(),
+            "candidates": joined([self._best[w][1] for w in walkers]).with_ids(),
             "scores": np.array([self._best[w][0] for w in walkers], np.float64),
             "walkers": np.array(walkers, np.int64),
-            "probes": Batch.concatenate([batch for _, batch in probe]).with_ids(),
+            "probes": joined([batch for _, batch in probe]).with_ids(),
             "probe_scores": np.array([score for score, _ in probe], np.float64),
             "sketch": QuantileSketch.of(score[~rejected]),
             "steps": self.steps,

@@ -12,6 +12,7 @@ import numpy as np
 from querist.campaign.handlers.board import Board
 from querist.campaign.handlers.collector import Collector
 from querist.campaign.handlers.contracts import predicted
+from querist.campaign.handlers.joining import joined
 from querist.campaign.handlers.keeping import NOBODY, Keeper
 from querist.campaign.handlers.parts import LoadedModel, close_role
 from querist.campaign.handlers.split import Split, SplitCrew
@@ -149,12 +150,14 @@ class Explorer:
         """Samples to ask before there is any model."""
         count = self._crew.count
         found: list[Proposal] = []
+        filtered = 0
         for index, proposal in enumerate(self._crew.initial(math.ceil(wanted / count))):
             keep = np.flatnonzero(self._gate.sensible(proposal.batch))
+            filtered += len(proposal.batch) - len(keep)
             walkers = proposal.walkers[keep]
             known = np.where(walkers >= 0, walkers * count + index, -1)
             found.append(Proposal(proposal.batch.take(keep), known))
-        batch = Batch.concatenate([p.batch for p in found]).with_ids()
+        batch = joined(p.batch for p in found).with_ids()
         collected = Collector(self._rng).result()
         return {
             **collected,
@@ -162,8 +165,9 @@ class Explorer:
             "scores": np.full(len(batch), np.nan),
             "walkers": np.concatenate([p.walkers for p in found if len(p.batch)] or [NOBODY]),
             "steps": 1 if len(batch) else 0,
-            "proposed": len(batch),
+            "proposed": len(batch) + filtered,
             "asked": len(batch),
+            "filtered": filtered,
             "version": 0,
             "predict": 0.0,
             "waiting": False,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.handlers.contracts import proposed, stated
+from querist.campaign.handlers.joining import joined
 from querist.campaign.handlers.parts import close_role, open_role, run_folder
-from querist.core.batch import Batch
 from querist.core.prediction import Feedback, Proposal, Verdict, Verdicts
 from querist.core.roles import SupportsInitial, SupportsState, WorkerContext
 from querist.core.tasks import Factory
@@ -115,6 +115,6 @@ def initial(generator: Any, count: int) -> Proposal:
         generator.observe(Feedback(proposal.walkers, None, Verdicts(verdict, unknown)))
         found.append(proposal)
         total += len(proposal.batch)
-    batch = Batch.concatenate([p.batch for p in found])
+    batch = joined(p.batch for p in found)
     walkers = np.concatenate([p.walkers for p in found]) if found else NOBODY
     return Proposal(batch, walkers)

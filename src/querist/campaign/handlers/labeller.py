@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from querist.campaign.called import made
+from querist.campaign.handlers.joining import gathered
 from querist.campaign.handlers.parts import open_role
 from querist.control.desk import prefixed
 from querist.control.posted import ASKED
@@ -67,7 +68,7 @@ class Labeller:
 
     def run(self, task: Task, context: TaskContext) -> Mapping[str, Any]:
         """Answer the questions of one task: one outcome each, and the seconds each took."""
-        samples = Batch.from_samples(task.payload["samples"])
+        samples = gathered(task.payload["samples"])
         begin = time.perf_counter()
         told = context if len(samples) == 1 else Telling(context, self._checker(samples))
         outcomes = self._answer(samples, told)

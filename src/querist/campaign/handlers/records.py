@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.campaign.handlers.joining import joined
 from querist.core.batch import Array, Batch, Column
 from querist.core.events import pack_batch, unpack_batch
 from querist.core.prediction import Feedback, Prediction, Proposal, Verdicts
@@ -157,7 +158,7 @@ def join(arrived: Sequence[Arrived]) -> Batch:
     key, schema = arrived[0][1], schema_at(arrived[0][1])
     if schema is None or any(each[1] != key for each in arrived):
         own = ((k, n, memoryview(data)[start + 8 * n :]) for n, k, data, start, _ in arrived)
-        return Batch.concatenate([load(*part) for part in own])
+        return joined(load(*part) for part in own)
     rows = sum([each[0] for each in arrived])
     if len(schema.columns) == 1:
         whole = [memoryview(data)[start + 8 * n :] for n, _, data, start, _ in arrived]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.campaign.handlers.contracts import predicted
+from querist.campaign.handlers.joining import gathered, joined
 from querist.campaign.handlers.supply import (
     CHUNK,
     Describe,
@@ -100,7 +101,7 @@ class Selector:
         """
         scores, kept, found = [], [], []
         for start in range(0, len(samples), CHUNK):
-            batch = Batch.from_samples(samples[start : start + CHUNK])
+            batch = gathered(samples[start : start + CHUNK])
             prediction = predicted(model, batch)
             verdicts = self._gate.decide(batch, prediction, Limits(np.inf, np.inf))
             sound = np.flatnonzero(verdicts.verdict != Verdict.REJECT)
@@ -110,7 +111,7 @@ class Selector:
         self._predicted = found
         rows = np.concatenate([np.zeros(0, np.int64), *kept])
         known = dataset.only(Purpose.TRAIN)
-        batch = Batch.concatenate([part for part, _ in found])
+        batch = joined(part for part, _ in found)
         seed = payload["seed"] + 1_000_003 * payload["selection"]
         sight = Sight(batch, rows, known, payload["pending"], seed)
         return np.concatenate([np.zeros(0), *scores]), sight
@@ -155,7 +156,7 @@ class Selector:
         known = supply.embed(sight.known.inputs)
         if not (with_pending and sight.pending):
             return known
-        return np.concatenate([known, supply.embed(Batch.from_samples(sight.pending))])
+        return np.concatenate([known, supply.embed(gathered(sight.pending))])
 
     def _label_numbers(self, _supply: Supply, model: Any, sight: Sight, _: bool) -> Array:
         values = self._answers(sight)

@@ -13,6 +13,7 @@ import numpy as np
 
 from querist.campaign.handlers.collector import Walkers
 from querist.campaign.handlers.contracts import proposed
+from querist.campaign.handlers.joining import joined
 from querist.campaign.handlers.keeping import NOBODY, Keeper, initial
 from querist.control.exchange import Exchange, Round
 from querist.core.batch import Batch
@@ -180,11 +181,12 @@ class Crew:
         self._exchange.propose(index, proposal, len(proposal.batch), time.monotonic())
 
     def _predict(self, answer: Answer, collect: Collect) -> None:
-        together = Round.of(self._exchange.take())
+        parts = self._exchange.take()
         try:
+            together = Round(joined(proposal.batch for _, proposal in parts), tuple(parts))
             prediction, verdicts = answer(together.batch)
         except Exception:
-            for index, proposal in together.parts:  # its generators still wait for a reply
+            for index, proposal in parts:  # its generators still wait for a reply
                 self._propose(index, proposal)
             raise
         collect(together.batch, lambda: together.walkers(len(self._seats)), verdicts)

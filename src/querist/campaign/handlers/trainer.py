@@ -10,6 +10,7 @@ import numpy as np
 
 from querist.campaign.handlers.choosing import chooser
 from querist.campaign.handlers.contracts import fitted, numbers, predicted
+from querist.campaign.handlers.joining import gathered
 from querist.campaign.handlers.parts import (
     LoadedModel,
     close_role,
@@ -116,7 +117,7 @@ class Trainer:
 
     def _score(self, payload: Mapping[str, Any], context: TaskContext) -> Mapping[str, Any]:
         samples = payload["samples"]
-        batch = Batch.from_samples(samples)
+        batch = gathered(samples)
         model = self._judged.use(payload["model"])
         verdicts = self._gate.decide(batch, predicted(model, batch), Limits(np.inf, np.inf))
         scores = np.where(verdicts.verdict == Verdict.REJECT, np.nan, verdicts.score)

@@ -15,7 +15,7 @@ from querist.core.errors import ContractError, RunError, ShapeError, Unsupported
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, ModelState
 
-from ..table import refuse_not_finite, training_rows
+from ..table import refuse_coinciding, refuse_not_finite, training_rows
 from .committee import CommitteeSettings, FittedCommittee, fit_committee, fit_member
 from .predictor import Predictor, UnrepresentableError, check_molecule
 from .solve import FitInterruptedError
@@ -165,6 +165,7 @@ class GradientDomain:
         for name, values in {"positions": positions, **labels}.items():
             flat = np.asarray(values, np.float64).reshape(len(dataset), -1)
             refuse_not_finite(flat, name, inputs, NAME)
+        refuse_coinciding(inputs, NAME)
         group = self._group(np.asarray(numbers[0], np.int64), np.asarray(positions, np.float64))
         energy, errors = labels.get("energy"), labels.get(ERRORS)
         return TrainingSet.of(numbers[0], positions, energy, labels["forces"], group, errors)

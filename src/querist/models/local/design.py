@@ -115,8 +115,9 @@ def _scattered(pairs: Pairs, chosen: IntArray, jacobian: FloatArray) -> FloatArr
     atoms = np.concatenate([pairs.neighbour[chosen], pairs.centre[chosen]])
     columns = np.tile(np.arange(count), 2)
     incidence = csr_matrix((signs, (atoms, columns)), shape=(pairs.atoms, count))
-    spread = incidence @ jacobian.reshape(count, -1)
-    return np.asarray(spread).reshape(3 * pairs.atoms, -1)
+    width = jacobian.shape[-1]  # told, because there may be no pair to infer it from
+    spread = incidence @ jacobian.reshape(count, 3 * width)
+    return np.asarray(spread).reshape(3 * pairs.atoms, width)
 
 
 def _pair_jacobian(around: Surroundings) -> FloatArray:
@@ -127,7 +128,7 @@ def _pair_jacobian(around: Surroundings) -> FloatArray:
     found = np.zeros((len(units), 3, len(basis.elements), basis.pairs))
     kinds = around.kinds[pairs.neighbour]
     found[np.arange(len(units)), :, kinds] = units[:, :, None] * slopes.T[:, None, :]
-    return found.reshape(len(units), 3, -1)
+    return found.reshape(len(units), 3, len(basis.elements) * basis.pairs)
 
 
 def _near_jacobian(around: Surroundings) -> FloatArray:

@@ -16,7 +16,7 @@ from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, ModelState
 
 from ..members import check_format
-from ..table import refuse_not_finite, training_rows
+from ..table import refuse_coinciding, refuse_not_finite, training_rows
 from .basis import Basis
 from .design import Noise, rows_of
 from .pairs import Structures
@@ -71,7 +71,7 @@ class LocalPotential:
         Equations of labels that were fitted before by this object are not set up again.
 
         Raises:
-            UnsupportedSample: For charges, open shells, or samples that are no atoms.
+            UnsupportedSample: For charges, open shells, atoms at the same place, or no atoms.
             RunError: If there is nothing to fit, or the fit was stopped.
         """
         rows = training_rows(dataset, NAME)
@@ -79,6 +79,7 @@ class LocalPotential:
         for name, column in (*rows.inputs.columns.items(), *rows.outputs.columns.items()):
             largest = [[np.abs(item).max(initial=0.0)] for item in column.items()]
             refuse_not_finite(np.array(largest), name, rows.inputs, NAME)
+        refuse_coinciding(rows.inputs, NAME)
         basis = self._basis_of(rows.inputs)
         sums = self._gather(basis, rows, request)
         constants = basis.features * (1 + np.arange(len(basis.elements))) - 1

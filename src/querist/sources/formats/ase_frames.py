@@ -104,7 +104,10 @@ def _frame(atoms: Any, notes: Mapping[str, Any]) -> Frame:
     arrays = {k: v for k, v in atoms.arrays.items() if k not in ("numbers", "positions")}
     results = {} if atoms.calc is None else atoms.calc.results
     values = {**notes, **arrays, **results}
-    return Frame(atoms.numbers, atoms.positions, np.array(atoms.cell), atoms.pbc, values)
+    # A slab may lack the vector that nothing repeats along; ASE gives it a length.
+    whole = atoms.pbc.any() and atoms.cell.any(1)[atoms.pbc].all()
+    cell = np.array(atoms.cell.complete() if whole else atoms.cell)
+    return Frame(atoms.numbers, atoms.positions, cell, atoms.pbc, values)
 
 
 def _frame_of_row(row: Any) -> Frame:

@@ -87,12 +87,25 @@ def _inputs(
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"numbers": frame.numbers, "positions": frame.positions}
     if frame.pbc.any():
+        if np.linalg.matrix_rank(np.asarray(frame.cell, np.float64)) < 3:
+            raise ConfigError(
+                f"{path}, frame {index} is periodic (pbc={frame.pbc.tolist()}), but its cell "
+                f"{frame.cell.tolist()} has no volume; give it lattice vectors, or no pbc."
+            )
         row |= {"cell": frame.cell, "pbc": frame.pbc}
     for our, keys in extra.items():
         key = next((key for key in keys if key in frame.values), None)
         if key is not None:
             row[our] = _number(path, index, our, key, frame.values[key])
+    if "charge" not in row and (total := _initial_charge(frame)):
+        row["charge"] = np.float64(total)
     return row
+
+
+def _initial_charge(frame: Frame) -> int:
+    """The sum of ASE's initial charges, where it is whole; others are those of a force field."""
+    total = float(np.sum(frame.values.get("initial_charges", 0.0)))
+    return round(total) if abs(total - round(total)) < 1e-3 else 0
 
 
 def _number(path: Path, index: int, our: str, key: str, value: Any) -> Any:
