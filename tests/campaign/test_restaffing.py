@@ -153,6 +153,7 @@ def test_ranks_are_reassigned_while_a_job_goes_on(tmp_path: Path) -> None:
         explorers="auto",
         trainers=1,
         oracles={"asked": oracle, "idle": oracle},
+        routes={"asked": 0.0, "idle": 1e9},
         initial=8,
         holdout=0.0,
         retrain={"every_labels": 50},
