@@ -23,7 +23,7 @@ from querist.engines.muster import watched
 from querist.engines.wire import Frame, Kind, Stamp
 
 _FAREWELL = 5.0  # seconds that ranks have to leave before the job is aborted
-_RETURN = 5.0  # seconds that ranks of an engine before have to become free
+_RETURN = 20.0  # seconds that ranks of an engine before have to become free
 _FINALISE = 20  # seconds
 _PINGS, _PING_TAG = 7, 73
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
