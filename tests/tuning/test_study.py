@@ -89,19 +89,6 @@ def test_a_grid_ends_by_itself_and_numbers_may_be_bare(tmp_path) -> None:
     assert result.best.settings == {"k": 4}
 
 
-def test_where_all_runs_fail_it_is_said_why(tmp_path) -> None:
-    told = Study(
-        space={"k": {"integer": [1, 3]}},
-        maximise="yield",
-        simulation=lambda k: {"y": 3.0 * k},
-        search="grid",
-        engine="inline",
-    )
-    result = told.run(tmp_path / "run", progress=False)
-    why = "none gave a result, the last one: it gave no finite number 'yield', only: seconds, y"
-    assert result.sentence() == f"3 runs, 3 failed; {why}"
-
-
 @pytest.mark.parametrize("kind", ["search", "gest", "ask_tell", "in options"])
 def test_a_search_may_be_a_live_object_and_the_folder_is_read_as_any_other(tmp_path, kind) -> None:
     problem = study().settings.problem()
@@ -269,6 +256,9 @@ def test_a_study_without_a_result_says_why(tmp_path) -> None:
     result = told.run(tmp_path / "run", progress=False)
     assert result.sentence().startswith("2 runs, 2 failed; none gave a result, the last one: ")
     assert "the licence has run out" in result.sentence()
+    unmeasured = study(maximise="yield", minimise="", constraints={}, budget={"runs": 2})
+    result = unmeasured.run(tmp_path / "unmeasured", progress=False)
+    assert "none gave a result, the last one: it gave no finite number 'yield'" in result.sentence()
     unfit = study(constraints={"loss": {"at_most": -1.0}}, budget={"runs": 2})
     result = unfit.run(tmp_path / "unfit", progress=False)
     assert result.sentence() == "2 runs, 0 failed; none keeps all constraints yet"
