@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from querist.campaign.loading import problems_of
 from querist.core.errors import ConfigError
+from querist.pool.query_settings import kind_alone
 
 
 def _used(value: Any) -> Any:
@@ -52,7 +53,7 @@ class RoundsSettings(BaseModel):
     )
     holdout: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
-    engine: dict[str, Any] = Field(default_factory=dict)
+    engine: Annotated[dict[str, Any], BeforeValidator(kind_alone)] = Field(default_factory=dict)
     scan: dict[str, Any] = Field(default_factory=dict)
 
 
