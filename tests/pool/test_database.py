@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import threading
 from pathlib import Path
@@ -71,6 +72,20 @@ def test_a_writer_that_waits_too_long_says_so(tmp_path: Path) -> None:
     two.close()
     with pytest.raises(PoolError, match="is closed"), one.reading():
         pass
+
+
+def test_a_pool_that_nobody_closes_is_closed_once_nobody_has_it(tmp_path: Path) -> None:
+    pool = Pool.create(tmp_path / "p")
+    pool.add_items(["a", "b"])
+    connection = pool._database.connection()
+    items = iter(pool.items())
+    del pool
+    gc.collect()
+    assert len(list(items)) == 2
+    del items
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_threads_share_a_pool(pool: Pool) -> None:

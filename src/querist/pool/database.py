@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,7 @@ class Database:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._connections: dict[int, sqlite3.Connection] = {}
+        weakref.finalize(self, _close_all, self._connections, self._pid)  # of who never closes
         self._closed = False
         if not path.is_file():
             raise NotAPool(f"{path.parent} is not the folder of a pool: it has no {path.name}.")
@@ -97,7 +99,7 @@ class Database:
         if self._pid != os.getpid():  # a connection must not cross a fork, not even to be closed
             self._lock, self._pid = threading.Lock(), os.getpid()
             _ABANDONED.extend(self._connections.values())
-            self._connections = {}
+            self._connections.clear()
         found = self._connections.get(key)
         return found if found is not None else self._connect(key)
 
@@ -161,13 +163,17 @@ class Database:
         """Close all threads' connections; may be called twice."""
         with self._lock:
             self._closed = True
-            if self._pid == os.getpid():
-                for connection in self._connections.values():
-                    connection.close()
-                self._connections = {}
+            _close_all(self._connections, self._pid)
 
 
 _ABANDONED: list[sqlite3.Connection] = []
+
+
+def _close_all(connections: dict[int, sqlite3.Connection], pid: int) -> None:
+    """Close connections, in the process that made them."""
+    if pid == os.getpid():
+        while connections:
+            connections.popitem()[1].close()
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
