@@ -50,6 +50,13 @@ class Pool:
     Attributes:
         folder: Where it is.
         settings: What it was made with.
+
+    Example:
+        >>> pool = Pool.create("reviews", {"transform": {"modality": "text"}})
+        >>> pool.add_items(["a delight", "a bore"]).new
+        2
+        >>> [pick.rank for pick in pool.query(budget=1).picks]
+        [0]
     """
 
     def __init__(self, folder: Path, settings: PoolSettings, database: Database) -> None:
@@ -120,9 +127,8 @@ class Pool:
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names: fixed by the settings, or as learned from labels so far."""
-        if self.settings.classes is not None:
-            return self.settings.classes
-        return self._index.classes()
+        fixed = self.settings.classes
+        return self._index.classes() if fixed is None else fixed
 
     def add(
         self,

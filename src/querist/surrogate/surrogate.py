@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ from querist.surrogate.voices import AUTO, Tolerance
 from querist.surrogate.working import EngineLike, Workshop, label_payload, outcome_of, simulations
 
 KIND = "surrogate"
-KEPT: Any = object()  # what the folder has
 ORACLE = "simulation"
 PROMISE = ("tolerance", "coverage", "confidence")
 FREE = ("learn", "seed", "audit", "deadline")  # settings that may differ from those of the folder
@@ -49,6 +49,12 @@ BELATED = "the simulation has not answered within the deadline; its answer is le
 CROWDED = "the simulation was not asked: it is still busy with earlier calls, which were late."
 _ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed, LATE: Late}
 OnAlarm = Callable[[Mapping[str, Any]], None]
+
+
+class Kept(Enum):
+    """Stands for an argument that is not given, where None means something."""
+
+    KEPT = "what the folder has"
 
 
 class Surrogate:
@@ -80,6 +86,11 @@ class Surrogate:
 
     Raises:
         ConfigError: If a setting cannot be used, or the folder was made with other ones.
+
+    Example:
+        >>> square = Surrogate(lambda x: x**2, tolerance=0.1)
+        >>> square(2.0), square.status()["answered_by_simulation"]
+        (4.0, 1)
     """
 
     def __init__(
@@ -212,7 +223,7 @@ class Surrogate:
 
     @classmethod
     def open(
-        cls, folder: Path | str, simulation: Any = KEPT, model: Any = KEPT, **options: Any
+        cls, folder: Path | str, simulation: Any = Kept.KEPT, model: Any = Kept.KEPT, **options: Any
     ) -> Surrogate:
         """Open a surrogate by its folder alone, with the settings that it was made with.
 
@@ -228,8 +239,8 @@ class Surrogate:
         """
         kept = kept_in(folder)
         return cls(
-            kept["simulation"] if simulation is KEPT else simulation,
-            kept["model"] if model is KEPT else model,
+            kept["simulation"] if simulation is Kept.KEPT else simulation,
+            kept["model"] if model is Kept.KEPT else model,
             folder=folder,
             **options,
             **kept["settings"],
