@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from querist.campaign.nearest import suggest
 from querist.campaign.settings import CampaignSettings, Role
+from querist.campaign.yaml_file import read_yaml
 from querist.core.errors import ConfigError
 
 _WORDS = {
@@ -43,16 +43,7 @@ def load_settings(path: Path | str) -> CampaignSettings:
         ConfigError: With every problem found.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not a text file in UTF-8: {error.reason}.") from error
-    try:
-        config = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    config = read_yaml(path)
     folder = path.resolve().parent
     importable(folder)
     return parse_settings(config, str(path), folder)
