@@ -72,6 +72,18 @@ def test_parameters_of_sql_have_names_or_none(tracked: list[Path], root: Path) -
     assert found == []
 
 
+def test_a_broad_except_says_why(library, root: Path) -> None:
+    """Beside its ``noqa``, or in a comment on the line before or after it."""
+    silent = []
+    for path in library.files.values():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines):
+            near = "\n".join(lines[max(0, number - 1) : number + 2])
+            if line.endswith("noqa: BLE001") and "# Isolation boundary: " not in near:
+                silent.append(f"{path.relative_to(root)}:{number + 1}")
+    assert silent == []
+
+
 def test_no_file_names_a_path_of_one_machine(tracked: list[Path], root: Path) -> None:
     assert lines_with(MACHINE_PATHS, tracked, root) == []
 

@@ -136,11 +136,10 @@ class AnswerCheck:
         """Label the sample with ``raw`` (a mapping of values), or say why not."""
         if isinstance(raw, Label | Failure):
             return raw
-        # An isolation boundary: values and validators come from users, and may raise anything.
         try:
             outputs = self._outputs(sample, raw)
             return self._judged(sample, outputs)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - values and validators come from users
             return failure_of(error)
 
     def _outputs(self, sample: Sample, raw: Any) -> dict[str, Array]:
