@@ -132,7 +132,7 @@ class AnswerCheck:
     level: str = ""
     cost: float | None = None
 
-    def __call__(self, sample: Sample, raw: Any) -> Outcome:
+    def __call__(self, sample: Sample, raw: Any) -> Label | Failure:
         """Label the sample with ``raw`` (a mapping of values), or say why not."""
         if isinstance(raw, Label | Failure):
             return raw
@@ -165,7 +165,7 @@ class AnswerCheck:
             f"{type(raw).__name__}; declare one output name to return a bare array."
         )
 
-    def _judged(self, sample: Sample, outputs: dict[str, Array]) -> Outcome:
+    def _judged(self, sample: Sample, outputs: dict[str, Array]) -> Label | Failure:
         for name, value in outputs.items():
             if value.dtype.kind in "fc" and not np.isfinite(value).all():
                 count = int((~np.isfinite(value)).sum())

@@ -80,10 +80,10 @@ class Live:
         elif self._first is not None:
             self._asked, self._first = self._first, None
         else:
-            found = self._search.ask(1, [])
-            if not found and best is None:
+            found = self._search.ask(1, []) or ([] if best is None else [best.settings])
+            if not found:
                 raise RunError("all settings were tried, and none keeps all constraints.")
-            self._asked = self.problem.space.own(found[0] if found else best.settings)  # type: ignore[union-attr]
+            self._asked = self.problem.space.own(found[0])
         return dict(self._asked)
 
     def tell(self, outputs: Mapping[str, float], cost: float | None = None) -> None:
