@@ -34,7 +34,7 @@ from querist.engines.opening import (
     no_workers,
     open_handler,
     perform,
-    unknown_pool,
+    pool_for,
 )
 
 
@@ -100,11 +100,7 @@ class Inline:
     def submit(self, task: Task) -> None:
         """Queue a task; it runs in a later call of :meth:`events`."""
         self._refuse_closed()
-        pool = self._pools.get(task.pool)
-        if pool is None:
-            raise unknown_pool(task.pool, self._pools)
-        if task.id in self._owners:
-            raise RunError(f"task {task.id!r} was submitted already and has not ended.")
+        pool = pool_for(task, self._pools, self._owners)
         now = self.now()
         if pool.workers:
             self._owners[task.id] = (task.pool, task.owner)
