@@ -77,7 +77,7 @@ class Questions:
 
     @property
     def folder(self) -> Path:
-        """Of the run."""
+        """The run's folder."""
         return self._folder.path
 
     @property

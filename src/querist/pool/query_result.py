@@ -82,12 +82,12 @@ class QueryResult(NamedTuple):
 
     @property
     def ids(self) -> list[str]:
-        """Of the picks, in their order."""
+        """Ids of the picks, in their order."""
         return [pick.id for pick in self.picks]
 
     @property
     def uris(self) -> list[str]:
-        """Of the picks, in their order; "" of inline items."""
+        """URIs of the picks, in their order; "" of inline items."""
         return [pick.uri for pick in self.picks]
 
     def contact_sheet(self, path: Path | str, columns: int = 0) -> Path:

@@ -73,7 +73,11 @@ class Live:
         return self.problem.best(self.trials)
 
     def settings(self) -> dict[str, Value]:
-        """Settings for the next segment; tell its outputs before asking again."""
+        """Settings for the next segment; tell its outputs before asking again.
+
+        Raises:
+            RunError: If all settings were tried, and none keeps all constraints.
+        """
         best = self.best
         if not self.searching and best is not None:
             self._asked = dict(best.settings)
