@@ -15,7 +15,7 @@ from querist.service.wire.pools import Addition, Forgotten, Item, Pool, PoolCrea
 
 
 class PoolOptions(TypedDict, total=False):
-    """Of a new pool.
+    """What a new pool may be told besides its name.
 
     Attributes:
         task: What is labelled: "classification", ...
