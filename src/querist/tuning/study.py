@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -99,7 +99,6 @@ class StudyResult:
         return "none keeps all constraints yet"
 
 
-@dataclass(eq=False)
 class Study:
     """A search for the best settings of a simulation, in as few runs of it as possible.
 
@@ -124,12 +123,12 @@ class Study:
         {'cutoff': 0.7}
     """
 
-    settings: StudySettings
-    _import_path: Path | None = field(default=None, repr=False)
-
     def __init__(self, settings: StudySettings | None = None, **values: Any) -> None:
         self.settings = settings or parse_study(values, "the study")
-        self._import_path = None
+        self._import_path: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Study(settings={self.settings!r})"
 
     @classmethod
     def load(cls, path: Path | str, *, engine: str | None = None) -> Study:
