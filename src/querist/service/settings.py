@@ -6,11 +6,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from querist.campaign.loading import problems_of
+from querist.campaign.loading import checked
 from querist.campaign.yaml_file import read_yaml
-from querist.core.errors import ConfigError
 from querist.service.wire.access import Quota
 
 MIB = 1 << 20
@@ -291,12 +290,7 @@ def parse_settings(config: Any, where: str, folder: Path | None = None) -> Servi
     Raises:
         ConfigError: With every problem found.
     """
-    if not isinstance(config, dict):
-        raise ConfigError(f"{where} should hold a mapping of settings, got {config!r}.")
-    try:
-        settings = ServiceSettings.model_validate(config)
-    except ValidationError as error:
-        raise ConfigError(f"{where} cannot be used:", problems_of(error, ServiceSettings)) from None
+    settings = checked(ServiceSettings, config, where)
     return settings if folder is None else _located(settings, folder)
 
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 
-from querist.campaign.loading import problems_of
+from querist.campaign.loading import checked
 from querist.campaign.ranks import recruit
 from querist.campaign.registry import target_of
 from querist.core.answers import Failure, Label, Outcome, Reason
@@ -104,7 +103,7 @@ class Surrogate:
         labels: Labels | None = None,
         **settings: Any,
     ) -> None:
-        self.settings = _settings(settings)
+        self.settings = checked(SurrogateSettings, settings, "a surrogate's settings")
         self._deadline = _deadline(self.settings.deadline, engine)
         self._found = {"simulation": importable(simulation), "use": _name_of(model)}
         self._form, self._oracle = Form(simulation), oracle_of(simulation)
@@ -383,14 +382,6 @@ def _manned(engine: EngineLike) -> EngineLike:
         return engine
     told = engine if isinstance(engine, Mapping) else {"kind": "mpi"}
     return {"workers": ranks, **told}
-
-
-def _settings(told: Mapping[str, Any]) -> SurrogateSettings:
-    try:
-        return SurrogateSettings.model_validate(told)
-    except ValidationError as error:
-        problems = problems_of(error, SurrogateSettings)
-        raise ConfigError("a surrogate's settings cannot be used:", problems) from None
 
 
 def _model_factory(model: Any) -> Factory | None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from querist.campaign.loading import importable, problems_of
+from querist.campaign.loading import checked, importable
 from querist.campaign.settings import (
     AllocationSettings,
     CampaignSettings,
@@ -297,8 +297,4 @@ def parse_study(config: Any, where: str, folder: Path | None = None) -> StudySet
     if folder is not None and start:
         several = [start] if isinstance(start, (str, Path)) else list(start)
         located["start"] = [str(folder / str(one)) for one in several]
-    try:
-        return StudySettings.model_validate(located)
-    except ValidationError as error:
-        problems = problems_of(error, StudySettings)
-        raise ConfigError(f"{where} cannot be used:", problems) from error
+    return checked(StudySettings, located, where)
