@@ -3,7 +3,8 @@
 An example is a folder of ``examples/`` with a ``demo.py`` (runs the case, then its check) or, where
 there is none, a ``check.py`` (runs the case and asserts its result). It runs in a new working
 folder under ``build/examples/``, without a display, and fails by a non-zero exit code. Those of
-``OVER_MPI`` run once more as a job of so many MPI ranks, with a quick check.
+``OVER_MPI`` run once more as a job of so many MPI ranks, with a quick check; those of
+``LAST_PYTHON`` are left out on later versions of Python, which it says.
 
 Usage: ``python tools/examples.py [NAME ...]``
 """
@@ -20,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = ("demo.py", "check.py")
 OVER_MPI = {"proton_transfer": 8}
+LAST_PYTHON = {"drug_candidates": (3, 12), "adaptive_sampling": (3, 13)}
+"""The last version of Python for which what an example needs (vina, deeptime) has wheels."""
 
 
 def entries(names: list[str]) -> list[Path]:
@@ -88,6 +91,10 @@ def main(names: list[str]) -> int:
     """
     failed = []
     for script in entries(names):
+        last = LAST_PYTHON.get(script.parent.name, sys.version_info[:2])
+        if sys.version_info[:2] > last:
+            print(f"-- {script.parent.name}: left out, it needs Python {last[0]}.{last[1]} at most")
+            continue
         for name, command in commands(script).items():
             label = f"{script.relative_to(ROOT)} ({name})"
             print(f"-- {label}", flush=True)

@@ -301,3 +301,13 @@ def test_only_as_many_explorers_as_needed_are_asked_for_initial_samples() -> Non
     for _ in range(10):
         harness.step()
         assert len(harness.controller.exploring._tasks) <= 2
+
+
+def test_initial_samples_that_were_all_asked_before_are_not_offered_without_rest() -> None:
+    world = World(universe=3, slice_seconds=0.01, label_seconds=0.01, snapshots=0.0)
+    harness = ControlHarness(plan(explorers=1, initial=10), 0, world)
+    while harness.now < 30:
+        harness.step()
+    slices = facts("explored", harness.journal)
+    assert harness.controller.state.labels == 3
+    assert 10 < len(slices) < 60

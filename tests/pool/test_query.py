@@ -17,10 +17,12 @@ from querist.pool.query import (
     query_result,
     query_status,
     run_query,
+    settings_of,
     start_query,
 )
 from querist.pool.query_errors import QueryCancelled, QueryFailed, QueryStopped, QueryUnfinished
 from querist.pool.query_state import CHUNK
+from querist.pool.rounds_settings import parse_rounds, query_of
 from querist.store.errors import RunLocked
 from querist.store.run_folder import RunFolder
 from querist.strategies.errors import UnknownStrategy
@@ -43,6 +45,14 @@ def model(function: str = "two_classes") -> dict:
 
 def asked(**more) -> dict:
     return {"model": model(), "strategy": "least-confidence", "budget": 20, **more}
+
+
+def test_the_name_of_an_engine_is_enough(texts: Pool) -> None:
+    assert settings_of(RunFolder(start_query(texts, asked(engine="mpi")))).engine.kind == "mpi"
+    rounds = parse_rounds({"rounds": 1, "budget": 1, "engine": "processes"})
+    assert query_of(rounds, 0, None, first=True)["engine"] == {"kind": "processes"}
+    with pytest.raises(ConfigError, match="processes"):
+        start_query(texts, asked(engine="procces"))
 
 
 def test_picks_what_the_strategy_picks_of_the_model_s_outputs(texts: Pool) -> None:

@@ -18,6 +18,7 @@ from querist.pool.label_import import why_nothing
 from querist.pool.pool import Pool
 from querist.pool.query import FOLDER, queries, settings_of, start_query
 from querist.pool.query_picks import picked_fact
+from querist.pool.query_settings import kind_alone
 from querist.store.run_folder import RunFolder
 
 PAGE = 1000
@@ -152,7 +153,7 @@ def settings_from(asked: Mapping[str, Any]) -> Record:
     """
     said = dict(asked)
     engine, workers = said.pop("engine", {}), said.pop("workers", None)
-    options = {"kind": engine} if isinstance(engine, str) else dict(engine)
+    options = dict(kind_alone(engine))
     if workers:
         options["workers"] = workers
     if "model" in said:

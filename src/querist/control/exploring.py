@@ -30,6 +30,7 @@ BLIND = (
     "the way that could change it: look at its labels and its fit, and at what is proposed."
 )
 HOPELESS = 20  # slices without a number, after which a walker that only went astray is back
+STALE_REST = 1.0  # seconds, after initial samples none of which may be asked
 PATIENCE = 20  # slices in which candidates for an oracle that is cheap enough may still be found
 
 
@@ -274,13 +275,15 @@ class Exploring:
         is_undefined = 0 < result["proposed"] == result.get("undefined", 0)
         slot.undefined = slot.undefined + 1 if is_undefined else 0
         slot.waiting = result["waiting"] or not (result["steps"] or len(result["candidates"]))
-        if slot.waiting:
-            self._rest(slot, self.state.plan.rest)
         self._merge_scores(result)
         if (still := self._fruitless.explored(result, view)) is not None:
             self.desk.say("warning", still)
         evicted = len(self.asking.dropped)
-        self._admit(slot, result, view)
+        admitted = self._admit(slot, result, view)
+        if slot.waiting:
+            self._rest(slot, self.state.plan.rest)
+        elif not (admitted or result["version"]):
+            self._rest(slot, STALE_REST)
         self.set_limits()
         names = ("steps", "proposed", "trusted", "asked", "rejected", "filtered", "predict")
         sketch: QuantileSketch = result["sketch"]
@@ -317,8 +320,9 @@ class Exploring:
         is_current = self._scores_version == self.state.model.version
         return self.scores if is_current else QuantileSketch.empty()
 
-    def _admit(self, slot: Slot, result: Mapping[str, Any], view: View) -> None:
-        version = result["version"]
+    def _admit(self, slot: Slot, result: Mapping[str, Any], view: View) -> int:
+        """Take in what is to be asked; how many of it may be."""
+        version, admitted = result["version"], 0
         why = "uncertain" if version else "initial"
         candidates: Batch = result["candidates"]
         walkers, scores = np.asarray(result["walkers"]), np.asarray(result["scores"], np.float64)
@@ -327,12 +331,15 @@ class Exploring:
             if walker >= 0:
                 self._waiters.setdefault(sample.id, {})[slot.index, walker] = None
             candidate = Candidate(sample, score, why, slot.index, walker, version)
-            if not self.asking.admit(candidate, view):
+            if self.asking.admit(candidate, view):
+                admitted += 1
+            else:
                 self._dismiss(candidate)
         probes: Batch = result["probes"]
         for index, sample in enumerate(probes.samples()):
             score = float(result["probe_scores"][index])
             self.asking.offer_probe(Candidate(sample, score, "probe", -1, -1, version))
+        return admitted
 
     def _dismiss(self, candidate: Candidate) -> None:
         """Walkers may wait for a candidate that will not be asked now: let them go on."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from querist.campaign.loading import importable, place_of
 from querist.core.errors import ConfigError, QueristError
 from querist.pool.model_places import beside
+from querist.pool.query_settings import kind_alone
 from querist.pool.settings import PoolSettings, Task, parse_settings
 from querist.pool.yaml_lines import Located, Place, read_yaml
 from querist.sources.nearest import nearest
@@ -30,10 +31,6 @@ def _listed(value: Any) -> Any:
 
 def _used(value: Any) -> Any:
     return {"use": value} if isinstance(value, str) else value
-
-
-def _kind(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else value
 
 
 def _share(value: Any) -> Any:
@@ -108,7 +105,7 @@ class QuerySection(Section):
 
     where: str | dict[str, Any] = "unlabelled"
     seed: int = Field(default=0, ge=0)
-    engine: Annotated[dict[str, Any], BeforeValidator(_kind)] = Field(default_factory=dict)
+    engine: Annotated[dict[str, Any], BeforeValidator(kind_alone)] = Field(default_factory=dict)
     scan: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -85,6 +85,11 @@ Items = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
 
 
+def kind_alone(value: Any) -> Any:
+    """An engine's settings, where only its name may be given."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
 class QuerySettings(_Settings):
     """A query.
 
@@ -97,7 +102,7 @@ class QuerySettings(_Settings):
         budget: Items to pick: a whole number, or a share of the candidates below 1.
         seed: Two queries of one seed pick the same.
         where: Which items are candidates; see :mod:`querist.pool.where`.
-        engine: Where it runs.
+        engine: Where it runs; ``"processes"`` alone is ``{"kind": "processes"}``.
         scan: How the pool is scanned.
         note: For people.
     """
@@ -108,7 +113,7 @@ class QuerySettings(_Settings):
     budget: Annotated[Items | Share, BeforeValidator(_no_truth)]
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     where: str | dict[str, Any] = "unlabelled"
-    engine: EngineSettings = EngineSettings()
+    engine: Annotated[EngineSettings, BeforeValidator(kind_alone)] = EngineSettings()
     scan: ScanSettings = ScanSettings()
     note: str = Field(default="", max_length=10_000)
 

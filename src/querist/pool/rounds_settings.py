@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from querist.campaign.loading import checked
+from querist.pool.query_settings import kind_alone
 
 
 def _used(value: Any) -> Any:
@@ -51,7 +52,7 @@ class RoundsSettings(BaseModel):
     )
     holdout: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
-    engine: dict[str, Any] = Field(default_factory=dict)
+    engine: Annotated[dict[str, Any], BeforeValidator(kind_alone)] = Field(default_factory=dict)
     scan: dict[str, Any] = Field(default_factory=dict)
 
 
