@@ -1,7 +1,18 @@
 """Active learning that keeps every worker busy and loses nothing.
 
-The public names below are loaded when they are first used, so that ``import querist`` costs
-next to nothing and pulls in no heavy package.
+- What people begin with: ``Campaign`` (learn from an expensive oracle; ``RunResult``,
+  ``model_of``), ``Pool`` (which of many items to label), ``select`` (a query strategy on arrays;
+  ``Selection``), ``Surrogate`` (a simulation with a model in front of it), ``Study`` (its best
+  settings), ``Client`` and ``AsyncClient`` (of a service).
+- Inputs and answers: ``Sample``, ``Batch``, ``atoms_sample``; ``Question``, ``Label``, ``Failure``,
+  ``Abstention``, ``Reason``, ``Purpose``, ``Dataset``.
+- For roles of one's own: ``Proposal``, ``Prediction``, ``Verdict``, ``Feedback`` (generators and
+  gates), ``FitRequest``, ``FitResult``, ``ModelState`` (models), ``WorkerContext`` and ``Factory``
+  (how a role is made in its worker), ``BandGate``, ``View`` (what a policy sees).
+- ``QueristError``: the root of all errors that are raised on purpose.
+
+Names are loaded when they are first used, so that ``import querist`` costs next to nothing and
+pulls in no heavy package. All else is in the module that its page of the documentation names.
 """
 
 from __future__ import annotations

@@ -9,19 +9,12 @@ from hypothesis import strategies as st
 
 from querist.accounting.spans import (
     Timeline,
-    as_intervals,
-    busy_seconds,
-    busy_share,
-    clip,
     coalesce,
     concurrency,
     fair_limit,
     fair_limits,
-    solid,
     stacked,
-    union,
 )
-from querist.core.errors import ShapeError
 
 GRID = 60
 pairs = st.lists(st.tuples(st.integers(0, GRID), st.integers(0, GRID)), max_size=25)
@@ -35,21 +28,10 @@ def cells(intervals: list[tuple[int, int]]) -> np.ndarray:
     return seconds
 
 
-def test_union_joins_overlapping_and_touching_intervals() -> None:
-    found = union([(5, 6), (0, 2), (1, 3), (3, 4), (8, 8)])
-    assert found.tolist() == [[0, 4], [5, 6]]
-
-
-def test_an_interval_inside_another_changes_nothing() -> None:
-    assert union([(0, 10), (2, 3), (4, 5)]).tolist() == [[0, 10]]
-
-
-def test_hand_computed_seconds_and_shares() -> None:
-    intervals = [(0, 4), (2, 6), (8, 9)]
-    assert busy_seconds(intervals) == 7
-    assert busy_share(intervals, 5, 10) == pytest.approx(2 / 5)
-    assert busy_share(intervals, 3, 3) == 0
-    assert clip(intervals, 3, 8.5).tolist() == [[3, 4], [3, 6], [8, 8.5]]
+def solid(intervals: list[tuple[float, float]]) -> np.ndarray:
+    """A table of intervals that are busy from start to stop, without those that do not last."""
+    lasting = sorted((start, stop, stop - start) for start, stop in intervals if stop > start)
+    return np.array(lasting, float).reshape(-1, 3)
 
 
 def test_concurrency_of_two_workers_in_bins_of_two_seconds() -> None:
@@ -62,34 +44,9 @@ def test_an_interval_that_is_half_busy_counts_half() -> None:
 
 
 def test_empty_inputs_are_no_time() -> None:
-    assert busy_seconds([]) == 0
-    assert union([]).shape == (0, 2)
     assert concurrency(solid([]), [0, 1]).tolist() == [0.0]
     assert coalesce(solid([]), 3).shape == (0, 3)
     assert stacked([]).shape == (0, 3)
-
-
-def test_what_is_no_pairs_is_refused_with_its_shape() -> None:
-    with pytest.raises(ShapeError, match=r"\(n, 2\).*\(1, 3\)"):
-        as_intervals([[1, 2, 3]])
-
-
-@given(pairs)
-def test_union_and_seconds_agree_with_counting(intervals: list[tuple[int, int]]) -> None:
-    counted = cells(intervals)
-    assert busy_seconds(intervals) == (counted > 0).sum()
-    joined = union(intervals)
-    assert (joined[1:, 0] > joined[:-1, 1]).all()
-    assert (cells([(int(a), int(b)) for a, b in joined]) == (counted > 0)).all()
-
-
-@given(pairs, st.integers(0, GRID), st.integers(0, GRID))
-def test_share_agrees_with_counting(
-    intervals: list[tuple[int, int]], start: int, stop: int
-) -> None:
-    counted = cells(intervals)[start:stop] > 0
-    expected = counted.mean() if stop > start else 0.0
-    assert busy_share(intervals, start, stop) == pytest.approx(expected)
 
 
 @given(pairs)
@@ -104,7 +61,7 @@ def test_coalesce_keeps_busy_seconds_within_the_limit(
 ) -> None:
     found = coalesce(solid(intervals), limit)
     assert len(found) <= limit
-    assert found[:, 2].sum() == busy_seconds(intervals)
+    assert found[:, 2].sum() == (cells(intervals) > 0).sum()
     assert (found[:, 2] <= found[:, 1] - found[:, 0]).all()
     assert (found[1:, 0] >= found[:-1, 1]).all()
 

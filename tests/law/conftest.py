@@ -36,12 +36,11 @@ class CodeBase:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files = {dotted(file, folder): file for file in sorted(folder.rglob("*.py"))}
+        self.trees = {name: ast.parse(file.read_bytes(), file) for name, file in self.files.items()}
         self.imports = [found for name in self.files for found in self._imports_of(name)]
 
     def _imports_of(self, module: str) -> Iterator[Import]:
-        file = self.files[module]
-        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-        for node in ast.walk(tree):
+        for node in ast.walk(self.trees[module]):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield Import(module, alias.name, "", node.lineno)

@@ -55,6 +55,11 @@ def vars_doc(value: object) -> str | None:
     return None if generated else own
 
 
+def test_the_package_says_what_each_public_name_is_for() -> None:
+    told = querist.__doc__ or ""
+    assert [name for name in NAMES if f"``{name}``" not in told] == []
+
+
 def test_dir_shows_every_public_name() -> None:
     assert set(querist.__all__) <= set(dir(querist))
 

@@ -191,7 +191,7 @@ def test_a_full_disk_under_the_outputs_ends_the_query(
     scan = {"cache": False, "chunk": 20}
     folder = start_query(pool, {"budget": 5, "strategy": "k-center", "scan": scan})
     with monkeypatch.context() as patched:
-        patched.setattr(outputs_module, "_pwrite", full)
+        patched.setattr(outputs_module, "write_at", full)
         with pytest.raises(QueryFailed, match="No space left"):
             run_query(folder)
     assert query_status(folder).state == "failed"

@@ -141,7 +141,7 @@ def test_the_first_key_comes_from_a_file_once(tmp_path, settings_for) -> None:
     assert people.first_key(index, f"{first}\n")
     assert not people.first_key(index, second)
     door = people.Door(index, without_key=False)
-    assert door.let_in(f"Bearer {first}", local=False).is_admin
+    assert Scope.ADMIN in door.let_in(f"Bearer {first}", local=False).scopes
     with pytest.raises(Refused):
         door.let_in(f"Bearer {second}", local=False)
     index.close()

@@ -121,7 +121,7 @@ def dawid_skene(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of the fit.
+    """How annotators are fitted.
 
     Attributes:
         right: Pseudo-answers of each annotator for each class that are right.

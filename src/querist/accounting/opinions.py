@@ -87,7 +87,14 @@ def alpha_of_names(items: Iterable[Sequence[str]]) -> float | None:
 
 
 def alpha_of_numbers(items: Iterable[Sequence[float]]) -> float | None:
-    """The same of numbers, with squared differences (interval data, equation of section 11.3)."""
+    """Krippendorff's alpha of numbers: interval data, differences squared (section 11.3).
+
+    Args:
+        items: As of :func:`alpha_of_names`.
+
+    Returns:
+        As :func:`alpha_of_names`.
+    """
     kept = [values for values in items if len(values) > 1]
     every = [value for values in kept for value in values]
     expected = _differences(every)

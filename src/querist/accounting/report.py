@@ -102,7 +102,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        """Of the page."""
+        """The page's title."""
         return f"Querist run {self.data['run']['id']}".strip()
 
     def header(self) -> Html:

@@ -36,7 +36,7 @@ def choice_html(record: Record) -> Html:
     """The part of a report that tells how the choice went.
 
     Args:
-        record: As described above.
+        record: Of a choice, as this module describes it.
     """
     if not any(branch["labels"] for branch in record["branches"]):
         return nothing("No strategy has been measured yet.")
@@ -49,7 +49,7 @@ def choice_html(record: Record) -> Html:
 
 
 def choice_page(record: Record, title: str = "Choice of a strategy") -> str:
-    """The same as a page of its own."""
+    """As :func:`choice_html`, a page of its own."""
     style = files("querist.accounting").joinpath("report_style.css").read_text("utf-8")
     head = tag("header", tag("div", tag("h1", title), class_="top"))
     return page(title, style, head, tag("main", section("Choice", "choice", choice_html(record))))

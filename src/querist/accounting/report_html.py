@@ -106,9 +106,9 @@ def figure(drawing: str, caption: str, class_: str = "") -> Html:
     return tag("figure", Html(drawing), tag("figcaption", caption), class_=class_ or None)
 
 
-def details(summary: Any, *body: Any, is_open: bool = False) -> Html:
+def details(summary: Any, *body: Any) -> Html:
     """What unfolds at a click."""
-    return tag("details", tag("summary", summary), *body, **({"open": ""} if is_open else {}))
+    return tag("details", tag("summary", summary), *body)
 
 
 def nothing(sentence: str) -> Html:

@@ -1,6 +1,5 @@
-"""Busy intervals: their union, length and shares, utilisation over time, and bounded timelines.
+"""Busy intervals: utilisation over time, and bounded timelines.
 
-Intervals are ``(n, 2)`` arrays of start and stop in seconds; those that do not last are dropped.
 A *table* is an ``(n, 3)`` array of start, stop and the busy seconds in between: an interval that
 stands for several joined ones is not busy all the time, and says so.
 """
@@ -12,57 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from querist.core.errors import ShapeError
-
 Floats = NDArray[np.float64]
-
-
-def as_intervals(pairs: ArrayLike) -> Floats:
-    """``(n, 2)`` intervals sorted by start, without those that do not last.
-
-    Raises:
-        ShapeError: If the values are not pairs.
-    """
-    array = np.asarray(pairs, np.float64)
-    if array.size == 0:
-        return np.zeros((0, 2))
-    if array.ndim != 2 or array.shape[1] != 2:
-        raise ShapeError(f"intervals are (n, 2) pairs of start and stop, got {array.shape}.")
-    lasting = array[array[:, 1] > array[:, 0]]
-    return lasting[np.argsort(lasting[:, 0], kind="stable")]
-
-
-def union(pairs: ArrayLike) -> Floats:
-    """``(m, 2)`` the time that any interval covers: sorted, disjoint, touching ones joined."""
-    intervals = as_intervals(pairs)
-    if not len(intervals):
-        return intervals
-    reach = np.maximum.accumulate(intervals[:, 1])
-    first = np.flatnonzero(np.r_[True, intervals[1:, 0] > reach[:-1]])
-    last = np.r_[first[1:] - 1, len(intervals) - 1]
-    return np.column_stack([intervals[first, 0], reach[last]])
-
-
-def clip(pairs: ArrayLike, start: float, stop: float) -> Floats:
-    """The parts of the intervals within a window, ``(m, 2)``."""
-    return as_intervals(np.clip(as_intervals(pairs), start, stop))
-
-
-def busy_seconds(pairs: ArrayLike) -> float:
-    """Seconds covered by any of the intervals; overlaps count once."""
-    covered = union(pairs)
-    return float((covered[:, 1] - covered[:, 0]).sum())
-
-
-def busy_share(pairs: ArrayLike, start: float, stop: float) -> float:
-    """Share of a window covered by any of the intervals, in [0, 1]; 0 for an empty window."""
-    return busy_seconds(clip(pairs, start, stop)) / (stop - start) if stop > start else 0.0
-
-
-def solid(pairs: ArrayLike) -> Floats:
-    """Intervals as a table, busy from start to stop."""
-    intervals = as_intervals(pairs)
-    return np.column_stack([intervals, intervals[:, 1] - intervals[:, 0]])
 
 
 def concurrency(table: Floats, edges: ArrayLike) -> Floats:

@@ -77,7 +77,7 @@ class Questions:
 
     @property
     def folder(self) -> Path:
-        """Of the run."""
+        """The run's folder."""
         return self._folder.path
 
     @property
@@ -184,9 +184,8 @@ class Questions:
             if human is not None
             else AnswerCheck(level=level)(asked.sample, dict(said))
         )
-        if not isinstance(found, Label):
-            why = found.message if isinstance(found, Failure) else "it says nothing"
-            raise ConfigError(f"this is no answer: {why}")
+        if isinstance(found, Failure):
+            raise ConfigError(f"this is no answer: {found.message}")
         return found._replace(level=level or found.level)
 
     def _posted(self) -> Iterator[Any]:

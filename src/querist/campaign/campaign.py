@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from querist.accounting.notebook import card, facts, framed
 from querist.accounting.progress import ProgressState
@@ -127,6 +127,14 @@ class RunResult:
         return framed(page_of(self.folder))
 
 
+class RunOptions(TypedDict, total=False):
+    """What :meth:`Campaign.run` takes besides a folder, for what runs a campaign of its own."""
+
+    progress: bool | str
+    handle_signals: bool
+    walltime: float | None
+
+
 class Campaign:
     """Generators, a model, oracles and a policy, wired together, with a store.
 
@@ -143,8 +151,16 @@ class Campaign:
         ConfigError: If a setting or role cannot be used; it names all of them.
 
     Example:
-        >>> campaign = Campaign(generator=..., model="random_features", oracle=f, output="y")
-        ... # doctest: +SKIP
+        >>> campaign = Campaign(
+        ...     generator={"use": "uniform", "options": {"low": [0], "high": [3]}},
+        ...     model="random_features",
+        ...     oracle=lambda x: x[0] ** 2,
+        ...     output="y",
+        ...     budget={"labels": 20},
+        ...     engine="inline",
+        ... )
+        >>> campaign.run("runs/square", progress=False).reason
+        '20 labels (of 20)'
     """
 
     def __init__(self, settings: CampaignSettings | None = None, **values: Any) -> None:

@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from querist.campaign.nearest import suggest
 from querist.campaign.settings import CampaignSettings, Role
+from querist.campaign.yaml_file import read_yaml
 from querist.core.errors import ConfigError
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 _WORDS = {
     "int_parsing": "a whole number",
@@ -43,16 +45,7 @@ def load_settings(path: Path | str) -> CampaignSettings:
         ConfigError: With every problem found.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not a text file in UTF-8: {error.reason}.") from error
-    try:
-        config = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    config = read_yaml(path)
     folder = path.resolve().parent
     importable(folder)
     return parse_settings(config, str(path), folder)
@@ -101,14 +94,32 @@ def parse_settings(config: Any, where: str, folder: Path | None = None) -> Campa
     Raises:
         ConfigError: With every problem found.
     """
+    if folder is not None and isinstance(config, Mapping):
+        config = _locate(dict(config), folder)
+    return checked(CampaignSettings, config, where)
+
+
+def checked(kind: type[Settings], config: Any, where: str) -> Settings:
+    """Settings of a kind from a mapping; those that are of the kind are given back.
+
+    Args:
+        kind: The class of the settings.
+        config: What was given.
+        where: Its name, for errors.
+
+    Raises:
+        ConfigError: If it is no mapping, or with every problem; unknown keys with the nearest known
+            one.
+    """
+    if isinstance(config, kind):
+        return config
     if not isinstance(config, Mapping):
         raise ConfigError(f"{where} should hold a mapping of settings, got {config!r}.")
-    located = config if folder is None else _locate(dict(config), folder)
     try:
-        return CampaignSettings.model_validate(located)
+        return kind.model_validate(dict(config))
     except ValidationError as error:
-        problems = problems_of(error, CampaignSettings)
-        raise ConfigError(f"{where} cannot be used:", problems) from error
+        # Without its cause: Pydantic's own text repeats what was given, secrets included.
+        raise ConfigError(f"{where} cannot be used:", problems_of(error, kind)) from None
 
 
 def _locate(value: Any, folder: Path) -> Any:

@@ -17,7 +17,7 @@ from querist.pool.items import Added, Item
 from querist.pool.label_import import why_nothing
 from querist.pool.pool import Pool
 from querist.pool.query import FOLDER, queries, settings_of, start_query
-from querist.pool.query_result import picked_fact
+from querist.pool.query_picks import picked_fact
 from querist.pool.query_settings import kind_alone
 from querist.store.run_folder import RunFolder
 

@@ -42,9 +42,9 @@ class Outside:
         question, seconds = data.get("question"), data.get("seconds")
         if not isinstance(question, str) or question not in self.state.open:
             return
-        known = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        until = min(max(0.0, float(seconds)), LONGEST_LEASE) if known else LEASE_SECONDS  # type: ignore[arg-type]
-        self._leases[question] = self.desk.now + until
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+            seconds = LEASE_SECONDS
+        self._leases[question] = self.desk.now + min(max(0.0, seconds), LONGEST_LEASE)
 
     def samples(self) -> list[Sample]:
         """What may have become stale."""

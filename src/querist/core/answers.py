@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from querist.core.errors import ShapeError
 
 
 class Purpose(StrEnum):
-    """What a label is for; fixed when it is recorded."""
+    """What a label is for, fixed when it is recorded: only "train" is learned from."""
 
     TRAIN = "train"
     HOLDOUT = "holdout"
@@ -39,7 +39,13 @@ class Reason(StrEnum):
 
 
 class Question(NamedTuple):
-    """The unit that is asked, paid for and never repeated."""
+    """The unit that is asked, paid for and never repeated.
+
+    Attributes:
+        sample: The id of the sample.
+        oracle: The name of the oracle.
+        replicate: From 0; another one asks the same of a noisy oracle again.
+    """
 
     sample: str
     oracle: str
@@ -102,16 +108,16 @@ class Dataset:
     Attributes:
         inputs: ``n`` samples.
         outputs: ``n`` rows of labels.
-        purposes: ``(n,)`` of :class:`Purpose` values.
-        levels: ``(n,)`` level of theory of each label.
-        version: Number of labels of the campaign that this dataset was cut from.
+        purposes: ``(n,)`` of :class:`Purpose` values; by default all "train".
+        levels: ``(n,)`` level of theory of each label; by default all "".
+        version: Labels of the campaign that it was cut from; by default the number of rows.
     """
 
     inputs: Batch
     outputs: Batch
     purposes: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
-    version: int = field(default=-1)
+    version: int = -1
 
     def __post_init__(self) -> None:
         if not self.purposes:
@@ -135,13 +141,9 @@ class Dataset:
 
     def take(self, indices: NDArray[np.int64]) -> Dataset:
         """The chosen rows, same version."""
-        return Dataset(
-            self.inputs.take(indices),
-            self.outputs.take(indices),
-            tuple(self.purposes[i] for i in indices),
-            tuple(self.levels[i] for i in indices),
-            self.version,
-        )
+        inputs, outputs = self.inputs.take(indices), self.outputs.take(indices)
+        purposes, levels = (tuple(one[i] for i in indices) for one in (self.purposes, self.levels))
+        return Dataset(inputs, outputs, purposes, levels, self.version)
 
     def only(self, *purposes: Purpose) -> Dataset:
         """The rows with one of these purposes."""

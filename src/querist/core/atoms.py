@@ -44,10 +44,14 @@ def atoms_sample(
     pbc: ArrayLike | None = None,
     **extra: ArrayLike,
 ) -> Sample:
-    """A sample of the atoms schema, shapes and units as above.
+    """A sample of the atoms schema (:mod:`querist.core.atoms`).
 
-    ``pbc`` is True in all directions when a cell is given without it; ``extra`` may hold ``charge``
-    and ``multiplicity``, which are kept only where they are given.
+    Args:
+        numbers: ``(atoms,)`` atomic numbers.
+        positions: ``(atoms, 3)`` in Angstrom.
+        cell: ``(3, 3)`` lattice vectors as rows, in Angstrom.
+        pbc: ``(3,)`` periodic directions; with a cell by default all, without one none.
+        extra: ``charge`` (e) and ``multiplicity`` (2S + 1), kept only where they are given.
 
     Raises:
         ShapeError: If a shape is not that of the schema.

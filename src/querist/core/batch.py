@@ -226,12 +226,9 @@ class Batch:
     @classmethod
     def from_samples(cls, samples: Sequence[Sample]) -> Batch:
         """From samples, keeping their ids and URIs."""
-        uris = tuple(sample.uri for sample in samples)
-        return cls(
-            cls.of([sample.arrays for sample in samples]).columns,
-            tuple(sample.id for sample in samples),
-            uris if any(uri is not None for uri in uris) else None,
-        )
+        keys, uris = tuple(one.id for one in samples), tuple(one.uri for one in samples)
+        columns = cls.of([sample.arrays for sample in samples]).columns
+        return cls(columns, keys, uris if any(uri is not None for uri in uris) else None)
 
     @classmethod
     def concatenate(cls, batches: Iterable[Batch]) -> Batch:

@@ -15,7 +15,7 @@ from querist.core.errors import ShapeError
 
 
 class Verdict(IntEnum):
-    """What a gate decides of one prediction."""
+    """What a gate decides: trust a prediction, ask an oracle, or take the sample for nonsense."""
 
     TRUST = 0
     ASK = 1
@@ -56,13 +56,10 @@ class Prediction:
         return Prediction(cut(self.mean), cut(self.std), members)
 
     def uncertainty(self, output: str) -> NDArray[np.float64]:
-        """One number a sample: the largest uncertainty within an output.
+        """``(n,)`` largest uncertainty within an output, one number a sample.
 
         For vectors by atom, ``(atoms, 3)``, it is the maximum over atoms of the Euclidean norm;
         otherwise (a vector of three too) the maximum of the absolute values. Units of the output.
-
-        Returns:
-            ``(n,)`` array.
 
         Raises:
             ShapeError: If the model gives no uncertainty for this output.

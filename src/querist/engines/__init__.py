@@ -1,4 +1,11 @@
-"""Where the work runs: in this process, in worker processes, or in simulated time."""
+"""Where the work runs: in this process, in worker processes, over MPI, or in simulated time.
+
+``inline``, ``processes``, ``mpi`` and ``simulated`` are the engines. Those with workers are a
+``foreman`` (which worker gets what; events of what they say) with a ``staff`` of ``seat`` objects,
+the engine's side of one worker each; ``worker`` is the other side, ``wire`` what goes between them,
+and ``lifeline`` what lets no process outlive its parent. Files that begin with ``mpi_`` are the
+same parts for ranks. All share ``opening`` and ``fair``.
+"""
 
 from __future__ import annotations
 

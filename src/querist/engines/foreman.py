@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from querist.core.answers import Failure, Reason
@@ -27,7 +26,7 @@ from querist.core.tasks import PoolSpec, Spans, Task
 from querist.engines import wire
 from querist.engines.fair import checked_weight
 from querist.engines.loop import BaseLoop
-from querist.engines.opening import check_pools, failure_of, no_workers, unknown_pool
+from querist.engines.opening import check_pools, failure_of, no_workers, pool_for, unknown_pool
 from querist.engines.pools import Pool
 from querist.engines.seat import Entry, Seat
 from querist.engines.wire import Frame, Kind, Stamp
@@ -118,11 +117,7 @@ class Foreman:
     def submit(self, task: Task) -> None:
         """Queue a task; it is sent at once where a worker has room."""
         self._refuse_closed()
-        pool = self._pools.get(task.pool)
-        if pool is None:
-            raise unknown_pool(task.pool, self._pools)
-        if task.id in self._entries:
-            raise RunError(f"task {task.id!r} was submitted already and has not ended.")
+        pool = pool_for(task, self._pools, self._entries)
         self._serial += 1
         entry = self._entries[task.id] = Entry(self._serial, task, self.now())
         if pool.left:
@@ -221,12 +216,7 @@ class Foreman:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _refuse_closed(self) -> None:

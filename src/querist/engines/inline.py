@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Any
 
 from querist.core.answers import Failure, Reason
@@ -35,7 +34,7 @@ from querist.engines.opening import (
     no_workers,
     open_handler,
     perform,
-    unknown_pool,
+    pool_for,
 )
 
 
@@ -101,11 +100,7 @@ class Inline:
     def submit(self, task: Task) -> None:
         """Queue a task; it runs in a later call of :meth:`events`."""
         self._refuse_closed()
-        pool = self._pools.get(task.pool)
-        if pool is None:
-            raise unknown_pool(task.pool, self._pools)
-        if task.id in self._owners:
-            raise RunError(f"task {task.id!r} was submitted already and has not ended.")
+        pool = pool_for(task, self._pools, self._owners)
         now = self.now()
         if pool.workers:
             self._owners[task.id] = (task.pool, task.owner)
@@ -158,12 +153,7 @@ class Inline:
     def __enter__(self) -> Inline:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _refuse_closed(self) -> None:

@@ -40,21 +40,16 @@ _HANDOVER = 0.02  # seconds between two looks whether a rank is free
 _LAST_WAIT = 2.0  # seconds that ranks have to end what was killed
 
 
-def attend(specs: Iterable[PoolSpec] = (), assign: str = "fixed") -> World:
+def attend() -> World:
     """Join the job. Returns on rank 0 only; other ranks work, and then exit with its status.
-
-    Args:
-        specs: Pools that rank 0 is going to start, to be told at once where they do not fit.
-        assign: As for :class:`Mpi`.
 
     Raises:
         MissingExtra: If mpi4py is not installed.
-        RunError: If there is no MPI, or there are too few ranks for the pools.
+        RunError: If there is no MPI.
     """
     joined = world()
     if joined.rank:
         sys.exit(Station(joined).serve())
-    fitted(list(specs), joined.size - 1, assign)
     return joined
 
 

@@ -8,9 +8,9 @@ import sys
 import tempfile
 import traceback
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from querist.core.errors import (
 )
 from querist.core.roles import Handler, SupportsClose, SupportsOpen, TaskContext, WorkerContext
 from querist.core.tasks import Factory, PoolSpec, Task
+
+P = TypeVar("P")
 
 _LONGEST = 100_000  # characters of a traceback that are kept
 _REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
@@ -192,11 +194,30 @@ def last_line(text: str) -> str:
 
 
 def unknown_pool(name: str, pools: Iterable[str]) -> RunError:
-    """The error for a task whose pool does not exist."""
+    """The error for a pool that does not exist."""
     known = sorted(pools)
     close = difflib.get_close_matches(name, known, 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return RunError(f"there is no pool {name!r}; the pools are {known}.{hint}")
+
+
+def pool_for(task: Task, pools: Mapping[str, P], there: Container[str]) -> P:
+    """The pool of a task that is submitted.
+
+    Args:
+        task: That is submitted.
+        pools: By name.
+        there: Ids of the tasks that have not ended.
+
+    Raises:
+        RunError: If there is no such pool, or such a task already.
+    """
+    pool = pools.get(task.pool)
+    if pool is None:
+        raise unknown_pool(task.pool, pools)
+    if task.id in there:
+        raise RunError(f"task {task.id!r} was submitted already and has not ended.")
+    return pool
 
 
 def check_pools(specs: Iterable[PoolSpec], known: Iterable[str], parties: bool = False) -> None:

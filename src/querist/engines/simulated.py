@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ from querist.engines.opening import (
     no_workers,
     open_handler,
     perform,
-    unknown_pool,
+    pool_for,
     worker_name,
 )
 
@@ -223,11 +222,7 @@ class Simulated:
     def submit(self, task: Task) -> None:
         """Queue a task, or begin it where a worker is idle."""
         self._refuse_closed()
-        pool = self._pools.get(task.pool)
-        if pool is None:
-            raise unknown_pool(task.pool, self._pools)
-        if task.id in self._jobs:
-            raise RunError(f"task {task.id!r} was submitted already and has not ended.")
+        pool = pool_for(task, self._pools, self._jobs)
         behaviour = self._kinds.get(task.kind) or self._kinds.get("*")
         if behaviour is None:
             raise ConfigError(
@@ -306,12 +301,7 @@ class Simulated:
     def __enter__(self) -> Simulated:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _refuse_closed(self) -> None:

@@ -158,6 +158,6 @@ def softmax(scores: Array) -> Array:
 
 
 def sigmoid(scores: Array) -> Array:
-    """Of each number, without overflow."""
+    """The logistic function of each number, without overflow."""
     half: Array = 0.5 * (1.0 + np.tanh(0.5 * scores))
     return half

@@ -182,7 +182,6 @@ class CalculatorOracle:
         ]
 
     def _answer_one(self, sample: Sample) -> Outcome:
-        # An isolation boundary: a calculator may raise anything.
         try:
             refuse(
                 Batch.from_samples([sample]),
@@ -193,7 +192,7 @@ class CalculatorOracle:
             atoms = ase_atoms(sample)
             atoms.calc = self._ready(sample)
             raw = {name: _property(atoms, name) for name in self.properties}
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - a calculator may raise anything
             self._kept = None  # it may be in any state now
             return failure_of(error)
         return self._check(sample, raw)

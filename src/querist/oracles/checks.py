@@ -132,15 +132,14 @@ class AnswerCheck:
     level: str = ""
     cost: float | None = None
 
-    def __call__(self, sample: Sample, raw: Any) -> Outcome:
+    def __call__(self, sample: Sample, raw: Any) -> Label | Failure:
         """Label the sample with ``raw`` (a mapping of values), or say why not."""
         if isinstance(raw, Label | Failure):
             return raw
-        # An isolation boundary: values and validators come from users, and may raise anything.
         try:
             outputs = self._outputs(sample, raw)
             return self._judged(sample, outputs)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - values and validators come from users
             return failure_of(error)
 
     def _outputs(self, sample: Sample, raw: Any) -> dict[str, Array]:
@@ -166,7 +165,7 @@ class AnswerCheck:
             f"{type(raw).__name__}; declare one output name to return a bare array."
         )
 
-    def _judged(self, sample: Sample, outputs: dict[str, Array]) -> Outcome:
+    def _judged(self, sample: Sample, outputs: dict[str, Array]) -> Label | Failure:
         for name, value in outputs.items():
             if value.dtype.kind in "fc" and not np.isfinite(value).all():
                 count = int((~np.isfinite(value)).sum())

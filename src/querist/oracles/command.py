@@ -196,13 +196,12 @@ class CommandOracle:
         return Path(self.folder or run / "commands").absolute()
 
     def _guarded(self, sample: Sample, folder: Path, context: TaskContext) -> Outcome:
-        # An isolation boundary: files of the user's are written here.
         try:
             command = self._prepare(sample, folder, context)
             ended = self._run(command, sample, context)
         except ConfigError as error:
             return _never_again(failure_of(error))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the user's files are written here
             return failure_of(error, logs(folder))
         return self._read_answer(ended, command, sample)
 
@@ -224,7 +223,6 @@ class CommandOracle:
         folder = command.folder
         if ended.why != "ended" or ended.status:
             return _failed(ended, command)
-        # An isolation boundary: files are parsed here by anyone's code.
         try:
             raw = self._parser(folder)
             if self.keep_files:
@@ -236,7 +234,7 @@ class CommandOracle:
             name = Path(str(error.filename)).name
             missing = OracleRejected(f"the command ended well, but left no file {name!r}.")
             return failure_of(missing, logs(folder))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - files are parsed by anyone's code
             return failure_of(error, logs(folder))
 
     def _prepare(self, sample: Sample, folder: Path, context: TaskContext) -> Command:

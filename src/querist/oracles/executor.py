@@ -162,12 +162,11 @@ class ExecutorOracle:
         if not future.done():
             _give_up(future)
             return why
-        # An isolation boundary: what the remote side raised, or the executor itself.
         try:
             return future.result()
         except (BrokenExecutor, CancelledError) as error:
             return _lost(error)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the remote side's, or the executor's
             lost = any(kind.__name__ in _LOST for kind in type(error).__mro__)
             return _lost(error) if lost else failure_of(error)
 

@@ -77,10 +77,9 @@ class FunctionOracle:
         ]
 
     def _answer_one(self, sample: Sample, context: TaskContext) -> Outcome:
-        # An isolation boundary: the function is the user's, and may raise anything.
         try:
             raw = call(self._call, sample.arrays, context)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the function is the user's
             return failure_of(error)
         return self._check(sample, raw)
 
@@ -90,7 +89,7 @@ class FunctionOracle:
         # The same boundary, for the whole batch: no sample can be told from the others.
         try:
             rows = _rows(self._named(call(self._call, fields, context)), len(samples))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the function is the user's
             return [failure_of(error)] * len(samples)
         return [
             self._check(sample, row) for sample, row in zip(samples.samples(), rows, strict=True)

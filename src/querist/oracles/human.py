@@ -152,12 +152,12 @@ class Human:
         if unknown:
             known = ", ".join(self._answers)
             wrong = ShapeError(f"nobody asked for {unknown[0]!r}, only for {known}.")
-            return self._check(sample, _raised(wrong))  # type: ignore[return-value]
+            return self._check(sample, _raised(wrong))
         try:
             arrays = {name: self._answers[name].read(name, value) for name, value in said.items()}
         except ShapeError as error:
-            return self._check(sample, _raised(error))  # type: ignore[return-value]
-        return self._check(sample, arrays)  # type: ignore[return-value]
+            return self._check(sample, _raised(error))
+        return self._check(sample, arrays)
 
     def answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
         """Refuses: a worker cannot ask people.

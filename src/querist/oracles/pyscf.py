@@ -65,12 +65,11 @@ class HartreeFock:
             ]
 
     def _answer_one(self, sample: Sample, context: TaskContext) -> Outcome:
-        # An isolation boundary: a quantum-chemistry code may raise anything.
         try:
             one = Batch.from_samples([sample])
             refuse(one, periodic=False, charged=True, who=self.level)
             raw = self._compute(sample, context)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - PySCF may raise anything
             return failure_of(error)
         return self._check(sample, raw)
 

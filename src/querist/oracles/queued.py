@@ -161,7 +161,6 @@ class QueuedCommand(ParallelCommand):
         folder = self._folder(sample, context)
         held = jobs.read_json(folder / RECORD)
         job = _Job(sample, folder, int(held.get("attempt", 0)), native=str(held.get("native", "")))
-        # An isolation boundary: files of the user's are written here, by any settings.
         try:
             if not held or held.get("seen"):
                 job.attempt, job.native = job.attempt + 1, ""
@@ -171,7 +170,7 @@ class QueuedCommand(ParallelCommand):
             return self._submit(job, context)
         except ConfigError as error:
             return replace(failure_of(error), transient=False)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the user's files are written here
             return failure_of(error, logs(folder))
 
     def _write(self, job: _Job, context: TaskContext) -> None:

@@ -72,7 +72,7 @@ class Interval:
 
     @classmethod
     def of(cls, aim: Aim, tried: Sequence[Reached]) -> Interval:
-        """Of the best allocation with each interval, the best first."""
+        """From the best allocation with each interval, the best first."""
         return cls(aim.error, aim.law, tuple(tried), regret(tried))
 
 

@@ -47,7 +47,7 @@ class Values:
         return Empirical(tuple(self.values)) if self.values else Constant(default)
 
     def mean(self, default: float) -> float:
-        """Of these, or the default."""
+        """The mean of these, or the default where there are none."""
         return float(np.mean(self.values)) if self.values else default
 
 

@@ -64,6 +64,14 @@ def contact_sheet(
     return path
 
 
+def sheet_of_picks(
+    pool: Path, captions: Mapping[str, str], path: Path | str, columns: int = 0
+) -> Path:
+    """Draw the first picks of a query in a pool's folder; ``captions`` has their ids in order."""
+    with Pool.open(pool) as opened:
+        return contact_sheet(opened, list(captions)[:MOST], path, captions, columns)
+
+
 def _label(item: Item) -> str:
     return "" if item.label is None else textwrap.shorten(str(item.label), 24)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,9 +71,13 @@ class _Measured(NamedTuple):
 
 
 def estimate(
-    database: Database, index: Index, sources: Sources, settings: Any, probes: int = _PROBES
+    database: Database,
+    index: Index,
+    sources: Sources,
+    settings: QuerySettings | Mapping[str, Any],
+    probes: int = _PROBES,
 ) -> Estimate:
-    """Estimate a query, as :class:`~querist.pool.query_settings.QuerySettings` or a mapping.
+    """Estimate a query.
 
     Args:
         database: The pool's.

@@ -35,7 +35,14 @@ def issues_of(
     probabilities: NDArray[Any],
     classes: Sequence[str],
 ) -> list[LabelIssue]:
-    """The same of items of a pool, ``(n,)`` rows in the order of ``(n, C)`` probabilities."""
+    """As :func:`find_issues`, of items of a pool.
+
+    Args:
+        items: With their labels, in any order.
+        rows: ``(n,)``, of the items that the model looked at.
+        probabilities: ``(n, C)``, of these rows.
+        classes: The names of the columns.
+    """
     by_row = {item.row: item for item in items}
     ids = [by_row[int(row)].id if int(row) in by_row else "" for row in rows]
     labels = {item.id: item.label for item in by_row.values() if isinstance(item.label, str)}

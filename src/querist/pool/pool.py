@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,12 @@ from querist.pool.label_issues import LabelIssue, issues_of
 from querist.pool.label_values import understood
 from querist.pool.manifests.file import options_of
 from querist.pool.manifests.registry import Target, format_of_path
+from querist.pool.query_result import QueryResult
+from querist.pool.query_settings import QuerySettings
+from querist.pool.query_status import Progress as QueryProgress
 from querist.pool.records import record_of
 from querist.pool.roots import as_folder, relocate
+from querist.pool.rounds_status import RoundsStatus
 from querist.pool.settings import PoolSettings, parse_settings, read_settings, write_settings
 from querist.pool.where import Where
 from querist.sources.opening import Sources
@@ -46,6 +50,13 @@ class Pool:
     Attributes:
         folder: Where it is.
         settings: What it was made with.
+
+    Example:
+        >>> pool = Pool.create("reviews", {"transform": {"modality": "text"}})
+        >>> pool.add_items(["a delight", "a bore"]).new
+        2
+        >>> [pick.rank for pick in pool.query(budget=1).picks]
+        [0]
     """
 
     def __init__(self, folder: Path, settings: PoolSettings, database: Database) -> None:
@@ -116,9 +127,8 @@ class Pool:
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names: fixed by the settings, or as learned from labels so far."""
-        if self.settings.classes is not None:
-            return self.settings.classes
-        return self._index.classes()
+        fixed = self.settings.classes
+        return self._index.classes() if fixed is None else fixed
 
     def add(
         self,
@@ -221,13 +231,8 @@ class Pool:
         name = format or format_of_path(path)
         sized = Sizer(name if self.settings.task == "detection" else "", self.sources)
         modality = str(self.settings.transform.get("modality", "image"))
-        target = Target(
-            path,
-            lambda: records_of(self._index, where, sized),
-            self.settings.task,
-            self.classes,
-            modality,
-        )
+        records = partial(records_of, self._index, where, sized)
+        target = Target(path, records, self.settings.task, self.classes, modality)
         exported = write(target, name)
         remember(self._database, path, name, target)
         return exported
@@ -248,11 +253,11 @@ class Pool:
         eraser = Eraser(self.folder, self._database, self.name, self.settings.task)
         return eraser.forget(ids_in(ids), copies)
 
-    def estimate(self, settings: Any) -> Estimate:
-        """What a query would cost: requests, bytes, seconds, labels; a few items are read.
+    def estimate(self, settings: QuerySettings | Mapping[str, Any]) -> Estimate:
+        """What a query of these settings would cost; a few items are read to measure.
 
-        Args:
-            settings: As of :class:`~querist.pool.query_settings.QuerySettings`, or a mapping.
+        Raises:
+            ConfigError: If the settings cannot be used.
         """
         return estimate(self._database, self._index, self.sources, settings)
 
@@ -348,7 +353,10 @@ class Pool:
     def page(
         self, where: Where = "all", after: int = 0, limit: int = 1000, max_bytes: int = 1 << 23
     ) -> ItemPage:
-        """The same, ended early where texts, rows, metadata and labels have so many bytes."""
+        """A page of :meth:`items`, ended early where their contents have ``max_bytes``.
+
+        Counted are texts, rows of tables, metadata and labels.
+        """
         return self._index.page(where, after, limit, max_bytes)
 
     def rows(self, where: Where = "all", page: int = PAGE) -> Iterator[NDArray[np.int64]]:
@@ -439,10 +447,12 @@ class Pool:
         *,
         model: Any = None,
         strategy: str | None = None,
-        progress: Any = None,
+        progress: QueryProgress | None = None,
         **settings: Any,
-    ) -> Any:
-        """Pick the items worth a label; see :func:`querist.pool.query.run_query`.
+    ) -> QueryResult:
+        """Pick the items worth a label.
+
+        Its steps one by one, and how to go on after a stop: :mod:`querist.pool.query`.
 
         Args:
             budget: How many, or which share of the candidates.
@@ -451,25 +461,27 @@ class Pool:
             progress: Called several times a second with how far it is.
             settings: Others of :class:`querist.pool.query_settings.QuerySettings`.
 
-        Returns:
-            A :class:`querist.pool.query_result.QueryResult`.
+        Raises:
+            ConfigError: If the settings cannot be used for this pool, or nothing is to be picked.
         """
         # By its path: what runs queries opens pools, so this module cannot import it.
         ask = resolve("querist.pool.query:ask")
         asked = {"budget": budget, "strategy": strategy, **settings}
-        return ask(self, asked, model, progress)
+        result: QueryResult = ask(self, asked, model, progress)
+        return result
 
-    def rounds(self, id: str, **settings: Any) -> Any:
+    def rounds(self, id: str, **settings: Any) -> RoundsStatus:
         """Begin rounds, or go on with those of this id, as far as that is possible now.
 
         Args:
             id: Of the rounds.
-            settings: Of :class:`querist.pool.rounds.RoundsSettings`; those that exist keep theirs.
+            settings: Of :class:`~querist.pool.rounds_settings.RoundsSettings`; not needed again.
 
-        Returns:
-            A :class:`querist.pool.rounds.RoundsStatus`.
+        Raises:
+            ConfigError: If the settings cannot be used, or rounds that exist have others.
         """
-        return resolve("querist.pool.rounds:play")(self, id, settings)
+        status: RoundsStatus = resolve("querist.pool.rounds:play")(self, id, settings)
+        return status
 
     def _repr_html_(self) -> str:
         return str(resolve("querist.pool.showing:shown")(self))
@@ -483,10 +495,5 @@ class Pool:
     def __enter__(self) -> Pool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

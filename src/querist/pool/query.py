@@ -12,14 +12,8 @@ from querist.pool.live_models import live_model
 from querist.pool.pool import Pool
 from querist.pool.query_errors import QueryCancelled, QueryFailed, QueryUnfinished
 from querist.pool.query_needs import needs_of
-from querist.pool.query_result import (
-    ItemFailure,
-    Pick,
-    QueryResult,
-    failures_of,
-    picked_fact,
-    picks_of,
-)
+from querist.pool.query_picks import failures_of, picked_fact, picks_of
+from querist.pool.query_result import ItemFailure, Pick, QueryResult
 from querist.pool.query_run import QueryRun, state_of
 from querist.pool.query_settings import QuerySettings, parse_query
 from querist.pool.query_state import CANDIDATES, QueryState

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from querist.campaign.loading import problems_of
-from querist.core.errors import ConfigError
+from querist.campaign.loading import checked
 from querist.pool.choosing import choose_strategy
 
 
@@ -134,11 +133,4 @@ def parse_query(found: Any, where: str = "The query") -> QuerySettings:
     Raises:
         ConfigError: With every problem; unknown keys with the nearest known one.
     """
-    if isinstance(found, QuerySettings):
-        return found
-    if not isinstance(found, Mapping):
-        raise ConfigError(f"{where} should be a mapping of settings, got {found!r}.")
-    try:
-        return QuerySettings.model_validate(dict(found))
-    except ValidationError as error:
-        raise ConfigError(f"{where} cannot be used:", problems_of(error, QuerySettings)) from error
+    return checked(QuerySettings, found, where)

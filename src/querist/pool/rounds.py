@@ -24,7 +24,7 @@ from querist.pool.pool import Pool
 from querist.pool.query import run_query, settings_of, start_query
 from querist.pool.query_errors import QueryStopped
 from querist.pool.query_needs import needs_of
-from querist.pool.query_result import picked_fact
+from querist.pool.query_picks import picked_fact
 from querist.pool.query_settings import parse_query
 from querist.pool.rounds_features import outputs_of
 from querist.pool.rounds_oracles import oracle_of
@@ -35,7 +35,6 @@ from querist.pool.rounds_state import (
     PICKED,
     QUERIES,
     TRAINED,
-    RoundsStatus,
     RoundsTold,
     folder_of,
     picked_rows,
@@ -43,6 +42,7 @@ from querist.pool.rounds_state import (
     rounds_status,
     unanswered,
 )
+from querist.pool.rounds_status import RoundsStatus
 from querist.pool.rounds_training import (
     FINE_TUNE,
     Learned,

@@ -196,7 +196,7 @@ class _Source:
         return self._opened
 
     def given(self, asked: Rows, tell: Tell) -> Given:
-        """Of the rows that are asked for; those that cannot be read are left out."""
+        """What the model gives of some rows; those that cannot be read are left out."""
         contents = self._pool.contents_of(self._rows)
         found, held = self._items.caches.outputs(
             self._about.digest, self._wanted, self._rows, contents

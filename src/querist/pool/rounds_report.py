@@ -17,13 +17,13 @@ from querist.pool.items import Event
 from querist.pool.pool import Pool
 from querist.pool.query import query_picks
 from querist.pool.rounds_state import (
-    DONE,
     PICKED,
     QUERIES,
     TRAINED,
     rounds_settings,
     rounds_status,
 )
+from querist.pool.rounds_status import DONE
 from querist.store.run_folder import RunFolder
 
 UNKNOWN = ("workers", "cost", "uncertainty")  # queries tell of workers, and people of no cost

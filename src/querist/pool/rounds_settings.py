@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from querist.campaign.loading import problems_of
-from querist.core.errors import ConfigError
+from querist.campaign.loading import checked
 from querist.pool.query_settings import kind_alone
 
 
@@ -65,13 +64,7 @@ def parse_rounds(
     Raises:
         ConfigError: With every problem; unknown keys with the nearest known one.
     """
-    if isinstance(settings, RoundsSettings):
-        return settings
-    try:
-        return RoundsSettings.model_validate(dict(settings))
-    except ValidationError as error:
-        problems = problems_of(error, RoundsSettings)
-        raise ConfigError(f"{where} cannot be used:", problems) from error
+    return checked(RoundsSettings, settings, where)
 
 
 def query_of(

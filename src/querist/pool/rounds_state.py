@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from querist.pool.pool import Pool
 from querist.pool.query import query_picks
 from querist.pool.rounds_oracles import oracle_of
 from querist.pool.rounds_settings import RoundsSettings, parse_rounds
+from querist.pool.rounds_status import DONE, LABELLING, READY, RUNNING, RoundsStatus
 from querist.store.errors import RunLocked
 from querist.store.run_folder import RunFolder
 
@@ -25,8 +26,6 @@ PICKED, TRAINED, MORE = "round.picked", "round.trained", "rounds.more"
 NOTHING_LEFT = "nothing is left to label"
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-
-LABELLING, READY, RUNNING, DONE = "labelling", "ready", "running", "done"
 
 
 def folder_of(pool: Pool, id: str) -> Path:
@@ -41,32 +40,6 @@ def folder_of(pool: Pool, id: str) -> Path:
             f"digit, and by 40 of them at most; got {id!r:.80}."
         )
     return pool.folder / FOLDER / id
-
-
-class RoundsStatus(NamedTuple):
-    """How far some rounds are.
-
-    Attributes:
-        id: Of the rounds.
-        state: "labelling" (labels are awaited), "ready" (call again to go on), "running" (another
-            process does), or "done".
-        number: The present round, from 1; 0 while the hold-out is labelled.
-        rounds: How many there will be.
-        picked, missing: Ids of the items that it asks about, and of those without an answer.
-        model: Settings of the newest model; None before there is one.
-        metrics: Of each training, in order, with "labels" and "round".
-        note: For people: what is waited for, or why rounds ended early.
-    """
-
-    id: str
-    state: str
-    number: int
-    rounds: int
-    picked: tuple[str, ...]
-    missing: tuple[str, ...]
-    model: Mapping[str, Any] | None
-    metrics: tuple[Mapping[str, float], ...]
-    note: str = ""
 
 
 class RoundsTold:

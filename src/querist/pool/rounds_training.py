@@ -155,9 +155,8 @@ def _how(trainer: Mapping[str, Any]) -> Any:
 
 def lesson_of(pool: Pool, without: Rows) -> Lesson:
     """The labels of a pool that can be learned from, those of the hold-out aside."""
-    aside, kind = set(without.tolist()), str
-    if pool.settings.task == "regression":
-        kind = (int, float)  # type: ignore[assignment]
+    aside = set(without.tolist())
+    kind = (int, float) if pool.settings.task == "regression" else (str,)
     found = [one for one in pool.labels() if isinstance(one.value, kind) and one.row not in aside]
     rows = np.array([one.row for one in found], np.int64)
     return Lesson(rows, [one.value for one in found], pool.classes)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from querist.campaign.loading import problems_of
+from querist.campaign.loading import checked
 from querist.core.errors import ConfigError
 from querist.pool.errors import NotAPool
 from querist.sources.access import Access
@@ -99,14 +98,7 @@ def parse_settings(found: Any, where: str) -> PoolSettings:
     Raises:
         ConfigError: With every problem; unknown keys with the nearest known one.
     """
-    if isinstance(found, PoolSettings):
-        return found
-    if not isinstance(found, Mapping):
-        raise ConfigError(f"{where} should hold a mapping of settings, got {found!r}.")
-    try:
-        return PoolSettings.model_validate(found)
-    except ValidationError as error:
-        raise ConfigError(f"{where} cannot be used:", problems_of(error, PoolSettings)) from error
+    return checked(PoolSettings, found, where)
 
 
 def write_settings(folder: Path, settings: PoolSettings) -> None:

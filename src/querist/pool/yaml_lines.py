@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
+from querist.campaign.yaml_file import text_of
 from querist.core.errors import ConfigError
 
 Place: TypeAlias = tuple[int | str, ...]
@@ -37,13 +38,7 @@ def read_yaml(path: Path) -> Located:
     Raises:
         ConfigError: If it cannot be read, is no YAML, or gives a key twice; with the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not a text file in UTF-8: {error.reason}.") from error
-    return parse_yaml(text, str(path))
+    return parse_yaml(text_of(path), str(path))
 
 
 def parse_yaml(text: str, where: str) -> Located:

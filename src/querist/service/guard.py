@@ -97,7 +97,7 @@ class Guard:
                 await answer.refuse(refused)
             except TimeoutError:
                 await answer.refuse(Refused("busy", "The answer took too long.", retry_after=5.0))
-            except Exception as error:  # noqa: BLE001 (whatever it was, the client gets a document)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the client gets a document
                 _LOG.error("unexpected", exc_info=error, extra={"request": state["request"]})
                 await answer.refuse(internal())
         finally:

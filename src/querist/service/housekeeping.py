@@ -56,5 +56,5 @@ class Housekeeping:
         while not self._stopped.wait(_EVERY_S):
             try:
                 self.tidy()
-            except Exception as error:  # noqa: BLE001 (it is tried again later)
+            except Exception as error:  # noqa: BLE001 - it is tried again later
                 _LOG.error("housekeeping failed", exc_info=error)

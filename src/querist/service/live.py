@@ -63,7 +63,7 @@ class LiveRuns:
         self._lock = threading.Lock()
 
     def view(self, folder: Path) -> tuple[int, dict[str, Any]]:
-        """The same as of :class:`Live`.
+        """As :meth:`Live.view`, of the run in a folder.
 
         Raises:
             QueristError: If the journal cannot be read; the next look begins anew.

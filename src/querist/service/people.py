@@ -54,17 +54,12 @@ class Principal:
         """Whether something that needs this scope may be done."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
-    @property
-    def is_admin(self) -> bool:
-        """Whether all tenants may be seen."""
-        return Scope.ADMIN in self.scopes
 
-
-def tenant_named(connection: Connection, name: str, quota: Quota | None = None) -> Row:
+def tenant_named(connection: Connection, name: str) -> Row:
     """The tenant of a name, made where there is none."""
     found = find(connection, "tenants", name=name)
     if found is None:
-        kept = (quota or Quota()).model_dump(exclude_none=True)
+        kept = Quota().model_dump(exclude_none=True)
         found = {"id": new_id("ten"), "name": name, "quota": kept, "created": now()}
         insert(connection, "tenants", found)
     return found

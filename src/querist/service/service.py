@@ -251,7 +251,7 @@ class Service:
             return self.owned(connection, who, table, what, id)
 
     def owned(self, connection: Connection, who: Principal, table: str, what: str, id: str) -> Row:
-        """The same, within a transaction."""
+        """As :meth:`own`, within a transaction."""
         row = find(connection, table, id=id, tenant=who.tenant)
         if row is None:
             raise missing(what, id)
@@ -265,7 +265,7 @@ class Service:
 
     @contextmanager
     def opened(self, who: Principal, pool: str) -> Iterator[Pool]:
-        """The same, for who has asked already whether it is the tenant's."""
+        """As :meth:`pool`, for who has asked already whether it is the tenant's."""
         folder = self.workspace.pool(who.tenant, pool)
         if not self.shelf.holds(folder):
             self.renew(who.tenant, who.tenant_name, pool)

@@ -6,11 +6,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from querist.campaign.loading import problems_of
-from querist.core.errors import ConfigError
+from querist.campaign.loading import checked
+from querist.campaign.yaml_file import read_yaml
 from querist.service.wire.access import Quota
 
 MIB = 1 << 20
@@ -281,14 +280,7 @@ def load_settings(path: Path | str) -> ServiceSettings:
         ConfigError: With every problem found.
     """
     path = Path(path)
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not a text file in UTF-8: {error.reason}.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    config = read_yaml(path)
     return parse_settings({} if config is None else config, str(path), path.resolve().parent)
 
 
@@ -298,12 +290,7 @@ def parse_settings(config: Any, where: str, folder: Path | None = None) -> Servi
     Raises:
         ConfigError: With every problem found.
     """
-    if not isinstance(config, dict):
-        raise ConfigError(f"{where} should hold a mapping of settings, got {config!r}.")
-    try:
-        settings = ServiceSettings.model_validate(config)
-    except ValidationError as error:
-        raise ConfigError(f"{where} cannot be used:", problems_of(error, ServiceSettings)) from None
+    settings = checked(ServiceSettings, config, where)
     return settings if folder is None else _located(settings, folder)
 
 

@@ -50,6 +50,14 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def write_at(fd: int, content: bytes | memoryview, offset: int) -> None:
+    """Write all of some bytes at a place of an open file, in as many calls as it takes."""
+    view = memoryview(content)
+    while view:
+        done = os.pwrite(fd, view, offset)
+        view, offset = view[done:], offset + done
+
+
 def atomic_write(path: Path, content: bytes | Iterable[bytes], *, sync: bool = True) -> None:
     """Write a file so that readers see the old content, or all of the new, and nothing else.
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from querist.store.codec import parse_dtype, wire_dtype
 from querist.store.errors import DamagedFile, StoreError, StoreFailed, storage_error
-from querist.store.files import atomic_write
+from querist.store.files import atomic_write, write_at
 
 KEY = 16
 _TAG = KEY + 8
@@ -214,8 +214,9 @@ class Pages:
                 os.pwrite(file, _MAGIC, 0)
             base = _HEADER + kind.rows * _TAG
             for start, stop in _runs(within):
-                _pwrite(file, packed[start:stop], base + int(within[start]) * kind.nbytes)
-                _pwrite(file, tags[start:stop], _HEADER + int(within[start]) * _TAG)
+                first = int(within[start])
+                write_at(file, _flat(packed[start:stop]), base + first * kind.nbytes)
+                write_at(file, _flat(tags[start:stop]), _HEADER + first * _TAG)
         finally:
             os.close(file)
 
@@ -265,7 +266,7 @@ def _runs(within: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 def _pread(file: int, count: int, offset: int) -> Bytes | None:
     data = np.empty(count, np.uint8)
-    view, done = memoryview(data), 0  # type: ignore[arg-type]
+    view, done = data.data, 0
     while done < count:
         got = os.preadv(file, [view[done:]], offset + done)
         if not got:
@@ -274,10 +275,8 @@ def _pread(file: int, count: int, offset: int) -> Bytes | None:
     return data
 
 
-def _pwrite(file: int, data: Bytes, offset: int) -> None:
-    view, done = memoryview(np.ascontiguousarray(data).reshape(-1)), 0  # type: ignore[arg-type]
-    while done < len(view):
-        done += os.pwrite(file, view[done:], offset + done)
+def _flat(data: Bytes) -> memoryview:
+    return np.ascontiguousarray(data).reshape(-1).data
 
 
 def page_files(folder: Path) -> list[tuple[float, int, Path]]:

@@ -37,7 +37,7 @@ from querist.store.errors import (
     NotStorable,
     TooLarge,
 )
-from querist.store.files import atomic_write, sync_file
+from querist.store.files import atomic_write, sync_file, write_at
 
 FORMAT_VERSION = 1
 HEADER_SIZE = 128
@@ -325,11 +325,8 @@ class SegmentFile:
             os.ftruncate(self._fd, self.end)
 
     def _write_all(self, content: bytes) -> None:
-        view, at = memoryview(content), self.end
-        while view:
-            done = os.pwrite(self._fd, view, at)
-            view, at = view[done:], at + done
-        self.end = at
+        write_at(self._fd, content, self.end)
+        self.end += len(content)
 
     def sync(self) -> None:
         """Force everything written to the disk, then say so with a mark.

@@ -55,7 +55,7 @@ class KernelPool:
         self.inverse = np.linalg.pinv(gram, rcond=NOTHING, hermitian=True)
 
     def observe_one(self, row: Matrix, noise: float, variance: float) -> None:
-        """The same for a row whose variance given the others is known, from their inverse."""
+        """As :meth:`observe`, of one row whose variance given the others is known."""
         told, left = self.weights(row), variance + noise
         corner = np.full((1, 1), 1.0 / left)
         inner = self.inverse + told @ told.T / left

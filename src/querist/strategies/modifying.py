@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -162,12 +162,7 @@ class Modifier:
         Raises:
             ConfigError: If there is no such option.
         """
-        unknown = [name for name in options if name not in self.options]
-        if unknown:
-            raise ConfigError(
-                f"{self.name} takes no {', '.join(unknown)}; it takes: "
-                f"{', '.join(self.options) or 'no options'}."
-            )
+        _refuse_unknown(options, self.options, self.name)
         if bool(others) != ("others" in self._parameters):
             raise ConfigError(f"{self.name} wraps {'more' if not others else 'only'} one strategy.")
         inside = [base, *others]
@@ -256,12 +251,7 @@ def configured(strategy: Strategy, options: Mapping[str, Any]) -> Strategy:
     Raises:
         ConfigError: If it has no such option.
     """
-    unknown = [name for name in options if name not in strategy.options]
-    if unknown:
-        raise ConfigError(
-            f"{strategy.name} takes no {', '.join(unknown)}; it takes: "
-            f"{', '.join(strategy.options) or 'no options'}."
-        )
+    _refuse_unknown(options, strategy.options, strategy.name)
     function = functools.partial(strategy.function, **options)
     functools.update_wrapper(function, strategy.function)
     found = inspect.signature(strategy.function).parameters.values()
@@ -269,6 +259,13 @@ def configured(strategy: Strategy, options: Mapping[str, Any]) -> Strategy:
     function.__signature__ = inspect.Signature(changed)  # type: ignore[attr-defined]
     text = ", ".join(f"{key}={value}" for key, value in options.items())
     return replace(strategy, name=f"{strategy.name}({text})", function=function)
+
+
+def _refuse_unknown(given: Iterable[str], known: Collection[str], who: str) -> None:
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        takes = ", ".join(known) or "no options"
+        raise ConfigError(f"{who} takes no {', '.join(unknown)}; it takes: {takes}.")
 
 
 def ranked(scores: Vector, budget: int, rng: np.random.Generator | None) -> Picks:

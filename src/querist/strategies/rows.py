@@ -386,16 +386,15 @@ def together(rows: Sequence[Rows], size: int | None = None) -> Iterator[tuple[in
         yield from ((start, [block]) for start, block in rows[0].blocks(size))
         return
     step = size or min(one.usual(next(iter(one._read(1)))[1].shape) for one in rows)
-    ends = object()
     readers = [one.blocks(step) for one in rows]
     while True:
-        parts = [next(reader, ends) for reader in readers]
-        lengths = [0 if part is ends else len(part[1]) for part in parts]  # type: ignore[index]
-        if len(set(lengths)) != 1:
+        parts = [part for reader in readers if (part := next(reader, None)) is not None]
+        lengths = {len(block) for _, block in parts} | ({0} if len(parts) < len(rows) else set())
+        if len(lengths) != 1:
             raise ShapeError(_unequal(rows))
-        if not lengths[0]:
+        if lengths == {0}:
             return
-        yield parts[0][0], [part[1] for part in parts]  # type: ignore[index]
+        yield parts[0][0], [block for _, block in parts]
 
 
 def same_length(rows: Sequence[Rows]) -> None:

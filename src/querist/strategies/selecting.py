@@ -35,6 +35,11 @@ def select(
         NeedError: If data are missing, or given and not used.
         BadRows: If rows hold NaN or infinity, or are no probabilities; it names them.
         ShapeError: If an array has the wrong shape.
+
+    Example:
+        >>> odds = np.array([[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]])
+        >>> select("margin", 2, probabilities=odds).indices
+        array([1, 2])
     """
     chosen = get(strategy) if isinstance(strategy, str) else strategy
     return chosen(budget, rng=rng, **data)

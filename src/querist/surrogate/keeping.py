@@ -150,9 +150,9 @@ class Keeper:
             if fact.kind == "surrogate.alarm":
                 self._alarms.append(fact.data)
 
-    def refresh(self, *, now: bool = False) -> None:
-        """Take in what other processes recorded, where it was a while ago."""
-        if now or time.monotonic() - self._looked > REFRESH_S:
+    def refresh(self) -> None:
+        """Take in what other processes recorded, where the last look was a while ago."""
+        if time.monotonic() - self._looked > REFRESH_S:
             self._follow()
 
     def _tell_calls(self) -> list[Entry]:

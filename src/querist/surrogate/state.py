@@ -318,7 +318,7 @@ def form_of(arrays: Mapping[str, Array] | None) -> Form | None:
 
 
 def form_of_batch(batch: Batch) -> Form:
-    """The same of all samples of a batch."""
+    """As :func:`form_of`, of all samples of a batch."""
     held = batch.columns.items()
     return tuple(sorted((n, int(c.shapes.shape[1]), c.data.dtype.kind in TEXT) for n, c in held))
 

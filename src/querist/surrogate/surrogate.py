@@ -8,15 +8,14 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 
-from querist.campaign.loading import problems_of
+from querist.campaign.loading import checked
 from querist.campaign.ranks import recruit
 from querist.campaign.registry import target_of
 from querist.core.answers import Failure, Label, Outcome, Reason
@@ -41,7 +40,6 @@ from querist.surrogate.voices import AUTO, Tolerance
 from querist.surrogate.working import EngineLike, Workshop, label_payload, outcome_of, simulations
 
 KIND = "surrogate"
-KEPT: Any = object()  # what the folder has
 ORACLE = "simulation"
 PROMISE = ("tolerance", "coverage", "confidence")
 FREE = ("learn", "seed", "audit", "deadline")  # settings that may differ from those of the folder
@@ -50,6 +48,12 @@ BELATED = "the simulation has not answered within the deadline; its answer is le
 CROWDED = "the simulation was not asked: it is still busy with earlier calls, which were late."
 _ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed, LATE: Late}
 OnAlarm = Callable[[Mapping[str, Any]], None]
+
+
+class Kept(Enum):
+    """Stands for an argument that is not given, where None means something."""
+
+    KEPT = "what the folder has"
 
 
 class Surrogate:
@@ -81,6 +85,11 @@ class Surrogate:
 
     Raises:
         ConfigError: If a setting cannot be used, or the folder was made with other ones.
+
+    Example:
+        >>> square = Surrogate(lambda x: x**2, tolerance=0.1)
+        >>> square(2.0), square.status()["answered_by_simulation"]
+        (4.0, 1)
     """
 
     def __init__(
@@ -94,7 +103,7 @@ class Surrogate:
         labels: Labels | None = None,
         **settings: Any,
     ) -> None:
-        self.settings = _settings(settings)
+        self.settings = checked(SurrogateSettings, settings, "a surrogate's settings")
         self._deadline = _deadline(self.settings.deadline, engine)
         self._found = {"simulation": importable(simulation), "use": _name_of(model)}
         self._form, self._oracle = Form(simulation), oracle_of(simulation)
@@ -213,7 +222,7 @@ class Surrogate:
 
     @classmethod
     def open(
-        cls, folder: Path | str, simulation: Any = KEPT, model: Any = KEPT, **options: Any
+        cls, folder: Path | str, simulation: Any = Kept.KEPT, model: Any = Kept.KEPT, **options: Any
     ) -> Surrogate:
         """Open a surrogate by its folder alone, with the settings that it was made with.
 
@@ -229,8 +238,8 @@ class Surrogate:
         """
         kept = kept_in(folder)
         return cls(
-            kept["simulation"] if simulation is KEPT else simulation,
-            kept["model"] if model is KEPT else model,
+            kept["simulation"] if simulation is Kept.KEPT else simulation,
+            kept["model"] if model is Kept.KEPT else model,
             folder=folder,
             **options,
             **kept["settings"],
@@ -331,12 +340,7 @@ class Surrogate:
     def __enter__(self) -> Surrogate:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -378,14 +382,6 @@ def _manned(engine: EngineLike) -> EngineLike:
         return engine
     told = engine if isinstance(engine, Mapping) else {"kind": "mpi"}
     return {"workers": ranks, **told}
-
-
-def _settings(told: Mapping[str, Any]) -> SurrogateSettings:
-    try:
-        return SurrogateSettings.model_validate(told)
-    except ValidationError as error:
-        problems = problems_of(error, SurrogateSettings)
-        raise ConfigError("a surrogate's settings cannot be used:", problems) from None
 
 
 def _model_factory(model: Any) -> Factory | None:

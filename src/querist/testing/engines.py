@@ -72,7 +72,7 @@ class Watched:
     def __enter__(self) -> Watched:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.engine.close()
 
     def submit(

@@ -73,17 +73,21 @@ class Live:
         return self.problem.best(self.trials)
 
     def settings(self) -> dict[str, Value]:
-        """Settings for the next segment; tell its outputs before asking again."""
+        """Settings for the next segment; tell its outputs before asking again.
+
+        Raises:
+            RunError: If all settings were tried, and none keeps all constraints.
+        """
         best = self.best
         if not self.searching and best is not None:
             self._asked = dict(best.settings)
         elif self._first is not None:
             self._asked, self._first = self._first, None
         else:
-            found = self._search.ask(1, [])
-            if not found and best is None:
+            found = self._search.ask(1, []) or ([] if best is None else [best.settings])
+            if not found:
                 raise RunError("all settings were tried, and none keeps all constraints.")
-            self._asked = self.problem.space.own(found[0] if found else best.settings)  # type: ignore[union-attr]
+            self._asked = self.problem.space.own(found[0])
         return dict(self._asked)
 
     def tell(self, outputs: Mapping[str, float], cost: float | None = None) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from querist.campaign.loading import importable, problems_of
+from querist.campaign.loading import checked, importable
 from querist.campaign.settings import (
     AllocationSettings,
     CampaignSettings,
@@ -20,6 +19,7 @@ from querist.campaign.settings import (
     Settings,
 )
 from querist.campaign.simulating import VIRTUAL
+from querist.campaign.yaml_file import read_yaml
 from querist.core.errors import ConfigError
 from querist.tuning.candidates import read_candidates, space_of
 from querist.tuning.space import Space
@@ -271,12 +271,7 @@ def load_study(path: Path | str) -> StudySettings:
         ConfigError: With every problem found.
     """
     path = Path(path)
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    config = read_yaml(path)
     folder = path.resolve().parent
     importable(folder)
     return parse_study(config, str(path), folder)
@@ -302,8 +297,4 @@ def parse_study(config: Any, where: str, folder: Path | None = None) -> StudySet
     if folder is not None and start:
         several = [start] if isinstance(start, (str, Path)) else list(start)
         located["start"] = [str(folder / str(one)) for one in several]
-    try:
-        return StudySettings.model_validate(located)
-    except ValidationError as error:
-        problems = problems_of(error, StudySettings)
-        raise ConfigError(f"{where} cannot be used:", problems) from error
+    return checked(StudySettings, located, where)

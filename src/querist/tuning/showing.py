@@ -68,7 +68,7 @@ def _drawn(function: Callable[..., None], result: StudyResult, title: str) -> st
 
 
 def save_plot(result: StudyResult, path: Path | str) -> Path:
-    """The same figure as a file; its ending says the format (png, svg, pdf).
+    """Draw :func:`best_so_far` into a file; its ending says the format (png, svg, pdf).
 
     Of several objectives there are two, the front and the hypervolume.
     """

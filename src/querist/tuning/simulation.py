@@ -56,14 +56,13 @@ class Simulation:
 
     def _one(self, sample: Any, context: TaskContext) -> Outcome:
         begin = time.perf_counter()
-        # An isolation boundary: the function is the user's, and may raise anything.
         try:
             values = self._space.given(self._space.read(sample.arrays))
             raw = call(self._call, values, context)
             if isinstance(raw, Label | Failure):
                 return raw
             named = dict(raw) if isinstance(raw, Mapping) else {self._output: raw}
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the function is the user's
             return _final(failure_of(error))
         if self._timed:
             named.setdefault(SECONDS, time.perf_counter() - begin)

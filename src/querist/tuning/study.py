@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from querist.campaign.campaign import Campaign, RunResult
+from querist.campaign.campaign import Campaign, RunOptions, RunResult
 from querist.campaign.loading import importable_again
 from querist.campaign.settings import EngineSettings
 from querist.core.errors import ConfigError
@@ -99,28 +99,36 @@ class StudyResult:
         return "none keeps all constraints yet"
 
 
-@dataclass(eq=False)
 class Study:
-    """A study; its fields are those of ``study.yaml``, by name.
+    """A search for the best settings of a simulation, in as few runs of it as possible.
+
+    It is a campaign whose generator proposes settings, and whose oracle runs the simulation.
 
     Args:
-        settings: When they were made elsewhere; otherwise give them by name.
-        values: Of :class:`~querist.tuning.settings.StudySettings`.
+        settings: The settings, when they were made elsewhere; otherwise give them by name.
+        values: Fields of :class:`~querist.tuning.settings.StudySettings`, those of ``study.yaml``.
 
     Raises:
         ConfigError: If something cannot be used; it names all of it.
 
     Example:
-        >>> study = Study(space={"cutoff": {"real": [0.7, 1.2]}}, minimise="seconds",
-        ...     simulation=simulate, budget={"runs": 30})  # doctest: +SKIP
+        >>> study = Study(
+        ...     space={"cutoff": {"real": [0.7, 1.2]}},
+        ...     minimise="seconds",
+        ...     simulation=lambda cutoff: {"seconds": cutoff**2},
+        ...     budget={"runs": 8},
+        ...     engine="inline",
+        ... )
+        >>> study.run("runs/cutoff", progress=False).best.settings
+        {'cutoff': 0.7}
     """
-
-    settings: StudySettings
-    _import_path: Path | None = field(default=None, repr=False)
 
     def __init__(self, settings: StudySettings | None = None, **values: Any) -> None:
         self.settings = settings or parse_study(values, "the study")
-        self._import_path = None
+        self._import_path: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Study(settings={self.settings!r})"
 
     @classmethod
     def load(cls, path: Path | str, *, engine: str | None = None) -> Study:
@@ -150,24 +158,24 @@ class Study:
         return self.known_with_count()[0]
 
     def known_with_count(self) -> tuple[list[Trial], int]:
-        """The same, and how many observations were left out since they lie outside of the space."""
+        """As :meth:`known`, with how many observations were left out as outside of the space."""
         problem, cost = self.settings.problem(), self.settings.cost
         read = [known_trials(path, problem, cost) for path in self.settings.start]
         return [trial for found, _ in read for trial in found], sum(out for _, out in read)
 
     def campaign(self, known: Sequence[Trial] = ()) -> Campaign:
-        """The campaign that this study is."""
+        """The campaign that this study is, beginning with what is ``known``."""
         made = Campaign(campaign_of(self.settings, [trial.plain() for trial in known]))
         made._import_path = self._import_path
         return made
 
-    def run(self, folder: Path | str | None = None, **how: Any) -> StudyResult:
-        """Run to the end; arguments as for :meth:`querist.Campaign.run`."""
+    def run(self, folder: Path | str | None = None, **how: Unpack[RunOptions]) -> StudyResult:
+        """Run to the end; arguments and errors as of :meth:`querist.Campaign.run`."""
         known = self.known()
         return self._told(self.campaign(known).run(folder, **how), known)
 
-    def resume(self, folder: Path | str | None = None, **how: Any) -> StudyResult:
-        """Continue after a stop or a crash; arguments as for :meth:`querist.Campaign.resume`.
+    def resume(self, folder: Path | str | None = None, **how: Unpack[RunOptions]) -> StudyResult:
+        """Continue after a stop or a crash; as :meth:`querist.Campaign.resume`.
 
         From the command line: ``querist resume FOLDER``.
         """

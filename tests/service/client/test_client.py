@@ -7,6 +7,7 @@ import json
 import pickle
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -32,10 +33,30 @@ def test_every_method_is_described(name: str) -> None:
         assert inspect.getdoc(inspect.getattr_static(kind, name)), f"{kind.__name__}.{name}"
 
 
-def test_a_bound_method_has_the_signature_of_its_description() -> None:
+@pytest.mark.parametrize(
+    "method, shown",
+    [
+        (Client.skip, "(self, pool, items, *, reason='', by=None) -> Recorded"),
+        (Client.jobs, "(self, pool='', kind='', state='') -> Iterator[Job]"),
+        (Client.delete_pool, "(self, pool) -> None"),
+        (
+            AsyncClient.lease_questions,
+            "(self, campaign, holder, number=4, **more) -> list[OpenQuestion]",
+        ),
+        (AsyncClient.pools, "(self, name='') -> AsyncIterator[Pool]"),
+    ],
+)
+def test_help_shows_what_a_method_takes_and_gives(method: Any, shown: str) -> None:
+    told = inspect.signature(method)
+    names = [one.replace(annotation=one.empty) for one in told.parameters.values()]
+    plain = told.replace(parameters=names, return_annotation=told.empty)
+    assert f"{plain} -> {told.return_annotation}" == shown
+
+
+def test_a_bound_method_is_shown_without_the_client() -> None:
     with Client() as client:
-        assert "uris" in inspect.signature(client.add).parameters
-        assert client.add.__name__ == "add"
+        assert list(inspect.signature(client.forget).parameters) == ["pool", "item"]
+        assert repr(client.forget) == f"<bound method forget of {client!r}>"
 
 
 def test_a_pool_is_made_and_named_by_its_name(kind: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -276,15 +276,12 @@ def _rows_of_matrix(
     return [flat[begin : begin + size] for begin in range(0, count * size, size)]
 
 
-def read_reply(
-    data: Buffer, walkers: NDArray[np.int64], info: Mapping[str, Any] | None = None
-) -> tuple[int, Feedback]:
+def read_reply(data: Buffer, walkers: NDArray[np.int64]) -> tuple[int, Feedback]:
     """The generator that a reply is for, and its feedback.
 
     Args:
         data: The message.
         walkers: ``(k,)`` of its proposal.
-        info: Further facts.
     """
     _, generator, rows, version, first, second, mean = _REPLY.unpack_from(data)
     view = memoryview(data)
@@ -296,5 +293,4 @@ def read_reply(
     prediction = Prediction(parts[0], parts[1]) if len(parts[0].columns) else None
     score = np.frombuffer(view, np.float64, rows, tail)
     verdicts = Verdicts(np.frombuffer(view, np.int8, rows, tail + 8 * rows), score)
-    said = {"version": version, **(info or {})}
-    return generator, Feedback(walkers, prediction, verdicts, (), said)
+    return generator, Feedback(walkers, prediction, verdicts, (), {"version": version})

@@ -155,7 +155,7 @@ class Backend:
 
     @property
     def version(self) -> str:
-        """Of the model, by how many labels it has learned from."""
+        """The model's version, by how many labels it has learned from."""
         return f"querist-{self._kept()['labels']}" if self._learns else "querist"
 
     def learn(self, at_once: bool = False) -> bool:

@@ -161,7 +161,7 @@ def _tiled(module: Any, copies: int, passes: int) -> Any:
     base: Any = backend.torch().nn.Module
 
     class Tiled(base):  # type: ignore[misc]  # its base is only known where torch is installed
-        """From ``(n, ...)`` to ``(T, n, C)``."""
+        """What turns ``(n, ...)`` inputs into ``(T, n, C)`` scores."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -174,14 +174,14 @@ def _tiled(module: Any, copies: int, passes: int) -> Any:
             return scores.unflatten(0, (passes, -1))
 
     class One(Tiled):
-        """Of one input; converters want its name."""
+        """For modules of one input; converters want its name."""
 
         def forward(self, x: Any) -> Any:
             """``(T, n, C)``."""
             return self.parted(x)
 
     class Tokens(Tiled):
-        """Of a text's two inputs."""
+        """For modules of a text's two inputs."""
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             """``(T, n, C)``."""

@@ -100,7 +100,7 @@ class Server:
         return tuple(self._json("GET", "/v2", deadline).get("extensions") or ())
 
     def metadata(self, deadline: float) -> dict[str, Any]:
-        """Of the model: platform, versions, inputs, outputs."""
+        """What the server tells of the model: platform, versions, inputs, outputs."""
         return self._json("GET", self._path, deadline)
 
     def config(self, deadline: float) -> dict[str, Any]:

@@ -78,12 +78,12 @@ def opened(
 
 
 def digests(files: Sequence[Path]) -> list[str]:
-    """Of the bytes of each file."""
+    """A digest of the bytes of each file."""
     return [content_digest(file) for file in files]
 
 
 def state_digest(module: Any) -> str:
-    """Of the names, types, shapes and numbers of a module's state."""
+    """A digest of the names, types, shapes and numbers of a module's state."""
     total = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         flat = tensor.detach().cpu().contiguous()

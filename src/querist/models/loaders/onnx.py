@@ -33,7 +33,7 @@ def load(settings: OnnxSettings, device: str, threads: int) -> Inference:
 
 
 def digest(settings: OnnxSettings, models: list[OnnxModel]) -> str:
-    """Of the models, weights in files beside them included."""
+    """A digest of the models, weights in files beside them included."""
     from ..inferring import content_digest
 
     return network_digest(settings, {"file": [content_digest(m.data) for m in models]}, USUAL)

@@ -82,12 +82,12 @@ class Basis:
 
     @property
     def pair_radial(self) -> Radial:
-        """Of pair functions."""
+        """The radial part of pair functions."""
         return Radial(self.pairs, self.inner * self.distance, self.reach)
 
     @property
     def radial(self) -> Radial:
-        """Of the moments."""
+        """The radial part of the moments."""
         return Radial(self.channels, self.inner * self.distance, self.near)
 
     @property

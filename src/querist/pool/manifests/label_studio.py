@@ -166,11 +166,11 @@ def task_of(record: Record, task: str, modality: str) -> dict[str, Any]:
     Raises:
         Unwritable: If a label of it cannot be written.
     """
+    payload = record.uri if record.inline is None else record.inline
     if record.inline is None:
-        name, payload = {"audio": "audio", "text": "url"}.get(modality, "image"), record.uri
+        name = {"audio": "audio", "text": "url"}.get(modality, "image")
     else:
         name = "text" if isinstance(record.inline, str) else "table"
-        payload = record.inline  # type: ignore[assignment]
     annotations = [_annotation(record, said, task, name) for said in record.said]
     ours: dict[str, Any] = {"id": record.id, "by": [said.by for said in record.said]}
     if record.group:

@@ -60,7 +60,7 @@ def _one_by_one(model: Inference, batch: Any, wanted: frozenset[str], error: Exc
         try:
             made = model.infer(batch[at : at + 1], wanted)
             parts.append(Inferred(np.array([at]), made, []))
-        except Exception as refused:  # noqa: BLE001 (isolation boundary: any model's code)
+        except Exception as refused:  # noqa: BLE001 - isolation boundary: any model's code
             parts.append(Inferred(np.zeros(0, np.int64), {}, [(at, _sentence(refused))]))
             if len(parts) >= _ALONE and all(part.failed for part in parts):
                 raise error from None

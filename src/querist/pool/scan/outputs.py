@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.store.errors import storage_error
-from querist.store.files import sync_file
+from querist.store.files import sync_file, write_at
 
 FOLDER = "outputs"
 
@@ -38,18 +38,13 @@ def write_rows(path: Path, count: int, start: int, rows: NDArray[Any]) -> None:
             if os.fstat(file).st_size != whole:  # every worker would write the same
                 os.pwrite(file, header, 0)
                 os.ftruncate(file, whole)
-            _pwrite(file, packed, len(header) + start * packed[:1].nbytes)
+            content = packed.reshape(-1).view(np.uint8).data
+            write_at(file, content, len(header) + start * packed[:1].nbytes)
             sync_file(file)
         finally:
             os.close(file)
     except OSError as error:
         raise storage_error(error, path, "writing outputs of the model") from error
-
-
-def _pwrite(file: int, rows: NDArray[Any], offset: int) -> None:
-    data, done = memoryview(rows.reshape(-1).view(np.uint8)), 0  # type: ignore[arg-type]
-    while done < len(data):
-        done += os.pwrite(file, data[done:], offset + done)
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:

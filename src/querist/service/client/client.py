@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self, Unpack
 
 from querist.core.errors import ConfigError
@@ -53,12 +52,12 @@ class Picked:
 
     @property
     def ids(self) -> list[str]:
-        """Of the items."""
+        """Ids of the items, the most useful first."""
         return [pick.id for pick in self.picks]
 
     @property
     def uris(self) -> list[str]:
-        """Of the items."""
+        """URIs of the items, the most useful first."""
         return [pick.uri for pick in self.picks]
 
     def __len__(self) -> int:
@@ -73,7 +72,8 @@ class Client:
 
     Requests that are lost are sent again where that does no harm: what creates something carries an
     idempotency key, so that the service does it once. Pools and models may be named by id, by name,
-    or by what a method returned. Thread-safe.
+    or by what a method returned. Thread-safe. What goes wrong at the service or on the way to it is
+    a :class:`~querist.service.client.errors.ServiceError` of some kind.
 
     Args:
         url: Of the service; by default QUERIST_SERVER, or a service on this machine.
@@ -103,7 +103,7 @@ class Client:
 
     @property
     def url(self) -> str:
-        """Of the service."""
+        """The service's address."""
         return self._transport.address.url
 
     def __repr__(self) -> str:
@@ -112,12 +112,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -125,7 +120,11 @@ class Client:
         self._transport.http.close()
 
     def within(self, seconds: float) -> Self:
-        """The same client with a deadline for everything that is asked of it from now on."""
+        """The same client with a deadline for everything that is asked of it from now on.
+
+        Args:
+            seconds: From now; what takes longer raises ``DeadlinePassed``.
+        """
         limited = object.__new__(type(self))
         here = self._transport
         limited._transport = Transport(here.address, here.how.within(_positive(seconds)), here.http)
@@ -259,9 +258,21 @@ class Client:
 
 
 class AsyncClient:
-    """The same for asyncio, for use in an ``async with`` block: methods are awaited.
+    """A client of a service for asyncio, for use in an ``async with`` block.
 
-    What gives many things is read by ``async for``. Arguments and errors are those of ``Client``.
+    It has the methods of :class:`Client` with their arguments and errors. They are awaited; those
+    that give many things are read by ``async for``.
+
+    Args:
+        url: Of the service; by default QUERIST_SERVER, or a service on this machine.
+        key: By default QUERIST_API_KEY. It is never shown.
+        timeout: Seconds without an answer after which a try counts as lost.
+        retries: How often, and when, it is tried again.
+        insecure: Whether the key may travel over http:// to another machine.
+        transport: Of httpx, for proxies and tests.
+
+    Raises:
+        ConfigError: If the URL is none, or the key would travel unencrypted.
     """
 
     def __init__(
@@ -280,7 +291,7 @@ class AsyncClient:
 
     @property
     def url(self) -> str:
-        """Of the service."""
+        """The service's address."""
         return self._transport.address.url
 
     def __repr__(self) -> str:
@@ -289,12 +300,7 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -302,7 +308,11 @@ class AsyncClient:
         await self._transport.http.aclose()
 
     def within(self, seconds: float) -> Self:
-        """The same client with a deadline for everything that is asked of it from now on."""
+        """The same client with a deadline for everything that is asked of it from now on.
+
+        Args:
+            seconds: From now; what takes longer raises ``DeadlinePassed``.
+        """
         limited = object.__new__(type(self))
         here, how = self._transport, self._transport.how.within(_positive(seconds))
         limited._transport = AsyncTransport(here.address, how, here.http)

@@ -116,7 +116,7 @@ class Limits:
         self.timeout, self.retries, self.deadline = timeout, retries, deadline
 
     def within(self, seconds: float) -> Limits:
-        """The same, with an end; never later than the present one."""
+        """These limits with an end, which is never later than the present one."""
         end = time.monotonic() + seconds
         return Limits(self.timeout, self.retries, min(end, self.deadline or end))
 
@@ -204,7 +204,7 @@ def _opened(path: Path) -> Any:
 
 
 class AsyncTransport:
-    """The same for asyncio."""
+    """Requests, one after the other, for asyncio."""
 
     def __init__(self, address: Address, how: Limits, http: httpx.AsyncClient) -> None:
         self.address, self.how, self.http = address, how, http

@@ -37,7 +37,7 @@ class Group:
         """Put all on the disk; what goes wrong is raised by every writer's :meth:`wait`."""
         try:
             self._transaction.commit()
-        except BaseException as error:  # noqa: BLE001 (it is raised where the writers wait)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the writers wait
             self._error = error
         finally:
             self.connection.close()

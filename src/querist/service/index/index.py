@@ -147,7 +147,7 @@ def newest_first(
 def newest_page(
     connection: Connection, name: str, where: Row, after: str | None, limit: int
 ) -> tuple[list[Row], bool]:
-    """The same, but no more than some megabytes of them; and whether there are others after."""
+    """As :func:`newest_first`, but some megabytes at most; and whether there are others after."""
     table, wanted, held = getattr(tables(), name), list[str](), 0
     while True:
         query = sa().select(table.c.id, _size(table)).where(*_matching(table, where))

@@ -85,7 +85,7 @@ class Hub:
                 rows, events = await self._in_thread(
                     self._read, {one.job for one in followers}, min(one.seq for one in followers)
                 )
-            except Exception:  # noqa: BLE001 (the database is away for a moment: look again)
+            except Exception:  # noqa: BLE001 - the database is away for a moment: look again
                 await asyncio.sleep(EVERY_S * 5)
                 continue
             for follower in followers:

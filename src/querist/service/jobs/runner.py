@@ -92,7 +92,7 @@ class Runner:
             self.beat = time.monotonic()
             try:
                 self._round()
-            except Exception as error:  # noqa: BLE001 (without this thread no job runs any more)
+            except Exception as error:  # noqa: BLE001 - without this thread no job runs any more
                 what = "index failed" if isinstance(error, database_errors()) else "round failed"
                 _LOG.error(what, exc_info=error)
                 time.sleep(1.0)
@@ -194,7 +194,7 @@ class Runner:
             credentials = self._settings.tenant(tenant["name"]).credentials
             folder = self._workspace.job(row["tenant"], job)
             self._own[job], self._rows[job] = JobProcess(folder, told, credentials), row
-        except Exception as error:  # noqa: BLE001 (one job's trouble is not the others')
+        except Exception as error:  # noqa: BLE001 - one job's trouble is not the others'
             _LOG.error("job not started", extra={"job": job, "error": type(error).__name__})
             with self._index.write() as connection:
                 move(connection, row, JobState.FAILED, error="The job could not be started.")
@@ -222,7 +222,7 @@ class Runner:
         """Tell the service; its trouble (a pool that was removed meanwhile) is not the jobs'."""
         try:
             self._after(row)
-        except Exception as error:  # noqa: BLE001 (without this thread no job runs any more)
+        except Exception as error:  # noqa: BLE001 - without this thread no job runs any more
             _LOG.error("after job failed", exc_info=error, extra={"job": row["id"]})
 
     def _outcome(

@@ -57,7 +57,7 @@ class Sender:
             self._wake.clear()
             try:
                 self._begin_due()
-            except Exception as error:  # noqa: BLE001 (without this thread nothing is sent any more)
+            except Exception as error:  # noqa: BLE001 - without this thread nothing is sent any more
                 _LOG.error("outbox failed", exc_info=error)
 
     def _begin_due(self) -> None:
@@ -79,7 +79,7 @@ class Sender:
     def _sent(self, row: Row) -> None:
         try:
             self._send(row)
-        except Exception as error:  # noqa: BLE001 (the claim lapses, and it is sent again)
+        except Exception as error:  # noqa: BLE001 - the claim lapses, and it is sent again
             _LOG.error("delivery failed", exc_info=error, extra={"delivery": row["id"]})
         finally:
             with self._lock:

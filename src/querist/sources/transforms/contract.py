@@ -38,7 +38,7 @@ class Transform(Protocol):
 
     @property
     def digest(self) -> str:
-        """Of the settings and their meaning."""
+        """A digest of the settings and their meaning."""
         ...
 
     @property

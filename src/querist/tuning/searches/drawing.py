@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,6 @@ from querist.tuning.space import Space, Values
 
 FINITE = 4096  # points that are listed instead of drawn
 STEPS = (0.25, 0.08, 0.025, 0.008)
-
-
-def _same(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    return places
 
 
 class Drawing:
@@ -46,18 +42,11 @@ class Drawing:
         """Whether :meth:`candidates` gives all that is left."""
         return self._all is not None
 
-    def next_even(
-        self, tried: set[str], moved: Callable[[NDArray[np.float64]], NDArray[np.float64]] = _same
-    ) -> Values | None:
-        """The next point of the sequence that was not tried; None where hardly any is left.
-
-        Args:
-            tried: Keys of points.
-            moved: Gives ``(d,)`` coordinates in place of those of the sequence.
-        """
+    def next_even(self, tried: set[str]) -> Values | None:
+        """The next point of the sequence that was not tried; None where hardly any is left."""
         for _ in range(64):
             for place in self.even(1):
-                values = self.space.point(moved(place))
+                values = self.space.point(place)
                 if self.space.key(values) not in tried:
                     return values
         return self.any(tried)

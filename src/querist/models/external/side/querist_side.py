@@ -69,7 +69,7 @@ def rows_as_arrays(rows: Sequence[Mapping[str, Any]], mark: str) -> dict[str, An
 
 
 def arrays_as_rows(arrays: Mapping[str, Any], mark: str, count: int) -> Rows:
-    """The same, backwards."""
+    """The rows that :func:`rows_as_arrays` put together."""
     rows: Rows = [{} for _ in range(count)]
     for name, data in arrays.items():
         if not name.startswith(mark) or name.endswith(".shapes"):

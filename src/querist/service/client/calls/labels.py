@@ -103,7 +103,14 @@ def _sent(pool: Ref, said: list[LabelSet], by: str | None) -> Flow[Recorded]:
 
 
 def import_labels(pool: Ref, file: Path | str, format: str) -> Flow[Imported]:
-    """Record the labels of a manifest: Label Studio, COCO, YOLO, CoNLL, CSV ..."""
+    """Record the labels of a manifest for items that the pool has.
+
+    Args:
+        pool: The pool.
+        file: The manifest.
+        format: "csv", "jsonl", "parquet", "label_studio", "coco", "yolo", "conll", "huggingface"
+            or "ground_truth".
+    """
     path = path_of("pools", (yield from pool_id(pool)), "label-files")
     said = {"format": format}
     done: Imported = yield Call("POST", path, Imported, said, file=Path(file), once=new_key())

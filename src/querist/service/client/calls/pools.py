@@ -15,7 +15,7 @@ from querist.service.wire.pools import Addition, Forgotten, Item, Pool, PoolCrea
 
 
 class PoolOptions(TypedDict, total=False):
-    """Of a new pool.
+    """What a new pool may be told besides its name.
 
     Attributes:
         task: What is labelled: "classification", ...
@@ -77,7 +77,15 @@ def add(
 
 
 def add_manifest(pool: Ref, file: Path | str, format: str, *, once: str = "") -> Flow[Job]:
-    """Send a manifest: CSV, JSON Lines, Parquet ..., whose texts and tables may stand inline."""
+    """Send a manifest, whose texts and tables may stand inline; its items are added.
+
+    Args:
+        pool: The pool.
+        file: The manifest.
+        format: "csv", "jsonl", "parquet", "label_studio", "coco", "yolo", "conll", "huggingface"
+            or "ground_truth".
+        once: With the same text in it, a second call gives the first one's job.
+    """
     path = path_of("pools", (yield from pool_id(pool)), "manifests")
     said = {"format": format}
     job: Job = yield Call("POST", path, Job, said, file=Path(file), once=once or new_key())
@@ -109,7 +117,18 @@ def forget(pool: Ref, item: str) -> Flow[Forgotten]:
 
 
 def export(pool: Ref, to: Path | str, format: str, which: str = "all") -> Flow[Path]:
-    """Write a pool, with its labels, as a manifest."""
+    """Write a pool, with its labels, as a manifest.
+
+    Args:
+        pool: The pool.
+        to: The file to write.
+        format: "csv", "jsonl", "parquet", "label_studio", "coco", "yolo", "conll", "huggingface"
+            or "ground_truth".
+        which: Items: "all", "unlabelled", "labelled", "broken" ..., or a filter as JSON.
+
+    Returns:
+        The path of the file.
+    """
     path = path_of("pools", (yield from pool_id(pool)), "export")
     said = {"format": format, "which": which}
     written: Path = yield Call("GET", path, Path, said, save=Path(to))

@@ -13,7 +13,7 @@ from querist.service.wire.queries import Estimate, Pick, Query, QueryCreate
 
 
 class QueryOptions(TypedDict, total=False):
-    """Of a query; what is left out, the service chooses.
+    """What a query is told; what is left out, the service chooses.
 
     Attributes:
         budget: Items to pick: a whole number, or a share of the candidates such as 0.25.
