@@ -117,6 +117,20 @@ def evaluate(ref: ModelRef, on: str, since: int = 0, dataset: int = 9) -> Task:
     return Task("evaluate-0-1", "evaluate", "trainer", payload)
 
 
+def test_the_record_of_an_evaluation_does_not_grow_with_the_hold_out(
+    trainer, context, folder, monkeypatch
+) -> None:
+    Scribe(folder).label(*range(300, 320), purpose="holdout")
+    ref = published(trainer, context)
+    whole = trainer.run(evaluate(ref, "holdout", dataset=29), context)
+    assert (whole["n"], len(whole["score"]), len(whole["error"])) == (22, 22, 22)
+    monkeypatch.setattr("querist.campaign.handlers.trainer.PAIRS", 8)
+    cut = trainer.run(evaluate(ref, "holdout", dataset=29), context)
+    assert (cut["n"], cut["metrics"]) == (22, whole["metrics"])
+    assert cut["error"].tolist() == whole["error"][[0, 3, 6, 9, 12, 15, 18, 21]].tolist()
+    assert len(cut["score"]) == 8
+
+
 def test_an_evaluation_is_over_the_hold_out(trainer, context) -> None:
     ref = published(trainer, context, dataset=3)
     result = trainer.run(evaluate(ref, "holdout"), context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from querist.control.rules import View
 from querist.control.sketch import QuantileSketch
@@ -10,6 +11,7 @@ from querist.control.stop import (
     Cost,
     ErrorBelow,
     ErrorConverged,
+    GainBelow,
     Labels,
     UncertaintyBelow,
     WallTime,
@@ -75,3 +77,20 @@ def test_uncertainty_below() -> None:
     assert rule(seen(0.0, 0.1, 199)) is None
     assert UncertaintyBelow(0.5, quantile=0.4)(seen(0.0, 1.0)) is not None
     assert UncertaintyBelow(0.5, at_least=10)(seen(0.0, 0.1, 10)) is not None
+
+
+@pytest.mark.parametrize(
+    "rule", [ErrorConverged("e", share=0.1, patience=3), GainBelow("e", share=0.5, window=4)]
+)
+def test_a_rule_that_looks_after_each_event_does_not_read_all_models_each_time(rule) -> None:
+    class Counted(dict):
+        reads = 0
+
+        def get(self, *given):
+            Counted.reads += 1
+            return super().get(*given)
+
+    errors = tuple(Counted(e=1000.0 / (i + 1), train=10 * i, version=i) for i in range(2000))
+    said = [rule(View(errors=errors, now=float(event))) for event in range(100)]
+    assert len(set(said)) == 1
+    assert Counted.reads < 3 * len(errors)

@@ -139,3 +139,27 @@ def test_rows_are_never_used_again(pool: Pool) -> None:
     pool.forget("x")
     pool.add_items([{"text": "y", "id": "y"}])
     assert pool.item("y").row == 2
+
+
+def test_forgetting_many_looks_at_the_index_a_few_times_and_not_for_each(pool: Pool) -> None:
+    pool.add_items([{"text": words(n, 3), "id": str(n)} for n in range(3000)])
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 100
+
+    pool._database.connection().set_progress_handler(count, 100)
+    pool.forget(str(n) for n in range(500))
+    # SQLite's own steps: a look through all items for each of them would be millions.
+    assert steps < 100 * 3500
+
+
+def test_copies_of_many_that_are_forgotten_together(pool: Pool) -> None:
+    pool.add_items([{"text": f"text {n % 7}", "id": str(n)} for n in range(30)])
+    assert pool.counts()["duplicate"] == 23
+    pool.forget(str(n) for n in range(14))
+    assert pool.counts()["duplicate"] == 9
+    assert pool.forget("14").copies == ["21", "28"]
+    pool.forget("21")
+    assert (pool.item("28").state, pool.counts()["duplicate"]) == ("unlabelled", 7)

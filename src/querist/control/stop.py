@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
+from itertools import accumulate, islice, pairwise
 
 from querist.control.rules import Rule, View
 
@@ -79,12 +81,10 @@ class ErrorConverged(Rule):
 
     def __call__(self, view: View) -> str | None:
         """Holds when the learning curve is flat."""
-        errors = [
-            e[self.metric] for e in view.errors if math.isfinite(e.get(self.metric, math.nan))
-        ]
+        errors, least = _curve(_Same(view.errors), self.metric)
         if len(errors) <= self.patience:
             return None
-        before, after = min(errors[: -self.patience]), min(errors[-self.patience :])
+        before, after = least[-self.patience - 1], min(errors[-self.patience :])
         if after >= (1 - self.share) * before:
             return (
                 f"{self.metric} improved by no more than {self.share:.1%} over "
@@ -258,11 +258,12 @@ class GainBelow(Rule):
 
     def __call__(self, view: View) -> str | None:
         """Holds when the expected gain is small."""
-        points = [
+        known = (
             (math.log(e["train"]), math.log(e[self.metric]))
-            for e in view.errors
+            for e in reversed(view.errors)
             if e.get("train", 0) > 0 and 0 < e.get(self.metric, math.nan) < math.inf
-        ][-max(self.window, 2) :]
+        )
+        points = [*islice(known, max(self.window, 2))][::-1]
         slope = _slope(points) if len(points) >= max(self.window, 2) else None
         if slope is None:
             return None
@@ -274,6 +275,29 @@ class GainBelow(Rule):
                 f"{max(gain, 0.0):.2%}, less than {self.share:.2%}"
             )
         return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A tuple that equals itself only."""
+
+    held: tuple[Mapping[str, float], ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.held is self.held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+
+@lru_cache(maxsize=16)
+def _curve(errors: _Same, metric: str) -> tuple[list[float], list[float]]:
+    """The known values of a metric, and the least up to each.
+
+    Kept, as rules look after every event and a new model comes once in thousands of them.
+    """
+    known = [e[metric] for e in errors.held if math.isfinite(e.get(metric, math.nan))]
+    return known, list(accumulate(known, min))
 
 
 def _slope(points: list[tuple[float, float]]) -> float | None:

@@ -21,9 +21,9 @@ from querist.pool.database import FILE, Database
 from querist.pool.errors import UnknownItem
 from querist.pool.items import COLUMNS, TABLES, Item, item_of
 from querist.pool.scan import caching
+from querist.pool.traces import SHORTEST, Traces
 
 _WAIT_SECONDS = 10.0
-_PIECE = 1 << 22
 
 
 class Erased(NamedTuple):
@@ -103,6 +103,7 @@ class Eraser:
 
     def _delete(self, items: Sequence[Item]) -> None:
         at = time.time()
+        freed: set[bytes] = set()
         with self._database.writing() as connection:
             for item in items:
                 found = connection.execute(
@@ -116,7 +117,8 @@ class Eraser:
                     connection.execute(f"DELETE FROM {table} WHERE row = ?", (item.row,))
                 connection.execute("DELETE FROM listings WHERE ? IN (uri, after)", (item.uri,))
                 if content is not None:
-                    _hand_on(connection, item.row, content)
+                    freed.add(content)
+            contents.mark_copies(connection, freed)  # what was a copy of these is one of the next
 
     def _settle(self) -> list[tuple[Path, str]]:
         """Write the index anew, and cut its log."""
@@ -142,12 +144,6 @@ def _item(connection: sqlite3.Connection, row: int) -> Item:
     return item_of(found)
 
 
-def _hand_on(connection: sqlite3.Connection, row: int, content: bytes) -> None:
-    """What was a copy of this item is one of the next."""
-    connection.execute("UPDATE items SET twin = -1 WHERE twin = ?", (row,))
-    contents.mark_copies(connection, [content])
-
-
 def _unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
     for outputs in sorted(folder.glob("queries/*/outputs")):
         if any(outputs.iterdir()):
@@ -160,25 +156,11 @@ def _unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
 def _found(folder: Path, items: Sequence[Item]) -> Iterator[tuple[Path, str]]:
     """Files of the pool, caches aside, in which a URI or a text of some length still stands."""
     texts = [item.uri or item.inline for item in items]
-    sought = [text.encode() for text in texts if isinstance(text, str) and len(text) > 8]
+    sought = {text.encode() for text in texts if isinstance(text, str) and len(text) > SHORTEST}
     if not sought:
         return
+    traces = Traces(sought)
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts[0]
-        if inside != caching.FOLDER and path.is_file() and _holds(path, sought):
+        if inside != caching.FOLDER and path.is_file() and traces.in_file(path):
             yield path, "the URI or text of a forgotten item still stands here; erase it by hand"
-
-
-def _holds(path: Path, sought: Sequence[bytes]) -> bool:
-    longest = max(map(len, sought))
-    try:
-        with path.open("rb") as file:
-            tail = b""
-            while piece := file.read(_PIECE):
-                window = tail + piece
-                if any(text in window for text in sought):
-                    return True
-                tail = window[-longest:]
-    except FileNotFoundError:
-        pass
-    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from querist.pool.items import (
     item_of,
 )
 from querist.pool.schema import STATES
-from querist.pool.where import Where, condition
+from querist.pool.where import Condition, Where, condition, rows_after
 
 PAGE = 65_536
 _BY_SIZE = [COLUMNS.split(", ").index(f"items.{name}") for name in ("metadata", "inline", "label")]
@@ -81,28 +81,19 @@ class Index:
 
     def items(self, where: Where, after: int, limit: int) -> list[Item]:
         """A page of items, by row."""
-        test = condition(where)
         if limit < 0:
             raise BadFilter(f"A page has at least 0 items, got a limit of {limit}.")
         with self._database.reading() as connection:
-            found = connection.execute(
-                f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "
-                "ORDER BY items.row LIMIT ?",
-                (*test.values, after, limit),
-            ).fetchall()
+            found = connection.execute(*_items_after(where, after, limit)).fetchall()
             names = columns.known(connection)
         return [item_of(values, names) for values in found]
 
     def page(self, where: Where, after: int, limit: int, max_bytes: int) -> ItemPage:
         """A page of items, which ends early where it would have too many bytes."""
-        test, items, held = condition(where), list[Item](), 0
+        items, held = list[Item](), 0
         with self._database.reading() as connection:
             names = columns.known(connection)
-            found = connection.execute(
-                f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "
-                "ORDER BY items.row LIMIT ?",
-                (*test.values, after, limit + 1),
-            )
+            found = connection.execute(*_items_after(where, after, limit + 1))
             for values in found:  # one at a time, so that no more than fits is held
                 held += sum(len(values[place] or "") for place in _BY_SIZE)
                 if items and (len(items) >= limit or held > max_bytes):
@@ -112,15 +103,11 @@ class Index:
 
     def rows(self, where: Where, page: int) -> Iterator[NDArray[np.int64]]:
         """Rows in order, as arrays of at most ``page``; no lock is held between them."""
-        test = condition(where)
         after, full = 0, True
         while full:
+            query = rows_after(where, after, page)
             with self._database.reading() as connection:
-                found = connection.execute(
-                    f"SELECT items.row FROM items WHERE {test.sql} AND items.row > ? "
-                    "ORDER BY items.row LIMIT ?",
-                    (*test.values, after, page),
-                )
+                found = connection.execute(query.sql, query.values)
                 rows = np.fromiter(chain.from_iterable(found.fetchall()), np.int64)
             full = len(rows) == page
             if len(rows):
@@ -168,3 +155,13 @@ class Index:
         """The classes learned so far."""
         with self._database.reading() as connection:
             return labelling.class_list(connection)
+
+
+def _items_after(where: Where, after: int, limit: int) -> tuple[str, tuple[Any, ...]]:
+    """The statement for a page of items behind a row, and its values."""
+    test = condition(where)
+    if test.states:
+        query = rows_after(where, after, limit)
+        test = Condition(f"items.row IN ({query.sql})", query.values)
+    sql = f"SELECT {COLUMNS} FROM {TABLES} WHERE {test.sql} AND items.row > ? "
+    return f"{sql} ORDER BY items.row LIMIT ?", (*test.values, after, limit)

@@ -27,10 +27,17 @@ Where: TypeAlias = "str | Mapping[str, Any]"
 
 
 class Condition(NamedTuple):
-    """A condition on ``items``, and the values of its placeholders."""
+    """A condition on ``items``, and the values of its placeholders.
+
+    Attributes:
+        sql: The condition.
+        values: Of its placeholders.
+        states: Where it says no more than that an item is in one of several states, these.
+    """
 
     sql: str
     values: tuple[Any, ...] = ()
+    states: tuple[int, ...] = ()
 
 
 _LABEL, _DECIDE = KINDS.index("label"), KINDS.index("decide")
@@ -48,7 +55,10 @@ _OPINIONS = (
 
 _WORDS: Mapping[str, Condition] = {
     "all": Condition("1"),
-    "labelled": Condition(f"items.state IN ({schema.LABELLED}, {schema.EMPTY})"),
+    "labelled": Condition(
+        f"items.state IN ({schema.LABELLED}, {schema.EMPTY})",
+        states=(schema.LABELLED, schema.EMPTY),
+    ),
     "stale": Condition("items.stale"),
     "contested": Condition(_CONTESTED),
     **{
@@ -59,6 +69,23 @@ _WORDS: Mapping[str, Condition] = {
 }
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
 _DEEPEST = 20
+
+
+def rows_after(where: Where, after: int, limit: int) -> Condition:
+    """A query of the first rows behind one that a ``where`` means, in order.
+
+    The index over states has the rows of each in order. Of several states they are merged: SQLite
+    would sort all of them for each page.
+    """
+    test = condition(where)
+    if not test.states:
+        sql = f"SELECT items.row FROM items WHERE {test.sql} AND items.row > ?"
+        values = (*test.values, after)
+    else:
+        each = "SELECT row FROM items WHERE state = ? AND row > ?"
+        sql = " UNION ALL ".join([each] * len(test.states))
+        values = tuple(value for state in test.states for value in (state, after))
+    return Condition(f"{sql} ORDER BY row LIMIT ?", (*values, limit))
 
 
 def condition(where: Where, depth: int = 0) -> Condition:
@@ -88,6 +115,8 @@ def _word(word: str) -> Condition:
 
 def _joined(parts: Iterable[Condition], by: str, none: str) -> Condition:
     kept = list(parts)
+    if len(kept) == 1:
+        return kept[0]
     if not kept:
         return Condition(none)
     values = tuple(value for part in kept for value in part.values)

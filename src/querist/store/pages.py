@@ -154,8 +154,9 @@ class Pages:
         kind = self.kind
         if kind is None:
             return
-        for page, part in _by_page(np.sort(rows), kind.rows):
-            within = np.sort(rows)[part] - page * kind.rows
+        rows = np.sort(rows)
+        for page, part in _by_page(rows, kind.rows):
+            within = rows[part] - page * kind.rows
             if self._path(page).exists():
                 nothing = np.zeros((len(within), _TAG), np.uint8)
                 blank = np.zeros((len(within), kind.nbytes), np.uint8)

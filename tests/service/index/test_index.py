@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +12,7 @@ from querist.core.errors import ConfigError
 from querist.service.idempotency import Once
 from querist.service.index import index as records
 from querist.service.index.index import Index, Taken, change, find, insert, newest_first, now
-from querist.service.index.sql import newest, open_engine, require, version_of
+from querist.service.index.sql import newest, open_engine, require, sa, version_of
 from querist.service.index.tables import tables
 from querist.service.jobs.records import (
     active,
@@ -96,6 +97,51 @@ def test_pages_go_from_new_to_old(index: Index) -> None:
         assert ids == ["ten_2", "ten_1"]
         assert records.count(connection, "tenants") == 5
         assert records.total(connection, "pools", "items") == 0
+
+
+def many_jobs(connection, tenant: str, first: int, count: int) -> None:
+    row = {"tenant": tenant, "pool": "pol_1", "kind": "addition", "folder": "", "state": "done"}
+    empty = {"asked": {}, "progress": {}, "result": {}, "error": "", "runner": ""}
+    full = {**row, **empty, "attempts": 1, "cancel": 0, "created": 0.0}
+    rows = [{**full, "id": f"job_{n:06d}"} for n in range(first, first + count)]
+    connection.execute(sa().insert(tables().jobs), rows)
+    said = {"state": "done", "note": "", "at": 0.0}
+    connection.execute(sa().insert(tables().events), [{**said, "job": row["id"]} for row in rows])
+
+
+@pytest.mark.parametrize("whose", ["tenant", "pool"])
+def test_a_page_of_jobs_costs_what_it_holds(tmp_path, whose: str) -> None:
+    index = Index(f"sqlite:///{tmp_path}/index.sqlite")
+    with index.write() as connection:
+        mine = tenant_named(connection, "acme")["id"]
+        pool = {"id": "pol_1", "tenant": mine, "name": "p", "asked": {}, "items": 3}
+        insert(connection, "pools", {**pool, "addition": "", "created": now()})
+    where, steps = {"tenant": mine, "pool": "pol_1"}, []
+    for first, count in ((0, 200), (200, 3000)):
+        with index.write() as connection:
+            many_jobs(connection, mine, first, count)
+        with index.read() as connection:
+            said: list[int] = []
+            raw = connection.connection.dbapi_connection
+            raw.set_progress_handler(lambda said=said: said.append(1), 10)
+            rows, more = records.newest_page(
+                connection, "jobs", {whose: where[whose]}, f"job_{first + 150:06d}", 50
+            )
+            assert (len(rows), more) == (50, True)
+            steps.append(len(said))
+    index.close()
+    assert steps[1] < 1.5 * steps[0]
+
+
+def test_rows_of_more_others_than_one_statement_can_name(index: Index, tenant: str) -> None:
+    count = 70_000 if index.engine.dialect.name == "postgresql" else 300
+    with index.write() as connection:
+        many_jobs(connection, tenant, 0, count)
+        if index.engine.dialect.name == "sqlite":
+            raw = connection.connection.dbapi_connection
+            raw.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 100)
+        assert records.remove_of(connection, "events", "job", "jobs", pool="pol_1") == count
+        assert records.count(connection, "events") == 0
 
 
 def test_of_two_who_claim_a_job_one_gets_it(index: Index, tenant: str) -> None:

@@ -30,6 +30,8 @@ from querist.core.roles import FitRequest, Limits, TaskContext, WorkerContext
 from querist.core.tasks import Factory, Task
 from querist.store.versions import Versions
 
+PAIRS = 10_000  # of uncertainty and error that the record of one evaluation holds
+
 
 class Trainer:
     """Runs "fit", "evaluate", "score" and "select" tasks.
@@ -103,7 +105,7 @@ class Trainer:
             return result
         model = self._judged.use(payload["model"])
         prediction = predicted(model, chosen.inputs)
-        result |= judge(prediction, chosen, self._gate.output)
+        result |= _recorded(judge(prediction, chosen, self._gate.output))
         if payload["on"] == "holdout":
             result["signals"] = self._moved(result["version"], prediction)
         return result
@@ -200,6 +202,19 @@ def judge(prediction: Prediction, truth: Dataset, output: str) -> dict[str, Any]
         "score": score,
         "error": true_error(prediction, truth, output),
     }
+
+
+def _recorded(judged: dict[str, Any]) -> dict[str, Any]:
+    """A judgement with at most :data:`PAIRS` of its pairs, evenly chosen by place.
+
+    Each model has a record of its own, and the hold-out grows with the labels: all pairs of all
+    models would grow with the square of these.
+    """
+    count = len(judged["score"])
+    if count <= PAIRS:
+        return judged
+    kept = np.linspace(0, count - 1, PAIRS).astype(np.int64)
+    return judged | {name: judged[name][kept] for name in ("score", "error")}
 
 
 def true_error(prediction: Prediction, truth: Dataset, output: str) -> np.ndarray[Any, Any]:

@@ -187,6 +187,17 @@ def remove(connection: Connection, name: str, /, **where: Any) -> int:
     return int(connection.execute(sa().delete(table).where(*_matching(table, where))).rowcount)
 
 
+def remove_of(connection: Connection, name: str, column: str, of: str, /, **where: Any) -> int:
+    """Remove rows that refer to matching rows of another table; how many there were.
+
+    One statement without their ids, of which it could hold some ten thousand only.
+    """
+    table, other = getattr(tables(), name), getattr(tables(), of)
+    theirs = sa().select(other.c.id).where(*_matching(other, where))
+    found = connection.execute(sa().delete(table).where(table.c[column].in_(theirs)))
+    return int(found.rowcount)
+
+
 def count(connection: Connection, name: str, /, **where: Any) -> int:
     """How many rows there are."""
     table = getattr(tables(), name)

@@ -132,8 +132,8 @@ def _work() -> dict[str, list[Any]]:
     return {
         "jobs": [
             _id(),
-            _refers("tenant", "tenants", index=True),
-            _refers("pool", "pools", index=True),
+            _refers("tenant", "tenants"),
+            _refers("pool", "pools"),
             _text("kind", 16),
             _text("state", 16, index=True),
             _text("folder", 400),
@@ -149,6 +149,9 @@ def _work() -> dict[str, list[Any]]:
             _instant(),
             _instant("started", optional=True),
             _instant("finished", optional=True),
+            # With the id, by which pages are sorted: else each page sorts all jobs.
+            sa().Index("ix_jobs_tenant_id", "tenant", "id"),
+            sa().Index("ix_jobs_pool_id", "pool", "id"),
         ],
         "events": [
             sa().Column("seq", _serial(), primary_key=True, autoincrement=True),

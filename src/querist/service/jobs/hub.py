@@ -88,8 +88,11 @@ class Hub:
             except Exception:  # noqa: BLE001 - the database is away for a moment: look again
                 await asyncio.sleep(EVERY_S * 5)
                 continue
+            by_job: dict[str, list[Row]] = {}
+            for event in events:
+                by_job.setdefault(event["job"], []).append(event)
             for follower in followers:
-                _tell(follower, rows, events)
+                _tell(follower, rows.get(follower.job), by_job.get(follower.job, []))
             await asyncio.sleep(EVERY_S)
 
     def _read(self, jobs: set[str], seq: int) -> Look:
@@ -99,13 +102,14 @@ class Hub:
             return shown_by_ids(connection, ids), events
 
 
-def _tell(follower: _Follower, rows: dict[str, Row], events: list[Row]) -> None:
+def _tell(follower: _Follower, row: Row | None, events: list[Row]) -> None:
+    """Tell a follower the state of its job, and those of its events that are new to it."""
     if follower.waiting.full():  # a slow reader; it gets these events at the next look
         return
-    mine = [one for one in events if one["job"] == follower.job and one["seq"] > follower.seq]
+    mine = [one for one in events if one["seq"] > follower.seq]
     if mine:
         follower.seq = mine[-1]["seq"]
-    follower.waiting.put_nowait((rows.get(follower.job), mine))
+    follower.waiting.put_nowait((row, mine))
 
 
 def _number(last_event: str) -> int:

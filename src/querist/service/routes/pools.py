@@ -29,6 +29,7 @@ from querist.service.index.index import (
     newest_page,
     now,
     remove,
+    remove_of,
 )
 from querist.service.jobs.records import UNFINISHED, new_job, told
 from querist.service.maps import strike_from_maps
@@ -119,7 +120,7 @@ def remove_pool(call: Call, pool: PathId) -> Nothing:
             raise Refused("conflict", "Jobs of this pool are not finished; cancel them first.")
         ids = [id for id, _ in grouped(connection, "jobs", ("id",), pool=row["id"])]
         remove(connection, "rounds", pool=row["id"])
-        remove(connection, "events", job=ids)
+        remove_of(connection, "events", "job", "jobs", pool=row["id"])
         remove(connection, "jobs", pool=row["id"])
         remove(connection, "pools", id=row["id"])
     service.shelf.drop(folder)
