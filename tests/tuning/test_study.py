@@ -227,6 +227,8 @@ def test_the_template_can_be_used(tmp_path, monkeypatch) -> None:
         ({"space": {"x": {"real": [1, 0]}}}, "\\n  - space.x: .*[^.]\\.$"),
         ({"space": {}}, "used:\\n  - space: it is empty\\.$"),
         ({"budgett": {}}, "budgett: unknown key. Did you mean 'budget'"),
+        ({"workers": 4}, "workers: unknown key. It is a key of 'simulation'"),
+        ({"runs": 30}, "runs: unknown key. It is a key of 'budget'"),
         ({"budget": {}}, "never end"),
         ({"begin": [{"x": 0.5}]}, "'rate' is missing"),
         ({"simulation": {"use": "function", "options": {"function": "tuning_problems:simulate"},
