@@ -94,6 +94,7 @@ def test_short_forms_mean_the_long_ones() -> None:
         ({"modell": "x"}, "modell: unknown key. Did you mean 'model'?"),
         ({"budget": {"lables": 3}}, "budget.lables: unknown key. Did you mean 'labels'?"),
         ({"zzz": 1}, "zzz: unknown key. Known: name, folder"),
+        ({"workers": 4}, "workers: unknown key. It is a key of 'oracles'"),
         ({"queue": {"max_fresch": 3}}, "queue.max_fresch: unknown key. Did you mean 'max_fresh'?"),
         ({"gate": {"output": "y", "asks": 1}}, "gate.asks: unknown key. Did you mean 'ask'?"),
         (

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from querist.strategies import ranking
 from querist.strategies.errors import StrategyError
 from querist.strategies.ranking import Best, tie_keys
+from querist.strategies.registry import get
 
 
 @given(
@@ -49,3 +50,23 @@ def test_ties_are_in_a_random_order_of_the_seed() -> None:
 def test_nan_is_a_mistake_of_the_strategy() -> None:
     with pytest.raises(StrategyError, match="NaN"):
         Best(1).add(0, np.array([np.nan]))
+
+
+@pytest.mark.parametrize(
+    "name", ["dbal", "cluster-margin", "ceal", "information-density", "batchbald", "thompson"]
+)
+def test_equals_of_a_sorted_pool_are_drawn_from_all_of_it(name: str) -> None:
+    """A pool sorted by class, and a model that says the same of every row, as one does at first."""
+    count = 300
+    data = {
+        "probabilities": np.full((count, 3), 1.0 / 3.0),
+        "embeddings": np.random.default_rng(0).normal(9.0, size=(count, 2)),
+        "member_probabilities": np.full((count, 2, 3), 1.0 / 3.0),
+        "member_predictions": np.ones((count, 2)),
+    }
+    if name == "information-density":
+        data["embeddings"] = np.ones((count, 2))
+    chosen = get(name)
+    picked = [chosen(3, rng=seed, **{n: data[n] for n in chosen.needs}) for seed in range(8)]
+    assert any((one.indices >= count // 2).any() for one in picked)
+    assert len({tuple(one.indices.tolist()) for one in picked}) > 1

@@ -62,6 +62,25 @@ def test_a_study_runs_on_a_generator_of_the_standard(tmp_path) -> None:
     assert result.best.outputs["f"] == max(trial.outputs["f"] for trial in result.trials)
 
 
+def test_a_generator_may_end_what_it_runs_beside_itself(tmp_path) -> None:
+    """As libEnsemble's APOSMM, whose optimisers are processes that outlived the study."""
+
+    class Busy(Halton):
+        def finalize(self) -> None:
+            (tmp_path / "finalized").touch()
+
+    ran = Study(
+        space={"x": {"real": [0, 1]}},
+        minimise="y",
+        simulation=lambda x: x,
+        search={"use": "gest", "options": {"generator": Busy}},
+        budget={"runs": 2},
+        engine="inline",
+    ).run(tmp_path / "run", progress=False)
+    assert len(ran.trials) == 2
+    assert (tmp_path / "finalized").exists()
+
+
 def test_what_has_no_suggest_is_refused() -> None:
     with pytest.raises(ContractError, match="suggest and ingest"):
         make_search("gest", Problem.read(PLAIN, {"minimise": "f"}, 3, 0), {"generator": object()})

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from gest_problems import Halton
-from tuning_problems import GOAL, SPACE, Evolution, simulate
+from tuning_problems import GOAL, SPACE, Evolution, plain_values, simulate
 
 from querist.cli import main
 from querist.core.errors import ConfigError
@@ -106,6 +106,24 @@ def test_a_search_may_be_a_live_object_and_the_folder_is_read_as_any_other(tmp_p
     refused = cli("resume", tmp_path / "run")  # only the same script has the object
     assert refused.exit_code == 1
     assert "live Python objects" in refused.output
+
+
+@pytest.mark.parametrize("function", [plain_values, "tuning_problems:plain_values"])
+def test_a_function_with_declared_outputs_gets_plain_values_too(tmp_path, function) -> None:
+    """It got arrays, whose text cannot be looked up; and as an object it was refused."""
+    options = {"function": function, "outputs": "y", "validator": "tuning_problems:not_seven"}
+    made = Study(
+        space={"x": {"real": [0.0, 1.0]}, "kind": {"choice": ["a", "b", "c"]}},
+        minimise="y",
+        simulation={"use": "function", "options": options},
+        search="sobol",
+        budget={"runs": 6},
+        engine="inline",
+    ).run(tmp_path / "run", progress=False)
+    failed = [trial for trial in made.trials if trial.failure]
+    assert all(trial.settings["kind"] == "c" and "seven" in trial.failure for trial in failed)
+    assert 0 < len(failed) < 6
+    assert set(made.best.outputs) == {"y", "seconds"}
 
 
 def test_what_is_known_is_not_tried_again(tmp_path) -> None:
@@ -209,6 +227,8 @@ def test_the_template_can_be_used(tmp_path, monkeypatch) -> None:
         ({"space": {"x": {"real": [1, 0]}}}, "\\n  - space.x: .*[^.]\\.$"),
         ({"space": {}}, "used:\\n  - space: it is empty\\.$"),
         ({"budgett": {}}, "budgett: unknown key. Did you mean 'budget'"),
+        ({"workers": 4}, "workers: unknown key. It is a key of 'simulation'"),
+        ({"runs": 30}, "runs: unknown key. It is a key of 'budget'"),
         ({"budget": {}}, "never end"),
         ({"begin": [{"x": 0.5}]}, "'rate' is missing"),
         ({"simulation": {"use": "function", "options": {"function": "tuning_problems:simulate"},

@@ -164,9 +164,7 @@ def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
         place = place_of(item["loc"])
         where = ".".join(map(str, place))
         if item["type"] == "extra_forbidden":
-            key = str(place[-1])
-            known = _known_keys(place[:-1], root)
-            yield f"{where}: unknown key.{suggest(key, known) or ' Known: ' + ', '.join(known)}"
+            yield f"{where}: unknown key.{_meant(place, root)}"
         elif item["type"] == "missing":
             yield f"{where}: is required but missing."
         elif item["type"] in _WORDS:
@@ -176,6 +174,17 @@ def _problems(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
             message = message.replace("Input should be", "should be")
             got = "" if item["type"] == "value_error" else f", got {item['input']!r}"
             yield from _sentences(where, message + got)
+
+
+def _meant(place: tuple[int | str, ...], root: type[BaseModel]) -> str:
+    """What an unknown key may have been meant to be: one of a section, or one spelled alike."""
+    key, known = str(place[-1]), _known_keys(place[:-1], root)
+    if len(place) == 1:
+        sections = {name: _section(field.annotation) for name, field in root.model_fields.items()}
+        found = [name for name, one in sections.items() if one and key in one.model_fields]
+        if found:
+            return f" It is a key of {' or '.join(map(repr, found))}."
+    return suggest(key, known) or " Known: " + ", ".join(known)
 
 
 def place_of(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

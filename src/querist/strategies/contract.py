@@ -27,7 +27,7 @@ from querist.strategies.arrays import Array, beside, columns, host
 from querist.strategies.checks import generator, whole_budget, within
 from querist.strategies.errors import NeedError, StrategyError
 from querist.strategies.needs import NEEDS, Belongs
-from querist.strategies.ranking import Best
+from querist.strategies.ranking import Best, tie_seed
 from querist.strategies.rows import Rows, rows_of, same_length, together
 
 Extras = Mapping[str, NDArray[Any]]
@@ -236,7 +236,7 @@ class Strategy:
         options: Mapping[str, Any],
         rng: np.random.Generator | None,
     ) -> tuple[Picks, int]:
-        best = Best(count, None if rng is None else int(rng.integers(2**62)))
+        best = Best(count, tie_seed(rng))
         for start, scores in self._stream(data, options):
             best.add(start, scores)
         within(count, best.seen)

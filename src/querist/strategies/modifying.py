@@ -21,7 +21,6 @@ from querist.core.errors import ConfigError
 from querist.strategies.contract import Picks, Selection, Strategy
 from querist.strategies.errors import NeedError
 from querist.strategies.needs import NEEDS, Belongs
-from querist.strategies.ranking import Best
 from querist.strategies.rows import Rows, rows_of
 
 Vector = NDArray[np.float64]
@@ -259,6 +258,7 @@ def configured(strategy: Strategy, options: Mapping[str, Any]) -> Strategy:
     function.__signature__ = inspect.Signature(changed)  # type: ignore[attr-defined]
     text = ", ".join(f"{key}={value}" for key, value in options.items())
     return replace(strategy, name=f"{strategy.name}({text})", function=function)
+<<<<<<< HEAD
 
 
 def _refuse_unknown(given: Iterable[str], known: Collection[str], who: str) -> None:
@@ -273,3 +273,5 @@ def ranked(scores: Vector, budget: int, rng: np.random.Generator | None) -> Pick
     best = Best(budget, None if rng is None else int(rng.integers(2**62)))
     best.add(0, scores)
     return best.result()
+=======
+>>>>>>> wt-peers

@@ -15,6 +15,11 @@ Indices = NDArray[np.int64]
 SLACK = 1 << 14
 
 
+def tie_seed(rng: np.random.Generator | None) -> int | None:
+    """What orders equals: a seed that is drawn, or None, the lower index first."""
+    return None if rng is None else int(rng.integers(2**62))
+
+
 def tie_keys(indices: Indices, seed: int | None) -> NDArray[np.uint64]:
     """By what equals are ordered, lowest first: the index, or a hash of seed and index.
 
@@ -79,6 +84,13 @@ class Best:
         self._settle()
         order = np.lexsort((tie_keys(self._indices, self.seed), -self._scores))
         return self._indices[order], self._scores[order]
+
+
+def ranked(scores: Scores, count: int, rng: np.random.Generator | None) -> tuple[Indices, Scores]:
+    """The highest scores, equals by index, or in random order where a generator is given."""
+    best = Best(count, tie_seed(rng))
+    best.add(0, scores)
+    return best.result()
 
 
 def highest(scores: Scores, indices: Indices, count: int, seed: int | None) -> Indices:

@@ -28,6 +28,7 @@ from querist.tuning.trial import Problem
 ORACLE = "simulation"
 TUNER = "querist.tuning.tuner:Tuner"
 SIMULATION = "querist.tuning.simulation:Simulation"
+PLAIN = {"function", "outputs", "validator"}  # options of a function that gets plain values
 PLENTY = 10**9  # questions before a model that there never is
 LIVE_OPTIONS = object()  # a search by name whose options hold Python objects
 
@@ -248,10 +249,10 @@ def _oracle(settings: StudySettings, problem: Problem) -> Any:
     told = settings.simulation.model_dump(exclude={"live"})
     told["live"] = settings.simulation.live
     function = told["options"].get("function")
-    if told["use"] != "function" or set(told["options"]) != {"function"}:
+    if told["use"] != "function" or not {"function"} <= set(told["options"]) <= PLAIN:
         return told
     options = {
-        "function": function,
+        **told["options"],
         "space": problem.space.plain(),
         "output": problem.output,
         "cost": settings.cost,

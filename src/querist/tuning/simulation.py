@@ -9,8 +9,16 @@ from typing import Any
 
 from querist.core.answers import Failure, Label, Outcome, Reason
 from querist.core.batch import Batch
-from querist.core.roles import TaskContext
-from querist.oracles.checks import CANCELLED, AnswerCheck, callable_of, failure_of
+from querist.core.roles import TaskContext, Validator
+from querist.oracles.checks import (
+    CANCELLED,
+    AnswerCheck,
+    Field,
+    Outputs,
+    callable_of,
+    declared,
+    failure_of,
+)
 from querist.oracles.function import call
 from querist.tuning.evidence import SECONDS, numbers
 from querist.tuning.space import Space
@@ -33,6 +41,7 @@ class Simulation:
         output: The name of a bare number.
         cost: Name of the output that is a run's cost; "" for seconds.
         timed: Whether to add the wall time; in simulated time it says nothing.
+        checks: ``outputs`` and ``validator``, as for any function oracle.
     """
 
     def __init__(
@@ -42,10 +51,14 @@ class Simulation:
         output: str = "y",
         cost: str = "",
         timed: bool = True,
+        **checks: Any,
     ) -> None:
         self._call = callable_of(function, "the function of a study")
         self._space, self._output, self._cost = Space.of(space), output, cost
-        self._check, self._timed = AnswerCheck(), timed
+        self._check, self._timed = _checked(timed, **checks), timed
+        names = set(self._check.outputs) - {SECONDS}
+        if len(names) == 1:  # the name of a bare number
+            [self._output] = names
 
     def answer(self, samples: Batch, context: TaskContext) -> Sequence[Outcome]:
         """One outcome a sample."""
@@ -70,6 +83,16 @@ class Simulation:
         if isinstance(outcome, Label):
             return replace_cost(outcome, self._cost)
         return _final(outcome)
+
+
+def _checked(
+    timed: bool, outputs: Outputs = None, validator: Validator | str | None = None
+) -> AnswerCheck:
+    """What an answer must be; where outputs are declared, the wall time is one of them."""
+    fields = declared(outputs)
+    if fields and timed:
+        fields.setdefault(SECONDS, Field())
+    return AnswerCheck(fields, callable_of(validator, "a validator") if validator else None)
 
 
 def replace_cost(label: Label, cost: str) -> Label:

@@ -17,7 +17,7 @@ import numpy as np
 from querist.core.batch import Array, Batch, Sample
 from querist.core.errors import ContractError
 from querist.core.prediction import AnsweredSample, Feedback, Proposal, Verdict
-from querist.core.roles import WorkerContext
+from querist.core.roles import SupportsClose, WorkerContext
 from querist.tuning.evidence import Evidence, Journal, numbers
 from querist.tuning.search import Search, make_search
 from querist.tuning.searches.random import RandomSearch
@@ -81,6 +81,11 @@ class Tuner:
             self._look(())
             for values in self._journal.evidence.pending:  # the controller asks these again itself
                 self._occupy(values)
+
+    def close(self) -> None:
+        """Let the search release what it holds."""
+        if isinstance(self._search, SupportsClose):
+            self._search.close()
 
     # ------------------------------------------------------------------------------- generator
 

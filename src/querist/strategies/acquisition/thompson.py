@@ -7,7 +7,7 @@ import numpy as np
 from querist.strategies.arrays import host
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.mapped import vector
-from querist.strategies.ranking import Best
+from querist.strategies.ranking import Best, tie_seed
 from querist.strategies.rows import Rows
 
 
@@ -24,7 +24,8 @@ def thompson(member_predictions: Rows, *, budget: int, rng: np.random.Generator)
     """
     rows = vector(member_predictions)
     drawn = rng.integers(rows.shape[1], size=budget)
-    best = {int(member): Best(budget) for member in np.unique(drawn)}
+    seed = tie_seed(rng)
+    best = {int(member): Best(budget, seed) for member in np.unique(drawn)}
     for start, block in rows.blocks():
         for member, found in best.items():
             found.add(start, block[:, member])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from querist.strategies.arrays import columns, float64, host, namespace
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.probability import consensus, entropy_of
+from querist.strategies.ranking import tie_keys, tie_seed
 from querist.strategies.rows import Rows
 
 Matrix = NDArray[np.float64]
@@ -47,6 +48,7 @@ def batchbald(
     ``rng`` (without it, a fixed seed). The gain of an item only falls as the batch grows, so items
     whose old gain is below the best new one are not looked at. A score is the gain in nats.
     """
+    seed = tie_seed(rng)
     batch = _Batch(samples, rng or np.random.default_rng(0))
     gains = _bald(member_probabilities)
     waiting = [(-gain, row) for row, gain in enumerate(gains.tolist())]
@@ -54,7 +56,7 @@ def batchbald(
     picks: list[int] = []
     scores: list[float] = []
     for _ in range(budget):
-        gain, row = _best(waiting, batch, member_probabilities)
+        gain, row = _best(waiting, batch, member_probabilities, seed)
         picks.append(row)
         scores.append(gain)
         batch.add(_members(member_probabilities, [row])[0])
@@ -76,8 +78,10 @@ def _members(rows: Rows, indices: list[int]) -> Matrix:
     return np.asarray(host(float64(rows.take(indices))))
 
 
-def _best(waiting: list[tuple[float, int]], batch: _Batch, rows: Rows) -> tuple[float, int]:
-    """Take the item of the largest gain, equals by index, out of those that wait.
+def _best(
+    waiting: list[tuple[float, int]], batch: _Batch, rows: Rows, seed: int | None
+) -> tuple[float, int]:
+    """Take the item of the largest gain, equals by their keys, out of those that wait.
 
     ``waiting`` is a heap of negative gains, old ones being upper bounds. New gains are computed
     in float32 first, and again where that could decide.
@@ -95,7 +99,8 @@ def _best(waiting: list[tuple[float, int]], batch: _Batch, rows: Rows) -> tuple[
         gains, _ = batch.gains(_members(rows, some), np.float64)
         fresh.update(zip(some, gains.tolist(), strict=True))
     best = max(fresh[row] for row in rivals)
-    row = min(row for row in rivals if fresh[row] >= best - 1e-12)
+    equals = np.array([row for row in rivals if fresh[row] >= best - 1e-12], np.int64)
+    row = int(equals[tie_keys(equals, seed).argmin()])
     best = fresh.pop(row)
     for other, gain in fresh.items():
         heapq.heappush(waiting, (-gain, other))

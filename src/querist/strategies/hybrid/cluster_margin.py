@@ -14,7 +14,7 @@ from querist.strategies.geometry import Indices, Space
 from querist.strategies.informativeness import measured, uncertainties
 from querist.strategies.linkage import Leaves, Tree
 from querist.strategies.pairs import Pairs
-from querist.strategies.ranking import Best
+from querist.strategies.ranking import ranked
 from querist.strategies.rows import Rows, rows_of
 
 # Rows from which the tree grows one by one; of a larger pool, k-means clusters are its leaves.
@@ -51,9 +51,7 @@ def cluster_margin(
     if not ratio >= 1.0:
         raise ConfigError(f"ratio is how many rows to keep for each pick, at least 1; got {ratio}.")
     informative = uncertainties(probabilities, measured("margin"))
-    best = Best(min(len(informative), math.ceil(ratio * budget)))
-    best.add(0, informative)
-    kept = best.result()[0]
+    kept = ranked(informative, min(len(informative), math.ceil(ratio * budget)), rng)[0]
     leaves, leaf = _leaves(embeddings, rng)
     clusters = max(1, min(budget, len(leaves.sizes) // 2))
     labels = Tree(leaves).cut(clusters, threshold)[leaf[kept]]

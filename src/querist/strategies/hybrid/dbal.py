@@ -11,7 +11,7 @@ from querist.strategies.clusters import representatives
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.geometry import Space
 from querist.strategies.informativeness import as_weights, measured, uncertainties
-from querist.strategies.ranking import Best
+from querist.strategies.ranking import ranked
 from querist.strategies.rows import Rows, rows_of
 
 # Of Lloyd's algorithm, at most.
@@ -43,9 +43,8 @@ def dbal(
     if not beta >= 1.0:
         raise ConfigError(f"beta is how many rows to keep for each pick, at least 1; got {beta}.")
     informative = uncertainties(probabilities, measured(measure))
-    best = Best(min(len(informative), math.ceil(beta * budget)))
-    best.add(0, informative)
-    kept = np.sort(best.result()[0])
+    many = min(len(informative), math.ceil(beta * budget))
+    kept = np.sort(ranked(informative, many, rng)[0])
     some = embeddings
     if len(kept) < len(embeddings):
         some = rows_of(embeddings.name, embeddings.need, embeddings.take(kept))

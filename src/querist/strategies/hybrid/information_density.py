@@ -13,7 +13,7 @@ from querist.strategies.arrays import filled, host, namespace
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.informativeness import measured, uncertainties
 from querist.strategies.pairs import Pairs, squared_distances, unit
-from querist.strategies.ranking import Best
+from querist.strategies.ranking import ranked
 from querist.strategies.rows import Rows
 
 Vector = NDArray[np.float64]
@@ -24,11 +24,12 @@ Vector = NDArray[np.float64]
     cost="O(n (C + d)) time with the cosine, O(n^2 d) with a Gaussian; O(n) memory",
     use="Uncertainty sampling that picks outliers; one pick at a time or small batches.",
 )
-def information_density(
+def information_density(  # noqa: PLR0913 - a strategy's options are parameters
     probabilities: Rows,
     embeddings: Rows,
     *,
     budget: int,
+    rng: np.random.Generator | None = None,
     beta: float = 1.0,
     measure: str = "entropy",
     gamma: float | None = None,
@@ -37,15 +38,13 @@ def information_density(
 
     The similarity is the cosine, whose mean over the pool is an inner product with the mean unit
     vector (below zero: 0; of a row of zeros: 0), or where ``gamma`` is given
-    ``exp(-gamma |x - y|^2)``. A score is that product; equals by index.
+    ``exp(-gamma |x - y|^2)``. A score is that product.
     """
     if gamma is not None and not gamma > 0.0:
         raise ConfigError(f"gamma is above 0, or None for the cosine; got {gamma}.")
     densities = cosine_densities(embeddings) if gamma is None else _rbf(embeddings, gamma)
     informative = uncertainties(probabilities, measured(measure))
-    best = Best(budget)
-    best.add(0, informative * densities**beta)
-    return best.result()
+    return ranked(informative * densities**beta, budget, rng)
 
 
 def cosine_densities(embeddings: Rows) -> Vector:

@@ -7,7 +7,8 @@ import numpy as np
 from querist.strategies.arrays import dense, host
 from querist.strategies.contract import Picks
 from querist.strategies.costs import positive
-from querist.strategies.modifying import Base, Vector, modifier, ranked
+from querist.strategies.modifying import Base, Vector, modifier
+from querist.strategies.ranking import ranked
 from querist.strategies.rows import Rows
 
 # Of a base that picks rows together: how many compete for each pick.

@@ -6,7 +6,8 @@ import numpy as np
 
 from querist.strategies.contract import Picks
 from querist.strategies.hybrid.information_density import cosine_densities
-from querist.strategies.modifying import Base, Vector, modifier, ranked
+from querist.strategies.modifying import Base, Vector, modifier
+from querist.strategies.ranking import ranked
 from querist.strategies.rows import Rows
 
 

@@ -10,7 +10,7 @@ from querist.strategies.arrays import Array, columns, host, namespace, where_tru
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.informativeness import measured
 from querist.strategies.probability import entropy_of
-from querist.strategies.ranking import Best
+from querist.strategies.ranking import Best, tie_seed
 from querist.strategies.rows import Rows
 
 
@@ -19,10 +19,11 @@ from querist.strategies.rows import Rows
     cost="O(n C) time, O(b) memory and that of the pseudo-labels",
     use="A model fine-tuned each round that may train on its own confident predictions.",
 )
-def ceal(
+def ceal(  # noqa: PLR0913 - a strategy's options are parameters
     probabilities: Rows,
     *,
     budget: int,
+    rng: np.random.Generator | None = None,
     measure: str = "least-confidence",
     threshold: float = 0.05,
     decay: float = 0.0033,
@@ -40,7 +41,7 @@ def ceal(
     if iteration < 0 or decay < 0.0:
         raise ConfigError(f"iteration and decay are not negative, got {iteration} and {decay}.")
     limit = max(0.0, threshold - decay * iteration * (iteration + 1) / 2.0)
-    best = Best(budget)
+    best = Best(budget, tie_seed(rng))
     score = measured(measure)
     parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
     for start, block in probabilities.blocks():

@@ -16,7 +16,7 @@ from querist.strategies.contract import Picks, batchwise
 from querist.strategies.errors import NeedError
 from querist.strategies.kernel_space import KernelPool
 from querist.strategies.kernels import Features
-from querist.strategies.modifying import ranked
+from querist.strategies.ranking import ranked
 from querist.strategies.regression.bait import prune
 from querist.strategies.regression.lcmd import lcmd
 from querist.strategies.regression.max_det import greedy

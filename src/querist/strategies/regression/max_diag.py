@@ -6,7 +6,7 @@ import numpy as np
 
 from querist.strategies.conditioning import Conditioned, matrix, noise_variance
 from querist.strategies.contract import Picks, batchwise
-from querist.strategies.ranking import Best
+from querist.strategies.ranking import ranked
 from querist.strategies.rows import Rows
 
 
@@ -31,6 +31,4 @@ def max_diag(
     """
     variance = noise_variance(noise, embeddings)
     known = Conditioned(embeddings, matrix(labelled_embeddings, embeddings), variance, 0)
-    best = Best(budget, None if rng is None else int(rng.integers(2**62)))
-    best.add(0, known.variances)
-    return best.result()
+    return ranked(known.variances, budget, rng)

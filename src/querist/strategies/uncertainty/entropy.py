@@ -11,6 +11,7 @@ from querist.strategies.probability import entropy_of
     paper="Shannon 1948; Settles 2009 (TR 1648), section 3.1",
     cost="O(n C) time, O(b) memory",
     use="Many plausible classes matter. With many classes small tails add up; compare margin.",
+    aliases=("entropy-sampling", "prediction-entropy"),
 )
 def entropy(probabilities: Array) -> Array:
     """``-sum_c p_c log p_c`` in nats."""

@@ -11,6 +11,7 @@ from querist.strategies.probability import two_highest
     paper="Lewis & Gale 1994; Culotta & McCallum 2005; Settles 2009 (TR 1648), section 3.1",
     cost="O(n C) time, O(b) memory",
     use="Cheap and simple; the same order as margin and entropy with two classes.",
+    aliases=("uncertainty-sampling",),
 )
 def least_confidence(probabilities: Array) -> Array:
     """``1 - max_c p_c``."""

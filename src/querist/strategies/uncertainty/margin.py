@@ -11,6 +11,7 @@ from querist.strategies.probability import two_highest
     paper="Scheffer, Decomain & Wrobel 2001; Settles 2009 (TR 1648), section 3.1",
     cost="O(n C) time, O(b) memory",
     use="The first choice with a classifier on tables (Bahri et al. 2022, arXiv 2210.03822).",
+    aliases=("margin-sampling", "breaking-ties"),
 )
 def margin(probabilities: Array) -> Array:
     """Second highest minus highest probability: 0 where they are equal, -1 where one is sure."""

@@ -159,6 +159,11 @@ class GestSearch:
             results += [self._result(point, trial) for point in asked]
         self._ingest(results)
 
+    def close(self) -> None:
+        """Let the generator end what it runs beside itself; the standard calls it ``finalize``."""
+        if hasattr(self.generator, "finalize"):
+            self.generator.finalize()
+
     def _ingest(self, results: list[Any]) -> None:
         told = [one for one in results if one is not None]
         if told:
