@@ -258,7 +258,6 @@ def configured(strategy: Strategy, options: Mapping[str, Any]) -> Strategy:
     function.__signature__ = inspect.Signature(changed)  # type: ignore[attr-defined]
     text = ", ".join(f"{key}={value}" for key, value in options.items())
     return replace(strategy, name=f"{strategy.name}({text})", function=function)
-<<<<<<< HEAD
 
 
 def _refuse_unknown(given: Iterable[str], known: Collection[str], who: str) -> None:
@@ -266,12 +265,3 @@ def _refuse_unknown(given: Iterable[str], known: Collection[str], who: str) -> N
     if unknown:
         takes = ", ".join(known) or "no options"
         raise ConfigError(f"{who} takes no {', '.join(unknown)}; it takes: {takes}.")
-
-
-def ranked(scores: Vector, budget: int, rng: np.random.Generator | None) -> Picks:
-    """The highest scores, equals by index, or in random order where a generator is given."""
-    best = Best(budget, None if rng is None else int(rng.integers(2**62)))
-    best.add(0, scores)
-    return best.result()
-=======
->>>>>>> wt-peers
