@@ -94,6 +94,6 @@ class LimitRule:
             return Limits(self.ask, self.reject)
         if scores.count < self.at_least:
             return previous or Limits(self.ask, self.reject)
-        # From below: of equal uncertainties, such as those of a Gaussian process far from all labels,
+        # From below: of equal uncertainties, such as a Gaussian process has far from all labels,
         # none would lie above their own quantile, and nothing would be asked any more.
         return Limits(max(self.ask, scores.floor(self.quantile)), self.reject)

@@ -68,7 +68,7 @@ class QuantileSketch:
         return 2 / (_GAMMA + 1) * self._edge(q, 0)
 
     def floor(self, q: float) -> float:
-        """The same from below: a share ``1 - q`` of all values, unless they are 0, lies above it."""
+        """The same from below: a share ``1 - q`` of all values lies above it, or it is 0."""
         # A little less than the edge itself, which a value in the bin may be by rounding.
         return (1 - 1e-9) * self._edge(q, -1)
 
