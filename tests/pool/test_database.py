@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from querist.pool import schema
-from querist.pool.database import FILE, Database
+from querist.pool.database import FILE, Database, told
 from querist.pool.errors import NewerPool, NotAPool, PoolBusy, PoolDamaged, PoolError
 from querist.pool.pool import Pool
+from querist.store.errors import StoreFull
 
 
 def test_a_newer_pool_is_refused_with_both_numbers(tmp_path: Path) -> None:
@@ -71,6 +72,23 @@ def test_a_writer_that_waits_too_long_says_so(tmp_path: Path) -> None:
     two.close()
     with pytest.raises(PoolError, match="is closed"), one.reading():
         pass
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "sentence"),
+    [
+        (sqlite3.SQLITE_FULL, StoreFull, "no space left"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, StoreFull, "no space left"),
+        (sqlite3.SQLITE_CANTOPEN, PoolError, "the folder may be written to"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, PoolError, "the folder may be written to"),
+        (sqlite3.SQLITE_IOERR_READ, PoolError, "refuses: it does"),
+    ],
+)
+def test_what_sqlite_refuses_is_told(code: int, kind: type, sentence: str, tmp_path: Path) -> None:
+    error = sqlite3.OperationalError("it does")
+    error.sqlite_errorcode = code
+    with pytest.raises(kind, match=sentence), told(tmp_path / FILE):
+        raise error
 
 
 def test_threads_share_a_pool(pool: Pool) -> None:
