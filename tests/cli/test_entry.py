@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from click.testing import CliRunner, Result
 from querist import __version__
 from querist.cli import main
 from querist.cli.entry import COMMANDS
+from querist.cli.shared import sentences
 
 
 def call(*arguments: str) -> Result:
@@ -78,3 +81,24 @@ def test_no_address_is_told_where_nothing_can_be_served(arguments, tmp_path, mon
     assert "http://" not in result.output
     assert result.output.count("\n") == 1
     assert "pip install 'querist[service]'" in result.output
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_what_a_file_system_refuses_is_a_sentence(number: int) -> None:
+    @click.command()
+    @sentences
+    def command() -> None:
+        raise OSError(number, os.strerror(number), "labels.csv")
+
+    result = CliRunner().invoke(command)
+    assert result.exit_code == 1
+    assert result.output == f"querist: labels.csv: {os.strerror(number)}.\n"
+
+
+def test_another_error_of_the_system_keeps_its_traceback() -> None:
+    @click.command()
+    @sentences
+    def command() -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    assert isinstance(CliRunner().invoke(command).exception, OSError)

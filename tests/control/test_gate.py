@@ -80,3 +80,14 @@ def test_a_quantile_is_used_once_enough_was_seen() -> None:
     assert rule.limits(many, None).ask == pytest.approx(0.9, rel=0.02)
     small = QuantileSketch.of(np.linspace(0, 0.01, 1000))
     assert rule.limits(small, None) == Limits(0.1, 5.0)  # never below `ask`
+
+
+@pytest.mark.parametrize("value", np.geomspace(0.1, 0.2, 40))
+def test_samples_that_are_all_equally_uncertain_are_asked(value: float) -> None:
+    # As far from all labels a Gaussian process is; asking none of them would be for ever.
+    batch = Batch.stack(e=np.full(60, value))
+    limits = LimitRule(quantile=0.8).limits(QuantileSketch.of(np.full(60, value)), None)
+    said = prediction(batch, Batch.stack(e=np.zeros(60)))
+    assert set(decide(BandGate("e"), batch, said, limits)) == {A}
+    none = LimitRule(quantile=0.8).limits(QuantileSketch.of(np.zeros(60)), None)
+    assert none.ask == 0.0  # and what is certain is not

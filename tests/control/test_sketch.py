@@ -27,6 +27,15 @@ def test_a_quantile_is_within_one_per_cent(values, q) -> None:
     )
 
 
+@given(values, st.floats(0.0, 1.0))
+def test_the_share_that_is_wanted_lies_above_the_floor(values, q) -> None:
+    sketch = QuantileSketch.of(values)
+    floor = sketch.floor(q)
+    wanted = np.quantile(values, q, method="lower")
+    assert floor <= sketch.quantile(q)
+    assert wanted <= 1e-300 or floor < wanted
+
+
 @given(wild, wild, wild)
 def test_merging_is_the_sketch_of_all_in_any_order(a, b, c) -> None:
     one, two, three = (QuantileSketch.of(x) for x in (a, b, c))

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from querist.pool import schema
-from querist.pool.database import FILE, Database
+from querist.pool.database import FILE, Database, told
 from querist.pool.errors import NewerPool, NotAPool, PoolBusy, PoolDamaged, PoolError
 from querist.pool.pool import Pool
+from querist.store.errors import StoreFull
 
 
 def test_a_newer_pool_is_refused_with_both_numbers(tmp_path: Path) -> None:
@@ -86,6 +87,23 @@ def test_a_pool_that_nobody_closes_is_closed_once_nobody_has_it(tmp_path: Path) 
     gc.collect()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.execute("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "sentence"),
+    [
+        (sqlite3.SQLITE_FULL, StoreFull, "no space left"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, StoreFull, "no space left"),
+        (sqlite3.SQLITE_CANTOPEN, PoolError, "the folder may be written to"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, PoolError, "the folder may be written to"),
+        (sqlite3.SQLITE_IOERR_READ, PoolError, "refuses: it does"),
+    ],
+)
+def test_what_sqlite_refuses_is_told(code: int, kind: type, sentence: str, tmp_path: Path) -> None:
+    error = sqlite3.OperationalError("it does")
+    error.sqlite_errorcode = code
+    with pytest.raises(kind, match=sentence), told(tmp_path / FILE):
+        raise error
 
 
 def test_threads_share_a_pool(pool: Pool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +134,25 @@ def test_forgetting_may_be_repeated(pool: Pool) -> None:
     pool.add_items([{"text": "x", "id": "x"}])
     pool.forget("x")
     assert pool.forget("x").left == []
+
+
+def test_labels_outlive_another_process_that_closes_the_pool_after_forgetting(pool: Pool) -> None:
+    # It takes itself for the last one where this process has lost its locks on the index.
+    look = (
+        "import sys\nfrom querist.pool.pool import Pool\n"
+        "with Pool.open(sys.argv[1]) as pool: print(pool.count('labelled'))"
+    )
+
+    def labelled_elsewhere() -> int:
+        command = [sys.executable, "-c", look, str(pool.folder)]
+        return int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+
+    pool.add_items({"text": f"a text of some length {n}", "id": f"t{n}"} for n in range(4))
+    pool.label({"t1": "cat"})
+    assert pool.forget("t0").left == []
+    assert labelled_elsewhere() == 1
+    pool.label({"t2": "cat", "t3": "dog"})
+    assert labelled_elsewhere() == 3
 
 
 def test_rows_are_never_used_again(pool: Pool) -> None:

@@ -16,8 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from querist.core.events import Interrupted
+from querist.pool import query_run as query_run_module
 from querist.pool.pool import Pool
-from querist.pool.query import query_result, query_status, run_query, start_query
+from querist.pool.query import cancel_query, query_result, query_status, run_query, start_query
+from querist.pool.query_control import QueryController
 from querist.pool.query_errors import QueryFailed, QueryStopped
 from querist.pool.query_state import CHUNK
 from querist.pool.scan import outputs as outputs_module
@@ -113,6 +116,68 @@ def test_a_killed_query_goes_on_from_its_last_chunk(tmp_path: Path, seed: int) -
     undisturbed = run_query(query_of_texts(tmp_path, seed + 100))
     assert result.digest == undisturbed.digest
     assert [p[:4] for p in result.picks] == [p[:4] for p in undisturbed.picks]
+
+
+def in_need(pool: Pool) -> Path:
+    """A query that keeps outputs of its model until it selects."""
+    scan = {"chunk": 20, "cache": False}
+    return start_query(pool, {"budget": 5, "strategy": "k-center", "scan": scan})
+
+
+def kept(folder: Path) -> list[Path]:
+    return list((folder / "outputs").glob("*.npy"))
+
+
+def test_a_query_stopped_while_it_selects_selects_again(
+    images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, _ = images
+    wanted = run_query(in_need(pool))
+    folder = in_need(pool)
+    with monkeypatch.context() as patched:
+        # What was selected comes too late: it was told to stop in that moment.
+        stop = lambda control, _: control._on_interrupted(Interrupted("stopped"))  # noqa: E731
+        patched.setattr(QueryController, "_picked", stop)
+        with pytest.raises(QueryStopped):
+            run_query(folder)
+    assert kept(folder)
+    assert run_query(folder).digest == wanted.digest
+    assert not kept(folder)
+
+
+def test_a_query_killed_after_its_last_fact_is_done_when_it_is_resumed(
+    images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    pool, _ = images
+    folder = in_need(pool)
+    with monkeypatch.context() as patched:
+        patched.setattr(query_run_module, "remove_outputs", die)
+        with pytest.raises(Killed):
+            run_query(folder)
+    assert query_status(folder).state != "done"
+    assert run_query(folder).counts["picked"] == 5
+    status = query_status(folder)
+    assert (status.state, status.done, status.error) == ("done", 60, "")
+    assert not kept(folder)
+
+
+def test_a_cancelled_query_keeps_no_outputs(images, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, _ = images
+    folder = in_need(pool)
+    with monkeypatch.context() as patched:
+        stop = lambda control, _: control._on_interrupted(Interrupted("stopped"))  # noqa: E731
+        patched.setattr(QueryController, "_picked", stop)
+        with pytest.raises(QueryStopped):
+            run_query(folder)
+    assert kept(folder)
+    cancel_query(folder)
+    assert not kept(folder)
 
 
 def test_broken_files_are_listed(images) -> None:

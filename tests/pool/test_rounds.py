@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 
 from querist.core.errors import ConfigError
 from querist.models.inference import open_inference
+from querist.pool import rounds as rounds_module
 from querist.pool.errors import PoolError
 from querist.pool.pool import Pool
 from querist.pool.query import query_result
@@ -125,6 +126,28 @@ def test_rounds_go_on_after_they_were_cut_off_in_training(digits, tmp_path, monk
     assert done.state == "done"
     assert done.picked == picked
     assert digits.count("labelled") == 25
+
+
+def test_a_kill_after_training_leaves_the_file_of_the_model(digits, tmp_path, monkeypatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    record = rounds_module._record
+
+    def record_and_die(run, kind: str, data) -> None:
+        record(run, kind, data)
+        if kind == rounds_module.TRAINED:
+            raise Killed
+
+    path = labels_file(digits, tmp_path / "labels.csv")
+    asked = {**ASKED, "rounds": 1, "oracle": "file", "labels": str(path)}
+    folder = start_rounds(digits, asked, "killed")
+    monkeypatch.setattr(rounds_module, "_record", record_and_die)
+    with pytest.raises(Killed):
+        advance_rounds(digits, folder)
+    status = advance_rounds(digits, folder)
+    assert status.state == "done"
+    assert json.loads((folder / "model.yaml").read_text()) == status.model
 
 
 class Service(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -12,6 +13,14 @@ import click
 
 from querist.core.errors import ConfigError, QueristError
 
+# What a file system says of a place or of itself, and what is no mistake of this program.
+_REFUSALS = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+        *(errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG),
+    }
+)
 EXIT_FAILED, EXIT_USAGE, EXIT_OUT_OF_TIME, EXIT_INTERRUPTED = 1, 2, 75, 130
 RUN = click.argument("run", type=click.Path(path_type=Path))
 PROGRESS = click.option(
@@ -34,6 +43,12 @@ def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
             leave(EXIT_USAGE)
         except QueristError as error:
             click.echo(f"querist: {error}", err=True)
+            leave(EXIT_FAILED)
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            where = f"{error.filename}: " if error.filename is not None else ""
+            click.echo(f"querist: {where}{error.strerror}.", err=True)
             leave(EXIT_FAILED)
         except KeyboardInterrupt as error:  # the second Ctrl-C of a run, or the first of others
             usual = "a run continues with: querist resume RUN" if _runs() else ""

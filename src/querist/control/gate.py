@@ -72,7 +72,8 @@ class LimitRule:
 
     Attributes:
         ask: Absolute threshold; with ``quantile``, the least value that the threshold may take.
-        quantile: Ask what lies above this quantile of recent uncertainties; None for absolute.
+        quantile: Ask what lies above this quantile of recent uncertainties, or equals it; None for
+            absolute.
         reject: Absolute upper limit.
         at_least: How many values a quantile needs before it is used.
     """
@@ -93,4 +94,6 @@ class LimitRule:
             return Limits(self.ask, self.reject)
         if scores.count < self.at_least:
             return previous or Limits(self.ask, self.reject)
-        return Limits(max(self.ask, scores.quantile(self.quantile)), self.reject)
+        # From below: of equal uncertainties, such as a Gaussian process has far from all labels,
+        # none would lie above their own quantile, and nothing would be asked any more.
+        return Limits(max(self.ask, scores.floor(self.quantile)), self.reject)

@@ -65,6 +65,15 @@ class QuantileSketch:
 
     def quantile(self, q: float) -> float:
         """The value below which a share ``q`` of all values lies; NaN when nothing was seen."""
+        return 2 / (_GAMMA + 1) * self._edge(q, 0)
+
+    def floor(self, q: float) -> float:
+        """The same from below: a share ``1 - q`` of all values lies above it, or it is 0."""
+        # A little less than the edge itself, which a value in the bin may be by rounding.
+        return (1 - 1e-9) * self._edge(q, -1)
+
+    def _edge(self, q: float, step: int) -> float:
+        """The upper edge of the bin with this quantile, or of one so many steps away."""
         if not 0 <= q <= 1:
             raise ValueError(f"a quantile lies between 0 and 1, got {q}.")
         if self.count == 0:
@@ -74,7 +83,7 @@ class QuantileSketch:
             return 0.0
         sums = self._cumulative()
         index = sums[min(bisect_right(sums, rank, key=itemgetter(0)), len(sums) - 1)][1]
-        return 2 / (_GAMMA + 1) * math.exp(min(index * _LOG_GAMMA, _LOG_MAX))
+        return math.exp(min((index + step) * _LOG_GAMMA, _LOG_MAX))
 
     def _cumulative(self) -> list[tuple[int, int]]:
         # Sorted once, at the first quantile: rules may ask at every event.

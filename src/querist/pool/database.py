@@ -26,6 +26,7 @@ WAIT_SECONDS = 60.0
 _CACHE_KIB = 16_384
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNWRITABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 
 class Database:
@@ -206,6 +207,13 @@ def _ours(error: sqlite3.DatabaseError, path: Path) -> QueristError:
             f"{path} is damaged ({error}). Take it from a backup, or rebuild the pool from its "
             "sources and an export of its labels."
         )
-    if _is(error, {sqlite3.SQLITE_FULL}):
+    # Without space SQLite cannot even make the file that connections share ("disk I/O error").
+    no_room = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE
+    if no_room or _is(error, {sqlite3.SQLITE_FULL}):
         return StoreFull(f"There is no space left for {path}. What was confirmed is kept.")
+    if _is(error, _UNWRITABLE):
+        return PoolError(
+            f"The index {path} cannot be used: {error}. Who reads a pool writes beside its index, "
+            "too: see whether the folder may be written to, or take a copy where it may."
+        )
     return PoolError(f"The index {path} refuses: {error}.")

@@ -154,7 +154,12 @@ def _unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _found(folder: Path, items: Sequence[Item]) -> Iterator[tuple[Path, str]]:
-    """Files of the pool, caches aside, in which a URI or a text of some length still stands."""
+    """Files of the pool in which a URI or a text of some length still stands.
+
+    Caches aside, and the index, which was written anew. It must not be read here: whoever closes a
+    file gives up all POSIX locks of its process on it, SQLite's too, and the next process to close
+    the pool would take itself for the last and remove the log that this one goes on writing to.
+    """
     texts = [item.uri or item.inline for item in items]
     sought = {text.encode() for text in texts if isinstance(text, str) and len(text) > SHORTEST}
     if not sought:
@@ -162,5 +167,6 @@ def _found(folder: Path, items: Sequence[Item]) -> Iterator[tuple[Path, str]]:
     traces = Traces(sought)
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts[0]
-        if inside != caching.FOLDER and path.is_file() and traces.in_file(path):
+        passed_over = inside == caching.FOLDER or inside.startswith(FILE)
+        if not passed_over and path.is_file() and traces.in_file(path):
             yield path, "the URI or text of a forgotten item still stands here; erase it by hand"

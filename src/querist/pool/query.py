@@ -28,6 +28,7 @@ from querist.pool.query_status import (
     read_status,
     write_status,
 )
+from querist.pool.scan.outputs import remove_outputs
 from querist.store.errors import RunLocked
 from querist.store.run_folder import RunFolder, new_run_id
 from querist.strategies.registry import get
@@ -139,6 +140,7 @@ def cancel_query(folder: Path | str, reason: str = "") -> QueryStatus:
                 data = {"status": CANCELLED, "reason": reason or "cancelled by a user"}
                 with run.journal_writer() as writer:
                     writer.append("query.ended", data)
+                remove_outputs(run.path)
                 status = read_status(run.path, run.run_id)
                 write_status(run.path, status._replace(state=CANCELLED, error=data["reason"]))
     except RunLocked:

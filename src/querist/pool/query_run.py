@@ -31,8 +31,10 @@ from querist.pool.query_status import (
     Progress,
     QueryStatus,
     StatusWriter,
+    read_status,
     write_status,
 )
+from querist.pool.scan.outputs import remove_outputs
 from querist.store.lock import WriterLock
 from querist.store.run_folder import RunFolder
 from querist.strategies.registry import get
@@ -78,6 +80,7 @@ class QueryRun:
             if state.ended == "cancelled":
                 raise QueryCancelled(f"The query {self._run.run_id} was cancelled: {state.reason}")
             if state.picked is not None and state.ended:
+                self._settled(state)
                 return
             with self._told(progress):
                 parts = self._listed(progress)
@@ -170,8 +173,17 @@ class QueryRun:
                 outcome = driver.run()
         finally:
             engine.close(grace=2.0)
+        if outcome.status in ("finished", "cancelled"):
+            remove_outputs(self._run.path)  # not before: who stops here selects again
         status.end(_STATES[outcome.status], "" if outcome.status == "finished" else outcome.reason)
         return outcome
+
+    def _settled(self, state: QueryState) -> None:
+        """What a run that died after its last fact left undone."""
+        remove_outputs(self._run.path)
+        if read_status(self._run.path, self._run.run_id).state != DONE:
+            parts = {part: state.items_done(part) for part in state.done}
+            StatusWriter(self._run.path, self._run.run_id, parts, state).end(DONE)
 
     def _engine(self, now: float) -> Engine:
         options = {"run": self._run.path, "seed": self._settings.seed, "start_at": now}

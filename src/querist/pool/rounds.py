@@ -296,10 +296,11 @@ class _Advance:
         made = train(self._pool, lesson, self._settings, folder, name, self._watch)
         if made is None:
             return False
-        _record(self._run, TRAINED, {"round": number, **self._judged(made, told)})
-        if made.model is not None:
+        judged = self._judged(made, told)
+        if made.model is not None:  # before the fact, after which nobody comes here again
             text = json.dumps(dict(made.model), indent=2)  # JSON is YAML
             atomic_write(self._run.path / MODEL, text.encode() + b"\n")
+        _record(self._run, TRAINED, {"round": number, **judged})
         return True
 
     def _judged(self, made: Learned, told: RoundsTold) -> dict[str, Any]:

@@ -43,6 +43,9 @@ class Traces:
     def in_file(self, path: Path) -> bool:
         """Whether any of the texts stands in a file; not in one that is gone."""
         try:
+            # What is empty may be a lock, which closing the file would give up.
+            if not path.stat().st_size:
+                return False
             with path.open("rb") as file:
                 tail = b""
                 while piece := file.read(_PIECE):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from querist.service.jobs.plan import Running, Shares, Waiting, plan
+from querist.service.jobs.plan import Running, Shares, Waiting, came_further, plan
 
 
 def waiting(*jobs: str, since: float = 0.0) -> list[Waiting]:
@@ -68,6 +71,40 @@ def test_where_each_has_one_the_longest_makes_room_after_its_turn() -> None:
     busy = running("a1", "b1")
     assert plan(waiting("c1"), busy, shares, 50.0).suspend == []
     assert plan(waiting("c1"), busy, shares, 61.5).suspend == ["a1"]
+
+
+def test_a_turn_that_was_too_short_is_twice_as_long_the_next_time() -> None:
+    shares = Shares(1, patience=10.0)
+    for barren, turn in ((0, 60.0), (1, 120.0), (3, 480.0)):
+        busy = [Running("a1", "a", 0.0, barren=barren)]
+        assert plan(waiting("b1"), busy, shares, turn - 1).suspend == []
+        assert plan(waiting("b1"), busy, shares, turn + 1).suspend == ["a1"]
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.5, 20.0])
+def test_jobs_that_take_long_to_begin_do_not_suspend_each_other_for_ever(patience: float) -> None:
+    needed, now = 200.0, 0.0  # seconds in one go; what is suspended before begins anew
+    queue, busy, barren = waiting("a1", "a2", "b1", "b2", "c1"), list[Running](), Counter[str]()
+    while queue or busy:
+        now += 0.5
+        assert now < 50_000, "no job comes to its end"
+        busy = [one for one in busy if now - one.since < needed]
+        found = plan(queue, busy, Shares(2, patience=patience), now)
+        for job in found.suspend:
+            barren[job] += 1
+            queue.append(Waiting(job, job[0], now))
+        busy = [one for one in busy if one.job not in found.suspend]
+        busy += [Running(job, job[0], now, barren=barren[job]) for job in found.start]
+        queue = [one for one in queue if one.job not in found.start]
+
+
+def test_what_counts_as_further() -> None:
+    scan = {"stage": "scan", "done": 8, "total": 60}
+    assert came_further({}, scan)
+    assert came_further(scan, {**scan, "done": 9})
+    assert came_further(scan, {**scan, "stage": "select", "done": 0})
+    assert not came_further(scan, scan)
+    assert not came_further(scan, {})
 
 
 @st.composite

@@ -61,7 +61,7 @@ def read_rows(path: Path) -> NDArray[Any]:
 
 
 def remove_outputs(folder: Path) -> None:
-    """Remove what is no longer needed once the picks are known."""
+    """Remove what is no longer needed once the picks are durable, or will never be."""
     for path in _found(folder):
         path.unlink(missing_ok=True)
 

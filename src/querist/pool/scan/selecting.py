@@ -14,7 +14,7 @@ from querist.pool.query_listing import budget_of, part_rows
 from querist.pool.query_result import result_digest
 from querist.pool.query_state import CANDIDATES, CHUNK
 from querist.pool.rounds_seen import SAMPLE
-from querist.pool.scan.outputs import outputs_path, read_rows, remove_outputs
+from querist.pool.scan.outputs import outputs_path, read_rows
 from querist.pool.scan.place import Place
 from querist.pool.scan.scoring import fixed_data
 from querist.pool.scan.seen import NEED, read_seen
@@ -57,7 +57,6 @@ def select(place: Place) -> dict[str, Any]:
     picked, scores, extras = _picked(place, scanned, min(budget, wanted))
     chosen = np.array(rows[picked])
     _remember(place, rows, scanned)
-    remove_outputs(place.run.path)
     return {
         "count": len(picked),
         "counts": {

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+_TURN = 6  # times the patience that a tenant's only job may run while others wait
+_LEAST_PATIENCE, _MOST_BARREN = 0.1, 10
 
 
 class Waiting(NamedTuple):
@@ -17,12 +20,16 @@ class Waiting(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A job that runs, since an instant in seconds; ``mine`` if this runner has it."""
+    """A job that runs, since an instant in seconds; ``mine`` if this runner has it.
+
+    ``barren`` is how often it was suspended before it had come any further.
+    """
 
     job: str
     tenant: str
     since: float
     mine: bool = True
+    barren: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,9 @@ def plan(
     A tenant's jobs start in the order in which they came. Between tenants the one with the least
     running work for its weight is next. When all slots are taken and a tenant without any job has
     waited for ``patience`` seconds, the newest job of the tenant with most of them makes room; when
-    each has one only, that which has run for six times the patience and longest.
+    each has one only, that which has run for six times the patience and longest. That time doubles
+    whenever it was too short for a job to come any further, so that those which take long to begin
+    do not suspend each other for ever.
     """
     counts = Counter(one.tenant for one in running)
     queue = sorted(waiting, key=lambda one: (one.since, one.job))
@@ -101,5 +110,16 @@ def _making_room(
     if rich:
         chosen = max(rich, key=lambda one: (shares.load(one.tenant, counts)[0], one.since))
         return [chosen.job]
-    long = [one for one in mine if now - one.since >= 6 * shares.patience]
+    long = [one for one in mine if now - one.since >= _turn(one, shares.patience)]
     return [min(long, key=lambda one: one.since).job] if long else []
+
+
+def _turn(one: Running, patience: float) -> float:
+    return _TURN * max(patience, _LEAST_PATIENCE) * 2.0 ** min(one.barren, _MOST_BARREN)
+
+
+def came_further(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a job did, by its progress when it was started and when it was suspended."""
+    if not after or after.get("stage") != before.get("stage"):
+        return bool(after)
+    return bool(after.get("done", 0) > before.get("done", 0))

@@ -11,13 +11,14 @@ import logging
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from querist.service.index.index import Connection, Index, Row, change, find, now
 from querist.service.index.sql import database_errors
 from querist.service.jobs import line
-from querist.service.jobs.plan import Running, Shares, plan
+from querist.service.jobs.plan import Running, Shares, came_further, plan
 from querist.service.jobs.process import JobProcess
 from querist.service.jobs.records import active, by_ids, move, served, waiting
 from querist.service.people import tenant_told
@@ -59,6 +60,7 @@ class Runner:
         self._wake, self._stopping = threading.Event(), False
         self._recorded = self._shared = self._leased = self._summed = 0.0
         self._served: dict[str, float] = {}
+        self._barren = Counter[str]()
         self._thread = threading.Thread(target=self._run, name="querist-jobs", daemon=True)
         self.beat = time.monotonic()
 
@@ -137,21 +139,17 @@ class Runner:
             queue = waiting(connection, self._settings.jobs.slots)
             if not queue:
                 return
-            running = active(connection)
+            running = [self._running(row) for row in active(connection)]
             shares = self._shares(connection, {one.tenant for one in queue})
-        decided = plan(
-            queue,
-            [
-                Running(row["id"], row["tenant"], row["started"] or 0.0, row["id"] in self._own)
-                for row in running
-            ],
-            shares,
-            now(),
-        )
+        decided = plan(queue, running, shares, now())
         for job in decided.start:
             self._begin(job)
         for job in decided.suspend:
             self._own[job].ask(signal.SIGTERM, _PATIENCE_S)
+
+    def _running(self, row: Row) -> Running:
+        job, since = row["id"], row["started"] or 0.0
+        return Running(job, row["tenant"], since, job in self._own, self._barren[job])
 
     def _shares(self, connection: Connection, tenants: set[str]) -> Shares:
         if time.monotonic() - self._summed >= _SUMMED_S:
@@ -211,6 +209,10 @@ class Runner:
                 values["progress"] = process.progress
             state, more = self._outcome(row, process, status)
             move(connection, row, state, "", **values, **more)
+        if state is not JobState.QUEUED:
+            del self._barren[job]
+        elif not came_further(self._rows[job]["progress"], process.progress):
+            self._barren[job] += 1
         del self._own[job], self._rows[job]
         # Until it is summed up again, this runner's work counts already: who is next hangs on it.
         tenant = row["tenant"]
