@@ -1,6 +1,8 @@
 // The service's interface, as any client uses it. The key, where one is needed, stays in this tab.
 
-const KEY = "querist-key";
+import { at, own } from "./place.js";
+
+const KEY = own("key");
 
 export function setKey(key) {
   if (key) sessionStorage.setItem(KEY, key);
@@ -36,7 +38,7 @@ async function answer(response) {
 }
 
 export async function get(path, signal) {
-  return (await answer(await fetch(path, { headers: headers(), signal }))).json();
+  return (await answer(await fetch(at(path), { headers: headers(), signal }))).json();
 }
 
 // `again`: what does no harm when it is done twice needs no key, which costs the server two writes.
@@ -44,11 +46,11 @@ export async function post(path, body, again = false) {
   const more = { "Content-Type": "application/json", ...(again ? {} : { "Idempotency-Key": newKey() }) };
   const keepalive = document.visibilityState === "hidden"; // the tab may be gone before the answer
   const asked = { method: "POST", headers: headers(more), body: JSON.stringify(body), keepalive };
-  return (await answer(await fetch(path, asked))).json();
+  return (await answer(await fetch(at(path), asked))).json();
 }
 
 export async function blob(path, signal) {
-  const response = await answer(await fetch(path, { headers: headers(), signal }));
+  const response = await answer(await fetch(at(path), { headers: headers(), signal }));
   return response.blob();
 }
 
@@ -60,7 +62,7 @@ export function newKey() {
 export async function follow(path, onEvent, onState, signal) {
   while (!signal.aborted) {
     try {
-      const response = await answer(await fetch(path, { headers: headers(), signal }));
+      const response = await answer(await fetch(at(path), { headers: headers(), signal }));
       onState(null);
       await read(response.body.getReader(), onEvent);
     } catch (error) {
