@@ -81,7 +81,7 @@ def save(picture: Image.Image, path: Path) -> None:
     """Write a picture; with a palette where it is large."""
     picture.save(path, optimize=True)
     if path.stat().st_size > LARGEST:
-        picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        picture.quantize(256, Image.Quantize.MAXCOVERAGE, 4, dither=Image.Dither.NONE).save(
             path, optimize=True
         )
     print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size >> 10} kB")
@@ -277,7 +277,7 @@ def page_campaign(camera: Camera, client: Client) -> Image.Image:
         while int(page.locator("dl.facts dd").first.inner_text().split()[0]) < LABELS:
             time.sleep(0.2)
         shown = camera.take(page, whole=True)
-        return narrowed(shown.crop((0, 0, WIDE, min(shown.height, 1900))), 960)
+        return narrowed(shown.crop((0, 0, WIDE, min(shown.height, 2130))), 960)
 
 
 # -- the whole ------------------------------------------------------------------------------------
