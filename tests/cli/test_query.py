@@ -137,7 +137,8 @@ def test_what_is_wrong_is_a_sentence(made, arguments, status: int, sentence: str
 def test_labels_are_recorded_by_id_and_by_asking(photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pool"
     call("pool", "create", folder, photos, "--classes", "across,down,none")
-    first, second = (item.id for item in Pool.open(folder).items(limit=2))
+    with Pool.open(folder) as pool:
+        first, second = (item.id for item in pool.items(limit=2))
     assert call("label", folder, f"{first}=across", "--by", "ada").stdout == "1 label recorded\n"
     asked = call("label", folder, "--ask", "--limit", 5, input="2\ns\nnone\n\nq\n")
     assert asked.stdout == "2 labels recorded, 1 item skipped\n"
@@ -313,7 +314,8 @@ def test_labels_go_out_and_come_in_and_items_are_forgotten(photos: Path, tmp_pat
     folder, other = tmp_path / "pool", tmp_path / "other"
     call("pool", "create", folder, photos)
     call("pool", "create", other, photos)
-    first, second = (item.id for item in Pool.open(folder).items(limit=2))
+    with Pool.open(folder) as pool:
+        first, second = (item.id for item in pool.items(limit=2))
     call("label", folder, f"{first}=owl", f"{second}=robin")
     labels = tmp_path / "labels.csv"
     assert "2 items as csv" in call("pool", "export", folder, labels, "--which", "labelled").stdout

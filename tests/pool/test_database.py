@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,30 @@ def test_other_files_are_no_pools(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database at all" * 100)
     with pytest.raises(PoolDamaged, match="damaged"):
         Database(tmp_path / "text")
+
+
+def closed(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.total_changes < 0
+    except sqlite3.ProgrammingError:
+        return True
+
+
+def test_a_file_that_is_refused_is_not_held_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, made = sqlite3.connect, []
+    with closing(connect(tmp_path / "other.sqlite")) as other:
+        other.execute("CREATE TABLE a (b)")
+    (tmp_path / "text").write_text("no database at all" * 100)
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *a, **k: made.append(connect(*a, **k)) or made[-1]
+    )
+    for name in ("other.sqlite", "text"):
+        with pytest.raises((NotAPool, PoolDamaged)):
+            Database(tmp_path / name)
+    assert len(made) == 2
+    assert all(map(closed, made))
 
 
 def test_a_writer_that_waits_too_long_says_so(tmp_path: Path) -> None:

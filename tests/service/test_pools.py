@@ -346,3 +346,15 @@ def test_columns_of_a_manifest_are_named(app, finished) -> None:
     wrong = {"uris": [str(listed)], "columns": {"txt": "review"}}
     refused = app.http.post(f"/v1/pools/{pool['id']}/additions", json=wrong)
     assert refused.status_code == 422
+
+
+def test_a_table_need_not_name_its_columns(app, finished) -> None:
+    """The page offers just "table"; the columns are those that the first rows show."""
+    (app.folder / "rows.csv").write_text("age,smoker\n" + "".join(f"{n},yes\n" for n in range(9)))
+    body = {"name": "rows", "transform": {"modality": "table"}, "uris": [f"{app.folder}/rows.csv"]}
+    pool = app.http.post("/v1/pools", json=body).json()
+    assert finished(app.http, pool["addition"])["added"]["new"] == 9
+    query = app.http.post(f"/v1/pools/{pool['id']}/queries", json={"budget": 3}).json()
+    assert finished(app.http, query["id"])["state"] == "done"
+    wrong = {"name": "x", "transform": {"modality": "table", "colums": {"age": {}}}}
+    assert app.http.post("/v1/pools", json=wrong).status_code == 422

@@ -126,6 +126,7 @@ def test_events_tell_of_every_state_and_end(pooled, finished) -> None:
     job = ask(pooled, strategy="random")["id"]
     with pooled.http.stream("GET", f"/v1/jobs/{job}/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.headers["x-accel-buffering"] == "no"
         events = parsed("".join(stream.iter_text()))
     states = [json.loads(one["data"])["state"] for one in events if one["event"] == "state"]
     assert states == ["queued", "running", "done"]

@@ -69,6 +69,22 @@ def test_what_cannot_be_shown_is_a_sentence(app, name) -> None:
     assert ("9000 x 9000 pixels" in answer.text) == (name == "bomb.png")
 
 
+def test_a_row_of_a_table_is_a_line_a_column_in_the_files_order(local, finished) -> None:
+    app = local()
+    pool = app.http.post("/v1/pools", json={"name": "rows"}).json()["id"]
+    table = b"weight,smoker,age\n81.5,yes,30\n70,,20\n"
+    url = f"/v1/pools/{pool}/manifests"
+    job = app.http.post(url, params={"format": "csv"}, content=table, headers=FILE).json()
+    assert finished(app.http, job["id"])["added"]["new"] == 2
+    ids = [one["id"] for one in app.http.get(f"/v1/pools/{pool}/items").json()["items"]]
+    shown = [app.http.get(f"/v1/pools/{pool}/thumbnails/{id}") for id in ids]
+    assert {one.headers["content-type"] for one in shown} == {"text/plain; charset=utf-8"}
+    assert [one.text for one in shown] == [
+        "weight: 81.5\nsmoker: yes\nage: 30",
+        "weight: 70\nage: 20",
+    ]
+
+
 def test_only_sizes_that_are_small_and_items_of_the_tenant(app) -> None:
     assert asked(app, "tiny.bmp", side=513).status_code == 422
     stranger = app.as_(app.key("another"))

@@ -91,3 +91,15 @@ def test_a_damaged_journal_is_reported_and_the_old_index_stays(journal) -> None:
 def test_a_missing_index_is_named(tmp_path) -> None:
     with pytest.raises(NotStored, match="build_index"):
         Index(tmp_path / "index.sqlite")
+
+
+def test_a_file_that_is_no_index_is_not_held_open(tmp_path, monkeypatch) -> None:
+    connect, made = sqlite3.connect, []
+    (tmp_path / "index.sqlite").write_bytes(b"")
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *a, **k: made.append(connect(*a, **k)) or made[-1]
+    )
+    with pytest.raises(sqlite3.DatabaseError):
+        Index(tmp_path / "index.sqlite")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[0].total_changes  # noqa: B018

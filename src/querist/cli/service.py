@@ -20,10 +20,9 @@ def serve(file: Path) -> None:
 
     settings = load_settings(file)
     need_server()
-    open_here = settings.keys.without == "loopback" and settings.on_loopback
-    keys = "no key is needed from this machine" if open_here else "with keys"
+    keys = "no key is needed from this machine" if settings.open_here else "with keys"
     scheme = "https" if settings.listen.certificate else "http"
-    where = f"{scheme}://{settings.listen.host}:{settings.listen.port}"
+    where = f"{scheme}://{settings.listen.host}:{settings.listen.port}{settings.listen.root_path}"
     sockets = listening(settings)
     click.echo(f"serving {settings.data} at {where} ({keys}); Ctrl-C ends it", err=True)
     serve_until_stopped(settings, sockets)

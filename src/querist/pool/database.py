@@ -23,7 +23,7 @@ from querist.store.errors import StoreFull
 
 FILE = "items.sqlite"
 WAIT_SECONDS = 60.0
-_CACHE_KIB = 16_384
+_SETTINGS = ("cache_size=-16384", "synchronous=FULL", "secure_delete=ON", "trusted_schema=OFF")
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNWRITABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
@@ -50,8 +50,12 @@ class Database:
         self._closed = False
         if not path.is_file():
             raise NotAPool(f"{path.parent} is not the folder of a pool: it has no {path.name}.")
-        with told(path):
-            self._bring_up_to_date()
+        try:
+            with told(path):
+                self._bring_up_to_date()
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def create(cls, path: Path) -> Database:
@@ -110,10 +114,12 @@ class Database:
         made = sqlite3.connect(
             self.path, timeout=self._wait, isolation_level=None, check_same_thread=False
         )
-        made.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        made.execute("PRAGMA synchronous=FULL")
-        made.execute("PRAGMA secure_delete=ON")
-        made.execute("PRAGMA trusted_schema=OFF")
+        try:
+            for setting in _SETTINGS:
+                made.execute(f"PRAGMA {setting}")
+        except BaseException:
+            made.close()
+            raise
         with self._lock:
             self._drop_dead_threads()
             self._connections[key] = made

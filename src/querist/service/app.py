@@ -50,6 +50,7 @@ def create_app(settings: ServiceSettings) -> App:
             await asyncio.shield(in_thread(service.stop))
 
     inner = build(service, ROUTES, lifespan)
-    app = App(Page(inner), settings, lambda path: bool(_UPLOADS.match(path)), service.observe)
+    page = Page(inner, settings.listen.root_path)
+    app = App(page, settings, lambda path: bool(_UPLOADS.match(path)), service.observe)
     app.service = service
     return app

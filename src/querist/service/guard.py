@@ -78,7 +78,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await self._http(scope, receive, send)
+        await self._http(below(scope, self._settings.listen.root_path), receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -233,6 +233,14 @@ class _Answer:
         headers = [*headers, (b"connection", b"close")]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def below(scope: Scope, root: str) -> Scope:
+    """A request as it is without the path of a proxy, where that passed it on."""
+    path = scope["path"]
+    if not root or not f"{path}/".startswith(f"{root}/"):
+        return scope
+    return {**scope, "path": path[len(root) :] or "/"}
 
 
 def _is_own(origin: bytes, site: bytes, host: bytes, scheme: str) -> bool:

@@ -70,14 +70,13 @@ class Service:
         self.index = Index(settings.index_url)
         if settings.keys.first is not None:
             first_key(self.index, secret_in(settings.keys.first))
-        without = settings.keys.without == "loopback" and settings.on_loopback
-        if not without and not has_keys(self.index):
+        if not settings.open_here and not has_keys(self.index):
             raise ConfigError(
                 f"The service would listen on {settings.listen.host} and nobody has a key. Make "
                 "one first (keys.first in service.yaml names a file with one), or listen on "
-                "127.0.0.1, where no key is needed."
+                "127.0.0.1 without listen.root_path, where no key is needed."
             )
-        self.door = Door(self.index, without)
+        self.door = Door(self.index, settings.open_here)
         self.nobody = Principal("", "", "", frozenset(), Quota())
         self.shelf, self.leases, self.thumbnails = Shelf(), Leases(self.index), Thumbnails()
         self.asking = Asking()

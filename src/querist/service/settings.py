@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from querist.campaign.loading import checked
 from querist.campaign.yaml_file import read_yaml
 from querist.service.wire.access import Quota
 
 MIB = 1 << 20
+_OWN = ("health", "metrics", "page", "v1")  # where paths of the service itself begin
+_PATH = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~@-]+)*")
 DEFAULT_TENANT = "default"
 
 
@@ -29,6 +32,8 @@ class ListenSettings(Section):
         hosts: Names that requests may have in their Host header, besides loopback ones and
             ``host``; against DNS rebinding.
         origins: Web pages that may send requests ("https://label.example.org"): CORS.
+        root_path: The path below which a proxy shows the service ("/querist" for
+            https://host/querist/), whether it passes that on or takes it off; "" for none.
         connections: Open at once; beyond it the answer is 503.
         certificate, certificate_key: Files in PEM, for https.
     """
@@ -37,9 +42,20 @@ class ListenSettings(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8600
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    root_path: str = ""
     connections: Annotated[int, Field(ge=1)] = 1024
     certificate: Path | None = None
     certificate_key: Path | None = None
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if not _PATH.fullmatch(path):
+            raise ValueError("is a path such as /querist, of letters, digits and ._~@-")
+        if path.split("/")[1:2] and path.split("/")[1] in _OWN:
+            raise ValueError(f"cannot begin with {', '.join(_OWN)}: the service's own paths do")
+        return path
 
 
 class KeySettings(Section):
@@ -47,7 +63,7 @@ class KeySettings(Section):
 
     Attributes:
         without: "loopback" lets requests from this machine in without a key, when the server
-            listens on a loopback address only; "never" does not.
+            listens on a loopback address only and no proxy shows it below a path; "never" does not.
         first: A file with the first admin key (qk_, 20 characters, _ and 52, of a-z and
             2-7), made known when the server starts and has none: for containers with secrets.
     """
@@ -271,6 +287,12 @@ class ServiceSettings(Section):
             return ip_address(self.listen.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def open_here(self) -> bool:
+        """Whether requests from this machine need no key; what a proxy sends comes from it, too."""
+        without = self.keys.without == "loopback" and self.on_loopback
+        return without and not self.listen.root_path
 
 
 def load_settings(path: Path | str) -> ServiceSettings:

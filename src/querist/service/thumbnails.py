@@ -8,8 +8,8 @@ from __future__ import annotations
 import codecs
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from querist.service.problems import Refused
 from querist.sources.transforms.contract import BadItem
@@ -95,6 +95,12 @@ class Thumbnails:
         if words is None:
             raise Refused("conflict", f"The item is neither a picture nor text. {why}")
         return Made(words.encode(), "text/plain; charset=utf-8")
+
+
+def row_words(row: Mapping[str, Any]) -> bytes:
+    """A row of a table as people read it: a line a column, in the row's order."""
+    lines = (f"{name}: {value}" for name, value in row.items() if value not in (None, ""))
+    return "\n".join(lines).encode(errors="replace")
 
 
 def _words(data: bytes) -> str | None:

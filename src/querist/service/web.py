@@ -47,11 +47,13 @@ def build(service: Service, routes: Sequence[Route], lifespan: Any) -> Any:
     """The application of these routes."""
     from querist import __version__
 
+    root = service.settings.listen.root_path
     app = _fastapi().FastAPI(
         title="Querist",
         version=__version__,
         description="Active learning as a service.",
         openapi_url="/v1/openapi.json",
+        servers=[{"url": root}] if root else None,
         docs_url=None,  # that page would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
@@ -60,7 +62,7 @@ def build(service: Service, routes: Sequence[Route], lifespan: Any) -> Any:
     binder = _Binder(service)
     for route in routes:
         binder.add(app, route)
-    _say_problems(app, service.workspace.hidden)
+    _say_problems(app, service.workspace.hidden, root)
     _with_document(app)
     return app
 
@@ -271,7 +273,8 @@ def _respond(route: Route, answer: Any) -> Any:
             answer.path, media_type=answer.media_type, headers=headers, background=task
         )
     if isinstance(answer, Stream):
-        return responses.StreamingResponse(answer.parts, media_type="text/event-stream")
+        at_once = {"x-accel-buffering": "no"}  # nginx would keep events back
+        return responses.StreamingResponse(answer.parts, 200, at_once, "text/event-stream")
     if isinstance(answer, Plain):
         return _response(answer.content, answer.media_type, route.status, {})
     if route.answer is Nothing:
@@ -293,9 +296,10 @@ def _file_name(text: str) -> str:
 # -- errors ---------------------------------------------------------------------------------------
 
 
-def _say_problems(app: Any, hidden: Callable[[str], str]) -> None:
+def _say_problems(app: Any, hidden: Callable[[str], str], root: str) -> None:
     """Every error becomes a problem document; ``hidden`` takes out what strangers need not see."""
     exceptions = _fastapi(".exceptions")
+    details = {**_DETAILS, 404: f"There is no such path; see {root}/v1/openapi.json."}
 
     async def refused(request: Any, error: Refused) -> Any:
         return _problem(request, error)
@@ -316,7 +320,7 @@ def _say_problems(app: Any, hidden: Callable[[str], str]) -> None:
 
     async def http(request: Any, error: Any) -> Any:
         kind = BY_STATUS.get(error.status_code, "bad-request")
-        answer = _problem(request, Refused(kind, _DETAILS.get(error.status_code, "")))
+        answer = _problem(request, Refused(kind, details.get(error.status_code, "")))
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
         return answer
@@ -334,7 +338,6 @@ def _say_problems(app: Any, hidden: Callable[[str], str]) -> None:
 
 _DETAILS = {
     400: "The body is not JSON, or not text in UTF-8.",
-    404: "There is no such path; see /v1/openapi.json.",
     405: "See the header Allow.",
 }
 

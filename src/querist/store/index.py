@@ -141,7 +141,11 @@ class Index:
         address = f"file:{quote(str(where))}?mode=ro&immutable=1"
         self._database = sqlite3.connect(address, uri=True)
         self._database.row_factory = sqlite3.Row
-        self.run_id, self.last_seq = self._database.execute("SELECT * FROM meta").fetchone()
+        try:
+            self.run_id, self.last_seq = self._database.execute("SELECT * FROM meta").fetchone()
+        except BaseException:
+            self.close()
+            raise
 
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """Rows of any SQL question over the table `records`; "data" is given as an object."""

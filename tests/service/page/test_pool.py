@@ -129,6 +129,10 @@ def test_hostile_names_and_texts_stay_words_dark_and_narrow(texts, tab) -> None:
     ask(page, "random", "4")
     assert not shown.overflows
     shown.accessible()
+    part(page, "Queries")
+    page.get_by_label("Note").fill(
+        "words of a note that are many, " * 4
+    )  # lists name queries by it
     ask(page, "k-center", "4")
     for name in ("Compare", "Map"):
         part(page, name)

@@ -1,6 +1,8 @@
 // The service's interface, as any client uses it. The key, where one is needed, stays in this tab.
 
-const KEY = "querist-key";
+import { at, own } from "./place.js";
+
+const KEY = own("key");
 
 export function setKey(key) {
   if (key) sessionStorage.setItem(KEY, key);
@@ -35,8 +37,17 @@ async function answer(response) {
   throw new Problem(response.status, document);
 }
 
+// Whoever draws the frame asks for another key when this one is refused.
+async function ask(path, asked) {
+  const key = sessionStorage.getItem(KEY);
+  const response = await fetch(at(path), asked);
+  const refused = response.status === 401 && key === sessionStorage.getItem(KEY);
+  if (refused) dispatchEvent(new Event("querist-refused"));
+  return answer(response);
+}
+
 export async function get(path, signal) {
-  return (await answer(await fetch(path, { headers: headers(), signal }))).json();
+  return (await ask(path, { headers: headers(), signal })).json();
 }
 
 // `again`: what does no harm when it is done twice needs no key, which costs the server two writes.
@@ -44,11 +55,11 @@ export async function post(path, body, again = false) {
   const more = { "Content-Type": "application/json", ...(again ? {} : { "Idempotency-Key": newKey() }) };
   const keepalive = document.visibilityState === "hidden"; // the tab may be gone before the answer
   const asked = { method: "POST", headers: headers(more), body: JSON.stringify(body), keepalive };
-  return (await answer(await fetch(path, asked))).json();
+  return (await ask(path, asked)).json();
 }
 
 export async function blob(path, signal) {
-  const response = await answer(await fetch(path, { headers: headers(), signal }));
+  const response = await ask(path, { headers: headers(), signal });
   return response.blob();
 }
 
@@ -60,7 +71,7 @@ export function newKey() {
 export async function follow(path, onEvent, onState, signal) {
   while (!signal.aborted) {
     try {
-      const response = await answer(await fetch(path, { headers: headers(), signal }));
+      const response = await ask(path, { headers: headers(), signal });
       onState(null);
       await read(response.body.getReader(), onEvent);
     } catch (error) {

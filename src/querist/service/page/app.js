@@ -45,26 +45,51 @@ function Theme() {
   >`;
 }
 
-function AskKey({ onKey, wrong }) {
+function KeyForm({ onKey, what }) {
   const [text, setText] = useState("");
   const send = (event) => {
     event.preventDefault();
     setKey(text.trim());
     onKey();
   };
+  return html`<form onSubmit=${send}>
+    <label
+      >Key
+      <input type="password" autocomplete="off" required value=${text} onInput=${(event) =>
+        setText(event.target.value)}
+    /></label>
+    <button class="first">${what}</button>
+  </form>`;
+}
+
+function AskKey({ onKey, wrong }) {
   return html`<main id="main" class="narrow">
     <h1>Who asks?</h1>
     <p>This server wants a key. It stays in this tab, and goes to this server only.</p>
     ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
-    <form onSubmit=${send}>
-      <label
-        >Key
-        <input type="password" autocomplete="off" required value=${text} onInput=${(event) =>
-          setText(event.target.value)}
-      /></label>
-      <button class="first">Open</button>
-    </form>
+    <${KeyForm} onKey=${onKey} what="Open" />
   </main>`;
+}
+
+function AskAgain({ onKey }) {
+  return html`<section class="again" aria-label="Another key">
+    <p class="problem" role="alert">
+      This key is not valid any more: it is unknown, expired or revoked. What you said is kept in this browser; give
+      another key to go on.
+    </p>
+    <${KeyForm} onKey=${onKey} what="Go on" />
+  </section>`;
+}
+
+// Whether the server refused the key since it last took it.
+function useRefused() {
+  const [refused, setRefused] = useState(false);
+  useEffect(() => {
+    const note = () => setRefused(true);
+    addEventListener("querist-refused", note);
+    return () => removeEventListener("querist-refused", note);
+  }, []);
+  return [refused, () => setRefused(false)];
 }
 
 function Body({ found, about }) {
@@ -80,7 +105,14 @@ function App() {
   const [about, setAbout] = useState(null);
   const found = { ...asked, page: asked.page || about?.shows[0] };
   const [wrong, setWrong] = useState(null);
-  const look = () => get("/v1").then(setAbout, setWrong);
+  const [turn, setTurn] = useState(0); // of keys: with another one all is asked for anew
+  const [refused, accept] = useRefused();
+  const known = (found) => {
+    setAbout(found);
+    setTurn((before) => before + 1);
+    accept();
+  };
+  const look = () => get("/v1").then(known, setWrong);
   useEffect(() => void look(), []);
   const leave = () => {
     setKey("");
@@ -103,7 +135,8 @@ function App() {
         ${hasKey() && about && html`<button onClick=${leave}>Leave</button>`} <${Theme} />
       </span>
     </header>
-    ${about && html`<${Body} found=${found} about=${about} />`}
+    ${about && refused && html`<${AskAgain} onKey=${look} />`}
+    ${about && html`<${Body} key=${turn} found=${found} about=${about} />`}
     ${asks && html`<${AskKey} onKey=${look} wrong=${hasKey() && wrong.message} />`}
     ${wrong &&
     !about &&

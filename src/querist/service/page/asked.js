@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { blob, post } from "./api.js";
 import { Outbox } from "./outbox.js";
+import { own } from "./place.js";
 import { holder, shown } from "./work.js";
 
 const AHEAD = 4; // questions that are held
@@ -15,8 +16,8 @@ const LONGEST_S = 86_400;
 export class Asked {
   constructor(campaign, by, draw) {
     this.path = `/v1/campaigns/${encodeURIComponent(campaign)}`;
-    this.kept = `querist-asked-${campaign}/`;
-    this.skips = `querist-skipped-${campaign}/`;
+    this.kept = own(`asked-${campaign}/`);
+    this.skips = own(`skipped-${campaign}/`);
     this.by = by;
     this.draw = draw;
     this.items = [];

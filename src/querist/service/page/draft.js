@@ -1,9 +1,11 @@
 // What is being said of one item and not yet saved: kept in this browser, so that a reload keeps it.
 
+import { own } from "./place.js";
+
 export class Draft {
   constructor(task, pool, draw) {
     this.task = task;
-    this.prefix = `querist-draft-${pool}-`;
+    this.prefix = own(`draft-${pool}-`);
     this.draw = draw;
     this.begin(null);
   }

@@ -43,13 +43,20 @@ class File:
 
 
 @cache
-def files() -> Mapping[str, File]:
-    """All files by their path on the server; read once, so that no request names a path on disk."""
+def files(root: str = "") -> Mapping[str, File]:
+    """All files by their path on the server; read once, so that no request names a path on disk.
+
+    Args:
+        root: The path below which a proxy shows the server. The document names its files by it;
+            these name each other relatively, and find out where they are.
+    """
     folder = Path(__file__).parent
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix in _TYPES:
             content = path.read_bytes()
+            if path.suffix == ".html":
+                content = content.replace(b'"/page/', f'"{root}/page/'.encode())
             tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
             name = quote(path.relative_to(folder).as_posix())
             found[f"/page/{name}"] = File(content, _TYPES[path.suffix], tag)
@@ -62,15 +69,16 @@ class Page:
 
     Args:
         app: What comes behind it.
+        root: The path below which a proxy shows the server.
     """
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, app: App, root: str = "") -> None:
+        self._app, self._files = app, files(root)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
         known = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-        file = files().get(scope["path"]) if known else None
+        file = self._files.get(scope["path"]) if known else None
         if file is None:
             await self._app(scope, receive, send)
             return

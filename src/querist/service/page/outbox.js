@@ -2,6 +2,7 @@
 // What the server refuses is kept too, to be corrected.
 
 import { Problem, post } from "./api.js";
+import { own } from "./place.js";
 
 const REFUSED = [400, 404, 413, 422]; // the same would be refused again
 let count = 0;
@@ -11,8 +12,8 @@ let count = 0;
 export class Outbox {
   constructor({ name, path, body, tell, most = 100, delay = 0 }) {
     Object.assign(this, { path, body, tell, delay });
-    this.key = `querist-unsent-${name}-`;
-    this.lock = `querist-sends-${name}`;
+    this.key = own(`unsent-${name}-`);
+    this.lock = own(`sends-${name}`);
     this.largest = most;
     this.most = most; // 1 while what was refused is looked for
     this.sending = false;

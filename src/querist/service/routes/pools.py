@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 
 from querist.pool.items import Item as PoolItem
 from querist.pool.manifests.registry import FORMATS
+from querist.pool.pool import Pool as OpenPool
 from querist.pool.settings import PoolSettings, parse_settings
 from querist.pool.suggested import Suggestion
 from querist.service.call import Call, Content, Nothing, Thumbnail
@@ -36,7 +37,7 @@ from querist.service.maps import strike_from_maps
 from querist.service.pools import check_size, limited, make, models_for
 from querist.service.problems import Refused
 from querist.service.routes.paging import After, Limit, PathId, number_of, page_of
-from querist.service.thumbnails import Key
+from querist.service.thumbnails import Key, row_words
 from querist.service.wire.base import Name, Page
 from querist.service.wire.jobs import Job
 from querist.service.wire.pools import Addition, Forgotten, Item, ManifestFormat, Pool, PoolCreate
@@ -210,10 +211,14 @@ def item_thumbnail(call: Call, pool: PathId, item: ItemPath, side: Side = 160) -
         )
         pixels = limits.pixels if one.inline is None else 0
         return Thumbnail(
-            *call.service.thumbnails.of(
-                key, lambda: bytes_of(found, one, limits.item_bytes), pixels
-            )
+            *call.service.thumbnails.of(key, lambda: _read(found, one, limits.item_bytes), pixels)
         )
+
+
+def _read(pool: OpenPool, item: PoolItem, limit: int) -> bytes:
+    """What a thumbnail is made of; of a row of a table its columns, one a line."""
+    row = item.inline
+    return row_words(row) if isinstance(row, Mapping) else bytes_of(pool, item, limit)
 
 
 def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
@@ -254,7 +259,10 @@ def _settings(call: Call, body: PoolCreate) -> PoolSettings:
     limits = call.service.settings.limits
     transform = limited(body.transform, limits)
     if transform:
-        check_size(open_transform(transform), limits)
+        table = transform.get("modality") == "table"  # its rows tell columns that nobody names
+        check_size(
+            open_transform({"columns": {"any": {}}, **transform} if table else transform), limits
+        )
     wanted = {
         **body.model_dump(exclude={"uris", "columns", "transform"}, exclude_none=True),
         "transform": transform,
