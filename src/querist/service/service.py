@@ -68,14 +68,11 @@ class Service:
         self.settings = settings
         self.workspace = Workspace(settings.data)
         self.index = Index(settings.index_url)
-        if settings.keys.first is not None:
-            first_key(self.index, secret_in(settings.keys.first))
-        if not settings.open_here and not has_keys(self.index):
-            raise ConfigError(
-                f"The service would listen on {settings.listen.host} and nobody has a key. Make "
-                "one first (keys.first in service.yaml names a file with one), or listen on "
-                "127.0.0.1 without listen.root_path, where no key is needed."
-            )
+        try:
+            _require_key(self.index, settings)
+        except BaseException:
+            self.index.close()
+            raise
         self.door = Door(self.index, settings.open_here)
         self.nobody = Principal("", "", "", frozenset(), Quota())
         self.shelf, self.leases, self.thumbnails = Shelf(), Leases(self.index), Thumbnails()
@@ -351,3 +348,19 @@ class Service:
             "querist_items": [((), items)],
             "querist_disk_free_bytes": [((), self.workspace.free_bytes())],
         }
+
+
+def _require_key(index: Index, settings: ServiceSettings) -> None:
+    """Make the first key where one is named; without any, only this machine is served.
+
+    Raises:
+        ConfigError: If it would listen to strangers, and nobody has a key.
+    """
+    if settings.keys.first is not None:
+        first_key(index, secret_in(settings.keys.first))
+    if not settings.open_here and not has_keys(index):
+        raise ConfigError(
+            f"The service would listen on {settings.listen.host} and nobody has a key. Make "
+            "one first (keys.first in service.yaml names a file with one), or listen on "
+            "127.0.0.1 without listen.root_path, where no key is needed."
+        )

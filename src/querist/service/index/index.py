@@ -44,8 +44,10 @@ class Index:
         self._engine = open_engine(url)
         try:
             migrate(self._engine)
-        except database_errors() as error:
+        except BaseException as error:
             self._engine.dispose()
+            if not isinstance(error, database_errors()):
+                raise
             why = str(getattr(error, "orig", error)).splitlines()[0]
             raise ConfigError(
                 f"The index cannot be opened: {why}. See 'index' in service.yaml, and whether the "

@@ -80,8 +80,12 @@ def _sqlite(url: Any) -> Any:
 
     def connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()  # SQLAlchemy leaves it to whoever refuses it
+            raise
 
     def begun(connection: Any) -> None:
         # A reader that turns writer can fail at once with "locked": writers say so at the start.

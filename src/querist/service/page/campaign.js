@@ -1,6 +1,6 @@
 // Campaigns: the list, and one run as it goes on.
 
-import { useEffect, useMemo, useState } from "./vendor/hooks.js";
+import { useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import { follow, get, post } from "./api.js";
 import { Ask } from "./ask.js";
 import { Busy, Chart } from "./chart.js";
@@ -95,14 +95,19 @@ function Steer({ path, view }) {
   const [said, setSaid] = useState("");
   const [asking, setAsking] = useState(false);
   const over = !["running", "paused", "unfinished"].includes(view.status);
-  const tell = async (command, values = {}) => {
-    setAsking(false);
+  const last = useRef(Promise.resolve());
+  const send = async (command, values) => {
     try {
       await post(`${path}/commands`, { command, values });
       setSaid(`“${command}” lies in the run's inbox; the run reads it within a second.`);
     } catch (problem) {
       setSaid(problem.message);
     }
+  };
+  // One after the other: two requests under way at once may overtake each other.
+  const tell = (command, values = {}) => {
+    setAsking(false);
+    last.current = last.current.then(() => send(command, values));
   };
   return html`<section class="steer" aria-label="Steer the run">
     ${view.status === "paused"
