@@ -141,10 +141,17 @@ class BayesSearch:
         return Beliefs.of(self.problem, self.trials)
 
     def good(self) -> list[Trial]:
-        """The best trials; those that keep all limits first, then by how much they miss them."""
+        """The best trials; those that keep all limits first, then by how much they miss them.
+
+        Of several objectives, first of all some of the front, from one end to the other.
+        """
         done = [trial for trial in self.trials if not trial.failure]
         missed = {id(t): sum(max(0.0, x) for x in self.problem.excesses(t)) for t in done}
         done.sort(key=lambda trial: (missed[id(trial)], self.problem.loss(trial)))
+        if self.problem.several:
+            front = self.problem.front(done)
+            even = np.linspace(0, len(front) - 1, min(GOOD, len(front))).round().astype(int)
+            done = [*(front[place] for place in even), *(t for t in done if t not in front)]
         return done[:GOOD]
 
     def _best(self, points: Sequence[Values]) -> tuple[Values, float]:

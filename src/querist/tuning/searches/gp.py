@@ -13,11 +13,13 @@ from querist.strategies.acquisition.log_ei import log_ei
 from querist.tuning.searches.bayes import BayesSearch
 from querist.tuning.searches.beliefs import Beliefs, Floats, Process
 from querist.tuning.searches.paths import drawn
+from querist.tuning.searches.volume import VolumeImprovement
 from querist.tuning.space import Values
 from querist.tuning.trial import Problem
 
 ACQUISITIONS = ("ei", "ucb", "thompson")
 RHO = 0.05  # of the augmented Chebyshev norm, as in the paper
+MOST = 3  # objectives whose volume is looked at: boxes grow with a power of the front
 FAR = 1e3  # a missed limit outweighs every objective on the scale of its standard deviation
 
 
@@ -35,8 +37,10 @@ class GPSearch(BayesSearch):
     the posterior, limits likewise (Kandasamy et al. 2018; Eriksson & Poloczek 2021, section 3), so
     that runs at once differ by chance.
 
-    Of several objectives, each choice weighs them anew: ParEGO's augmented Chebyshev norm (Knowles
-    2006, eq. 2) between the best values and the reference point. What a fidelity wants is in
+    Of two or three objectives ``ei`` is that of the dominated volume
+    (:class:`~querist.tuning.searches.volume.VolumeImprovement`). Of more, and with ``ucb`` and
+    ``thompson``, each choice weighs them anew: ParEGO's augmented Chebyshev norm (Knowles 2006,
+    eq. 2) between the best values and the reference point. What a fidelity wants is in
     :class:`~querist.tuning.searches.fidelity.FidelitySearch`.
 
     Args:
@@ -56,15 +60,22 @@ class GPSearch(BayesSearch):
         self._kind, self._kappa = acquisition, kappa
         self.escapes = acquisition != "thompson"  # chance leads away
         self._rng = np.random.default_rng([problem.seed, 2])
+        self._volume: VolumeImprovement | None = None
+        self._losses: list[Process] = []  # of several objectives, of so many trials:
+        self._known = 0
 
     def prepare(self, pending: Sequence[Values]) -> None:
         """Condition the objective on what is under way, or draw functions."""
-        told = self.refit()
+        told, around = self.refit(), self.space.features(pending)
+        self._volume = None
         if self.problem.several and told.loss is not None:
-            told = self._weighed(told)
+            if self._kind == "ei" and len(self.problem.aims) <= MOST:
+                self._volume = self._improvement(around)
+            else:
+                told = self._weighed(told)
         if self._kind == "thompson":
             self._drawn = _functions(told, self._rng)
-        self._ready: Beliefs = told.believing(self.space.features(pending))
+        self._ready: Beliefs = told.believing(around)
 
     def acquisition(self, features: Floats) -> Floats:
         """What trying points is worth: a logarithm, but for thompson."""
@@ -74,6 +85,8 @@ class GPSearch(BayesSearch):
         found = ready.log_chance(features)
         if ready.loss is None or ready.incumbent is None:
             return found
+        if self._volume is not None:
+            return found + self._volume(features)
         mean, std = ready.loss(features)
         if self._kind == "ucb":
             return found + self._optimism(self._kappa * std - mean)
@@ -95,6 +108,19 @@ class GPSearch(BayesSearch):
         missed = sum((np.maximum(miss(features), 0.0) for miss in misses), np.zeros(len(features)))
         worth = np.zeros(len(features)) if loss is None else -loss(features)
         return np.where(missed > 0.0, -FAR * (1.0 + missed), worth)
+
+    def _improvement(self, pending: Floats) -> VolumeImprovement | None:
+        """Of the volume that trials which keep all limits dominate; None without any."""
+        good = [trial for trial in self.trials if not trial.failure]
+        kept = [trial for trial in good if self.problem.holds(trial)]
+        if not kept:
+            return None
+        if self._known < len(self.trials):
+            X = self.space.features([trial.settings for trial in good])
+            self._losses = [Process(X, y) for y in self.problem.losses(good).T]
+            self._known = len(self.trials)
+        features = self.space.features([trial.settings for trial in kept])
+        return VolumeImprovement(self._losses, features, pending, self.problem.reference)
 
     def _weighed(self, told: Beliefs) -> Beliefs:
         """Beliefs of one weighing of several objectives."""
