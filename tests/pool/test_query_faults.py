@@ -128,18 +128,25 @@ def kept(folder: Path) -> list[Path]:
     return list((folder / "outputs").glob("*.npy"))
 
 
+def stopped_in_selecting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was selected comes too late: the query was told to stop in that moment."""
+
+    def stop(control: QueryController, _: object) -> None:
+        control._on_interrupted(Interrupted("stopped"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(QueryController, "_picked", stop)
+        with pytest.raises(QueryStopped):
+            run_query(folder)
+
+
 def test_a_query_stopped_while_it_selects_selects_again(
     images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, _ = images
     wanted = run_query(in_need(pool))
     folder = in_need(pool)
-    with monkeypatch.context() as patched:
-        # What was selected comes too late: it was told to stop in that moment.
-        stop = lambda control, _: control._on_interrupted(Interrupted("stopped"))  # noqa: E731
-        patched.setattr(QueryController, "_picked", stop)
-        with pytest.raises(QueryStopped):
-            run_query(folder)
+    stopped_in_selecting(folder, monkeypatch)
     assert kept(folder)
     assert run_query(folder).digest == wanted.digest
     assert not kept(folder)
@@ -170,11 +177,7 @@ def test_a_query_killed_after_its_last_fact_is_done_when_it_is_resumed(
 def test_a_cancelled_query_keeps_no_outputs(images, monkeypatch: pytest.MonkeyPatch) -> None:
     pool, _ = images
     folder = in_need(pool)
-    with monkeypatch.context() as patched:
-        stop = lambda control, _: control._on_interrupted(Interrupted("stopped"))  # noqa: E731
-        patched.setattr(QueryController, "_picked", stop)
-        with pytest.raises(QueryStopped):
-            run_query(folder)
+    stopped_in_selecting(folder, monkeypatch)
     assert kept(folder)
     cancel_query(folder)
     assert not kept(folder)
