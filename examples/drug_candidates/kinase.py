@@ -7,6 +7,7 @@ Protein Data Bank, which is fetched only when asked for. Nothing of it is part o
 from __future__ import annotations
 
 import http.client
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ def fetch(folder: Path, say: Callable[[str], Any] = print) -> Path:
         with urllib.request.urlopen(ADDRESS, timeout=60) as answer:
             text = answer.read()
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise QueristError(f"{ADDRESS} cannot be reached ({error}). {instead}") from error
     if b" STI A" not in text:  # as a page that asks for a password
         raise QueristError(f"What {ADDRESS} answers is no entry with imatinib (STI). {instead}")

@@ -9,9 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def find(*candidates: Path | str) -> subprocess.CompletedProcess[str]:
-    command = ["sh", ROOT / "tools" / "find_python.sh", *([" ".join(map(str, candidates))])]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def find(*candidates: Path | str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Look among candidates, or without any among the usual names in a folder."""
+    named = [" ".join(map(str, candidates))] if candidates else []
+    command = ["/bin/sh", ROOT / "tools" / "find_python.sh", *named]
+    env = None if path is None else {"PATH": f"{path}:/usr/bin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 def fake_python(path: Path, version: str, fails_on: str) -> Path:
@@ -43,3 +46,24 @@ def test_a_missing_venv_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"Without venv: {bare}=3.12.4" in done.stderr
     assert "python3-venv" in done.stderr
+
+
+def test_one_that_the_pinned_packages_have_no_builds_for_is_passed_over(tmp_path: Path) -> None:
+    fake_python(tmp_path / "python3", "3.15.2", fails_on="15")
+    fit = fake_python(tmp_path / "python3.14", "3.14.1", fails_on="nothing")
+    done = find(path=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, str(fit))
+
+
+def test_it_is_named_where_there_is_no_other(tmp_path: Path) -> None:
+    for name in ("python3", "python3.14", "python3.13", "python3.12", "python3.11"):
+        fake_python(tmp_path / name, "3.15.2", fails_on="15")
+    done = find(path=tmp_path)
+    assert done.returncode == 1
+    assert "Too new, unless it is named: python3=3.15.2" in done.stderr
+
+
+def test_one_that_is_asked_for_is_taken_however_new(tmp_path: Path) -> None:
+    new = fake_python(tmp_path / "new", "3.15.2", fails_on="15")
+    done = find(new)
+    assert (done.returncode, done.stdout.strip()) == (0, str(new))

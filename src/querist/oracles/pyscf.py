@@ -93,6 +93,8 @@ class HartreeFock:
             made = (dft.UKS if molecule.spin else dft.RKS)(molecule, xc=self.method)
         made.max_cycle, made.conv_tol, made.verbose = self.max_cycles, self.tolerance, 0
         made.chkfile = None  # or every call writes a file
+        if opened := getattr(made, "_chkfile", None):  # one that it has opened for that already
+            opened.close()
         if memory_mb is not None:
             made.max_memory = memory_mb
         return made

@@ -112,6 +112,8 @@ class LabelService:
             labels = json.loads(said)["labels"]
         except (urllib.error.URLError, OSError, SourceError) as error:
             why = str(error).rstrip(".")
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             raise PoolError(f"the service {self._url} gave no labels: {why}.") from error
         except (ValueError, KeyError, TypeError) as error:
             raise PoolError(
