@@ -24,12 +24,14 @@ def press(page: Any, role: str, name: str, key: str = "Enter") -> None:
 
 
 def test_what_is_drawn_anew_keeps_the_focus_where_it_was(pool, desk) -> None:
+    from playwright.sync_api import expect
+
     server, _ = pool(12, name="digits", classes=["cat", "dog"])
     at = desk(server)
     page = at.page
     press(page, "link", "digits")
     page.get_by_role("link", name="Queries").wait_for()
-    page.wait_for_function("document.title === 'Items – digits – Querist'")
+    expect(page).to_have_title("Items – digits – Querist", timeout=60_000)
     assert focus(page) == "H1 digits"
     press(page, "link", "Queries")
     page.get_by_role("heading", name="Which items next?").wait_for()
@@ -73,6 +75,8 @@ def test_labels_by_buttons_and_keys_that_are_held(pool, desk, labels_of) -> None
 
 
 def test_a_run_is_not_stopped_by_a_second_click(serve, tab, made_run) -> None:
+    from playwright.sync_api import expect
+
     run = made_run(labels=400, oracles=3)
     run.go_on(40)
     server = serve(campaigns={"one": str(run.folder)})
@@ -81,9 +85,9 @@ def test_a_run_is_not_stopped_by_a_second_click(serve, tab, made_run) -> None:
     stop.dblclick()
     stop.press("Enter")
     page.get_by_role("button", name="Really stop").wait_for()
-    page.wait_for_function("document.activeElement.textContent === 'Go on'")
+    expect(page.get_by_role("button", name="Go on")).to_be_focused(timeout=60_000)
     page.keyboard.press("Escape")
-    page.wait_for_function("document.activeElement.textContent === 'Stop …'")
+    expect(stop).to_be_focused(timeout=60_000)
     assert run.run.inbox.pending() == []
     budget = page.get_by_label("Label budget")
     budget.fill("77")
@@ -96,7 +100,7 @@ def test_a_run_is_not_stopped_by_a_second_click(serve, tab, made_run) -> None:
     assert focus(page) == "BUTTON Set"
     stop.press("Enter")
     page.get_by_role("button", name="Really stop").press("Enter")
-    page.wait_for_function("document.activeElement.textContent === 'Stop …'")
+    expect(stop).to_be_focused(timeout=60_000)
     page.wait_for_selector("text=“stop” lies in the run's inbox")
 
 
