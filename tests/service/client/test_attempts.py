@@ -38,6 +38,12 @@ def test_the_server_is_left_the_time_it_asks_for() -> None:
     assert asked_to_wait(Reply(503, {"retry-after": "whenever"})) == 0.0
 
 
+def test_what_a_lost_try_is_still_doing_is_waited_for() -> None:
+    made = Call("POST", "/v1/pools", once="key")
+    assert Attempts(made, Retries()).wait(Reply(409, {"retry-after": "2"}), 0.0, 0.0) == 2.0
+    assert Attempts(made, Retries()).wait(Reply(409, {}), 0.0, 0.0) is None  # a name is taken
+
+
 def test_nothing_is_tried_after_the_deadline() -> None:
     attempts = Attempts(GET, Retries(first=1.0), deadline=10.0)
     assert attempts.wait(None, 8.5, 0.0) == 1.0

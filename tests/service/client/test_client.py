@@ -11,7 +11,21 @@ from typing import Any
 
 import httpx
 import pytest
-from fake_service import AT, JOB, POOL, Asked, Service, event, job, ok, page, pool, problem, stream
+from fake_service import (
+    AT,
+    JOB,
+    POOL,
+    Asked,
+    Pieces,
+    Service,
+    event,
+    job,
+    ok,
+    page,
+    pool,
+    problem,
+    stream,
+)
 
 from querist import AsyncClient, Client, QueristError
 from querist.core.errors import ConfigError
@@ -242,6 +256,24 @@ def test_a_job_is_followed_over_a_broken_stream(kind: str) -> None:
     assert seen == ["running", "running", "done"]
     last = [request.headers.get("last-event-id") for request in service.requests]
     assert last == [None, "1", "1", "1", None]
+
+
+def test_who_follows_a_job_waits_for_a_service_that_starts_again(kind: str) -> None:
+    away = [httpx.Response(502)] * 6 + [httpx.ConnectError("refused")] * 4
+    end = stream(event(2, "end", state="done"))
+    service = Service(stream(event(1), breaks=True), *away, end, ok(job(state="done")))
+    assert Asked(kind, service).wait(JOB).state == "done"
+    silent = Service(stream(event(1), breaks=True), *[httpx.ConnectError("refused")] * 30)
+    with pytest.raises(errors.Unavailable, match="refused"):
+        Asked(kind, silent).wait(JOB)
+    assert len(silent.requests) == 15
+
+
+def test_a_download_that_breaks_leaves_no_file(kind: str, tmp_path: Path) -> None:
+    broken = [httpx.Response(200, stream=Pieces(b"id,uri\n", breaks=True)) for _ in range(4)]
+    with pytest.raises(errors.Unavailable, match="reset"):
+        Asked(kind, Service(*broken)).export(POOL, tmp_path / "out.csv", "csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stream_that_says_nothing_is_given_up(kind: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from querist.core.batch import Sample
 from querist.store.run_folder import RunFolder
 from querist.testing.runs import RunPlan, synthetic_run
 
@@ -151,6 +152,49 @@ def made_run(tmp_path: Path) -> Iterator[Callable[..., MadeRun]]:
         one.close()
 
 
+class Asking:
+    """A run's folder whose questions the test asks and withdraws, as a campaign does."""
+
+    def __init__(self, folder: Path, outputs: dict[str, Any], **options: Any) -> None:
+        person = {"use": "human", "outside": 20, "options": {"outputs": outputs, **options}}
+        settings = {"budget": {"labels": 50}, "oracles": {"person": person}}
+        self.folder = folder
+        self.run = RunFolder.create(folder, {"settings": settings})
+        self._writer = self.run.journal_writer()
+
+    def ask(self, why: str = "uncertain", uri: str | None = None, **inputs: Any) -> str:
+        sample = Sample.of(inputs, uri)
+        told = {"question": f"{sample.id}.person.0", "sample": sample.id, "oracle": "person"}
+        about = {"purpose": "train", "why": why, "score": 0.25, "t": 1.0, "uri": uri}
+        arrays = {f"in/{name}": array for name, array in sample.arrays.items()}
+        self._writer.append("question.asked", told | about, arrays)
+        self._writer.flush()
+        return told["question"]
+
+    def end(self, question: str) -> None:
+        self._writer.append("answer.abstention", {"question": question, "t": 2.0, "final": True})
+        self._writer.flush()
+
+    def said(self, *kinds: str) -> list[Any]:
+        return [one for one in self.run.inbox.pending() if one.kind in (kinds or ("answer",))]
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Iterator[Callable[..., Asking]]:
+    made: list[Asking] = []
+
+    def make(outputs: dict[str, Any], **options: Any) -> Asking:
+        made.append(Asking(tmp_path / f"asking-{len(made)}", outputs, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
 NAMES = ["cat", "dog", "<img src=x onerror=alert(1)>"]
 
 
@@ -185,9 +229,9 @@ class Desk:
         return Desk(self._tab(self.page.url, context=self.shown.context), self._tab)
 
     def press(self, *keys: str) -> None:
-        """Press keys when there is an item."""
+        """Press keys when there is an item, and it is seen."""
         for key in keys:
-            self.page.wait_for_selector("figure figcaption")
+            self.page.wait_for_selector("figure[aria-busy=false] figcaption")
             self.page.keyboard.press(key)
 
     def saved(self, number: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +11,10 @@ import numpy as np
 import pytest
 
 from querist.campaign.campaign import Campaign
-from querist.core.batch import Sample
-from querist.store.run_folder import RunFolder
 
 pytestmark = pytest.mark.browser
 HOSTILE = "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>"
 WAITS = "figure, .inputs dl"
-
-
-class Asking:
-    """A run's folder whose questions the test asks and withdraws, as a campaign does."""
-
-    def __init__(self, folder: Path, outputs: dict[str, Any], **options: Any) -> None:
-        person = {"use": "human", "outside": 20, "options": {"outputs": outputs, **options}}
-        settings = {"budget": {"labels": 50}, "oracles": {"person": person}}
-        self.folder = folder
-        self.run = RunFolder.create(folder, {"settings": settings})
-        self._writer = self.run.journal_writer()
-
-    def ask(self, why: str = "uncertain", uri: str | None = None, **inputs: Any) -> str:
-        sample = Sample.of(inputs, uri)
-        told = {"question": f"{sample.id}.person.0", "sample": sample.id, "oracle": "person"}
-        about = {"purpose": "train", "why": why, "score": 0.25, "t": 1.0, "uri": uri}
-        arrays = {f"in/{name}": array for name, array in sample.arrays.items()}
-        self._writer.append("question.asked", told | about, arrays)
-        self._writer.flush()
-        return told["question"]
-
-    def end(self, question: str) -> None:
-        self._writer.append("answer.abstention", {"question": question, "t": 2.0, "final": True})
-        self._writer.flush()
-
-    def said(self, *kinds: str) -> list[Any]:
-        return [one for one in self.run.inbox.pending() if one.kind in (kinds or ("answer",))]
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-@pytest.fixture
-def asking(tmp_path: Path) -> Iterator[Callable[..., Asking]]:
-    made: list[Asking] = []
-
-    def make(outputs: dict[str, Any], **options: Any) -> Asking:
-        made.append(Asking(tmp_path / f"asking-{len(made)}", outputs, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def place(server: Any) -> str:

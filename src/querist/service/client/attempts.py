@@ -19,15 +19,25 @@ class Retries:
         tries: Of one request, the first included.
         first, most: Seconds before the second try, and the longest pause; each is twice the one
             before, shortened at random by up to half so that many clients do not come back at once.
+        lasting: Tries to take up a stream that was there before: whoever follows a long job waits
+            for a service that starts again, about a minute by default.
     """
 
     tries: int = 5
     first: float = 0.25
     most: float = 10.0
+    lasting: int = 15
 
     def pause(self, tried: int, chance: float) -> float:
         """Seconds to wait after ``tried`` tries; ``chance`` is uniform in [0, 1)."""
         return float(min(self.most, self.first * 2 ** (tried - 1)) * (1 - chance / 2))
+
+
+def passes(reply: Reply) -> bool:
+    """Whether the same may go well later: the service is away, busy, or at this very request."""
+    if reply.status == 409:  # a lost try is still being done; its answer will be there
+        return asked_to_wait(reply) > 0
+    return reply.status in PASSING
 
 
 def may_repeat(call: Call[object]) -> bool:
@@ -58,7 +68,7 @@ class Attempts:
     def wait(self, reply: Reply | None, now: float, chance: float) -> float | None:
         """After a try that gave ``reply``, or none: seconds until the next; None: there is none."""
         self.tried += 1
-        if reply is not None and reply.status not in PASSING:
+        if reply is not None and not passes(reply):
             return None
         if self.tried >= self.retries.tries or not may_repeat(self.call):
             return None

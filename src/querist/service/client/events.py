@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from querist.service.client.attempts import PASSING, Retries, asked_to_wait
+from querist.service.client.attempts import Retries, asked_to_wait, passes
 from querist.service.client.call import Reply, problem_of, strange
 from querist.service.client.errors import Unavailable, error_of, out_of_time, unreachable
 from querist.service.wire.jobs import Job, JobEvent
@@ -80,6 +80,10 @@ class Stream:
     asked: float = 0.0
     parser: Parser = field(default_factory=Parser)
 
+    @property
+    def _tries(self) -> int:
+        return max(self.retries.tries, self.retries.lasting) if self.last else self.retries.tries
+
     def headers(self) -> dict[str, str]:
         """Those that open the stream, or take it up."""
         said = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
@@ -99,7 +103,7 @@ class Stream:
 
     def passing(self, reply: Reply) -> bool:
         """Whether an answer is a refusal that will pass; it is counted, as a broken stream is."""
-        if reply.status not in PASSING or self.broken + 1 >= self.retries.tries:
+        if not passes(reply) or self.broken + 1 >= self._tries:
             return False
         self.broken += 1
         self.asked = asked_to_wait(reply)
@@ -131,7 +135,7 @@ class Stream:
             Unavailable: If it did so too often without an event in between.
         """
         self.broken += 1
-        if self.broken > self.retries.tries:
+        if self.broken > self._tries:
             raise unreachable(self.url, "it ends the stream of events without a word")
 
     def broke(self, error: Exception) -> None:
@@ -141,7 +145,7 @@ class Stream:
             Unavailable: If it did so too often without an event in between.
         """
         self.broken += 1
-        if self.broken >= self.retries.tries:
+        if self.broken >= self._tries:
             raise unreachable(self.url, str(error) or type(error).__name__) from error
 
     def pause(self, now: float) -> float:

@@ -53,7 +53,17 @@ def saved(call: Call[Any], response: httpx.Response) -> Path | None:
     """Where the body of a successful answer goes, if into a file; beside its final place."""
     if call.save is None or not response.is_success:
         return None
-    return call.save.with_name(f".{call.save.name}.part")
+    return _part(call.save)
+
+
+def drop_part(call: Call[Any]) -> None:
+    """Leave nothing of a file that came only in part."""
+    if call.save is not None:
+        _part(call.save).unlink(missing_ok=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
 
 
 class Tries:
@@ -164,6 +174,7 @@ class Transport:
             part.replace(call.save or part)
             return reply_of(response, b""), None
         except load_httpx().HTTPError as error:
+            drop_part(call)
             return None, error
 
     def events(self, stream: Stream) -> Iterator[JobEvent]:
@@ -248,6 +259,7 @@ class AsyncTransport:
             part.replace(call.save or part)
             return reply_of(response, b""), None
         except load_httpx().HTTPError as error:
+            drop_part(call)
             return None, error
 
     async def events(self, stream: Stream) -> AsyncIterator[JobEvent]:

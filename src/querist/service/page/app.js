@@ -6,8 +6,10 @@ import { get, hasKey, setKey } from "./api.js";
 import { Campaign, Campaigns, keyOf as runOf } from "./campaign.js";
 import { PoolPage, keyOf as poolOf } from "./pool.js";
 import { Pools } from "./pools.js";
+import { focusOn, keepFocus } from "./focus.js";
+import { onTrouble } from "./patience.js";
 import { setTheme, theme } from "./theme.js";
-import { html } from "./view.js";
+import { html, useBusy } from "./view.js";
 
 const PAGES = [
   { name: "campaigns", title: "Campaigns", list: Campaigns, one: Campaign, key: runOf },
@@ -47,10 +49,11 @@ function Theme() {
 
 function KeyForm({ onKey, what }) {
   const [text, setText] = useState("");
+  const [busy, doing] = useBusy();
   const send = (event) => {
     event.preventDefault();
     setKey(text.trim());
-    onKey();
+    doing(onKey);
   };
   return html`<form onSubmit=${send}>
     <label
@@ -58,7 +61,7 @@ function KeyForm({ onKey, what }) {
       <input type="password" autocomplete="off" required value=${text} onInput=${(event) =>
         setText(event.target.value)}
     /></label>
-    <button class="first">${what}</button>
+    <button class="first" aria-busy=${busy}>${what}</button>
   </form>`;
 }
 
@@ -79,6 +82,13 @@ function AskAgain({ onKey }) {
     </p>
     <${KeyForm} onKey=${onKey} what="Go on" />
   </section>`;
+}
+
+// Always there, since only what changes is read out.
+function Trouble() {
+  const [problem, setProblem] = useState(null);
+  useEffect(() => onTrouble(setProblem), []);
+  return html`<div role="status">${problem && html`<p class="problem trouble">${problem.message} It is asked again by itself; what is shown may be old.</p>`}</div>`;
 }
 
 // Whether the server refused the key since it last took it.
@@ -136,6 +146,8 @@ function App() {
       </span>
     </header>
     ${about && refused && html`<${AskAgain} onKey=${look} />`}
+    <${Trouble} />
+    ${!about && !wrong && html`<main id="main"><h1>Querist</h1><p class="note">Opening …</p></main>`}
     ${about && html`<${Body} key=${turn} found=${found} about=${about} />`}
     ${asks && html`<${AskKey} onKey=${look} wrong=${hasKey() && wrong.message} />`}
     ${wrong &&
@@ -146,9 +158,9 @@ function App() {
 
 function toMain(event) {
   event.preventDefault(); // the address is the place in the application
-  const main = document.getElementById("main");
-  main?.setAttribute("tabindex", "-1");
-  main?.focus();
+  focusOn(document.getElementById("main"));
 }
 
-render(html`<${App} />`, document.getElementById("app"));
+const shown = document.getElementById("app");
+keepFocus(shown, document.getElementById("told"));
+render(html`<${App} />`, shown);

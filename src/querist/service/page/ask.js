@@ -74,15 +74,15 @@ function Desk({ id, about }) {
         ${!item && html`<p class="note">${work.looked ? "Nothing is asked now. Questions come here by themselves." : "Fetching questions …"}</p>`}
       </section>
       <section class="answers" aria-label="Answers">
-        ${outputs.map((one, place) => html`<${Output} key=${`${item.id} ${one.name}`} output=${one} place=${place} chosen=${place === at} several=${outputs.length > 1}
+        ${outputs.map((one, place) => html`<${Output} key=${one.name} question=${item.id} output=${one} place=${place} chosen=${place === at} several=${outputs.length > 1}
           text=${work.draft[one.name]} change=${(text) => work.change(one.name, text)} choose=${(name) => choose(place, name)}
           done=${() => save() || onward(place)} here=${() => setAt(place)} />`)}
         ${item && !outputs.length && html`<p class="note">The campaign does not say how this is answered: a program does it.</p>`}
-        ${outputs.length > 0 && !(outputs.length === 1 && outputs[0].classes.length) && html`<button class="first" disabled=${missing.length > 0} onClick=${() => save()}><kbd>Enter</kbd> Answer</button>`}
+        ${outputs.length > 0 && !(outputs.length === 1 && outputs[0].classes.length) && html`<button class="first" aria-disabled=${missing.length > 0} onClick=${() => save()}><kbd>Enter</kbd> Answer</button>`}
         <div class="more">
-          <button disabled=${!work.said.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
-          <button disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
-          <button disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
+          <button aria-disabled=${!work.said.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
+          <button aria-disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
+          <button aria-disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
           <button aria-pressed=${zoom} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
         </div>
         <p class="note">A skipped question waits for somebody else; of one that cannot be told, say “not sure”. Escape leaves a field.</p>
@@ -95,11 +95,13 @@ function Desk({ id, about }) {
     </div>`;
 }
 
-function Output({ output, place, chosen, several, text, change, choose, done, here }) {
+function Output({ question, output, place, chosen, several, text, change, choose, done, here }) {
   const field = useRef(null);
+  // The next question begins in its first field; what somebody writes elsewhere (a name) goes on.
   useEffect(() => {
-    if (place === 0) field.current?.focus();
-  }, []);
+    const elsewhere = document.activeElement?.closest("input, select") && !document.activeElement.closest(".output");
+    if (place === 0 && !elsewhere) field.current?.focus();
+  }, [question]);
   const title = html`<span>${output.title}${output.unit && html` <span class="note">in ${output.unit}</span>`}</span>`;
   if (output.classes.length) {
     const keys = keysOf(output.classes);

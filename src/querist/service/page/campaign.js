@@ -14,6 +14,7 @@ export function Campaigns() {
   }, []);
   return html`<h1>Campaigns</h1>
     ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+    ${!rows && !problem && html`<p class="note">Reading …</p>`}
     ${rows?.length === 0 &&
     html`<p>
       There is none. The administrator names folders of runs in service.yaml (campaigns); a single
@@ -75,7 +76,7 @@ function Head({ view }) {
   const rate = rates.recent_labels_per_second;
   const running = view.status === "running";
   return html`<p class="head">
-      <span class=${`state ${view.status}`}>${view.status}</span> ${view.reason}
+      <span role="status"><span class=${`state ${view.status}`}>${view.status}</span> ${view.reason}</span>
     </p>
     <${Facts}
       rows=${[
@@ -96,7 +97,15 @@ function Steer({ path, view }) {
   const [asking, setAsking] = useState(false);
   const over = !["running", "paused", "unfinished"].includes(view.status);
   const last = useRef(Promise.resolve());
+  const first = useRef(null); // what asks whether to stop
+  const calm = useRef(null); // what does not: a second click, or Enter, comes upon this
+  const asked = useRef(false);
+  useEffect(() => {
+    if (asking !== asked.current) (asking ? calm : first).current.focus();
+    asked.current = asking;
+  }, [asking]);
   const send = async (command, values) => {
+    setSaid(`“${command}” is being sent …`);
     try {
       await post(`${path}/commands`, { command, values });
       setSaid(`“${command}” lies in the run's inbox; the run reads it within a second.`);
@@ -109,14 +118,14 @@ function Steer({ path, view }) {
     setAsking(false);
     last.current = last.current.then(() => send(command, values));
   };
-  return html`<section class="steer" aria-label="Steer the run">
+  return html`<section class="steer" aria-label="Steer the run" onKeyDown=${(event) => event.key === "Escape" && setAsking(false)}>
     ${view.status === "paused"
       ? html`<button onClick=${() => tell("resume")}>Resume</button>`
       : html`<button disabled=${over} onClick=${() => tell("pause")}>Pause</button>`}
     ${asking
-      ? html`<button class="danger" onClick=${() => tell("stop")}>Really stop</button>
-          <button onClick=${() => setAsking(false)}>Go on</button>`
-      : html`<button disabled=${over} onClick=${() => setAsking(true)}>Stop …</button>`}
+      ? html`<button ref=${calm} onClick=${() => setAsking(false)}>Go on</button>
+          <button class="danger" onClick=${() => tell("stop")}>Really stop</button>`
+      : html`<button ref=${first} disabled=${over} onClick=${() => setAsking(true)}>Stop …</button>`}
     <${Limit} name="labels" title="Label budget" value=${view.limits.labels} whole tell=${tell} />
     <${Limit} name="cost" title="Cost budget" value=${view.limits.cost} tell=${tell} />
     <${Limit} name="threshold" title="Gate threshold" value=${view.gate.ask} tell=${tell} />
@@ -144,7 +153,7 @@ function Limit({ name, title, value, whole, tell }) {
         placeholder="no limit"
         onInput=${(event) => setText(event.target.value)}
     /></label>
-    <button disabled=${text === null}>Set</button>
+    <button aria-disabled=${text === null}>Set</button>
   </form>`;
 }
 

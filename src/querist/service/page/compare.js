@@ -19,12 +19,13 @@ export function Compare({ pool, choice, setChoice }) {
     const one = choice.one || rows[0].id;
     setChoice({ one, two: choice.two || rows.find(({ id }) => id !== one).id });
   }, [rows]);
-  const first = usePicks(choice.one);
-  const second = usePicks(choice.two);
+  const [first, one] = usePicks(choice.one);
+  const [second, two] = usePicks(choice.two);
   if (problem) return html`<p class="problem" role="alert">${problem.message}</p>`;
   if (!rows) return html`<p class="note">Reading …</p>`;
   if (rows.length < 2) return html`<p>Two finished queries can be compared; this pool has ${rows.length}.</p>`;
   return html`<div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} /></div>
+    ${[one, two].map((lost) => lost && html`<p class="problem" role="alert">${lost.message}</p>`)}
     ${first && second && html`<${Both} pool=${pool.id} picks=${[first, second]} titles=${[choice.one, choice.two].map((id) => titleOf(rows.find((one) => one.id === id) ?? rows[0]))} />`}`;
 }
 

@@ -1,7 +1,7 @@
 // Thousands of items in a list of which only what is seen exists; each with its thumbnail.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { Problem, blob } from "./api.js";
+import { blob } from "./api.js";
 import { html, nameOf } from "./view.js";
 
 const CELL = 150; // pixels: the narrowest cell
@@ -60,10 +60,7 @@ class Thumbnails {
     try {
       asked.resolve(await shown(await blob(asked.path)));
     } catch (problem) {
-      if (problem instanceof Problem && [429, 503].includes(problem.status)) {
-        this.waiting.push(asked);
-        await new Promise((resolve) => setTimeout(resolve, 1000));
-      } else asked.resolve({ problem: problem.message });
+      asked.resolve({ problem: problem.message });
     }
     this.running -= 1;
     this.next();

@@ -8,7 +8,7 @@ import { Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
 import { useModels } from "./queries.js";
 import { Spans } from "./spans.js";
-import { Facts, Table, count, html, nameOf, percent, quantity } from "./view.js";
+import { Facts, Table, count, html, nameOf, percent, quantity, useBusy } from "./view.js";
 import { useWork } from "./work.js";
 
 export const KINDS = ["classification", "multi-label", "regression", "tokens", "detection"];
@@ -99,16 +99,16 @@ function Desk({ pool, which, query, about }) {
         ${which === "disputed" && item && html`<${Opinions} work=${work} rows=${opinions} decide=${several || pool.task === "regression" ? null : (value) => work.say(who.current, "label", value)} />`}
         ${pool.task === "regression"
           ? html`<${Value} key=${item?.id} disabled=${!item} draft=${work.draft} say=${(value) => work.say(who.current, "label", value)} />`
-          : classes.map((name, place) => html`<button key=${name} class=${`answer${PARTS.includes(pool.task) ? ` tint-${place % 6}` : ""}`} disabled=${!item}
+          : classes.map((name, place) => html`<button key=${name} class=${`answer${PARTS.includes(pool.task) ? ` tint-${place % 6}` : ""}`} aria-disabled=${!item}
               aria-pressed=${marked(name)} onClick=${() => pick(name)}>
               <kbd>${keys[place]}</kbd> ${name}${says(name) && html` <span class="note">${says(name)}</span>`}</button>`)}
         ${all.length > classes.length && html`<p class="note">Only the first ${classes.length} classes have keys.</p>`}
         ${pool.task !== "regression" && pool.learns_classes && html`<${NewClass} add=${(name) => all.includes(name) || setAdded([...added, name])} />`}
-        ${several && html`<button class="first" disabled=${!item} onClick=${save}><kbd>Enter</kbd> ${which === "disputed" ? "Decide" : "Save"}${none ? ": none of these" : ""}</button>`}
+        ${several && html`<button class="first" aria-disabled=${!item} onClick=${save}><kbd>Enter</kbd> ${which === "disputed" ? "Decide" : "Save"}${none ? ": none of these" : ""}</button>`}
         <div class="more">
-          <button disabled=${!work.said.length && !work.draft.past.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
-          <button disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
-          <button disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
+          <button aria-disabled=${!work.said.length && !work.draft.past.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
+          <button aria-disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
+          <button aria-disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
           <button aria-pressed=${zoom > 0} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
           <button aria-pressed=${hints} onClick=${actions["?"]}><kbd>?</kbd> Suggestion</button>
         </div>
@@ -138,19 +138,20 @@ function AskModel({ pool, done }) {
   const [chosen, setChosen] = useState(null);
   const [asked, setAsked] = useState("");
   const [problem, setProblem] = useState(null);
-  const job = useJob(asked, done);
+  const [job, lost] = useJob(asked, done);
+  const [busy, doing] = useBusy();
   const model = chosen ?? models?.[0]?.id; // the newest
   if (!models) return null;
   if (!models.length) return html`<p class="note">A model that is trained or registered here can suggest labels.</p>`;
   const send = (event) => {
     event.preventDefault();
     setProblem(null);
-    post(`/v1/pools/${pool.id}/suggestions`, { model }).then((found) => setAsked(found.id), setProblem);
+    doing(() => post(`/v1/pools/${pool.id}/suggestions`, { model }).then((found) => setAsked(found.id), setProblem));
   };
   return html`<form class="hints" onSubmit=${send}><label>Suggestions by <select value=${model} onChange=${(event) => setChosen(event.target.value)}>
       ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
-    <button>Ask it</button>
-    ${asked && job?.state !== "done" && html`<${Progress} job=${job} what="Asking the model" />`}
+    <button aria-busy=${busy}>Ask it</button>
+    ${asked && job?.state !== "done" && html`<${Progress} job=${job} problem=${lost} what="Asking the model" />`}
     ${job?.state === "done" && html`<p class="note" role="status">${count(job.suggested)} suggestions.</p>`}
     ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}</form>`;
 }
@@ -221,13 +222,13 @@ function Shown({ work, item, zoom, classes }) {
     return () => void (here = false);
   }, [item.id]);
   const name = nameOf(item);
-  return html`<figure class=${zoom ? "zoomed" : ""}><${Content} work=${work} item=${item} found=${found} name=${name} zoom=${zoom} classes=${classes} />
+  return html`<figure class=${zoom ? "zoomed" : ""} aria-busy=${!found}><${Content} work=${work} item=${item} found=${found} name=${name} zoom=${zoom} classes=${classes} />
     <figcaption>${name}</figcaption></figure>`;
 }
 
 function Content({ work, item, found, name, zoom, classes }) {
   const { task } = work.draft;
-  if (!found) return null;
+  if (!found) return html`<p class="note late">Fetching the item …</p>`;
   if (found.problem) return html`<p class="problem" role="alert">${found.problem.message}</p>`;
   if (PARTS.includes(task)) {
     if (work.editor && task === "tokens") return html`<${Spans} keys=${work.editor} classes=${classes} />`;

@@ -8,7 +8,7 @@ import { Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
 import { useAll, useDone, useModels, usePicks } from "./queries.js";
 import { Scatter } from "./scatter.js";
-import { count, html, percent } from "./view.js";
+import { count, html, percent, useBusy } from "./view.js";
 
 const POOL = { name: "not labelled", colour: "--line-6", size: 2.2 };
 const LABELLED = { name: "labelled", colour: "--line-1", size: 3.2 };
@@ -25,29 +25,26 @@ export function PoolMap({ pool, part, about, choice, setChoice }) {
   const [asked, setAsked] = useState(null); // the job that was begun here
   const [problem, setProblem] = useState(null);
   const known = asked ?? maps?.find((one) => ["done", "running", "queued"].includes(one.state))?.id ?? "";
-  const job = useJob(known);
-  const begin = async (body) => {
+  const [job, lost] = useJob(known);
+  const [busy, doing] = useBusy();
+  const begin = (body) => doing(async () => {
     setProblem(null);
-    try {
-      setAsked((await post(`/v1/pools/${pool.id}/maps`, body)).id);
-    } catch (found) {
-      setProblem(found);
-    }
-  };
+    await post(`/v1/pools/${pool.id}/maps`, body).then((begun) => setAsked(begun.id), setProblem);
+  });
   useEffect(() => void (part && setChoice({ ...choice, one: part })), [part]);
   useEffect(() => {
     if (maps && !known && pool.items > 1 && may(about, "query")) begin({ queries: part ? [part] : [] });
   }, [maps]);
   const rows = queries ?? [];
   return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
-    ${maps && may(about, "query") && html`<${Draw} pool=${pool} begin=${begin} choice=${choice} about=${about} />`}
+    ${maps && may(about, "query") && html`<${Draw} pool=${pool} begin=${begin} busy=${busy} choice=${choice} about=${about} />`}
     <div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} optional /></div>
     ${maps && !known && !problem && html`<p>There is no map yet.</p>`}
-    ${known && job?.state !== "done" && html`<${Progress} job=${job} what="Drawing the map" />`}
+    ${known && job?.state !== "done" && html`<${Progress} job=${job} problem=${lost} what="Drawing the map" />`}
     ${job?.state === "done" && html`<${Drawn} key=${job.id} pool=${pool} job=${job} choice=${choice} />`}`;
 }
 
-function Draw({ pool, begin, choice, about }) {
+function Draw({ pool, begin, busy, choice, about }) {
   const models = useModels(pool.id);
   const [asked, setAsked] = useState({ method: "pca", model: "", limit: "10000" });
   const set = (name) => (event) => setAsked({ ...asked, [name]: event.target.value });
@@ -61,7 +58,7 @@ function Draw({ pool, begin, choice, about }) {
     <label>of <select value=${asked.model} onChange=${set("model")}><option value="">built-in features</option>
       ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
     <label>Items, at most <input type="number" min="2" max="20000" required value=${asked.limit} onInput=${set("limit")} /></label>
-    <button class="first">Draw</button></form>
+    <button class="first" aria-busy=${busy}>Draw</button></form>
     ${!about.maps.includes("umap") && html`<p class="note">UMAP is not installed on this server: <code>pip install "querist[umap]"</code> adds it.</p>`}</details>`;
 }
 
@@ -93,8 +90,8 @@ function Drawn({ pool, job, choice }) {
   const [hidden, setHidden] = useState([]);
   const [byClass, setByClass] = useState(false);
   const [chosen, setChosen] = useState(null);
-  const first = usePicks(choice.one);
-  const second = usePicks(choice.two);
+  const [first, one] = usePicks(choice.one);
+  const [second, two] = usePicks(choice.two);
   useEffect(() => void get(`/v1/maps/${job.id}/points`).then(setPoints, setProblem), [job.id]);
   const picked = useMemo(() => [first, second].map((some) => new Map((some ?? []).map((one) => [one.id, one]))), [first, second]);
   const layers = useMemo(() => (points ? layersOf(points, ...picked, byClass) : []), [points, picked, byClass]);
@@ -112,7 +109,8 @@ function Drawn({ pool, job, choice }) {
   };
   const toggle = (name) => () => setHidden(hidden.includes(name) ? hidden.filter((one) => one !== name) : [...hidden, name]);
   const open = (place) => get(`/v1/pools/${pool.id}/items/${encodeURIComponent(points.ids[place])}`).then((item) => setChosen({ item, place }), setProblem);
-  return html`<section class="card">
+  return html`<section class="card" aria-label="Map">
+    ${[one, two].map((lost) => lost && html`<p class="problem" role="alert">${lost.message}</p>`)}
     <fieldset class="legend"><legend class="hidden">What is shown</legend>
       ${layers.map((one) => html`<label key=${one.name}><input type="checkbox" checked=${!hidden.includes(one.name)} onChange=${toggle(one.name)} />
         <span class=${`mark ${one.shape ?? "dot"} ${one.colour.slice(2)}`} aria-hidden="true"></span>${one.name} (${count(one.places.length)})</label>`)}

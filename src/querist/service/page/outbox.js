@@ -2,9 +2,12 @@
 // What the server refuses is kept too, to be corrected.
 
 import { Problem, post } from "./api.js";
+import { wait } from "./patience.js";
 import { own } from "./place.js";
 
 const REFUSED = [400, 404, 413, 422]; // the same would be refused again
+const LATE_MS = 5000; // so long without an answer is said
+const LONGEST_MS = 5000; // between two tries
 let count = 0;
 
 // `name`: whose statements these are. `body`: what is sent of some that go together, `most` of them.
@@ -94,9 +97,12 @@ export class Outbox {
   }
 
   async sendAll() {
+    let failed = 0; // times in a row
     for (let batch = this.next(); batch.length && !this.closed; batch = this.next()) {
+      const late = setTimeout(() => this.tell(new Error("The server takes long to answer.")), LATE_MS);
       try {
-        await post(this.path, this.body(batch), true);
+        await post(this.path, this.body(batch), true).finally(() => clearTimeout(late));
+        failed = 0;
         this.drop(batch);
         this.most = Math.min(this.largest, this.most * 2);
         this.tell(null);
@@ -105,7 +111,7 @@ export class Outbox {
         if (refused && batch.length === 1) this.refuse(batch[0], problem);
         if (refused) this.most = 1;
         this.tell(refused ? null : problem);
-        if (!refused) await new Promise((resolve) => setTimeout(resolve, 1000));
+        if (!refused) await wait(Math.min(LONGEST_MS, 1000 * 1.5 ** failed++));
       }
     }
   }

@@ -69,8 +69,8 @@ class Listing {
         this.over = page.next === null;
         this.draw(null);
       } catch (problem) {
-        this.draw(problem);
-        await new Promise((resolve) => setTimeout(resolve, 2000));
+        this.draw(problem); // it was refused; who scrolls on asks again
+        break;
       }
     }
     this.asking = false;

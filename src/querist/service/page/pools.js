@@ -4,7 +4,7 @@ import { useEffect, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Progress, useJob } from "./job.js";
 import { KINDS } from "./label.js";
-import { Table, count, html } from "./view.js";
+import { Table, count, html, useBusy } from "./view.js";
 
 const TASKS = ["classification", "multi-label", "regression", "detection", "tokens", "free"];
 const MODALITIES = ["image", "text", "audio", "table"];
@@ -21,6 +21,7 @@ export function Pools({ about }) {
   }, []);
   return html`<h1>Pools</h1>
     ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+    ${!rows && !problem && html`<p class="note">Reading …</p>`}
     ${rows?.length === 0 && html`<p>There is none yet.</p>`}
     ${rows?.length > 0 && html`<${Table} caption="Pools" columns=${["pool", "task", "items", ""]} rows=${rows.map(listed)} />`}
     ${rows && may(about, "query") && html`<${Create} open=${rows.length === 0} />`}`;
@@ -48,9 +49,13 @@ function Create({ open }) {
   const [asked, setAsked] = useState({ name: "", uris: "", classes: "", columns: "", task: TASKS[0], modality: "" });
   const [problem, setProblem] = useState(null);
   const [made, setMade] = useState(null);
+  const [busy, doing] = useBusy();
   const set = (name) => (event) => setAsked({ ...asked, [name]: event.target.value });
-  const send = async (event) => {
+  const send = (event) => {
     event.preventDefault();
+    doing(make);
+  };
+  const make = async () => {
     setProblem(null);
     const classes = lines(asked.classes);
     const body = { name: asked.name.trim(), task: asked.task, uris: asked.uris.split("\n").map((one) => one.trim()).filter(Boolean) };
@@ -78,18 +83,18 @@ function Create({ open }) {
       <label>Items are <select value=${asked.modality} onChange=${set("modality")}>
         <option value="">what their names say</option>
         ${MODALITIES.map((one) => html`<option key=${one}>${one}</option>`)}</select></label>
-      <button class="first">Make it</button>
+      <button class="first" aria-busy=${busy}>Make it</button>
     </form>
     ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
   </details>`;
 }
 
 function Filling({ pool }) {
-  const job = useJob(pool.addition, (ended) => {
+  const [job, problem] = useJob(pool.addition, (ended) => {
     if (ended.state === "done" && !ended.added.broken) location.hash = `#/pools/${pool.id}/items`;
   });
   return html`<section class="card create"><h2>${pool.name}</h2>
-    <${Progress} job=${job} what="Listing items" />
+    <${Progress} job=${job} problem=${problem} what="Listing items" />
     ${job?.added?.broken > 0 && html`<p class="note">${count(job.added.broken)} could not be added.</p>`}
     <p><a href=${`#/pools/${pool.id}/items`}>Open the pool</a></p></section>`;
 }

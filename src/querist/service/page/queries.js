@@ -8,7 +8,7 @@ import { FINAL, Progress, useJob } from "./job.js";
 import { KINDS } from "./label.js";
 import { picksOf } from "./picks.js";
 import { may } from "./pools.js";
-import { Facts, Table, count, html, quantity } from "./view.js";
+import { Facts, Table, count, html, quantity, useBusy } from "./view.js";
 
 // What built-in features and the pool itself give; strategies that need more want a model.
 const GIVEN = ["embeddings", "items", "labelled_embeddings", "labels", "labelled_classes"];
@@ -52,16 +52,18 @@ export function useDone(pool) {
   return [done, problem];
 }
 
-// All picks of a query that is done.
+// All picks of a query that is done; and why they cannot be had.
 export function usePicks(query) {
   const [picks, setPicks] = useState(null);
+  const [problem, setProblem] = useState(null);
   useEffect(() => {
     const ending = new AbortController();
     setPicks(null);
-    if (query) picksOf(query, ending.signal).then(setPicks, () => ending.signal.aborted || setPicks([]));
+    setProblem(null);
+    if (query) picksOf(query, ending.signal).then(setPicks, (found) => ending.signal.aborted || setProblem(found));
     return () => ending.abort();
   }, [query]);
-  return picks;
+  return [picks, problem];
 }
 
 export function Queries({ pool, part, about }) {
@@ -75,6 +77,7 @@ export function Queries({ pool, part, about }) {
   return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
     ${may(about, "query") && html`<${Ask} pool=${pool} begun=${begun} />`}
     <h2 class="after">Queries so far</h2>
+    ${!rows && !problem && html`<p class="note">Reading …</p>`}
     ${rows?.length === 0 && html`<p class="note">None yet.</p>`}
     ${rows?.length > 0 && html`<${Table} caption="Queries" columns=${["query", "state", "picked", "of", "begun"]} rows=${rows.map((one) => [
       html`<a href=${`#/pools/${pool.id}/queries/${one.id}`}>${titleOf(one)}</a>`,
@@ -103,17 +106,17 @@ function Ask({ pool, begun }) {
     where: asked.where, note: asked.note,
     options: Object.fromEntries(Object.entries(options).filter(([name, text]) => text !== "" && name in (chosen?.options ?? {})).map(([name, text]) => [name, value(text)])),
   });
-  const tell = (ask, then) => async (event) => {
+  const [busy, doing] = useBusy();
+  const [counting, estimating] = useBusy();
+  const tell = (one, ask, then) => (event) => {
     event.preventDefault();
-    setSaid(null);
-    try {
-      then(await ask());
-    } catch (problem) {
-      setSaid({ problem: problem.message });
-    }
+    one(async () => {
+      setSaid(null);
+      await ask().then(then, (problem) => setSaid({ problem: problem.message }));
+    });
   };
-  const send = tell(() => post(`/v1/pools/${pool.id}/queries`, body()), begun);
-  const cost = tell(() => post(`/v1/pools/${pool.id}/estimates`, body()), (found) => setSaid({ found }));
+  const send = tell(doing, () => post(`/v1/pools/${pool.id}/queries`, body()), begun);
+  const cost = tell(estimating, () => post(`/v1/pools/${pool.id}/estimates`, body()), (found) => setSaid({ found }));
   return html`<section class="card"><h2>Which items next?</h2>
     <form class="ask" onSubmit=${send}>
       <label>Strategy <select value=${asked.strategy} onChange=${set("strategy")}>
@@ -132,7 +135,7 @@ function Ask({ pool, begun }) {
       ${chosen && html`<div class="about"><p class="note">${chosen.summary} ${chosen.needs.length > 0 && `Needs ${chosen.needs.join(", ")}.`}</p>
         ${Object.entries(chosen.options).map(([name, usual]) => html`<label key=${name}>${name}
           <input placeholder=${String(usual)} value=${options[name] ?? ""} onInput=${(event) => setOptions({ ...options, [name]: event.target.value })} /></label>`)}</div>`}
-      <p class="buttons"><button class="first">Pick</button> <button type="button" onClick=${cost}>What will it cost?</button></p>
+      <p class="buttons"><button class="first" aria-busy=${busy}>Pick</button> <button type="button" aria-busy=${counting} onClick=${cost}>What will it cost?</button></p>
     </form>
     <div role="status">${said?.found && html`<${Cost} found=${said.found} />`}</div>
     ${said?.problem && html`<p class="problem" role="alert">${said.problem}</p>`}
@@ -159,12 +162,14 @@ function Cost({ found }) {
 }
 
 function Query({ pool, id }) {
-  const job = useJob(id);
+  const [job, problem] = useJob(id);
   const done = job?.state === "done";
-  const picks = usePicks(done ? id : "");
+  const [picks, lost] = usePicks(done ? id : "");
   return html`<p><a href=${`#/pools/${pool.id}/queries`}>All queries</a></p>
     <h2>${job ? titleOf(job) : "Query"}</h2>
-    ${!(done && picks) && html`<${Progress} job=${job} what=${job && FINAL.includes(job.state) ? "The query has ended" : "The query goes on"} />`}
+    <p class="hidden" role="status">${done && picks && `${count(picks.length)} picks are here.`}</p>
+    ${lost && html`<p class="problem" role="alert">${lost.message}</p>`}
+    ${!(done && picks) && html`<${Progress} job=${job} problem=${problem} what=${job && FINAL.includes(job.state) ? "The query has ended" : "The query goes on"} />`}
     ${done && html`<${Facts} rows=${[["picked", count(job.counts.picked)], ["of candidates", count(job.counts.candidates)], ["failed", count(job.counts.failed)], ["seed", job.asked.seed]]} />`}
     ${done && job.counts.failed > 0 && html`<${Progress} job=${job} what="Some items could not be used" />`}
     ${done && picks && html`<div class="tools"><a href=${`#/pools/${pool.id}/map/${id}`}>On the map</a>
@@ -186,5 +191,3 @@ export function Picks({ pool, picks, label, mark, short }) {
     ${chosen && html`<${Detail} pool=${pool} item=${chosen} facts=${[...why(chosen), ...(item ? factsOf(item) : [["id", chosen.id], ["at", chosen.uri]])]}
       close=${() => setChosen(null)} />`}`;
 }
-
-

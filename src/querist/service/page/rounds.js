@@ -1,11 +1,11 @@
 // Rounds: train on the labels that there are, judge it on what was set aside, pick with the result.
 
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useState } from "./vendor/hooks.js";
 import { post } from "./api.js";
 import { FINAL, Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
 import { timedTitleOf, useAll, useDone, useModels } from "./queries.js";
-import { Table, count, html, percent, quantity } from "./view.js";
+import { Table, count, html, percent, quantity, useBusy } from "./view.js";
 
 export function Rounds({ pool, about }) {
   const [turn, setTurn] = useState(0);
@@ -17,6 +17,7 @@ export function Rounds({ pool, about }) {
     ${rows && may(about, "query") && html`<${Begin} pool=${pool} rows=${rows} models=${models ?? []} begun=${again} />`}
     ${running && html`<${Going} key=${running.job} round=${running} over=${again} />`}
     <h2 class="after">Rounds so far</h2>
+    ${!rows && !problem && html`<p class="note">Reading …</p>`}
     ${rows?.length === 0 && html`<p class="note">None yet.</p>`}
     ${rows?.length > 0 && html`<${Table} caption="Rounds" columns=${["round", "state", "learned from", "how good it is", "picked", "of these labelled", "model"]}
       rows=${rows.map((one) => told(pool, one, models ?? []))} />`}
@@ -47,37 +48,41 @@ function judged(metrics) {
 }
 
 function Going({ round, over }) {
-  const job = useJob(round.job, over);
-  return html`<section class="card"><${Progress} job=${job} what=${`Round ${round.number}`} /></section>`;
+  const [job, problem] = useJob(round.job, over);
+  return html`<section class="card"><${Progress} job=${job} problem=${problem} what=${`Round ${round.number}`} /></section>`;
 }
 
 function Waiting({ round, allowed, over }) {
   const [job, setJob] = useState(null);
   const [problem, setProblem] = useState(null);
-  const ask = () => post(`/v1/rounds/${round.id}/answers`).then((begun) => setJob(begun.id), setProblem);
+  const [busy, doing] = useBusy();
+  const ask = () => doing(() => post(`/v1/rounds/${round.id}/answers`).then((begun) => setJob(begun.id), setProblem));
   return html`<section class="card"><p>Round ${round.number}: ${round.waiting}</p>
     ${job ? html`<${Asking} id=${job} what=${`The oracle of round ${round.number}`} over=${() => { setJob(null); over(); }} />`
-      : allowed && html`<p class="buttons"><button onClick=${ask}>Ask the oracle again</button></p>`}
+      : allowed && html`<p class="buttons"><button aria-busy=${busy} onClick=${ask}>Ask the oracle again</button></p>`}
     ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
   </section>`;
 }
 
 function Asking({ id, what, over }) {
-  const job = useJob(id, over);
-  return html`<${Progress} job=${job} what=${what} />`;
+  const [job, problem] = useJob(id, over);
+  return html`<${Progress} job=${job} problem=${problem} what=${what} />`;
 }
 
 function Begin({ pool, rows, models, begun }) {
   const [queries] = useDone(pool.id);
-  const [asked, setAsked] = useState(null);
+  const [changed, setChanged] = useState({}); // what was typed stays when a round that ends draws all anew
   const [problem, setProblem] = useState(null);
+  const [busy, doing] = useBusy();
   const last = rows.find((one) => one.trained);
   const usual = { budget: "20", model: last?.model ?? "", holdout: last?.holdout ?? "" };
-  useEffect(() => setAsked(usual), [rows]);
-  if (!asked) return null;
-  const set = (name) => (event) => setAsked({ ...asked, [name]: event.target.value });
-  const send = async (event) => {
+  const asked = { ...usual, ...changed };
+  const set = (name) => (event) => setChanged({ ...changed, [name]: event.target.value });
+  const send = (event) => {
     event.preventDefault();
+    doing(begin);
+  };
+  const begin = async () => {
     setProblem(null);
     const body = { query: { budget: Number(asked.budget), model: asked.model || null }, trainer: { use: "linear_head" }, after: rows[0]?.id ?? null, holdout: asked.holdout || null };
     try {
@@ -96,7 +101,7 @@ function Begin({ pool, rows, models, begun }) {
       <label>Hold-out <select value=${asked.holdout} onChange=${set("holdout")}><option value="">none</option>
         ${(queries ?? []).filter((one) => one.kind === "query").map((one) => html`<option key=${one.id} value=${one.id}>${timedTitleOf(one)}</option>`)}</select></label>
       <label>Then pick <input type="number" min="0" step="any" required value=${asked.budget} onInput=${set("budget")} /></label>
-      <p class="buttons"><button class="first">Train</button></p>
+      <p class="buttons"><button class="first" aria-busy=${busy}>Train</button></p>
     </form>
     ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
   </section>`;

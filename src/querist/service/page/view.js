@@ -2,6 +2,7 @@
 
 import { h } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";
+import { useRef, useState } from "./vendor/hooks.js";
 
 export const html = htm.bind(h);
 
@@ -26,6 +27,23 @@ export function duration(seconds) {
 
 export function percent(share) {
   return share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`;
+}
+
+// One thing at a time: what is asked for again while it goes on is passed over. The button that begins it is
+// not disabled meanwhile, as it would lose the focus.
+export function useBusy() {
+  const now = useRef(false);
+  const [busy, setBusy] = useState(false);
+  const doing = async (action) => {
+    if (now.current) return;
+    setBusy((now.current = true));
+    try {
+      await action();
+    } finally {
+      setBusy((now.current = false));
+    }
+  };
+  return [busy, doing];
 }
 
 // An item's file name as people write it, not as an address has it; else its id.

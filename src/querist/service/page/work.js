@@ -5,11 +5,13 @@ import { blob, get, newKey, post } from "./api.js";
 import { BoxKeys } from "./boxes.js";
 import { Draft } from "./draft.js";
 import { Outbox } from "./outbox.js";
+import { passes } from "./patience.js";
 import { picksOf } from "./picks.js";
 import { SpanKeys } from "./spans.js";
 import { nameOf } from "./view.js";
 
 const AHEAD = 8; // items that are held
+const AGAIN_MS = 2000; // until items are asked for again where they did not come
 
 export function holder() {
   const found = sessionStorage.getItem("querist-holder") ?? newKey();
@@ -39,6 +41,7 @@ export class Work {
     });
     this.done = new Set(this.outbox.all().map((one) => one.statement.id));
     this.pictures = new Map();
+    this.seen = new Set(); // ids of items whose content is here
     this.draft = new Draft(pool.task, this.pool, draw);
     this.editor = null; // of the first item, once it is there
     this.outbox.send();
@@ -52,12 +55,13 @@ export class Work {
   async fill() {
     if (this.asking || this.outbox.closed) return;
     this.asking = true;
+    const { by } = this;
     try {
       const number = Math.min(100, AHEAD + this.outbox.waiting().length);
-      const asked = { holder: holder(), number, which: this.which, by: this.by, among: await this.among() };
+      const asked = { holder: holder(), number, which: this.which, by, among: await this.among() };
       const none = this.query && !asked.among.length;
       const page = none ? { items: [] } : await post(`/v1/pools/${this.pool}/leases`, asked, true);
-      if (asked.by !== this.by) return;
+      if (by !== this.by) return; // of whom other items are wanted
       const known = new Map(this.items.map((one) => [one.id, one]));
       for (const { id, suggestion, suggestion_score } of page.items) Object.assign(known.get(id) ?? {}, { suggestion, suggestion_score });
       const fresh = page.items.filter((one) => !known.has(one.id) && !this.done.has(one.id));
@@ -72,9 +76,12 @@ export class Work {
       this.troubled(null);
     } catch (problem) {
       this.troubled(problem);
+      clearTimeout(this.timer);
+      if (passes(problem)) this.timer = setTimeout(() => this.fill(), AGAIN_MS);
     } finally {
       this.asking = false;
     }
+    if (by !== this.by) this.fill();
   }
 
   // The picks that were not said anything of here; of the others the server knows.
@@ -122,7 +129,9 @@ export class Work {
   look(item) {
     if (!this.pictures.has(item.id)) {
       const path = `/v1/pools/${this.pool}/content/${encodeURIComponent(item.id)}`;
-      this.pictures.set(item.id, blob(path).then(shown, (problem) => ({ problem })));
+      const found = blob(path).then(shown).catch((problem) => ({ problem }));
+      this.pictures.set(item.id, found);
+      found.then(() => this.seen.add(item.id));
     }
     return this.pictures.get(item.id);
   }
@@ -143,7 +152,8 @@ export class Work {
   say(by, said, value) {
     const kind = said === "label" && this.which === "disputed" ? "decide" : said;
     const [item, ...rest] = this.items;
-    if (!item) return;
+    // Nobody labels what he has not seen: such a key was meant for the item before.
+    if (!item || (said === "label" && !this.seen.has(item.id))) return;
     this.outbox.drop(this.outbox.refused().filter((one) => one.statement.id === item.id));
     this.outbox.say(by, { id: item.id, kind, value }, nameOf(item));
     this.draft.forget();
@@ -170,6 +180,7 @@ export class Work {
     this.done.delete(item.id);
     this.items = [item, ...this.items.filter((one) => one.id !== item.id)];
     this.begin(value);
+    this.look(item).then((found) => this.edit(item, found)); // it may be the one that is shown now
     this.draw();
   }
 
