@@ -35,11 +35,13 @@ class Condition(NamedTuple):
         sql: The condition.
         values: Of its placeholders.
         states: Where it says no more than that an item is in one of several states, these.
+        few: Whether it names its rows: what else is asked is to be asked of these alone.
     """
 
     sql: str
     values: tuple[Any, ...] = ()
     states: tuple[int, ...] = ()
+    few: bool = False
 
 
 _LABEL, _DECIDE = KINDS.index("label"), KINDS.index("decide")
@@ -123,7 +125,10 @@ def _joined(parts: Iterable[Condition], by: str, none: str) -> Condition:
     if not kept:
         return Condition(none)
     values = tuple(value for part in kept for value in part.values)
-    return Condition("(" + by.join(part.sql for part in kept) + ")", values)
+    few = by == " AND " and any(part.few for part in kept)
+    if few:  # SQLite takes the index over states for better; with a plus it has no choice
+        kept = [part if part.few else part._replace(sql=f"+({part.sql})") for part in kept]
+    return Condition("(" + by.join(part.sql for part in kept) + ")", values, few=few)
 
 
 def _part(name: str, value: Any, depth: int) -> Condition:
@@ -162,6 +167,7 @@ def _id(value: Any) -> Condition:
         "UNION ALL SELECT row FROM items WHERE id IS NULL AND key IN "
         f"(SELECT substr(?, 1 + key * {KEY_BYTES}, {KEY_BYTES}) FROM json_each(?)))",
         (json.dumps(texts), b"".join(keys), json.dumps([0] * len(keys))),
+        few=True,
     )
 
 
@@ -223,8 +229,8 @@ def _comparisons(name: str, wanted: Mapping[Any, Any]) -> list[Condition]:
     unlike = tests.pop("!=", None)
     found = [_found(name, _joined(tests.values(), " AND ", "1"))] if tests else []
     if unlike is not None:
-        sql, values, _ = _found(name, unlike)
-        found.append(Condition(f"NOT {sql}", values))
+        inner = _found(name, unlike)
+        found.append(Condition(f"NOT {inner.sql}", inner.values))
     return found
 
 
