@@ -50,6 +50,18 @@ export async function get(path, signal) {
   return (await ask(path, { headers: headers(), signal })).json();
 }
 
+// The items of all pages of a list.
+export async function getAll(path) {
+  const items = [];
+  let after = "";
+  while (after !== null) {
+    const page = await get(`${path}?limit=1000&after=${after}`);
+    items.push(...page.items);
+    after = page.next;
+  }
+  return items;
+}
+
 // `again`: what does no harm when it is done twice needs no key, which costs the server two writes.
 export async function post(path, body, again = false) {
   const more = { "Content-Type": "application/json", ...(again ? {} : { "Idempotency-Key": newKey() }) };
