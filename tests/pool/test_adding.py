@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,30 @@ def test_columns_stand_in_the_order_of_the_file_and_ids_do_not_rest_on_it(
     (one,) = pool.fetch([before.row])
     assert one == pool.item(before.id) == pool.page().items[0]
     assert list(one.inline) == ["zone", "age", "name"]  # type: ignore[arg-type]
+
+
+def test_batches_grow_with_the_pool(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a large one each rewrites most of the indexes over digests, so there are to be fewer."""
+    monkeypatch.setattr("querist.pool.adding.BATCH", 2)
+    monkeypatch.setattr("querist.pool.adding.LARGEST", 5)
+    told = [0]
+    pool.add_items(map(str, range(700)), progress=lambda added: told.append(added.new))
+    sizes = {after - before for before, after in pairwise(told)}
+    assert sizes == {2, 3, 4, 5}
+    assert told[-1] == len(pool) == 700
+
+
+def test_inline_items_are_written_once(pool: Pool) -> None:
+    before = pool._database.connection().total_changes
+    pool.add_items({"text": f"text {n // 2}", "id": f"i{n}"} for n in range(100))
+    written = pool._database.connection().total_changes - before
+    assert written <= 2 * 100 + 1  # each, and what of it is a copy; and the number of the addition
+    assert pool.counts()["duplicate"] == 50
+    assert pool.add_items([{"text": "text 1", "id": "i0"}]).changed == 1
+    assert pool.item("i0").content == pool.item("i2").content != pool.item("i1").content
+    assert [pool.item(f"i{n}").state for n in range(4)] == [
+        "unlabelled",
+        "unlabelled",
+        "duplicate",
+        "duplicate",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import sqlite3
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from querist.cli import main
 from querist.core.errors import ConfigError
+from querist.service import watching
 from querist.service.index.index import Index
 from querist.service.serving import listening
 from querist.service.settings import parse_settings
@@ -41,6 +43,33 @@ def test_a_name_with_several_addresses_has_a_socket_each(tmp_path: Path, monkeyp
     assert [one.getsockname()[0] for one in opened] == ["127.0.0.1"]
     for one in opened:
         one.close()
+
+
+async def _undelayed(listener: socket.socket) -> bool:
+    found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    class Asked(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            asked = transport.get_extra_info("socket")
+            found.set_result(bool(asked.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            transport.close()
+
+    server = await asyncio.get_running_loop().create_server(Asked, sock=listener)
+    with socket.create_connection(listener.getsockname()[:2]):
+        told = await found
+    server.close()
+    return told
+
+
+def test_answers_wait_for_no_acknowledgement(tmp_path: Path, monkeypatch) -> None:
+    """Nagle's algorithm kept the last packet of each answer back, for 40 ms."""
+    address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address])
+    (opened,) = listening(parse_settings({"data": str(tmp_path)}, "service.yaml"))
+    monkeypatch.undo()
+    assert asyncio.run(_undelayed(opened))
+    with watching._listening(0) as opened:
+        assert asyncio.run(_undelayed(opened))
 
 
 def test_a_host_that_is_not_here_is_told(tmp_path: Path) -> None:

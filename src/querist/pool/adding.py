@@ -23,6 +23,8 @@ from querist.sources.source import Entry, SourceError
 from querist.sources.uris import scheme_of, shown
 
 BATCH = 5000
+LARGEST = 20_000
+_SHARE = 100  # of a pool's items, above which a batch grows with the pool
 
 Progress = Callable[[Added], None]
 T = TypeVar("T")
@@ -90,7 +92,7 @@ class Adder:
             folder = literal_folder(uri) if _is_pattern(uri, first) else uri
             self._cover(folder)
         rest: Iterable[Entry] = () if first is None else _again(first, entries)
-        for batch in _batches(rest, BATCH):
+        for batch in _batches(rest, self._size):
             records = [
                 Record(0, entry.uri, size=entry.size, version=entry.version) for entry in batch
             ]
@@ -134,12 +136,18 @@ class Adder:
 
     def records(self, records: Iterable[Record | Broken], where: str) -> None:
         """Add records."""
-        for batch in _batches(records, BATCH):
+        for batch in _batches(records, self._size):
             good = [one for one in batch if isinstance(one, Record)]
             for one in batch:
                 if isinstance(one, Broken):
                     self._tally.break_on(one)
             self._write(good, where, None)
+
+    def _size(self) -> int:
+        """Of a batch. In a large pool each writes most pages of the indexes over digests anew."""
+        with self._database.reading() as connection:
+            (last,) = connection.execute("SELECT coalesce(max(row), 0) FROM items").fetchone()
+        return max(BATCH, min(LARGEST, int(last) // _SHARE))
 
     def _begin(self, uri: str, only_new: bool) -> str:
         """The URI after which a listing begins; "" for its start."""
@@ -187,7 +195,7 @@ def _again(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
     yield from rest
 
 
-def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
+def _batches(things: Iterable[T], size: Callable[[], int]) -> Iterator[list[T]]:
     iterator = iter(things)
-    while batch := list(islice(iterator, size)):
+    while batch := list(islice(iterator, size())):
         yield batch

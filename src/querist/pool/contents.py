@@ -31,14 +31,19 @@ class Noted(NamedTuple):
     duplicates: int = 0
 
 
-def note(connection: sqlite3.Connection, contents: Mapping[int, bytes]) -> Noted:
-    """Record contents by row; to be called in a transaction.
+def note(
+    connection: sqlite3.Connection,
+    contents: Mapping[int, bytes],
+    inserted: Collection[bytes] = (),
+) -> Noted:
+    """Record contents by row, beside those of rows that were inserted with theirs.
 
-    What concerns all rows is one statement of one step: between two steps Python's lock is given
-    up, and beside busy threads each time costs many times what the step does.
+    To be called in a transaction. What concerns all rows is one statement of one step: between two
+    steps Python's lock is given up, and beside busy threads each time costs many times what the
+    step does.
     """
     if not contents:
-        return Noted()
+        return Noted(duplicates=mark_copies(connection, set(inserted)) if inserted else 0)
     held = connection.execute(
         "SELECT row, content, fresh FROM items WHERE row IN (SELECT value FROM json_each(?)) "
         "AND content IS NOT NULL",
@@ -62,7 +67,7 @@ def note(connection: sqlite3.Connection, contents: Mapping[int, bytes]) -> Noted
     connection.executemany(
         "UPDATE items SET stale = 1 WHERE row = ? AND label IS NOT NULL", [(r,) for r, _ in other]
     )
-    touched = {*new.values(), *(old for _, old in other)}
+    touched = {*inserted, *new.values(), *(old for _, old in other)}
     return Noted(len(other), mark_copies(connection, touched))
 
 

@@ -38,7 +38,7 @@ def _by_own_id(connection: sqlite3.Connection, wanted: list[str]) -> dict[str, i
 
 def _by_key(connection: sqlite3.Connection, wanted: list[str]) -> dict[str, int]:
     """Items without an id of their own are called by their key."""
-    keys = [key for id in wanted if (key := _key(id)) is not None]
+    keys = [key for id in wanted if (key := key_named(id)) is not None]
     query = "SELECT key, row FROM items WHERE id IS NULL AND key IN ({})"
     return {key.hex(): row for key, row in _in_parts(connection, query, keys)}
 
@@ -56,11 +56,13 @@ def _in_parts(
         yield from connection.execute(query.format(marks(len(part))), part)
 
 
-def _key(id: str) -> bytes | None:
+def key_named(id: str) -> bytes | None:
+    """The key that an id is the text of, or None."""
     try:
-        return bytes.fromhex(id) if len(id) == 2 * KEY_BYTES else None
+        key = bytes.fromhex(id)
     except ValueError:
         return None
+    return key if len(key) == KEY_BYTES and key.hex() == id else None
 
 
 def unknown(connection: sqlite3.Connection, pool: str, id: str) -> UnknownItem:

@@ -18,8 +18,8 @@ from querist.pool.tally import Tally
 
 _COLUMNS = "row, key, id, root, path, size, version, seen, kind, grp, metadata, inline"
 _INSERT = (
-    f"INSERT INTO items ({_COLUMNS}, state, fresh, stale) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)"
+    f"INSERT INTO items ({_COLUMNS}, content, fresh, state, stale) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)"
 )
 _UPDATE = (
     "UPDATE items SET key = :key, id = :id, root = :root, path = :path, size = :size, "
@@ -83,7 +83,8 @@ class Merger:
             connection, (one.inline for one in records if isinstance(one.inline, Mapping))
         )
         statements.record(connection)
-        copies = min(contents.note(connection, batch.contents).duplicates, batch.new)
+        noted = contents.note(connection, batch.changed_contents, batch.new_contents)
+        copies = min(noted.duplicates, batch.new)
         self._tally.count("new", batch.new - copies)
         self._tally.count("duplicates", copies)
 
@@ -138,12 +139,22 @@ class _Batch:
         self._next = self._last_row() + 1
         self._inserts: dict[int, Held] = {}
         self._updates: dict[int, Held] = {}
-        self.contents: dict[int, bytes] = {}
+        self._contents: dict[int, bytes] = {}
 
     @property
     def new(self) -> int:
         """How many items are new."""
         return len(self._inserts)
+
+    @property
+    def new_contents(self) -> list[bytes]:
+        """Digests of new items that are inline, which are inserted with them."""
+        return [content for row, content in self._contents.items() if row in self._inserts]
+
+    @property
+    def changed_contents(self) -> dict[int, bytes]:
+        """Digests of inline items that were there before, by row."""
+        return {row: one for row, one in self._contents.items() if row not in self._inserts}
 
     def _found(self, column: str, values: Iterable[Any]) -> Iterable[Held]:
         wanted = list(dict.fromkeys(values))
@@ -226,11 +237,13 @@ class _Batch:
         if held.id is not None:
             self._by_id[held.id] = held
         if fit.kind != URI and fit.content is not None:
-            self.contents[held.row] = fit.content
+            self._contents[held.row] = fit.content
 
     def write(self) -> None:
         """Write what became of the items."""
-        self._connection.executemany(_INSERT, self._inserts.values())
+        known = self._contents
+        inserts = ((*held, known.get(row), row in known) for row, held in self._inserts.items())
+        self._connection.executemany(_INSERT, inserts)
         self._connection.executemany(_UPDATE, [one._asdict() for one in self._updates.values()])
 
 

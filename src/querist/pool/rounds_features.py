@@ -202,7 +202,8 @@ class _Source:
             self._about.digest, self._wanted, self._rows, contents
         )
         made = {int(self._rows[at]): at for at in np.flatnonzero(found)}
-        outputs = {name: [held[name][list(made.values())]] if made else [] for name in self._wanted}
+        outputs = {name: [_good(held[name], found)] if made else [] for name in self._wanted}
+        del held  # of many rows each copy is large
         order = list(made)
         tell(len(order))
         missing = self._rows[~found]
@@ -215,7 +216,7 @@ class _Source:
         at = {row: place for place, row in enumerate(order)}
         kept = np.array([row for row in asked.tolist() if row in at], np.int64)
         places = [at[row] for row in kept.tolist()]
-        joined = {name: np.concatenate(parts)[places] for name, parts in outputs.items() if parts}
+        joined = {name: _joined(parts, places) for name, parts in outputs.items() if parts}
         return Given(kept, joined, tuple(self._about.classes), len(order) - len(made))
 
     def _computed(self, rows: Rows) -> tuple[list[int], Mapping[str, NDArray[Any]]]:
@@ -235,3 +236,15 @@ class _Source:
         """Close the model."""
         if self._opened is not None:
             self._opened.close()
+
+
+def _good(values: NDArray[Any], found: NDArray[np.bool_]) -> NDArray[Any]:
+    """Without a copy where all are."""
+    return values if found.all() else values[found]
+
+
+def _joined(parts: list[NDArray[Any]], places: list[int]) -> NDArray[Any]:
+    """The rows of parts, which are given up, in another order."""
+    whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    parts.clear()
+    return whole if places == list(range(len(whole))) else whole[places]

@@ -18,9 +18,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from querist.pool import schema
+from querist.pool.digests import KEY_BYTES
 from querist.pool.errors import BadFilter
 from querist.pool.items import encoded
 from querist.pool.labelling import KINDS
+from querist.pool.lookup import key_named, marks
 from querist.sources.nearest import nearest
 
 Where: TypeAlias = "str | Mapping[str, Any]"
@@ -33,11 +35,13 @@ class Condition(NamedTuple):
         sql: The condition.
         values: Of its placeholders.
         states: Where it says no more than that an item is in one of several states, these.
+        few: Whether it names its rows: what else is asked is to be asked of these alone.
     """
 
     sql: str
     values: tuple[Any, ...] = ()
     states: tuple[int, ...] = ()
+    few: bool = False
 
 
 _LABEL, _DECIDE = KINDS.index("label"), KINDS.index("decide")
@@ -69,6 +73,7 @@ _WORDS: Mapping[str, Condition] = {
 }
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
 _DEEPEST = 20
+_SOUGHT = 8  # texts that are looked for one after the other
 
 
 def rows_after(where: Where, after: int, limit: int) -> Condition:
@@ -120,7 +125,10 @@ def _joined(parts: Iterable[Condition], by: str, none: str) -> Condition:
     if not kept:
         return Condition(none)
     values = tuple(value for part in kept for value in part.values)
-    return Condition("(" + by.join(part.sql for part in kept) + ")", values)
+    few = by == " AND " and any(part.few for part in kept)
+    if few:  # SQLite takes the index over states for better; with a plus it has no choice
+        kept = [part if part.few else part._replace(sql=f"+({part.sql})") for part in kept]
+    return Condition("(" + by.join(part.sql for part in kept) + ")", values, few=few)
 
 
 def _part(name: str, value: Any, depth: int) -> Condition:
@@ -151,18 +159,24 @@ def _state(value: Any) -> Condition:
 
 
 def _id(value: Any) -> Condition:
+    """Rows that the indexes over ids and keys give: a test of every item would read them all."""
     texts = _texts("id", value)
+    keys = list(filter(None, map(key_named, texts)))
     return Condition(
-        "(items.id IN (SELECT value FROM json_each(?)) OR (items.id IS NULL AND "
-        "lower(hex(items.key)) IN (SELECT value FROM json_each(?))))",
-        (json.dumps(texts), json.dumps(texts)),
+        "items.row IN (SELECT row FROM items WHERE id IN (SELECT value FROM json_each(?)) "
+        "UNION ALL SELECT row FROM items WHERE id IS NULL AND key IN "
+        f"(SELECT substr(?, 1 + key * {KEY_BYTES}, {KEY_BYTES}) FROM json_each(?)))",
+        (json.dumps(texts), b"".join(keys), json.dumps([0] * len(keys))),
+        few=True,
     )
 
 
 def _group(value: Any) -> Condition:
+    texts = _texts("group", value)
+    if len(texts) == 1 and texts[0]:  # its index gives the rows in their order
+        return Condition("items.grp = ?", (texts[0],))
     return Condition(
-        "coalesce(items.grp, '') IN (SELECT value FROM json_each(?))",
-        (json.dumps(_texts("group", value)),),
+        "coalesce(items.grp, '') IN (SELECT value FROM json_each(?))", (json.dumps(texts),)
     )
 
 
@@ -199,14 +213,79 @@ def _metadata(value: Any) -> Condition:
 
 def _field(name: str, wanted: Any) -> Condition:
     if isinstance(wanted, Mapping):
-        parts = [_compared(name, str(by), value) for by, value in wanted.items()]
-        return _joined(parts, " AND ", "1")
-    if isinstance(wanted, (list, tuple)):
-        return _joined([_compared(name, "=", value) for value in wanted], " OR ", "0")
-    return _compared(name, "=", wanted)
+        return _joined(_comparisons(name, wanted), " AND ", "1")
+    values = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
+    for value in values:
+        _check(name, "=", value)
+    if not values:
+        return Condition("0")
+    one_of = _joined(_one_of(values), " OR ", "0")
+    return _joined([*_written(name, values), _found(name, one_of)], " AND ", "1")
 
 
-def _compared(name: str, by: str, value: Any) -> Condition:
+def _comparisons(name: str, wanted: Mapping[Any, Any]) -> list[Condition]:
+    """All but ``!=`` of one look at the metadata, which takes most of the time."""
+    tests = {str(by): _test(name, str(by), value) for by, value in wanted.items()}
+    unlike = tests.pop("!=", None)
+    found = [_found(name, _joined(tests.values(), " AND ", "1"))] if tests else []
+    if unlike is not None:
+        inner = _found(name, unlike)
+        found.append(Condition(f"NOT {inner.sql}", inner.values))
+    return found
+
+
+def _found(name: str, test: Condition) -> Condition:
+    """That there is a field of this name, whose ``f.type`` and ``f.value`` pass a test."""
+    return Condition(
+        f"EXISTS (SELECT 1 FROM json_each(items.metadata) AS f WHERE f.key = ? AND {test.sql})",
+        (name, *test.values),
+    )
+
+
+def _written(name: str, values: list[Any]) -> list[Condition]:
+    """That metadata, which are kept as one text for one value, have what a text is written as.
+
+    It is no answer, since it may stand deeper inside, but spares most items being parsed.
+    """
+    if len(values) > _SOUGHT or not all(isinstance(value, str) for value in values):
+        return []
+    sought = tuple(f"{_json(name)}: {_json(value)}" for value in values)
+    seen = [Condition("instr(items.metadata, ?)", (text,)) for text in sought]
+    return [_joined(seen, " OR ", "0")]
+
+
+def _json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # as `encoded`, but SQLite refuses what is no text
+
+
+def _one_of(values: list[Any]) -> list[Condition]:
+    """Tests of ``f``, one for each kind of value."""
+    kinds: dict[str, list[Any]] = {}
+    for test, told in map(_kind, values):
+        kinds.setdefault(test, []).append(told)
+    return [
+        Condition(test.format(f"IN ({marks(len(told))})"), tuple(told))
+        for test, told in kinds.items()
+    ]
+
+
+def _test(name: str, by: str, value: Any) -> Condition:
+    """A comparison of ``f``; for ``!=`` that of what is equal."""
+    _check(name, by, value)
+    test, told = _kind(value)
+    return Condition(test.format("= ?" if by == "!=" else f"{by} ?"), (told,))
+
+
+def _kind(value: Any) -> tuple[str, Any]:
+    """How values of this kind are compared: with types, since true is not 1, and 10 not "10"."""
+    if value is None or isinstance(value, bool):
+        return "f.type {}", "null" if value is None else str(value).lower()
+    if isinstance(value, str):
+        return "(f.type = 'text' AND f.value {})", value
+    return "(f.type IN ('integer', 'real') AND f.value {})", value
+
+
+def _check(name: str, by: str, value: Any) -> None:
     if by not in _COMPARISONS:
         raise BadFilter(
             f"metadata {name!r}: values are compared by {' '.join(_COMPARISONS)}, got {by!r}."
@@ -217,17 +296,6 @@ def _compared(name: str, by: str, value: Any) -> Condition:
         raise BadFilter(f"metadata {name!r}: {value} has more than 64 bits.")
     if (value is None or isinstance(value, bool)) and by not in ("=", "!="):
         raise BadFilter(f"metadata {name!r}: nothing is {by} {value!r}; use = or !=.")
-    test, values = _test(by, value)
-    found = f"EXISTS (SELECT 1 FROM json_each(items.metadata) AS f WHERE f.key = ? AND {test})"
-    return Condition(f"NOT {found}" if by == "!=" else found, (name, *values))
-
-
-def _test(by: str, value: Any) -> tuple[str, tuple[Any, ...]]:
-    """A test of ``f.value``; types are compared too: true is not 1, and 10 is not "10"."""
-    if value is None or isinstance(value, bool):
-        return "f.type = ?", ("null" if value is None else str(value).lower(),)
-    kinds = "('text')" if isinstance(value, str) else "('integer', 'real')"
-    return f"f.type IN {kinds} AND f.value {'=' if by == '!=' else by} ?", (value,)
 
 
 def _said_by(value: Any) -> Condition:

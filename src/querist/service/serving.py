@@ -49,8 +49,10 @@ def listening(settings: ServiceSettings) -> list[socket.socket]:
         spoken = [
             one for one in dict.fromkeys(found) if one[0] != socket.AF_INET6 or socket.has_ipv6
         ]
-        for family, _, _, _, address in spoken:
-            opened.append(socket.socket(family))
+        for family, kind, proto, _, address in spoken:
+            # With its protocol: else asyncio does not set TCP_NODELAY, and the last packet of an
+            # answer waits for the client's acknowledgement of the first, 40 ms.
+            opened.append(socket.socket(family, kind, proto))
             opened[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:  # the others have sockets of their own
                 opened[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

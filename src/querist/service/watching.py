@@ -57,7 +57,7 @@ def watching(
 
 @contextmanager
 def _listening(port: int) -> Iterator[socket.socket]:
-    found = socket.socket()
+    found = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY by it
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     with found:
         try:

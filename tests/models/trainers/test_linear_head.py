@@ -8,7 +8,8 @@ import pytest
 
 from querist.core.errors import ConfigError, ShapeError
 from querist.models.inference import open_inference
-from querist.models.trainers.linear_head import LinearHead, train_linear_head
+from querist.models.trainers import linear_head
+from querist.models.trainers.linear_head import LinearHead, cross_validated, train_linear_head
 from querist.models.trainers.trained import read_state
 from querist.testing.inference import INFERENCE_CHECKS, InferenceCase
 
@@ -129,6 +130,35 @@ def test_the_penalty_is_chosen_by_cross_validation(tmp_path: Path) -> None:
     clear = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "c")
     # Of noise the largest that is not above the number of rows, 48 beside those set aside.
     assert noise.metrics["train.l2"] == 10.0 > clear.metrics["train.l2"]
+
+
+def test_scale_and_penalty_are_chosen_by_some_of_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 256,000 labels of 512 features all of them took ten minutes for it."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 900)
+    H = np.eye(3)[codes] @ rng.normal(size=(3, 6)) + rng.normal(size=(900, 6))
+    rows: list[int] = []
+    fit = linear_head.fit
+
+    def counted(problem: linear_head.Problem, *how: Any) -> Any:
+        rows.append(len(problem.codes))
+        return fit(problem, *how)
+
+    monkeypatch.setattr(linear_head, "fit", counted)
+    monkeypatch.setattr(linear_head, "MOST_TO_CHOOSE", 100)
+    made = train_linear_head(H, codes, CLASSES, BASE, tmp_path / "a")
+    assert sorted(set(rows)) == [80, 720, 900]
+    assert (rows.count(720), rows.count(900)) == (1, 1)
+    assert made.metrics["validation.accuracy"] > 0.6
+    rows.clear()
+    found = cross_validated(H, codes, CLASSES)
+    assert (found.argmax(axis=1) == codes).mean() > 0.6
+    assert (rows.count(720), set(rows)) == (5, {80, 720})
+    rows.clear()
+    train_linear_head(H, codes, CLASSES, BASE, tmp_path / "a", LinearHead(scale="each"))
+    assert set(rows) == {80, 720, 900}
 
 
 def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:

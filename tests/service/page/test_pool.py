@@ -211,6 +211,20 @@ def test_umap_where_it_is_missing(texts, tab) -> None:
     shown.accessible()
 
 
+def test_pools_of_all_pages_are_listed(serve, tab) -> None:
+    server = serve()
+    with server.client() as client:
+        for n in range(3):
+            body = {"name": f"pool {n}", "transform": {"modality": "text"}}
+            client.post("/v1/pools", json=body).raise_for_status()
+    page = tab("about:blank").page
+    short = "**/v1/pools?limit=1000**"
+    page.route(short, lambda route: route.continue_(url=route.request.url.replace("1000", "2")))
+    page.goto(f"{server.url}/#/pools")
+    for n in range(3):
+        page.get_by_role("link", name=f"pool {n}", exact=True).wait_for()
+
+
 def test_ten_thousand_items_are_scrolled(texts, tab) -> None:
     server, pool = texts({f"item-{n:05}": f"text of item {n}" for n in range(10_000)})
     shown = tab(f"{server.url}/#/pools/{pool}/items")

@@ -91,6 +91,18 @@ export function get(path, signal) {
   return patiently(() => ask(path, { headers: headers(), signal }, json), { signal });
 }
 
+// The items of all pages of a list.
+export async function getAll(path) {
+  const items = [];
+  let after = "";
+  while (after !== null) {
+    const page = await get(`${path}?limit=1000&after=${after}`);
+    items.push(...page.items);
+    after = page.next;
+  }
+  return items;
+}
+
 // `again`: what does no harm when it is done twice needs no key, which costs the server two writes;
 // whoever says so tries again himself.
 export async function post(path, body, again = false) {

@@ -1,7 +1,7 @@
 // Pools: the list, and how a new one is made.
 
 import { useEffect, useState } from "./vendor/hooks.js";
-import { get, post } from "./api.js";
+import { getAll, post } from "./api.js";
 import { Progress, useJob } from "./job.js";
 import { KINDS } from "./label.js";
 import { Table, count, html, useBusy } from "./view.js";
@@ -17,7 +17,7 @@ export function Pools({ about }) {
   const [rows, setRows] = useState(null);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
-    get("/v1/pools?limit=1000").then((page) => setRows(page.items), setProblem);
+    getAll("/v1/pools").then(setRows, setProblem);
   }, []);
   return html`<h1>Pools</h1>
     ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
