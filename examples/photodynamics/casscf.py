@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import OracleRejected, require
+from querist.oracles.pyscf import keep_no_checkpoint
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +87,7 @@ def solution(positions: Floats) -> Any:
     mcscf = require("pyscf.mcscf", "chem", "the oracle of CH2NH2+")
     fci = require("pyscf.fci", "chem", "the oracle of CH2NH2+")
     field = scf.RHF(_molecule(positions))
-    field.chkfile = None
+    keep_no_checkpoint(field)
     field.kernel()
     solver = mcscf.CASSCF(field, *ACTIVE)
     # Its vectors are symmetric in both spins: of four electrons in three orbitals, singlets alone.

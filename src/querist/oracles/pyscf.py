@@ -92,12 +92,17 @@ class HartreeFock:
             dft = require("pyscf.dft", "chem", "density functional theory")
             made = (dft.UKS if molecule.spin else dft.RKS)(molecule, xc=self.method)
         made.max_cycle, made.conv_tol, made.verbose = self.max_cycles, self.tolerance, 0
-        made.chkfile = None  # or every call writes a file
-        if opened := getattr(made, "_chkfile", None):  # one that it has opened for that already
-            opened.close()
+        keep_no_checkpoint(made)
         if memory_mb is not None:
             made.max_memory = memory_mb
         return made
+
+
+def keep_no_checkpoint(field: Any) -> None:
+    """See that a PySCF field writes no file at every call, and close the one that it has opened."""
+    field.chkfile = None
+    if opened := getattr(field, "_chkfile", None):
+        opened.close()
 
 
 def _molecule(sample: Sample, basis: str) -> Any:
