@@ -56,6 +56,7 @@ class GPSearch(BayesSearch):
     ) -> None:
         if acquisition not in ACQUISITIONS:
             raise ConfigError(f"acquisition is one of {ACQUISITIONS}, got {acquisition!r}.")
+        self.climbs = not problem.several and problem.fidelity is None
         super().__init__(problem, **{"cost_aware": acquisition == "ei", **options})
         self._kind, self._kappa = acquisition, kappa
         self.escapes = acquisition != "thompson"  # chance leads away
