@@ -22,7 +22,7 @@ from querist.tuning.trial import Problem, Trial
 
 GOOD = 8  # trials around which candidates are drawn
 ROUNDS = 3  # of refinement
-STARTS = 3  # candidates that climb
+STARTS = 2  # candidates that climb
 CLOSE = 0.01  # of the range of every setting: a choice that only refines what was tried
 
 
