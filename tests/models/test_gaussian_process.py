@@ -10,7 +10,7 @@ from querist.core.answers import Dataset
 from querist.core.batch import Batch
 from querist.core.errors import ConfigError, RunError
 from querist.core.roles import FitRequest
-from querist.models.gaussian_process import GaussianProcess, log_likelihood
+from querist.models.gaussian_process import GaussianProcess, Prior, log_likelihood
 from querist.models.kernels import KERNELS
 
 THETA = np.array([0.2, 0.1, -0.3, 0.5, -2.0])
@@ -40,6 +40,32 @@ def test_gradient_of_the_likelihood(kernel: str) -> None:
         THETA,
     )
     assert apart < 1e-5 * np.linalg.norm(log_likelihood(kernel, X, y, THETA)[1])
+
+
+def test_priors_by_hand_and_their_gradient() -> None:
+    prior = Prior.of(3, lengths=0.5, noise=(-9.0, 4.0))
+    theta = prior.centre + np.array([np.sqrt(3.0), 0.5, 0.0, 1.0, 4.0])
+    assert prior.penalty(theta)[0] == pytest.approx(0.5 * (1 + 1 + 0 + 4 + 1))
+    assert check_grad(lambda t: prior.penalty(t)[0], lambda t: prior.penalty(t)[1], THETA) < 1e-5
+    assert Prior.of(3).penalty(theta)[1][-1] == 0.0  # none of noise
+
+
+def test_a_prior_holds_noise_where_labels_say_little() -> None:
+    X, y = problem(6)
+    data = Dataset(Batch.stack(x=X), Batch.stack(y=y))
+    request = FitRequest(0, None, 0, None, lambda: False)
+    found = [
+        float(model.fit(data, request).state.arrays["theta"][0, -1])
+        for model in (GaussianProcess(noise_prior=(-3.0, 0.1)), GaussianProcess())
+    ]
+    assert found[0] == pytest.approx(-3.0, abs=0.2)
+    assert abs(found[1] + 3.0) > 1.0
+
+
+@pytest.mark.parametrize("options", [{"length_spread": 0.0}, {"noise_prior": (0.0, 0.0)}])
+def test_a_prior_without_width_is_refused(options) -> None:
+    with pytest.raises(ConfigError, match="above 0"):
+        GaussianProcess(**options)
 
 
 @pytest.mark.sklearn

@@ -7,7 +7,7 @@ import pytest
 
 from querist.core.errors import ConfigError
 from querist.tuning.search import make_search
-from querist.tuning.searches.beliefs import Process
+from querist.tuning.searches.beliefs import Process, likelier
 from querist.tuning.searches.gp import chebyshev
 from querist.tuning.searches.paths import drawn
 from querist.tuning.trial import Problem, Trial
@@ -49,6 +49,39 @@ def test_every_acquisition_keeps_limits(acquisition) -> None:
     assert best.settings["x"] <= 0.5
     assert best.outputs["y"] < -0.98  # the lowest there is -0.9863
     assert sum(problem.holds(trial) for trial in trials[4:]) >= 7
+
+
+def bowl(x: float, z: float) -> float:
+    return float((x - 0.37) ** 2 + 3 * (z - 0.61) ** 2 + 0.1 * np.sin(9 * x))
+
+
+@pytest.mark.parametrize("kind", [{"real": [1e-3, 10.0], "log": True}, {"choice": [0.2, 0.6, 1.0]}])
+def test_what_is_asked_is_a_maximum_of_the_acquisition(kind) -> None:
+    problem = Problem.read({"x": {"real": [0.0, 1.0]}, "z": kind}, {"minimise": "y"}, 30, 0)
+    search = make_search("gp", problem, {"cost_aware": False})
+    for _ in range(9):
+        [values] = search.ask(1, [])
+        place = problem.space.features([values])[0]
+        search.tell([Trial(values, {"y": bowl(*place)})])
+    [asked] = search.ask(1, [])
+    here = problem.space.features([asked])
+    near = np.tile(here, (40, 1))
+    near[:, 0] = np.clip(near[:, 0] + np.linspace(-0.02, 0.02, 40), 0.0, 1.0)
+    assert search.acquisition(near).max() <= search.acquisition(here)[0] + 1e-6
+
+
+def test_few_noisy_results_are_not_believed_to_be_exact() -> None:
+    rng = np.random.default_rng(0)
+    plain, narrow = [], []
+    for _ in range(10):
+        X = rng.random((16, 2))
+        y = 3 * X[:, 0] + np.sin(4 * X[:, 1]) + rng.standard_normal(16)
+        for found, made in ((plain, Process), (narrow, likelier)):
+            held = made(X, y).held
+            found.append(np.exp(0.5 * held.theta[-1]) * held.y.std[0])
+    assert min(narrow) > 20 * min(plain)
+    exact = likelier(X, 3 * X[:, 0] + np.sin(4 * X[:, 1])).held
+    assert np.exp(0.5 * exact.theta[-1]) * exact.y.std[0] < 0.05
 
 
 def test_drawn_functions_have_the_posteriors_mean_and_deviation() -> None:

@@ -28,7 +28,7 @@ from .table import Fields, Scaler, Training
 Matrix = NDArray[np.float64]
 FORMAT = "querist.gaussian_process/1"
 _VARIANCE, _NOISE, _LENGTH = (1e-3, 1e3), (1e-8, 1.0), (1e-2, 1e3)
-_SPREAD = np.sqrt(3.0)  # of the priors on the logarithms of variance and length scales
+_SPREAD = float(np.sqrt(3.0))  # of the priors on the logarithms of variance and length scales
 _FAILED = 1e25
 
 
@@ -62,6 +62,9 @@ class GaussianProcess:
         tune_rows: Likewise for the search for hyper-parameters.
         noisy: Whether the standard deviation is that of a new label (with the noise found) instead
             of that of the function.
+        length_spread: Standard deviation of the prior on the logarithms of length scales.
+        noise_prior: Mean and standard deviation of one on the logarithm of the noise's variance,
+            that of the labels being 1; None for none.
     """
 
     inputs: Sequence[str] | None = None
@@ -70,12 +73,16 @@ class GaussianProcess:
     max_rows: int = 2000
     tune_rows: int = 300
     noisy: bool = False
+    length_spread: float = _SPREAD
+    noise_prior: tuple[float, float] | None = None
     _loaded: _Loaded | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         kernels.check_kernel(self.kernel)
         if min(self.max_rows, self.tune_rows) < 1:
             raise ConfigError("GaussianProcess wants max_rows and tune_rows of at least 1.")
+        if min(self.length_spread, (self.noise_prior or (0.0, 1.0))[1]) <= 0.0:
+            raise ConfigError("GaussianProcess wants priors of standard deviations above 0.")
 
     def fit(self, dataset: Dataset, request: FitRequest) -> FitResult:
         """Fit to the rows of purpose "train"; the search starts from previous hyper-parameters.
@@ -93,8 +100,9 @@ class GaussianProcess:
         kept = np.sort(rows[: self.max_rows])
         X, Y, tune = x.apply(data.X)[kept], y.apply(data.Y)[kept], rows[: self.tune_rows]
         few = x.apply(data.X[tune]), y.apply(data.Y[tune])
+        prior = Prior.of(data.inputs.width, self.length_spread, self.noise_prior)
         tuned = [
-            maximise(self.kernel, few[0], few[1][:, j], start, request.should_stop)
+            maximise(self.kernel, few[0], few[1][:, j], start, request.should_stop, prior)
             for j, start in enumerate(self._starts(data, request.previous))
         ]
         theta = np.stack([best for best, _ in tuned])
@@ -232,17 +240,51 @@ def _centre(width: int) -> Matrix:
     return np.concatenate([[0.0], lengths, [np.log(1e-3)]])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """Independent normal priors on the ``(d + 2,)`` logarithms of hyper-parameters.
+
+    Attributes:
+        centre: Their means.
+        precision: One over their standard deviations; 0 for a flat one.
+    """
+
+    centre: Matrix
+    precision: Matrix
+
+    @classmethod
+    def of(
+        cls, width: int, lengths: float = _SPREAD, noise: tuple[float, float] | None = None
+    ) -> Prior:
+        """Of ``width`` inputs; arguments as the attributes of :class:`GaussianProcess`."""
+        centre, precision = _centre(width), np.full(width + 2, 1.0 / lengths)
+        precision[0], precision[-1] = 1.0 / _SPREAD, 0.0
+        if noise is not None:
+            centre[-1], precision[-1] = noise[0], 1.0 / noise[1]
+        return cls(centre, precision)
+
+    def penalty(self, theta: Matrix) -> tuple[float, Matrix]:
+        """Minus the logarithm of the density, up to a constant, and its gradient."""
+        away = (theta - self.centre) * self.precision
+        return 0.5 * float(away @ away), away * self.precision
+
+
 class _Stopped(Exception):
     """Ends a search that has its best point already."""
 
 
 def maximise(
-    kernel: str, X: Matrix, y: Matrix, start: Matrix, should_stop: Callable[[], bool]
+    kernel: str,
+    X: Matrix,
+    y: Matrix,
+    start: Matrix,
+    should_stop: Callable[[], bool],
+    prior: Prior | None = None,
 ) -> tuple[Matrix, float]:
     """Hyper-parameters of greatest posterior density by L-BFGS-B, and their log likelihood."""
     from scipy.optimize import minimize
 
-    centre = _centre(X.shape[1])
+    prior = prior or Prior.of(X.shape[1])
     best: list[tuple[float, Matrix, float]] = [(np.inf, start, 0.0)]
 
     def objective(theta: Matrix) -> tuple[float, Matrix]:
@@ -253,9 +295,8 @@ def maximise(
             value, gradient = log_likelihood(kernel, X, y, theta)
         except np.linalg.LinAlgError:
             return _FAILED, np.zeros_like(theta)
-        away = (theta - centre) / _SPREAD
-        away[-1] = 0.0
-        loss, slope = 0.5 * float(away @ away) - value, away / _SPREAD - gradient
+        penalty, slope = prior.penalty(theta)
+        loss, slope = penalty - value, slope - gradient
         if loss < best[0][0]:
             best[0] = loss, theta.copy(), value
         return loss, slope

@@ -17,6 +17,7 @@ from querist.store.run_folder import RunFolder
 from querist.tuning.evidence import Evidence, Journal
 from querist.tuning.front import hypervolume
 from querist.tuning.known import known_trials
+from querist.tuning.recommending import recommended
 from querist.tuning.search import said_of
 from querist.tuning.settings import TUNER, StudySettings, campaign_of, load_study, parse_study
 from querist.tuning.trial import Problem, Trial, described
@@ -48,6 +49,11 @@ class StudyResult:
     def best(self) -> Trial | None:
         """The best trial that keeps all constraints, those known before included."""
         return self.problem.best([*self.known, *self.trials])
+
+    @property
+    def recommended(self) -> Trial | None:
+        """Of noisy results the trial that is expected to be best, where :attr:`best` was lucky."""
+        return recommended(self.problem, [*self.known, *self.trials])
 
     @property
     def cost(self) -> float:
@@ -84,7 +90,11 @@ class StudyResult:
             volume = hypervolume(self.problem.losses(front), self.problem.reference)
             return f"{told}; {len(front)} on the front, hypervolume {volume:.6g}"
         value = best.outputs[self.problem.output]
-        return f"{told}; best {self.problem.output} {value:.6g}: {described(best.settings)}"
+        told = f"{told}; best {self.problem.output} {value:.6g}: {described(best.settings)}"
+        rather = self.recommended
+        if rather is None or rather is best:
+            return told
+        return f"{told}; if results are noisy, rather {described(rather.settings)}"
 
     def _without_best(self) -> str:
         """Why there is no best trial."""

@@ -1,9 +1,10 @@
 """Bayesian optimisation over mixed spaces: what its kinds share.
 
 An even design first; then the point of greatest acquisition among many candidates, which are
-refined around the best. What is learned is weighed by what it costs: the logarithm of the expected
-cost is subtracted from that of the acquisition, with a weight that falls from 1 to 0 as the planned
-runs are used up (cost cooling, Lee et al. 2020, arXiv 2003.10870).
+refined around the best: by drawing near it, and real settings by climbing. What is learned is
+weighed by what it costs: the logarithm of the expected cost is subtracted from that of the
+acquisition, with a weight that falls from 1 to 0 as the planned runs are used up (cost cooling, Lee
+et al. 2020, arXiv 2003.10870).
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import numpy as np
 
 from querist.core.errors import ConfigError
 from querist.tuning.searches.beliefs import Beliefs, Believed, Floats
+from querist.tuning.searches.climbing import climbed
 from querist.tuning.searches.drawing import Drawing
 from querist.tuning.space import Values
 from querist.tuning.trial import Problem, Trial
 
 GOOD = 8  # trials around which candidates are drawn
 ROUNDS = 3  # of refinement
+STARTS = 2  # candidates that climb
 CLOSE = 0.01  # of the range of every setting: a choice that only refines what was tried
 
 
@@ -30,26 +33,29 @@ class BayesSearch:
         problem: What is searched.
         first: Runs of an even design before the model is asked; by default 2 d + 1, but at most a
             third of the planned runs and at least 3.
-        candidates: Points drawn everywhere, each time.
+        candidates: Points drawn everywhere, each time; by default 512 where the best of them climb,
+            else 1024.
         cost_aware: Whether acquisition is weighed by expected cost.
     """
 
     knows_its_end = True
     escapes = True  # whether it needs help to leave a minimum
+    climbs = False  # whether real settings follow the slope of the acquisition
 
     def __init__(
         self,
         problem: Problem,
         first: int | None = None,
-        candidates: int = 1024,
+        candidates: int | None = None,
         cost_aware: bool = True,
     ) -> None:
-        if candidates < 1 or (first is not None and first < 1):
+        if any(number is not None and number < 1 for number in (first, candidates)):
             raise ConfigError("first and candidates are numbers from 1 on.")
         runs = problem.runs or 10**6
         self.problem, self.space = problem, problem.space
         self.first = first or max(3, min(2 * len(problem.space) + 1, runs // 3))
-        self.cost_aware, self._candidates = cost_aware, candidates
+        self.cost_aware = cost_aware
+        self._candidates = candidates or (512 if self.climbs else 1024)
         self.trials: list[Trial] = []
         self._drawing = Drawing(problem.space, problem.seed)
         self._beliefs: Beliefs | None = None
@@ -77,16 +83,45 @@ class BayesSearch:
         if not points:
             return None
         self.prepare(pending)
-        best, value = self._best(points)
-        for _ in range(0 if self._drawing.listed else ROUNDS):
-            fresh = [p for p in self._drawing.near([best], 32) if self.space.key(p) not in tried]
-            near = self.offered(fresh, tried)
-            if near:
-                better, higher = self._best(near)
-                best, value = (better, higher) if higher > value else (best, value)
+        scores = self._scores(points)
+        order = np.argsort(-scores, kind="stable")[:STARTS].tolist()
+        best: Values = points[order[0]]
+        if not self._drawing.listed:
+            best = self._refined(best, float(scores[order[0]]), tried)
+            if self.climbs:
+                best = self._higher([best, *(points[row] for row in order[1:])], tried)
         if self.escapes and self._again_close(best, pending):
             return self._elsewhere(points, pending)
         return best
+
+    def _refined(self, best: Values, value: float, tried: set[str]) -> Values:
+        """A better point near one, if any is drawn; climbing alone does for real settings."""
+        steps = self.climbs and all(s.kind == "real" for s in self.space.settings.values())
+        for _ in range(0 if steps else ROUNDS):
+            fresh = [p for p in self._drawing.near([best], 32) if self.space.key(p) not in tried]
+            if near := self.offered(fresh, tried):
+                scores = self._scores(near)
+                row = int(np.argmax(scores))
+                if scores[row] > value:
+                    best, value = near[row], float(scores[row])
+        return best
+
+    def _higher(self, starts: Sequence[Values], tried: set[str]) -> Values:
+        """The best of some points and of where they climb to."""
+        found = [*starts, *map(self._climbed, starts)]
+        fresh = [starts[0], *(p for p in found[1:] if self.space.key(p) not in tried)]
+        return fresh[int(np.argmax(self._scores(fresh)))]
+
+    def _climbed(self, start: Values) -> Values:
+        """The point above one where the acquisition is highest."""
+        real = [n for n, s in self.space.settings.items() if s.kind == "real" and n in start]
+        if not real:
+            return start
+        columns = [self.space.column(name) for name in real]
+        end = climbed(self.space.features([start])[0], columns, self._worth)
+        places = dict(zip(real, end[columns].tolist(), strict=True))
+        moved = {n: self.space.settings[n].value(place) for n, place in places.items()}
+        return {**start, **moved}
 
     def beginning(self, pending: Sequence[Values], tried: int) -> bool:
         """Whether the design before any model is not complete."""
@@ -154,12 +189,13 @@ class BayesSearch:
             done = [*(front[place] for place in even), *(t for t in done if t not in front)]
         return done[:GOOD]
 
-    def _best(self, points: Sequence[Values]) -> tuple[Values, float]:
-        features = self.space.features(points)
+    def _scores(self, points: Sequence[Values]) -> Floats:
+        """``(n,)`` what points are worth for their cost."""
+        return self._worth(self.space.features(points))
+
+    def _worth(self, features: Floats) -> Floats:
         scores = self.acquisition(features) - self.cost_weight * self._log_cost(features)
-        scores = np.nan_to_num(scores, nan=-np.inf)
-        best = int(np.argmax(scores))
-        return points[best], float(scores[best])
+        return np.nan_to_num(scores, nan=-np.inf)
 
     @property
     def cost_weight(self) -> float:

@@ -1,0 +1,47 @@
+"""From a candidate to the nearest maximum of its acquisition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+STEP = 1e-6  # of forward differences, in units of a range
+MOST = 50  # iterations
+FAILED = 1e25
+
+
+def climbed(start: Floats, columns: Sequence[int], score: Callable[[Floats], Floats]) -> Floats:
+    """``(f,)`` features at a maximum of the score near a start; only some columns move.
+
+    L-BFGS-B within the unit cube (Byrd, Lu, Nocedal & Zhu 1995), as of BoTorch (Balandat et al.
+    2020, arXiv 1910.06403, section 4). Gradients are differences: their points are scored together,
+    which costs hardly more than one, and any score has them, with its limits, costs and draws.
+
+    Args:
+        start: ``(f,)`` features.
+        columns: Those that move, in [0, 1].
+        score: Of ``(k, f)`` features ``(k,)`` numbers, large is good.
+    """
+    from scipy.optimize import minimize
+
+    chosen = list(columns)
+    moved = np.arange(1, len(chosen) + 1)
+
+    def down(places: Floats) -> tuple[float, Floats]:
+        points = np.tile(start, (len(chosen) + 1, 1))
+        points[:, chosen] = places
+        steps = np.where(places > 0.5, -STEP, STEP)
+        points[moved, chosen] += steps
+        values = score(points)
+        if not np.isfinite(values).all():
+            return FAILED, np.zeros(len(chosen))
+        return -float(values[0]), -(values[1:] - values[0]) / steps
+
+    first, bounds = start[chosen], [(0.0, 1.0)] * len(chosen)
+    found = minimize(down, first, (), "L-BFGS-B", True, bounds=bounds, options={"maxiter": MOST})
+    end = start.copy()
+    end[chosen] = found.x
+    return end
