@@ -170,6 +170,7 @@ def test_hostile_file_names_stay_names(serve, pictures, tab, finished) -> None:
     said = set()
     page.wait_for_selector("dl.facts div:has(dt:text-is('without a label')) dd:text-is('5')")
     for number in range(5):
+        page.wait_for_selector("figure[aria-busy=false] figcaption")  # keys count once it is seen
         said.add(page.locator("figure figcaption").inner_text())
         page.keyboard.press("ab"[number % 2])  # classes that are letters
         page.wait_for_selector(

@@ -68,7 +68,7 @@ def test_a_model_of_the_service_is_asked(serve, desk, pictures, finished, labels
     suggested = []
     at.page.get_by_role("heading", level=1).click()  # away from the button
     for number in range(3):
-        at.page.wait_for_selector("figure figcaption")
+        at.page.wait_for_selector("figure[aria-busy=false] figcaption")
         suggested.append(at.page.locator("[role=status] b").first.inner_text())
         at.press("=")
         at.saved(number + 1)
