@@ -12,6 +12,8 @@ from typing import Any
 from querist.strategies.choosing.albl import Albl
 from querist.strategies.choosing.auto import Auto
 from querist.strategies.stream import Stream
+from querist.strategies.stream_density import DensityStream
+from querist.strategies.stream_quantile import QuantileStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +75,27 @@ BESIDE = (
         "querist.strategies.stream.Stream, on confidences.",
         options={"kind": "variable", "step": 0.01, "window": 100, "spread": 1.0, "explore": 0.2},
         random=True,
+    ),
+    Beside(
+        "density-stream",
+        "stream",
+        DensityStream,
+        "Ienco, Žliobaitė & Pfahringer 2014 (BigMine), DBALStream",
+        "O(w d) an item, O(w d) memory for a window of w items",
+        "As stream, and an item far from all others recently seen is never asked: "
+        "querist.strategies.stream_density.DensityStream, on confidences and embeddings.",
+        needs=("embeddings",),
+        options={"step": 0.01, "window": 100, "spread": 1.0},
+        random=True,
+    ),
+    Beside(
+        "quantile-stream",
+        "stream",
+        QuantileStream,
+        "Kottke, Krempl & Spiliopoulou 2015 (IDA), balanced incremental quantile filter",
+        "O(w log w) an item, O(w) memory for a window of w scores",
+        "As stream, on any score, such as the gain of mcpal: the share of items with the highest "
+        "scores of late: querist.strategies.stream_quantile.QuantileStream.",
+        options={"window": 100, "tolerance": 50.0},
     ),
 )

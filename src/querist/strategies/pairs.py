@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ShapeError
-from querist.strategies.arrays import Array, beside, columns, dots, host, namespace, smallest
+from querist.strategies.arrays import (
+    Array,
+    beside,
+    columns,
+    dots,
+    filled,
+    host,
+    namespace,
+    smallest,
+)
 from querist.strategies.rows import Rows
 
 Indices = NDArray[np.int64]
@@ -104,6 +113,18 @@ def same_features(rows: Rows, others: Rows) -> None:
         raise ShapeError(
             f"{others.name} have {others.shape[1]} features, but {rows.name} have {rows.shape[1]}."
         )
+
+
+def gaussian_sums(pairs: Pairs, gamma: float) -> NDArray[np.float64]:
+    """``(n,)`` sum over the pool of ``exp(-gamma |x - y|^2)``, a block of pairs at a time."""
+    found = np.zeros(len(pairs.rows))
+    for start, rows in pairs.groups():
+        total = filled(len(rows), 0.0, "float64", rows)
+        for _, others in pairs.blocks():
+            similar = namespace(rows).exp(-gamma * squared_distances(rows, others))
+            total = total + namespace(rows).sum(similar, axis=1)
+        found[start : start + len(rows)] = host(total)
+    return found
 
 
 def mean_neighbour_distances(rows: Rows, members: Indices, count: int) -> NDArray[np.float64]:
