@@ -12,6 +12,7 @@ from typing import Any
 from querist.strategies.choosing.albl import Albl
 from querist.strategies.choosing.auto import Auto
 from querist.strategies.stream import Stream
+from querist.strategies.stream_cognitive import CognitiveStream
 from querist.strategies.stream_density import DensityStream
 from querist.strategies.stream_quantile import QuantileStream
 
@@ -86,6 +87,18 @@ BESIDE = (
         "querist.strategies.stream_density.DensityStream, on confidences and embeddings.",
         needs=("embeddings",),
         options={"step": 0.01, "window": 100, "spread": 1.0},
+        random=True,
+    ),
+    Beside(
+        "cognitive-stream",
+        "stream",
+        CognitiveStream,
+        "Liu et al. 2023 (TNNLS 34), the cognitive dual-query strategy",
+        "O(w d) an item, O(w d) memory for w remembered items",
+        "As density-stream, with few items remembered, those longest that others came near to: "
+        "querist.strategies.stream_cognitive.CognitiveStream, around a Stream.",
+        needs=("embeddings",),
+        options={"least": 1, "window": 10},
         random=True,
     ),
     Beside(

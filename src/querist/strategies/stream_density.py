@@ -21,6 +21,32 @@ from querist.strategies.stream import shares
 Row = tuple[float, ...]
 
 
+def checked(
+    confidences: NDArray[Any], embeddings: NDArray[Any], width: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Confidences and features of items, as float64.
+
+    Args:
+        confidences: ``(k,)``.
+        embeddings: ``(k, d)``.
+        width: How many features items had before; None where there were none.
+
+    Raises:
+        ConfigError: If a confidence is not from 0 to 1.
+        ShapeError: If features are not finite rows of one length, a row for each item.
+    """
+    values, features = np.asarray(confidences, float), np.asarray(embeddings, float)
+    if values.ndim != 1 or not ((values >= 0.0) & (values <= 1.0)).all():
+        raise ConfigError("confidences are a vector of numbers from 0 to 1.")
+    wide = features.shape[-1] if width is None and features.ndim else width
+    if features.shape != (len(values), wide) or not np.isfinite(features).all():
+        raise ShapeError(
+            f"embeddings are a row of {wide or 'some'} finite numbers for each of {len(values)} "
+            f"items, got an array of {features.shape}."
+        )
+    return values, features
+
+
 @dataclass(frozen=True, slots=True)
 class DensityStream:
     """A threshold with a budget and recent items: what was decided so far is part of the value.
@@ -74,22 +100,12 @@ class DensityStream:
             ConfigError: If a confidence is not from 0 to 1.
             ShapeError: If features are not finite rows of one length, a row for each item.
         """
-        values, features = np.asarray(confidences, float), np.asarray(embeddings, float)
-        if values.ndim != 1 or not ((values >= 0.0) & (values <= 1.0)).all():
-            raise ConfigError("confidences are a vector of numbers from 0 to 1.")
-        self._check(values, features)
+        width = len(self.rows[0]) if self.rows else None
+        values, features = checked(confidences, embeddings, width)
         stream, decisions = self, np.zeros(len(values), bool)
         for place, (confidence, row) in enumerate(zip(values.tolist(), features, strict=True)):
             decisions[place], stream = stream._next(confidence, row, rng)
         return decisions, stream
-
-    def _check(self, values: NDArray[np.float64], features: NDArray[np.float64]) -> None:
-        width = len(self.rows[0]) if self.rows else features.shape[-1] if features.ndim else 0
-        if features.shape != (len(values), width) or not np.isfinite(features).all():
-            raise ShapeError(
-                f"embeddings are a row of {width or 'some'} finite numbers for each of "
-                f"{len(values)} items, got an array of {features.shape}."
-            )
 
     def _next(
         self, confidence: float, row: NDArray[np.float64], rng: np.random.Generator

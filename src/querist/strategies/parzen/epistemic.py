@@ -18,7 +18,7 @@ HALVINGS = 60
     paper="Senge et al. 2014 (Information Sciences 255); Nguyen, Destercke & Hüllermeier 2019 "
     "(Discovery Science), eq. 9 to 15; one question at a time there, in a batch a pick counts as "
     "its expected class",
-    cost="O(n (m d + b d)) time for m labels, O(n) memory",
+    cost="O(n (m + b) d) time for m labels, O(n^2 d) without any; O(n) memory",
     use="Two classes that overlap in a few dimensions: leaves alone where they mix, once that is "
     "known. More classes: mcpal.",
     aliases=("epistemic-uncertainty-sampling",),

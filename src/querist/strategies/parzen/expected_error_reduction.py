@@ -19,8 +19,8 @@ LOSSES = ("error", "entropy")
     paper="Roy & McCallum 2001 (ICML), eq. 4 and 6 and the sampling of section 2, of a Parzen "
     "window, which needs no fit; one question at a time there, in a batch a pick counts as its "
     "expected class",
-    cost="O(b n s (d + C)) time, s = min(n, 1000) rows on which the error is looked at; O(n C) "
-    "memory",
+    cost="O(b n s (d + C)) time, s = min(n, 1000) rows on which the error is looked at, O(n^2 d) "
+    "without labels; O(n C) memory",
     use="Few questions about a pool of few dimensions in which what is near is alike; dear.",
     aliases=("monte-carlo-eer",),
 )

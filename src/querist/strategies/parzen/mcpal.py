@@ -21,7 +21,8 @@ COMBINATIONS = 20_000
 @batchwise(
     paper="Kottke, Krempl, Lang, Teschner & Spiliopoulou 2016 (ECAI), the expected gain in closed "
     "form; one question at a time there, in a batch a pick counts as its expected class",
-    cost="O(n (m d + b (d + C))) time for m labels, O(n^2 d) with the density; O(n C) memory",
+    cost="O(n (m d + b (d + C))) time for m labels, O(n^2 d) without any or with the density; "
+    "O(n C) memory",
     use="From no labels on, few dimensions in which what is near is alike, and one question at a "
     "time; of a network's features rather typiclust.",
     aliases=("probabilistic-al",),
