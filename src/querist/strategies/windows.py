@@ -71,7 +71,7 @@ class Near:
     ) -> None:
         if gamma is not None and not 0.0 < gamma < math.inf:
             raise ConfigError(f"gamma is above 0, or None for the mean criterion; got {gamma}.")
-        self.pairs = Pairs(embeddings)
+        self.pairs = Pairs(embeddings).checked()
         self.numbers = told(labelled, classes, count)
         self.classes = count or max(2, int(self.numbers.max(initial=-1)) + 1)
         self.known = self.pairs.given(labelled)

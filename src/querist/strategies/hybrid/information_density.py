@@ -57,4 +57,4 @@ def cosine_densities(embeddings: Rows) -> Vector:
 
 def _gaussian(embeddings: Rows, gamma: float) -> Vector:
     """``(n,)`` mean Gaussian similarity to the pool."""
-    return gaussian_sums(Pairs(embeddings), gamma) / len(embeddings)
+    return gaussian_sums(Pairs(embeddings).checked(), gamma) / len(embeddings)

@@ -47,7 +47,7 @@ def discriminative(
     """
     if batches < 1 or not penalty > 0.0:
         raise ConfigError(f"batches is at least 1 and penalty above 0: {batches}, {penalty}.")
-    pairs = Pairs(embeddings)
+    pairs = Pairs(embeddings).checked()
     known = pairs.given(labelled_embeddings)
     if known is None:
         raise NeedError(
