@@ -324,6 +324,9 @@ class Pool:
     def __len__(self) -> int:
         return self._index.count("all")
 
+    def __repr__(self) -> str:
+        return f"<Pool {self.name!r} in {self.folder}>"
+
     def count(self, where: Where = "all") -> int:
         """How many items there are."""
         return self._index.count(where)
@@ -353,10 +356,7 @@ class Pool:
     def page(
         self, where: Where = "all", after: int = 0, limit: int = 1000, max_bytes: int = 1 << 23
     ) -> ItemPage:
-        """A page of :meth:`items`, ended early where their contents have ``max_bytes``.
-
-        Counted are texts, rows of tables, metadata and labels.
-        """
+        """A page of :meth:`items`, ended early where texts, tables' rows and labels fill it."""
         return self._index.page(where, after, limit, max_bytes)
 
     def rows(self, where: Where = "all", page: int = PAGE) -> Iterator[NDArray[np.int64]]:

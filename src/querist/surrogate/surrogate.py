@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from querist.accounting.notebook import card, facts
 from querist.campaign.loading import checked
 from querist.campaign.ranks import recruit
 from querist.campaign.registry import target_of
@@ -36,6 +37,7 @@ from querist.surrogate.keeping import Keeper, Verdict
 from querist.surrogate.record import Known
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
+from querist.surrogate.telling import lines
 from querist.surrogate.voices import AUTO, Tolerance
 from querist.surrogate.working import EngineLike, Workshop, label_payload, outcome_of, simulations
 
@@ -307,6 +309,16 @@ class Surrogate:
         Where no model is trusted, ``untrusted`` says why in words.
         """
         return self._keeper.status()
+
+    def __repr__(self) -> str:
+        told = self.status()
+        calls = told["answered_by_model"] + told["answered_by_simulation"]
+        where = "" if self.folder is None else f" in {self.folder.path}"
+        return f"<Surrogate{where}: {told['answered_by_model']} of {calls} calls by the model>"
+
+    def _repr_html_(self) -> str:
+        """What is known of it, in a notebook."""
+        return card(repr(self).strip("<>"), facts(lines(self.status())))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for simulations whose calls were late.
