@@ -74,6 +74,14 @@ def test_picks_are_shown_with_their_reasons(tmp_path: Path) -> None:
     assert shown.count("<tr>") == 21
 
 
+def test_a_pick_is_shown_without_the_content_of_its_uri() -> None:
+    picks = [Pick(0, "a", "data:image/png;base64," + "A" * 1000, 0.5, "typiclust 0.5", 1)]
+    result = QueryResult("q", Path("q"), picks, [], {"candidates": 1}, {}, "", "typiclust")
+    for shown in (str(result), result._repr_html_()):
+        assert "data:image/png;base64" in shown
+        assert "A" * 100 not in shown
+
+
 def test_a_surrogate_tells_who_answered(tmp_path: Path) -> None:
     with Surrogate(abs, tolerance=0.1, folder=tmp_path / HOSTILE.replace("/", "")) as surrogate:
         surrogate(-2.0)
