@@ -47,7 +47,9 @@ class Tally:
         """
         total = sum(number for what, number in self.counts.items() if what != "labelled")
         broken = self.counts["broken"]
-        if (total >= _ENOUGH_TO_JUDGE or (few and broken == total)) and broken > self._limit * total:
+        if (
+            total >= _ENOUGH_TO_JUDGE or (few and broken == total)
+        ) and broken > self._limit * total:
             shown = "\n".join(f"  - {told(one)}" for one in self.broken[:5])
             raise TooManyBroken(
                 f"{broken:,} of the first {total:,} entries are broken, more than "
