@@ -24,6 +24,7 @@ from querist.core.batch import Array, Batch
 from querist.core.errors import ConfigError, QueristError, RunError
 from querist.core.roles import Model
 from querist.core.tasks import Factory
+from querist.models.committee import as_model
 from querist.oracles.calculator import answering_calculator
 from querist.store.errors import NotARun, RunExists
 from querist.store.run_folder import RunFolder
@@ -397,6 +398,7 @@ def _manned(engine: EngineLike) -> EngineLike:
 
 
 def _model_factory(model: Any) -> Factory | None:
+    model = as_model(model)
     if model is None or model == AUTO:
         return None
     named = isinstance(model, str) and ":" not in model
