@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from querist.core.errors import ConfigError, require
+from querist.core.errors import ConfigError
+from querist.models.backends.skops import require_fitted
 from querist.models.inferring import Feeds, Inference
-from querist.models.loaders.sklearn import of_estimator, require_fitted
+from querist.models.loaders.sklearn import of_estimator
 from querist.pool.guessing import guess_transform
 from querist.pool.pool import Pool
 from querist.sources.transforms.opening import open_transform
@@ -50,7 +52,7 @@ def _rows(estimator: Any, table: Table, pool: Pool) -> Prepare | None:
             f"transform does not show: it has {', '.join(table.columns)}."
         )
     if hasattr(estimator, "steps"):  # of a pipeline, which may tell columns apart
-        frame = require("pandas", "sklearn", "a pipeline that was fitted to a data frame").DataFrame
+        frame = _frame()
         return lambda batch: {"x": frame(table.values(batch))[list(names)]}
     texts = [str(name) for name in names if isinstance(table.columns[name], Category)]
     if texts:
@@ -58,6 +60,14 @@ def _rows(estimator: Any, table: Table, pool: Pool) -> Prepare | None:
             f"this estimator was fitted to numbers, but {', '.join(texts)} of the pool are texts."
         )
     return lambda batch: {"x": _matrix(table, batch, list(names))}
+
+
+def _frame() -> Any:
+    """What makes a data frame: of the library that the estimator's caller has, and used."""
+    for library in ("pandas", "polars"):
+        if library in sys.modules:
+            return sys.modules[library].DataFrame
+    raise ConfigError("a pipeline that was fitted to a data frame is shown one; import pandas.")
 
 
 def _matrix(table: Table, batch: Any, names: list[str]) -> Any:

@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.core.errors import ConfigError, MissingExtra, RunError, ShapeError, require
+from querist.core.errors import ConfigError, MissingExtra, RunError, ShapeError
 
 from ..backends import skops
 from ..heads import Head
@@ -31,7 +31,6 @@ from . import onnx
 
 # Ensembles whose members are independent of each other; those of boosting are not.
 COMMITTEES = ("RandomForest", "ExtraTrees", "Bagging", "Voting")
-_ESTIMATOR = "a query with an estimator"
 # Columns up to which sparse features are given as embeddings.
 DENSE = 4096
 
@@ -78,28 +77,14 @@ def of_estimator(
         ConfigError: If it is not fitted, or a classifier that gives no probabilities.
         MissingExtra: If scikit-learn is not installed.
     """
-    require_fitted(estimator)
-    regressor = require("sklearn.base", "sklearn", _ESTIMATOR).is_regressor(estimator)
-    task = "regression" if regressor else "classification"
+    skops.require_fitted(estimator)
+    task = "regression" if skops.regresses(estimator) else "classification"
     own = copy.copy(estimator)
     vars(own).pop("feature_names_in_", None)  # it is shown arrays, and would warn at each of them
     runner = SklearnRunner([own], task, threads)
     head = Head(task, "probabilities", runner.classes, linear=runner.linear)
     digest = digest_of({"use": "sklearn", "live": _mark(estimator), "told": told})
     return NetworkInference(runner, head, digest, prepare or _columns)
-
-
-def require_fitted(estimator: Any) -> None:
-    """See that an estimator was fitted.
-
-    Raises:
-        ConfigError: If it was not.
-        MissingExtra: If scikit-learn is not installed.
-    """
-    try:
-        require("sklearn.utils.validation", "sklearn", _ESTIMATOR).check_is_fitted(estimator)
-    except require("sklearn.exceptions", "sklearn", _ESTIMATOR).NotFittedError as error:
-        raise ConfigError(f"{type(estimator).__name__} is not fitted yet; fit it first.") from error
 
 
 def _mark(estimator: Any) -> str:
