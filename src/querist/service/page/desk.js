@@ -1,6 +1,7 @@
 // What all desks have: answers by keyboard, and who gives them.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { isOff } from "./shortcuts.js";
 import { html } from "./view.js";
 
 const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
@@ -19,13 +20,14 @@ export function isPlain(event) {
   return !(event.key === "Enter" && event.target.closest("button, a, summary"));
 }
 
-// Of each key outside of fields `actionOf` says what it does, or nothing. Escape leaves a field.
+// Of each key outside of fields `actionOf` says what it does, or nothing; single characters only while these
+// are not switched off. Escape leaves a field.
 export function useKeys(actionOf) {
   useEffect(() => {
     const pressed = (event) => {
       const field = event.target.closest("input, select, textarea");
       if (field && event.key === "Escape") field.blur();
-      const action = field ? null : actionOf(event);
+      const action = field || isOff(event) ? null : actionOf(event);
       if (!action) return;
       event.preventDefault();
       action();
