@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Choose } from "./compare.js";
+import { isForgotten, onForgotten } from "./forget.js";
 import { Detail, factsOf, labelText } from "./grid.js";
 import { Progress, useJob } from "./job.js";
 import { may } from "./pools.js";
@@ -41,7 +42,7 @@ export function PoolMap({ pool, part, about, choice, setChoice }) {
     <div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} optional /></div>
     ${maps && !known && !problem && html`<p>There is no map yet.</p>`}
     ${known && job?.state !== "done" && html`<${Progress} job=${job} problem=${lost} what="Drawing the map" />`}
-    ${job?.state === "done" && html`<${Drawn} key=${job.id} pool=${pool} job=${job} choice=${choice} />`}`;
+    ${job?.state === "done" && html`<${Drawn} key=${job.id} pool=${pool} job=${job} choice=${choice} about=${about} />`}`;
 }
 
 function Draw({ pool, begin, busy, choice, about }) {
@@ -84,15 +85,22 @@ function classesOf(points, places) {
     { ...LABELLED, name: "other classes", colour: "--ink", places: others }];
 }
 
-function Drawn({ pool, job, choice }) {
+// The points of items that were not forgotten since.
+function kept(points, pool) {
+  const there = points.ids.map((id) => !isForgotten(pool, id));
+  return Object.fromEntries(Object.entries(points).map(([name, values]) => [name, values.filter((_, place) => there[place])]));
+}
+
+function Drawn({ pool, job, choice, about }) {
   const [points, setPoints] = useState(null);
   const [problem, setProblem] = useState(null);
   const [hidden, setHidden] = useState([]);
   const [byClass, setByClass] = useState(false);
   const [chosen, setChosen] = useState(null);
-  const [first, one] = usePicks(choice.one);
-  const [second, two] = usePicks(choice.two);
+  const [first, one] = usePicks(pool.id, choice.one);
+  const [second, two] = usePicks(pool.id, choice.two);
   useEffect(() => void get(`/v1/maps/${job.id}/points`).then(setPoints, setProblem), [job.id]);
+  useEffect(() => onForgotten((one) => one.pool === pool.id && setPoints((before) => before && kept(before, pool.id))), [pool.id]);
   const picked = useMemo(() => [first, second].map((some) => new Map((some ?? []).map((one) => [one.id, one]))), [first, second]);
   const layers = useMemo(() => (points ? layersOf(points, ...picked, byClass) : []), [points, picked, byClass]);
   const shown = useMemo(() => layers.filter((one) => !hidden.includes(one.name)), [layers, hidden]);
@@ -121,7 +129,7 @@ function Drawn({ pool, job, choice }) {
       ${job.made.left_out > 0 && ` ${count(job.made.left_out)} items could not be read.`}
       ${pool.items > points.ids.length + job.made.left_out && ` ${count(points.ids.length)} of ${count(pool.items)} items are on it.`}
       ${missing.map((number, place) => number > 0 && ` ${count(number)} picks of the ${place ? "second" : "first"} query are not on it; draw it again to have them.`)}</p>
-    ${chosen && html`<${Detail} pool=${pool.id} item=${chosen.item} close=${() => setChosen(null)}
+    ${chosen && html`<${Detail} pool=${pool.id} item=${chosen.item} erasable=${may(about, "label")} close=${() => setChosen(null)}
       facts=${[["of the picks", tell(chosen.place).split(" · ").filter((one) => one.startsWith("picked")).join("; ")], ...factsOf(chosen.item)]} />`}
   </section>`;
 }

@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Download } from "./download.js";
+import { isForgotten, useForgotten } from "./forget.js";
 import { Detail, Grid, factsOf } from "./grid.js";
 import { FINAL, Progress, useJob } from "./job.js";
 import { KINDS } from "./label.js";
@@ -52,8 +53,8 @@ export function useDone(pool) {
   return [done, problem];
 }
 
-// All picks of a query that is done; and why they cannot be had.
-export function usePicks(query) {
+// All picks of a query that is done, those aside that were forgotten; and why they cannot be had.
+export function usePicks(pool, query) {
   const [picks, setPicks] = useState(null);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
@@ -63,13 +64,15 @@ export function usePicks(query) {
     if (query) picksOf(query, ending.signal).then(setPicks, (found) => ending.signal.aborted || setProblem(found));
     return () => ending.abort();
   }, [query]);
-  return [picks, problem];
+  const turn = useForgotten();
+  const there = useMemo(() => picks?.filter((one) => !isForgotten(pool, one.id)) ?? null, [picks, turn]);
+  return [there, problem];
 }
 
 export function Queries({ pool, part, about }) {
   const [turn, setTurn] = useState(0);
   const [rows, problem] = useQueries(pool.id, turn);
-  if (part) return html`<${Query} key=${part} pool=${pool} id=${part} />`;
+  if (part) return html`<${Query} key=${part} pool=${pool} id=${part} about=${about} />`;
   const begun = (query) => {
     setTurn(turn + 1);
     location.hash = `#/pools/${pool.id}/queries/${query.id}`;
@@ -161,10 +164,10 @@ function Cost({ found }) {
   return html`<p>${count(found.items)} items are looked at, ${count(found.requests)} requests, ${found.bytes === null ? "an unknown number of" : count(found.bytes)} bytes, ${lasting(found.seconds)}; ${count(found.labels)} labels are then asked for. ${found.notes.join(" ")}</p>`;
 }
 
-function Query({ pool, id }) {
+function Query({ pool, id, about }) {
   const [job, problem] = useJob(id);
   const done = job?.state === "done";
-  const [picks, lost] = usePicks(done ? id : "");
+  const [picks, lost] = usePicks(pool.id, done ? id : "");
   return html`<p><a href=${`#/pools/${pool.id}/queries`}>All queries</a></p>
     <h2>${job ? titleOf(job) : "Query"}</h2>
     <p class="hidden" role="status">${done && picks && `${count(picks.length)} picks are here.`}</p>
@@ -175,10 +178,10 @@ function Query({ pool, id }) {
     ${done && picks && html`<div class="tools"><a href=${`#/pools/${pool.id}/map/${id}`}>On the map</a>
         ${KINDS.includes(pool.task) && html`<a href=${`#/pools/${pool.id}/picks/${id}`}>Label these</a>`}
         <${Download} path=${(format) => `/v1/queries/${id}/manifest?format=${format}`} name=${`${pool.name}-${job.asked.strategy ?? "query"}`} what="Download the picks" /></div>
-      <${Picks} pool=${pool.id} picks=${picks} label="Picks" />`}`;
+      <${Picks} pool=${pool.id} picks=${picks} label="Picks" about=${about} />`}`;
 }
 
-export function Picks({ pool, picks, label, mark, short }) {
+export function Picks({ pool, picks, label, about, mark, short }) {
   const [chosen, setChosen] = useState(null);
   const [item, setItem] = useState(null);
   useEffect(() => {
@@ -189,5 +192,5 @@ export function Picks({ pool, picks, label, mark, short }) {
   return html`<${Grid} pool=${pool} total=${picks.length} label=${label} at=${(place) => picks[place]} open=${setChosen} short=${short}
       note=${(pick) => `${mark?.(pick) ? "● " : ""}${pick.rank + 1}. ${pick.why || quantity(pick.score)}`} />
     ${chosen && html`<${Detail} pool=${pool} item=${chosen} facts=${[...why(chosen), ...(item ? factsOf(item) : [["id", chosen.id], ["at", chosen.uri]])]}
-      close=${() => setChosen(null)} />`}`;
+      erasable=${may(about, "label")} close=${() => setChosen(null)} />`}`;
 }

@@ -222,15 +222,24 @@ def _read(pool: OpenPool, item: PoolItem, limit: int) -> bytes:
 
 
 def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
-    """Erase an item and all that was made of it. Its id stays, so that it does not come again."""
+    """Erase an item and all that was made of it. Its id stays, so that it does not come again.
+
+    Asked again, it erases what was left.
+    """
     with call.service.pool(call.who, pool) as found:
         rows = [one.row for one in found.items({"id": [item]})]
-        found.forget(item)
+        left = [_told_left(found.folder, *one) for one in found.forget(item).left]
     call.service.thumbnails.drop(pool, item)
     strike_from_maps(call.service.index, call.service.workspace, pool, rows)
     strike_out(call.service.index, call.service.workspace, pool, item)
     call.service.count_items(call.who.tenant, pool)
-    return Forgotten(id=item, at=datetime.now(UTC))
+    return Forgotten(id=item, at=datetime.now(UTC), left=left)
+
+
+def _told_left(folder: Path, path: Path, why: str) -> str:
+    """What is left of an item, without where the server keeps its files."""
+    inside = path.is_relative_to(folder)
+    return f"{path.relative_to(folder) if inside else path.name}: {why}"
 
 
 def where_of(text: str) -> Any:
