@@ -1,6 +1,7 @@
 // Two queries' picks: how many are the same, and side by side.
 
 import { useEffect } from "./vendor/hooks.js";
+import { OlderOnes, useWith } from "./lists.js";
 import { Picks, timedTitleOf, titleOf, useDone, usePicks } from "./queries.js";
 import { Facts, count, html, percent } from "./view.js";
 
@@ -13,7 +14,8 @@ export function Choose({ rows, choice, setChoice, optional }) {
 }
 
 export function Compare({ pool, about, choice, setChoice }) {
-  const [rows, problem] = useDone(pool.id);
+  const list = useDone(pool.id);
+  const rows = useWith(list.rows, "/v1/queries", [choice.one, choice.two]);
   useEffect(() => {
     if (!rows || rows.length < 2) return;
     const one = choice.one || rows[0].id;
@@ -21,12 +23,12 @@ export function Compare({ pool, about, choice, setChoice }) {
   }, [rows]);
   const [first, one] = usePicks(pool.id, choice.one);
   const [second, two] = usePicks(pool.id, choice.two);
-  if (problem) return html`<p class="problem" role="alert">${problem.message}</p>`;
+  if (!rows && list.problem) return html`<p class="problem" role="alert">${list.problem.message}</p>`;
   if (!rows) return html`<p class="note">Reading …</p>`;
   if (rows.length < 2) return html`<p>Two finished queries can be compared; this pool has ${rows.length}.</p>`;
-  return html`<div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} /></div>
+  return html`<div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} /><${OlderOnes} list=${list} what="queries" /></div>
     ${[one, two].map((lost) => lost && html`<p class="problem" role="alert">${lost.message}</p>`)}
-    ${first && second && html`<${Both} pool=${pool.id} about=${about} picks=${[first, second]} titles=${[choice.one, choice.two].map((id) => titleOf(rows.find((one) => one.id === id) ?? rows[0]))} />`}`;
+    ${first && second && html`<${Both} pool=${pool.id} about=${about} picks=${[first, second]} titles=${[choice.one, choice.two].map((id) => rows.find((one) => one.id === id)).map((one) => (one ? titleOf(one) : "…"))} />`}`;
 }
 
 function Both({ pool, about, picks: [first, second], titles }) {

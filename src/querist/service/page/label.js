@@ -5,6 +5,7 @@ import { get, post } from "./api.js";
 import { Boxes } from "./boxes.js";
 import { You, isPlain, keysOf, useKeys, useName } from "./desk.js";
 import { Progress, useJob } from "./job.js";
+import { OlderOnes } from "./lists.js";
 import { may } from "./pools.js";
 import { useModels } from "./queries.js";
 import { Keys, keyed, shortcuts, useShortcuts } from "./shortcuts.js";
@@ -142,16 +143,17 @@ function AskModel({ pool, done }) {
   const [problem, setProblem] = useState(null);
   const [job, lost] = useJob(asked, done);
   const [busy, doing] = useBusy();
-  const model = chosen ?? models?.[0]?.id; // the newest
-  if (!models) return null;
-  if (!models.length) return html`<p class="note">A model that is trained or registered here can suggest labels.</p>`;
+  const model = chosen ?? models.rows?.[0]?.id; // the newest
+  if (!models.rows) return null;
+  if (!models.rows.length) return html`<p class="note">A model that is trained or registered here can suggest labels.</p>`;
   const send = (event) => {
     event.preventDefault();
     setProblem(null);
     doing(() => post(`/v1/pools/${pool.id}/suggestions`, { model }).then((found) => setAsked(found.id), setProblem));
   };
   return html`<form class="hints" onSubmit=${send}><label>Suggestions by <select value=${model} onChange=${(event) => setChosen(event.target.value)}>
-      ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
+      ${models.rows.map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
+    <${OlderOnes} list=${models} what="models" />
     <button aria-busy=${busy}>Ask it</button>
     ${asked && job?.state !== "done" && html`<${Progress} job=${job} problem=${lost} what="Asking the model" />`}
     ${job?.state === "done" && html`<p class="note" role="status">${count(job.suggested)} suggestions.</p>`}

@@ -6,6 +6,7 @@ import { Choose } from "./compare.js";
 import { isForgotten, onForgotten } from "./forget.js";
 import { Detail, factsOf, labelText } from "./grid.js";
 import { Progress, useJob } from "./job.js";
+import { OlderOnes, useWith } from "./lists.js";
 import { may } from "./pools.js";
 import { useAll, useDone, useModels, usePicks } from "./queries.js";
 import { Scatter } from "./scatter.js";
@@ -22,7 +23,8 @@ const CLASSES = 10; // that have a colour of their own
 
 export function PoolMap({ pool, part, about, choice, setChoice }) {
   const [maps] = useAll(`/v1/jobs?pool=${pool.id}&kind=map&limit=20`);
-  const [queries] = useDone(pool.id);
+  const list = useDone(pool.id);
+  const rows = useWith(list.rows, "/v1/queries", [choice.one, choice.two]) ?? [];
   const [asked, setAsked] = useState(null); // the job that was begun here
   const [problem, setProblem] = useState(null);
   const known = asked ?? maps?.find((one) => ["done", "running", "queued"].includes(one.state))?.id ?? "";
@@ -36,10 +38,9 @@ export function PoolMap({ pool, part, about, choice, setChoice }) {
   useEffect(() => {
     if (maps && !known && pool.items > 1 && may(about, "query")) begin({ queries: part ? [part] : [] });
   }, [maps]);
-  const rows = queries ?? [];
   return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
     ${maps && may(about, "query") && html`<${Draw} pool=${pool} begin=${begin} busy=${busy} choice=${choice} about=${about} />`}
-    <div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} optional /></div>
+    <div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} optional /><${OlderOnes} list=${list} what="queries" /></div>
     ${maps && !known && !problem && html`<p>There is no map yet.</p>`}
     ${known && job?.state !== "done" && html`<${Progress} job=${job} problem=${lost} what="Drawing the map" />`}
     ${job?.state === "done" && html`<${Drawn} key=${job.id} pool=${pool} job=${job} choice=${choice} about=${about} />`}`;
@@ -57,7 +58,8 @@ function Draw({ pool, begin, busy, choice, about }) {
   return html`<details class="card draw"><summary>Draw another map</summary><form class="tools" onSubmit=${send}>
     <label>By <select value=${asked.method} onChange=${set("method")}><option value="pca">principal components</option><option value="umap" disabled=${!about.maps.includes("umap")}>UMAP</option></select></label>
     <label>of <select value=${asked.model} onChange=${set("model")}><option value="">built-in features</option>
-      ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
+      ${(models.rows ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
+    <${OlderOnes} list=${models} what="models" />
     <label>Items, at most <input type="number" min="2" max="20000" required value=${asked.limit} onInput=${set("limit")} /></label>
     <button class="first" aria-busy=${busy}>Draw</button></form>
     ${!about.maps.includes("umap") && html`<p class="note">UMAP is not installed on this server: <code>pip install "querist[umap]"</code> adds it.</p>`}</details>`;

@@ -7,9 +7,10 @@ import { isForgotten, useForgotten } from "./forget.js";
 import { Detail, Grid, factsOf } from "./grid.js";
 import { FINAL, Progress, useJob } from "./job.js";
 import { KINDS } from "./label.js";
-import { picksOf } from "./picks.js";
+import { Older, OlderOnes, useList } from "./lists.js";
+import { MOST, picksOf } from "./picks.js";
 import { may } from "./pools.js";
-import { Facts, Table, count, html, quantity, useBusy } from "./view.js";
+import { Facts, Table, count, html, instant, quantity, useBusy } from "./view.js";
 
 // What built-in features and the pool itself give; strategies that need more want a model.
 const GIVEN = ["embeddings", "items", "labelled_embeddings", "labels", "labelled_classes"];
@@ -21,7 +22,7 @@ export function titleOf(query) {
 
 // Among others of the same title it is told by its time.
 export function timedTitleOf(query) {
-  return `${titleOf(query)} (${new Date(query.created).toLocaleString()})`;
+  return `${titleOf(query)} (${instant(query.created)})`;
 }
 
 export function useAll(path, turn = 0) {
@@ -33,24 +34,20 @@ export function useAll(path, turn = 0) {
   return [rows, problem];
 }
 
-// All models; those that rounds of this pool trained have a title that says so.
+// The list of models; those that rounds of this pool trained have a title that says so.
 export function useModels(pool, turn = 0) {
-  const [models] = useAll("/v1/models?limit=1000", turn);
-  const [rounds] = useAll(`/v1/pools/${pool}/rounds?limit=1000`, turn);
-  return useMemo(() => {
-    const trained = new Map(rounds?.map((one) => [one.trained, `trained in round ${one.number}`]));
-    return models?.map((one) => ({ ...one, title: trained.get(one.id) ?? one.name }));
-  }, [models, rounds]);
+  const list = useList("/v1/models", turn, 1000);
+  const rounds = useList(`/v1/pools/${pool}/rounds`, turn, 1000);
+  const rows = useMemo(() => {
+    const trained = new Map(rounds.rows?.map((one) => [one.trained, `trained in round ${one.number}`]));
+    return list.rows?.map((one) => ({ ...one, title: trained.get(one.id) ?? one.name }));
+  }, [list.rows, rounds.rows]);
+  return { ...list, rows };
 }
 
-export function useQueries(pool, turn) {
-  return useAll(`/v1/queries?pool=${pool}&limit=1000`, turn);
-}
-
+// The list of queries that are done.
 export function useDone(pool) {
-  const [rows, problem] = useQueries(pool);
-  const done = useMemo(() => rows?.filter((one) => one.state === "done"), [rows]);
-  return [done, problem];
+  return useList(`/v1/queries?pool=${pool}&state=done`, 0, 1000);
 }
 
 // All picks of a query that is done, those aside that were forgotten; and why they cannot be had.
@@ -71,13 +68,14 @@ export function usePicks(pool, query) {
 
 export function Queries({ pool, part, about }) {
   const [turn, setTurn] = useState(0);
-  const [rows, problem] = useQueries(pool.id, turn);
+  const list = useList(`/v1/queries?pool=${pool.id}`, turn);
   if (part) return html`<${Query} key=${part} pool=${pool} id=${part} about=${about} />`;
   const begun = (query) => {
     setTurn(turn + 1);
     location.hash = `#/pools/${pool.id}/queries/${query.id}`;
   };
-  return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+  const { rows, problem } = list;
+  return html`${problem && !rows && html`<p class="problem" role="alert">${problem.message}</p>`}
     ${may(about, "query") && html`<${Ask} pool=${pool} begun=${begun} />`}
     <h2 class="after">Queries so far</h2>
     ${!rows && !problem && html`<p class="note">Reading …</p>`}
@@ -85,7 +83,8 @@ export function Queries({ pool, part, about }) {
     ${rows?.length > 0 && html`<${Table} caption="Queries" columns=${["query", "state", "picked", "of", "begun"]} rows=${rows.map((one) => [
       html`<a href=${`#/pools/${pool.id}/queries/${one.id}`}>${titleOf(one)}</a>`,
       html`<span class=${`state ${one.state}`}>${one.state}</span>`,
-      count(one.counts.picked), count(one.counts.candidates), new Date(one.created).toLocaleString()])} />`}`;
+      count(one.counts.picked), count(one.counts.candidates), instant(one.created)])} />
+      <${Older} list=${list} what="queries" />`}`;
 }
 
 function value(text) {
@@ -129,8 +128,8 @@ function Ask({ pool, begun }) {
       </select></label>
       <label>Model <select value=${asked.model} onChange=${set("model")}>
         <option value="">built-in features</option>
-        ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}
-      </select></label>
+        ${(models.rows ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}
+      </select></label><${OlderOnes} list=${models} what="models" />
       <label>Items to pick, or a share below 1 <input type="number" min="0" step="any" required value=${asked.budget} onInput=${set("budget")} /></label>
       <label>Of <select value=${asked.where} onChange=${set("where")}><option>unlabelled</option><option>all</option></select></label>
       <label>Seed <input type="number" min="0" step="1" required value=${asked.seed} onInput=${set("seed")} /></label>
@@ -178,6 +177,7 @@ function Query({ pool, id, about }) {
     ${done && picks && html`<div class="tools"><a href=${`#/pools/${pool.id}/map/${id}`}>On the map</a>
         ${KINDS.includes(pool.task) && html`<a href=${`#/pools/${pool.id}/picks/${id}`}>Label these</a>`}
         <${Download} path=${(format) => `/v1/queries/${id}/manifest?format=${format}`} name=${`${pool.name}-${job.asked.strategy ?? "query"}`} what="Download the picks" /></div>
+      ${job.counts.picked > MOST && html`<p class="note">The first ${count(MOST)} are shown.</p>`}
       <${Picks} pool=${pool.id} picks=${picks} label="Picks" about=${about} />`}`;
 }
 
