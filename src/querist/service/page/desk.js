@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { isOff } from "./shortcuts.js";
 import { html } from "./view.js";
 
-const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
+const KEYS = [..."123456789abcdefghijklmoqrtvwxy"]; // n, p, s, u and z mean something else
 const NAME = "querist-by";
 
 // A class that is a digit or letter is its own key, where all are.

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { blob } from "./api.js";
+import { Sound, shown } from "./content.js";
 import { Forget, onForgotten } from "./forget.js";
 import { html, nameOf } from "./view.js";
 
@@ -74,11 +75,6 @@ class Thumbnails {
 
 const thumbnails = new Thumbnails();
 onForgotten(({ pool, ids }) => ids.forEach((id) => thumbnails.drop(`${pool}/${id}`)));
-
-async function shown(found) {
-  if (found.type.startsWith("image/")) return { url: URL.createObjectURL(found) };
-  return { text: await found.text() };
-}
 
 export function Thumbnail({ pool, id }) {
   const [found, setFound] = useState(null);
@@ -174,6 +170,7 @@ export function Grid({ pool, total, at, need, open, note, label, short, marked }
 // One item, large, with all that is known of it. `erasable`: whether it may be forgotten.
 export function Detail({ pool, item, facts, close, erasable }) {
   const place = useRef(null);
+  const player = useRef(null);
   const [found, setFound] = useState(null);
   useEffect(() => {
     const ending = new AbortController();
@@ -202,7 +199,8 @@ export function Detail({ pool, item, facts, close, erasable }) {
   return html`<dialog ref=${place} class="detail" aria-label=${`Item ${nameOf(item)}`} onClose=${close}>
     <button class="close" onClick=${() => place.current.close()}>Close</button>
     <h2>${nameOf(item)}</h2>
-    ${found?.url && html`<img src=${found.url} alt=${`Item ${nameOf(item)}`} />`}
+    ${found?.sound && html`<${Sound} url=${found.url} name=${nameOf(item)} player=${player} />`}
+    ${found?.url && !found.sound && html`<img src=${found.url} alt=${`Item ${nameOf(item)}`} />`}
     ${found?.text !== undefined && html`<pre tabindex="0">${found.text}</pre>`}
     ${found?.problem && html`<p class="note">${found.problem}</p>`}
     <dl class="plain">

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Boxes } from "./boxes.js";
+import { Sound, toggle } from "./content.js";
 import { You, isPlain, keysOf, useKeys, useName } from "./desk.js";
 import { Progress, useJob } from "./job.js";
 import { OlderOnes } from "./lists.js";
@@ -55,6 +56,7 @@ function Desk({ pool, which, query, about }) {
   const [zoom, setZoom] = useState(0);
   const [added, setAdded] = useState([]);
   const [hints, setHints] = useState(false); // a suggestion biases: it is asked for
+  const player = useRef(null); // of a sound
   useShortcuts(); // what buttons say of their keys
   const item = work.items[0];
   const hint = item?.suggestion ?? item?.metadata?.suggestion;
@@ -75,6 +77,7 @@ function Desk({ pool, which, query, about }) {
     u: () => work.undo(who.current),
     s: () => work.say(who.current, "skip", "skipped"),
     n: () => work.say(who.current, "skip", "not sure"),
+    p: () => toggle(player.current),
     z: () => setZoom((before) => (before + 1) % (pool.task === "detection" ? ZOOMS : 2)),
     "?": () => setHints((before) => !before),
     "=": () => hints && hint !== undefined && accept(),
@@ -95,7 +98,7 @@ function Desk({ pool, which, query, about }) {
   const says = (name) => opinions.filter(([, value]) => [].concat(value).includes(name)).map(([one]) => one).join(", ");
   return html`<div class="desk">
       <section class="item" aria-label="Item" aria-live=${PARTS.includes(pool.task) ? null : "polite"}>
-        ${item && html`<${Shown} key=${item.id} work=${work} item=${item} zoom=${zoom} classes=${all} />`}
+        ${item && html`<${Shown} key=${item.id} work=${work} item=${item} zoom=${zoom} classes=${all} player=${player} playKey=${keys.includes("p") ? null : "p"} />`}
         ${!item && html`<p class="note">${work.empty ? NONE[which] : "Fetching items …"}</p>`}
       </section>
       <section class="answers" aria-label="Answers">
@@ -112,7 +115,7 @@ function Desk({ pool, which, query, about }) {
           <button aria-disabled=${!work.said.length && !work.draft.past.length} onClick=${actions.u}>${keyed("u")}Undo</button>
           <button aria-disabled=${!item} onClick=${actions.s}>${keyed("s")}Skip</button>
           <button aria-disabled=${!item} onClick=${actions.n}>${keyed("n")}Not sure</button>
-          <button aria-pressed=${zoom > 0} onClick=${actions.z}>${keyed("z")}Zoom</button>
+          ${pool.transform?.modality !== "audio" && html`<button aria-pressed=${zoom > 0} onClick=${actions.z}>${keyed("z")}Zoom</button>`}
           <button aria-pressed=${hints} onClick=${actions["?"]}>${keyed("?")}Suggestion</button>
         </div>
         ${hints && item && html`<p class="note" role="status">${hint === undefined ? "There is no suggestion for this item." : html`Suggested: <b>${worded(hint)}</b>${item.suggestion != null && item.suggestion_score !== null && ` (${percent(item.suggestion_score)} sure)`} <button onClick=${actions["="]}>${keyed("=")}Take it</button>`}</p>`}
@@ -228,7 +231,7 @@ function NewClass({ add }) {
     <input maxlength="200" value=${text} onInput=${(event) => setText(event.target.value)} /></label></form>`;
 }
 
-function Shown({ work, item, zoom, classes }) {
+function Shown({ work, item, ...how }) {
   const [found, setFound] = useState(null);
   useEffect(() => {
     let here = true;
@@ -240,20 +243,21 @@ function Shown({ work, item, zoom, classes }) {
     return () => void (here = false);
   }, [item.id]);
   const name = nameOf(item);
-  return html`<figure class=${zoom ? "zoomed" : ""} aria-busy=${!found}><${Content} work=${work} item=${item} found=${found} name=${name} zoom=${zoom} classes=${classes} />
+  return html`<figure class=${how.zoom ? "zoomed" : ""} aria-busy=${!found}><${Content} work=${work} item=${item} found=${found} name=${name} ...${how} />
     <figcaption>${name}</figcaption></figure>`;
 }
 
-function Content({ work, item, found, name, zoom, classes }) {
+function Content({ work, item, found, name, zoom, classes, player, playKey }) {
   const { task } = work.draft;
   if (!found) return html`<p class="note late">Fetching the item …</p>`;
   if (found.problem) return html`<p class="problem" role="alert">${found.problem.message}</p>`;
   if (PARTS.includes(task)) {
     if (work.editor && task === "tokens") return html`<${Spans} keys=${work.editor} classes=${classes} />`;
     if (work.editor) return html`<${Boxes} keys=${work.editor} url=${found.url} name=${name} classes=${classes} zoom=${zoom} />`;
-    if (task === "tokens" ? found.url : found.text !== undefined)
+    if (task === "tokens" ? found.url : found.sound || found.text !== undefined)
       return html`<p class="problem" role="alert">${task === "tokens" ? "This item is no text." : "This item is no picture."} Skip it.</p>`;
   }
+  if (found.sound) return html`<${Sound} url=${found.url} name=${name} player=${player} playKey=${playKey} />`;
   if (found.url) return html`<div class="scroll" tabindex="0" role="region" aria-label="Picture"><img src=${found.url} alt=${`Item ${name}`} /></div>`;
   const row = item.inline !== null && typeof item.inline === "object" && !Array.isArray(item.inline);
   if (row) return html`<div class="scroll row" tabindex="0" role="region" aria-label="Row"><${Facts} rows=${Object.entries(item.inline).map(([column, value]) => [column, typeof value === "string" ? value : JSON.stringify(value)])} /></div>`;

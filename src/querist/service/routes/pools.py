@@ -190,9 +190,10 @@ def get_item(call: Call, pool: PathId, item: ItemPath) -> Item:
 
 
 def item_content(call: Call, pool: PathId, item: ItemPath) -> Content:
-    """The item itself, as a browser may show it: PNG, JPEG, GIF, WebP or plain text.
+    """The item itself, as a browser may show it: PNG, JPEG, GIF, WebP, a sound or plain text.
 
-    A longer text is cut at 100,000 bytes; an item of another kind is refused.
+    Sounds are WAV, FLAC, Ogg, MP3 and M4A. A longer text is cut at 100,000 bytes; an item of
+    another kind is refused.
     """
     with call.service.pool(call.who, pool) as found:
         return content_of(found, found.item(item), call.service.settings.limits.item_bytes)
@@ -201,7 +202,8 @@ def item_content(call: Call, pool: PathId, item: ItemPath) -> Content:
 def item_thumbnail(call: Call, pool: PathId, item: ItemPath, side: Side = 160) -> Thumbnail:
     """A small PNG or JPEG of a picture, ``side`` pixels at most, or the first words of a text.
 
-    Other formats of pictures are shown, too; an item that is neither is refused.
+    Of a sound it says that it is one. Other formats of pictures are shown, too; an item that is
+    none of these is refused.
     """
     with call.service.pool(call.who, pool) as found:
         one = found.item(item)
