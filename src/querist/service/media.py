@@ -8,8 +8,6 @@ _PICTURES = {
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
 }
-
-
 _SOUNDS = {  # each with a byte that no text has there
     b"fLaC\0": "audio/flac",
     b"fLaC\x80": "audio/flac",
