@@ -13,11 +13,11 @@ export function keysOf(classes) {
   return own ? classes : KEYS.slice(0, classes.length);
 }
 
-// Whether a key is not for the browser, nor for the button that has the focus. One that is held down too long
+// Whether a key is not for the browser, nor for the button or player that has the focus. One that is held down too long
 // says a thing once: it would say it of the next ones, too.
 export function isPlain(event) {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return false;
-  return !(event.key === "Enter" && event.target.closest("button, a, summary"));
+  return !(event.key === "Enter" && event.target.closest("button, a, summary, audio"));
 }
 
 // Of each key outside of fields `actionOf` says what it does, or nothing; single characters only while these

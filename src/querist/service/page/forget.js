@@ -1,6 +1,6 @@
 // Forgetting items: what that erases is said first. What is gone leaves all views of this tab at once.
 
-import { useEffect, useReducer, useRef, useState } from "./vendor/hooks.js";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "./vendor/hooks.js";
 import { erase } from "./api.js";
 import { own } from "./place.js";
 import { count, html, useBusy } from "./view.js";
@@ -24,6 +24,11 @@ export function useForgotten() {
   const [turn, next] = useReducer((before) => before + 1, 0);
   useEffect(() => onForgotten(next), []);
   return turn;
+}
+
+// Another view is opened: what was said is known, unless something is left to do.
+export function hush(pool) {
+  if (notices.get(pool)?.left.size === 0) notices.delete(pool);
 }
 
 // `left`: by id what could not be erased, and why.
@@ -59,7 +64,8 @@ export function Forget({ pool, ids, what, done }) {
   const first = useRef(null); // what asks whether to forget
   const calm = useRef(null); // what does not: a second click, or Enter, comes upon this
   const asked = useRef(false);
-  useEffect(() => {
+  // With the drawing, not after it: the next key belongs to what is seen.
+  useLayoutEffect(() => {
     if (asking !== asked.current) (asking ? calm : first).current?.focus();
     asked.current = asking;
   }, [asking]);

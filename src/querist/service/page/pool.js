@@ -4,7 +4,7 @@ import { useEffect, useMemo, useReducer, useState } from "./vendor/hooks.js";
 import { get } from "./api.js";
 import { Compare } from "./compare.js";
 import { Download } from "./download.js";
-import { Forget, Notice, onForgotten, useForgotten } from "./forget.js";
+import { Forget, Notice, hush, onForgotten, useForgotten } from "./forget.js";
 import { Detail, Grid, factsOf, labelText } from "./grid.js";
 import { KINDS, Label, MODES } from "./label.js";
 import { PoolMap } from "./map.js";
@@ -35,6 +35,7 @@ function Views({ id, view, part, about }) {
   const [problem, setProblem] = useState(null);
   const [choice, setChoice] = useState({ one: "", two: "" }); // queries that are compared
   const turn = useForgotten();
+  useEffect(() => hush(id), [id, view]);
   useEffect(() => {
     get(`/v1/pools/${encodeURIComponent(id)}`).then(setPool, setProblem);
   }, [id, view, turn]);
