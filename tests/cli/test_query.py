@@ -323,6 +323,11 @@ def test_labels_go_out_and_come_in_and_items_are_forgotten(photos: Path, tmp_pat
     assert call("label", other, "--from", labels).stdout == "0 labels recorded\n"
     assert call("pool", "forget", other, first, input="n\n").exit_code == 1
     assert call("pool", "forget", other, first, "--yes").stdout == "1 item forgotten\n"
+    outputs = other / "queries" / "begun" / "outputs"
+    outputs.mkdir(parents=True)
+    (outputs / "part").touch()  # as of a query that is not done
+    left = call("pool", "forget", other, first, "--yes").stderr
+    assert left.startswith(f"left: {outputs}: an unfinished query")
     again = call("pool", "forget", other, "nobody", "--yes")
     assert (again.exit_code, "nobody" in again.stderr) == (1, True)
     assert json.loads(call("pool", "show", other, "--json").stdout)["items"] == 30

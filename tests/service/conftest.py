@@ -49,10 +49,10 @@ class Server:
         (folder / "slow_model.py").write_text(SLOW_MODEL, encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Server:
+    def start(self, program: str = SERVE, *args: str) -> Server:
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", SERVE, str(self.config)],
+                [sys.executable, "-W", "error", "-c", program, *args, str(self.config)],
                 stdout=output,
                 stderr=output,
                 cwd=self.folder,

@@ -255,7 +255,16 @@ def test_a_forgotten_item_is_gone(pooled, finished) -> None:
     finished(pooled.http, pool["addition"])
     path = f"/v1/pools/{pool['id']}/items"
     item = pooled.http.get(path).json()["items"][0]["id"]
-    assert pooled.http.delete(f"{path}/{item}").json()["id"] == item
+    tenant = pooled.http.get("/v1/usage").json()["tenant"]
+    outputs = pooled.service.workspace.pool(tenant, pool["id"]) / "queries" / "begun" / "outputs"
+    outputs.mkdir(parents=True)
+    (outputs / "part").touch()  # as of a query that is not done
+    told = pooled.http.delete(f"{path}/{item}").json()
+    assert told["id"] == item
+    (left,) = told["left"]
+    assert left.startswith("queries/begun/outputs: an unfinished query keeps outputs")
+    (outputs / "part").unlink()
+    assert pooled.http.delete(f"{path}/{item}").json()["left"] == []
     assert pooled.http.get(f"{path}/{item}").status_code == 404
     assert pooled.http.get(path).json()["items"] == []
 

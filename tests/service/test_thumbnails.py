@@ -98,7 +98,10 @@ def test_a_forgotten_item_has_none(app, finished) -> None:
     sent, params = b'{"id": "a/b", "text": "hello"}', {"format": "jsonl"}
     job = app.http.post(f"{url}/manifests", params=params, content=sent, headers=FILE).json()
     assert finished(app.http, job["id"])["state"] == "done"
-    assert app.http.get(f"{url}/thumbnails/a%2Fb").text == "hello"
+    seen = [app.http.get(f"{url}/{what}/a%2Fb") for what in ("thumbnails", "content", "items")]
+    assert seen[0].text == seen[1].text == "hello"
+    # No browser and no proxy keeps what would be shown when it is forgotten.
+    assert {one.headers["cache-control"] for one in seen} == {"no-store"}
     assert app.http.delete(f"{url}/items/a%2Fb").status_code == 200
     assert app.http.get(f"{url}/thumbnails/a%2Fb").status_code in (404, 410)
 

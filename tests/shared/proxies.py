@@ -49,6 +49,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # a browser asks for all modules of a page at once: five were too few
+
+
 @contextmanager
 def proxy(ways: Mapping[str, int], strips: bool = False) -> Iterator[tuple[str, set[str]]]:
     """Its address, and the paths that it was asked for.
@@ -61,8 +66,7 @@ def proxy(ways: Mapping[str, int], strips: bool = False) -> Iterator[tuple[str, 
     methods = dict.fromkeys([f"do_{name}" for name in METHODS.split()], _Handler.forward)
     more = {"ways": ways, "strips": strips, "seen": seen, **methods}
     handler = type("Handler", (_Handler,), more)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
+    with _Listener(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", seen
         server.shutdown()

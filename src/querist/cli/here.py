@@ -96,10 +96,10 @@ class PoolHere:
             click.echo(f"not used: {reasons[0]}{more}", err=True)
         return Taken(added.labelled, why)
 
-    def forget(self, item: str) -> None:
+    def forget(self, item: str) -> list[str]:
         """Erase an item."""
         with Pool.open(self.folder) as pool:
-            pool.forget(item)
+            return [f"{path}: {why}" for path, why in pool.forget(item).left]
 
     def drift(self) -> Record:
         """Whether what the last query saw differs from what the first one did."""

@@ -63,8 +63,8 @@ class PoolPlace(Protocol):
         """Take labels from a manifest. ``how``: see the Options of manifests."""
         ...
 
-    def forget(self, item: str) -> None:
-        """Erase an item."""
+    def forget(self, item: str) -> list[str]:
+        """Erase an item; what could not be erased, and why."""
         ...
 
     def start(self, asked: Mapping[str, Any]) -> str:

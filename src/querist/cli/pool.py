@@ -198,9 +198,10 @@ def forget(pool: str, ids: tuple[str, ...], yes: bool, server: str, insecure: bo
             f"Erase {counted(len(ids), 'item')} of {pool} for good?", abort=True, err=True
         )
     place = pool_at(pool, server, insecure)
-    for item in ids:
-        place.forget(item)
+    left = [one for item in ids for one in place.forget(item)]
     click.echo(f"{counted(len(ids), 'item')} forgotten")
+    for one in dict.fromkeys(left):
+        click.echo(f"left: {one}", err=True)
 
 
 @pool.command()

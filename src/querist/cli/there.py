@@ -63,9 +63,9 @@ class PoolThere:
         """Record that items cannot be labelled."""
         return self.client.skip(self.pool, items, by=by or None).labels
 
-    def forget(self, item: str) -> None:
+    def forget(self, item: str) -> list[str]:
         """Have an item erased."""
-        self.client.forget(self.pool, item)
+        return self.client.forget(self.pool, item).left
 
     def drift(self) -> Record:
         """As the service measures it."""

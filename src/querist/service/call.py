@@ -94,7 +94,7 @@ class Plain:
 
 
 class Content(Plain):
-    """What an item looks like: a picture, or text."""
+    """What an item looks like, or sounds like: a picture, a sound, or text."""
 
 
 class Thumbnail(Plain):

@@ -1,27 +1,24 @@
-"""The bytes of an item as a browser may show them: pictures of four kinds, and plain text."""
+"""The bytes of an item as a browser may show them: some kinds of pictures and sounds, and text."""
 
 from __future__ import annotations
+
+import codecs
 
 from querist.pool.items import Item
 from querist.pool.pool import Pool
 from querist.service.call import Content
+from querist.service.media import picture_of, sound_of
 from querist.service.problems import Refused
 from querist.sources.source import SourceError
 
 TEXT_BYTES = 100_000
-_PICTURES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-}
 
 
 def content_of(pool: Pool, item: Item, limit: int) -> Content:
     """What an item looks like. What it is, its bytes say, not its name.
 
     Raises:
-        Refused: If it cannot be read, or is neither such a picture nor text.
+        Refused: If it cannot be read, or is none of these.
     """
     return as_shown(bytes_of(pool, item, limit))
 
@@ -30,15 +27,18 @@ def as_shown(data: bytes) -> Content:
     """Bytes as a browser may show them.
 
     Raises:
-        Refused: If they are neither such a picture nor text.
+        Refused: If they are none of these.
     """
-    kind = _picture(data)
+    kind = picture_of(data) or sound_of(data)
     if kind:
         return Content(data, kind)
     try:
-        text = data[:TEXT_BYTES].decode(errors="strict" if len(data) <= TEXT_BYTES else "ignore")
+        # What is cut within a character is text all the same.
+        decoder, whole = codecs.getincrementaldecoder("utf-8")(), len(data) <= TEXT_BYTES
+        text = decoder.decode(data[:TEXT_BYTES], final=whole)
     except UnicodeDecodeError:
-        raise Refused("conflict", "The item is neither a picture nor text.") from None
+        said = "The item is neither a picture nor a sound that browsers know, nor text."
+        raise Refused("conflict", said) from None
     return Content(text.encode(), "text/plain; charset=utf-8")
 
 
@@ -54,9 +54,3 @@ def bytes_of(pool: Pool, item: Item, limit: int) -> bytes:
         return pool.sources.read(item.uri, limit)
     except SourceError as error:
         raise Refused("conflict", f"The item cannot be read: {error}") from None
-
-
-def _picture(data: bytes) -> str:
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for magic, kind in _PICTURES.items() if data.startswith(magic)), "")

@@ -33,6 +33,10 @@ _CONTENTS: dict[Any, dict[str, Any]] = {
             f"image/{kind}": {"schema": _FILE, "example": "the bytes of the picture"}
             for kind in ("png", "jpeg", "gif", "webp")
         },
+        **{
+            f"audio/{kind}": {"schema": _FILE, "example": "the bytes of the sound"}
+            for kind in ("wav", "flac", "ogg", "mpeg", "mp4")
+        },
     },
     Thumbnail: {
         "text/plain": {"schema": {"type": "string"}, "example": "An owl sits on a robin's"},

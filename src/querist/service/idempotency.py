@@ -6,10 +6,10 @@ import re
 
 from querist.service.ids import new_id
 from querist.service.index.index import Index, Row, Taken, change, find, insert, now, remove
+from querist.service.presence import Presence
 from querist.service.problems import Refused
 
 _FORM = re.compile(r"[\x21-\x7e]{1,200}")
-_STALE_S = 120.0  # a request that was begun so long ago died with its server
 KEEP_S = 2 * 86_400.0
 
 
@@ -18,6 +18,7 @@ class Once:
 
     Args:
         index: Where keys are remembered.
+        presence: Of this server, by which others tell whether what it began is still being done.
         tenant: Id of the tenant.
         key: The header's text.
         digest: Of the request; another request with the same key is refused.
@@ -26,12 +27,15 @@ class Once:
         Refused: If the key has not the form of one.
     """
 
-    def __init__(self, index: Index, tenant: str, key: str, digest: str) -> None:
+    def __init__(
+        self, index: Index, presence: Presence, tenant: str, key: str, digest: str
+    ) -> None:
         if not _FORM.fullmatch(key):
             raise Refused(
                 "bad-request", "Idempotency-Key should be 1 to 200 visible ASCII letters."
             )
-        self._index, self._tenant, self._key, self._digest = index, tenant, key, digest
+        self._index, self._presence = index, presence
+        self._tenant, self._key, self._digest = tenant, key, digest
         self.made = new_id("new")
 
     def begin(self) -> tuple[int, str] | None:
@@ -42,50 +46,91 @@ class Once:
         Raises:
             Refused: If the key was used for another request, or the same one is being done now.
         """
+        if not self._presence.claim(self._token):
+            return self._earlier()
+        try:
+            answer = None if self._is_new() else self._earlier(mine=True)
+        except BaseException:
+            self._presence.unclaim(self._token)
+            raise
+        if answer is not None:
+            self._presence.unclaim(self._token)
+        return answer
+
+    def finish(self, status: int, answer: str) -> None:
+        """Remember the answer. Secrets in it are shown once only, so they are left out here."""
+        try:
+            with self._index.write() as connection:
+                change(connection, "requests", self._mine, status=status, answer=_without(answer))
+        finally:
+            self._presence.unclaim(self._token)
+
+    def give_up(self) -> None:
+        """The request was refused or failed: the same key may be used again."""
+        try:
+            with self._index.write() as connection:
+                remove(connection, "requests", **self._mine)
+        finally:
+            self._presence.unclaim(self._token)
+
+    def let_go(self) -> None:
+        """It was broken off, and may be done: the same request goes on with what it made."""
+        self._presence.unclaim(self._token)
+
+    @property
+    def _mine(self) -> Row:
+        return {"tenant": self._tenant, "key": self._key}
+
+    @property
+    def _token(self) -> tuple[str, str]:
+        return self._tenant, self._key
+
+    def _is_new(self) -> bool:
+        """Note that it is being done; False where a request with this key came before."""
         row: Row = {
-            "tenant": self._tenant,
-            "key": self._key,
+            **self._mine,
             "digest": self._digest,
             "made": self.made,
             "status": 0,
             "answer": "",
+            "server": self._presence.name,
             "created": now(),
         }
         try:
             with self._index.write() as connection:
                 insert(connection, "requests", row)
         except Taken:
-            return self._again()
-        return None
+            return False
+        return True
 
-    def finish(self, status: int, answer: str) -> None:
-        """Remember the answer. Secrets in it are shown once only, so they are left out here."""
-        with self._index.write() as connection:
-            change(connection, "requests", self._mine, status=status, answer=_without(answer))
+    def _earlier(self, mine: bool = False) -> tuple[int, str] | None:
+        """What became of a request with this key, or None to go on with what a dead server began.
 
-    def give_up(self) -> None:
-        """The request was refused or failed: the same key may be used again."""
-        with self._index.write() as connection:
-            remove(connection, "requests", **self._mine)
-
-    @property
-    def _mine(self) -> Row:
-        return {"tenant": self._tenant, "key": self._key}
-
-    def _again(self) -> tuple[int, str] | None:
-        with self._index.write() as connection:
+        Args:
+            mine: Whether no other request of this server is at it.
+        """
+        with self._index.read() as connection:
             row = find(connection, "requests", **self._mine)
-            if row is None:
-                raise Refused("conflict", "Send the request again.", retry_after=1.0)
-            if row["digest"] != self._digest:
-                raise Refused("key-reused", "Use a new Idempotency-Key for each new request.")
-            if row["status"]:
-                return int(row["status"]), str(row["answer"])
-            if now() - row["created"] < _STALE_S:
-                raise Refused("conflict", "The same request is being done.", retry_after=2.0)
-            change(connection, "requests", self._mine, created=now())
+        if row is None:
+            raise Refused("conflict", "Send the request again.", retry_after=1.0)
+        if row["digest"] != self._digest:
+            raise Refused("key-reused", "Use a new Idempotency-Key for each new request.")
+        if row["status"]:
+            return int(row["status"]), str(row["answer"])
+        if not (mine and self._is_dead(row["server"]) and self._take_over(row["server"])):
+            raise Refused("conflict", "The same request is being done.", retry_after=2.0)
         self.made = row["made"]
         return None
+
+    def _is_dead(self, server: str) -> bool:
+        """Whether nobody is at what a server began; this one's own requests are claimed."""
+        return server == self._presence.name or not self._presence.lives(server)
+
+    def _take_over(self, server: str) -> bool:
+        """Go on with what a dead server began, unless another one was quicker."""
+        where = {**self._mine, "status": 0, "server": server}
+        with self._index.write() as connection:
+            return change(connection, "requests", where, server=self._presence.name) == 1
 
 
 def _without(answer: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from querist.pool.errors import PoolExists
 from querist.pool.pool import Pool
 from querist.pool.settings import (
     AccessSettings,
@@ -88,7 +89,8 @@ def renew(folder: Path, access: AccessSettings, models: ModelAccess) -> None:
 
 def make(folder: Path, settings: PoolSettings) -> None:
     """Make a pool, or finish making it. Secrets stay in the service's own folder, as they came."""
-    Pool.create(folder, settings, keep_secrets=True).close()
+    with suppress(PoolExists):  # an earlier try of the same request, whose server died, made it
+        Pool.create(folder, settings, keep_secrets=True).close()
 
 
 @dataclass(slots=True, eq=False)

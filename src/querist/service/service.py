@@ -38,6 +38,7 @@ from querist.service.limits import Limiter
 from querist.service.metrics import Metrics
 from querist.service.people import Door, Principal, first_key, has_keys, secret_in, tenant_told
 from querist.service.pools import Shelf, access_for, models_for, renew
+from querist.service.presence import Presence
 from querist.service.problems import Refused, missing
 from querist.service.rounds import register
 from querist.service.settings import ServiceSettings
@@ -73,6 +74,7 @@ class Service:
         except BaseException:
             self.index.close()
             raise
+        self.presence = Presence(self.workspace.servers)
         self.door = Door(self.index, settings.open_here)
         self.nobody = Principal("", "", "", frozenset(), Quota())
         self.shelf, self.leases, self.thumbnails = Shelf(), Leases(self.index), Thumbnails()
@@ -175,6 +177,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to run jobs and to send messages."""
+        self.presence.begin()
         self._housekeeping.start()
         if self.settings.jobs.here:
             self.runner.start()
@@ -189,6 +192,7 @@ class Service:
         self._housekeeping.stop()
         self.shelf.close()
         self.index.close()
+        self.presence.end()
 
     # -- who may, and how much ----------------------------------------------------------------
 

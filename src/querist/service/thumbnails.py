@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from querist.service.media import sound_of
 from querist.service.problems import Refused
 from querist.sources.transforms.contract import BadItem
 from querist.sources.transforms.image import thumbnail
@@ -91,7 +92,8 @@ class Thumbnails:
                     return Made(*thumbnail(data, side, max_pixels))
             except BadItem as error:
                 why = str(error)
-        words = _words(data)
+        sound = sound_of(data)
+        words = f"Sound ({sound.partition('/')[2]})" if sound else _words(data)
         if words is None:
             raise Refused("conflict", f"The item is neither a picture nor text. {why}")
         return Made(words.encode(), "text/plain; charset=utf-8")

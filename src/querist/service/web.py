@@ -210,7 +210,8 @@ async def _once(service: Service, route: Route, request: Any, inner: Handle) -> 
     if route.body == "file":  # it is not read for this; another one mostly has another length
         body = request.headers.get("content-length", "").encode()
     said = f"{route.method} {request.url.path}?{request.url.query}\n".encode() + body
-    once = Once(service.index, who.tenant, key, hashlib.sha256(said).hexdigest())
+    digest = hashlib.sha256(said).hexdigest()
+    once = Once(service.index, service.presence, who.tenant, key, digest)
     earlier = await in_thread(once.begin)
     if earlier is not None:
         return _response(
@@ -219,8 +220,11 @@ async def _once(service: Service, route: Route, request: Any, inner: Handle) -> 
     request.scope["state"]["made"] = once.made
     try:
         answer = await inner(request)
-    except BaseException:
+    except Exception:
         await in_thread(once.give_up)
+        raise
+    except BaseException:  # it took too long: its thread went on to the end all the same
+        once.let_go()
         raise
     await in_thread(once.finish, answer.status_code, answer.body.decode())
     return answer

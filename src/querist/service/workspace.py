@@ -31,6 +31,7 @@ class Workspace:
         try:
             self._make(self.data)
             self._make(self.data / "tmp")
+            self._make(self.servers)
         except OSError as error:
             raise ConfigError(
                 f"The service cannot keep its files in {self.data}: {error.strerror}. 'data' in "
@@ -56,6 +57,11 @@ class Workspace:
     def models(self, tenant: str) -> Path:
         """The folder of models that rounds trained."""
         return self._folder(tenant, "models")
+
+    @property
+    def servers(self) -> Path:
+        """The folder of the locks by which servers know each other."""
+        return self.data / "servers"
 
     def temporary(self) -> Path:
         """A new empty file, to be renamed or removed by whoever asked for it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,7 @@ from querist.service.jobs.records import (
 )
 from querist.service.leases import Leases
 from querist.service.people import Door, make_key, tenant_named
+from querist.service.presence import Presence
 from querist.service.problems import Refused
 from querist.service.webhooks.outbox import claim, enqueue, settle
 from querist.service.wire.access import Scope
@@ -214,16 +217,74 @@ def test_messages_are_claimed_once_and_settled(index: Index, tenant: str) -> Non
         assert claim(connection) == []
 
 
-def test_an_idempotency_key_is_used_once(index: Index) -> None:
-    once = Once(index, "t", "k", "d" * 64)
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Callable[[], Presence]]:
+    """Makes servers that share an index."""
+    made: list[Presence] = []
+
+    def begin() -> Presence:
+        made.append(Presence(tmp_path))
+        made[-1].begin()
+        return made[-1]
+
+    yield begin
+    for one in made:
+        one.end()
+
+
+def test_an_idempotency_key_is_used_once(index: Index, server) -> None:
+    here, there = server(), server()
+    once = Once(index, here, "t", "k", "d" * 64)
     assert once.begin() is None
-    with pytest.raises(Refused, match="being done"):
-        Once(index, "t", "k", "d" * 64).begin()
+    for presence in (here, there):
+        with pytest.raises(Refused, match="being done"):
+            Once(index, presence, "t", "k", "d" * 64).begin()
     once.finish(201, '{"secret":"abc","id":1}')
-    assert Once(index, "t", "k", "d" * 64).begin() == (201, '{"secret":"","id":1}')
+    for presence in (here, there):
+        again = Once(index, presence, "t", "k", "d" * 64)
+        assert again.begin() == (201, '{"secret":"","id":1}')
+        with pytest.raises(Refused, match="new Idempotency-Key"):
+            Once(index, presence, "t", "k", "e" * 64).begin()
+    assert Once(index, here, "other", "k", "e" * 64).begin() is None
+
+
+def test_what_a_dead_server_began_is_gone_on_with_by_one(index: Index, server) -> None:
+    first, *others = server(), server(), server()
+    begun = Once(index, first, "t", "k", "d" * 64)
+    assert begun.begin() is None
+    first.end()
     with pytest.raises(Refused, match="new Idempotency-Key"):
-        Once(index, "t", "k", "e" * 64).begin()
-    assert Once(index, "other", "k", "e" * 64).begin() is None
+        Once(index, others[0], "t", "k", "e" * 64).begin()
+    tries = [Once(index, presence, "t", "k", "d" * 64) for presence in others * 4]
+
+    def begin(once: Once) -> Once | None:
+        try:
+            assert once.begin() is None
+        except Refused:
+            return None
+        return once
+
+    with ThreadPoolExecutor(8) as threads:
+        (gone_on,) = [one for one in threads.map(begin, tries) if one is not None]
+    assert gone_on.made == begun.made
+    gone_on.finish(201, "{}")
+    assert tries[0].begin() == tries[1].begin() == (201, "{}")
+
+
+def test_what_was_broken_off_is_gone_on_with_and_what_was_given_up_begins_anew(
+    index: Index, server
+) -> None:
+    here = server()
+    once = Once(index, here, "t", "k", "d" * 64)
+    assert once.begin() is None
+    once.let_go()
+    again = Once(index, here, "t", "k", "d" * 64)
+    assert again.begin() is None
+    assert again.made == once.made
+    again.give_up()
+    other = Once(index, here, "t", "k", "e" * 64)  # the key is free
+    assert other.begin() is None
+    assert other.made != once.made
 
 
 def test_keys_open_the_door(index: Index, tenant: str) -> None:

@@ -134,3 +134,97 @@ def test_what_is_typed_stays_when_a_round_ends(pool, desk) -> None:
     assert focus(page).startswith("INPUT")
     with server.client() as client:  # one round, though the button was pressed twice
         assert len(client.get(f"/v1/pools/{id}/rounds").json()["items"]) == 1
+
+
+def switch_off(page: Any) -> None:
+    """Switch keys of one character off by keyboard alone; Tab leads there from the last button."""
+    page.locator("details.keys summary").press("Enter")
+    page.get_by_label("Single letters, digits and signs").press("Space")
+    page.wait_for_selector("summary:has-text('Keys: single ones are off')")
+
+
+def test_keys_of_one_character_can_be_switched_off(pool, desk, labels_of) -> None:
+    server, id = pool(12, name="digits", classes=["cat", "dog"])
+    at = desk(server, id, viewport={"width": 320, "height": 640})  # a phone
+    page = at.page
+    at.press("1")
+    at.saved(1)
+    switch_off(page)
+    assert not at.shown.overflows
+    at.shown.accessible()
+    assert page.locator("kbd").count() == 0
+    page.get_by_role("heading", level=1).click()
+    page.wait_for_selector("figure[aria-busy=false] figcaption")
+    page.keyboard.type("12usnz?=", delay=20)
+    assert page.get_by_role("button", name="Zoom").get_attribute("aria-pressed") == "false"
+    page.get_by_role("button", name="dog", exact=True).press("Enter")  # what buttons say goes on
+    at.saved(2)
+    page.keyboard.press("Backspace")  # no character
+    at.saved(1)
+    page.reload()  # it is remembered
+    page.wait_for_selector("figure[aria-busy=false] figcaption")
+    assert page.locator("kbd").count() == 0
+    page.keyboard.press("2")
+    page.get_by_role("button", name="cat", exact=True).click()
+    at.saved(1)
+    assert labels_of(server, id) == ["cat", "cat"]
+    other = at.again()  # another tab
+    other.page.locator("details.keys summary").press("Enter")
+    other.page.get_by_label("Single letters, digits and signs").press("Space")
+    page.wait_for_selector("button:has-text('dog') kbd:text-is('2')")
+    at.press("2")
+    at.saved(2)
+    assert labels_of(server, id) == ["cat", "cat", "dog"]
+
+
+def test_signs_of_texts_pictures_and_maps_are_switched_off_too(pool, desk, labels_of) -> None:
+    texts = {"a.txt": "the University of Leeds", "b.txt": "York"}
+    spans = {"task": "tokens", "classes": ["PER", "LOC"], "transform": {"modality": "text"}}
+    server, id = pool(texts, **spans)
+    at = desk(server, id)
+    page = at.page
+    at.ready()
+    switch_off(page)
+    page.get_by_role("heading", level=1).click()
+    page.keyboard.type("+12")
+    assert not page.get_by_label("Marks may lie over each other").is_checked()
+    page.keyboard.press("ArrowRight")  # University
+    page.get_by_role("button", name="LOC").press("Enter")
+    page.wait_for_selector("ul.parts li:has-text('University')")
+    page.get_by_role("button", name="Save").press("Enter")
+    at.saved(1)
+    assert labels_of(server, id) == [[{"class": "LOC", "start": 4, "end": 14}]]
+    page.goto(f"{server.url}/#/pools/{id}/map")
+    canvas = page.locator("canvas")
+    canvas.wait_for()
+    assert "Enter opens one." in canvas.get_attribute("aria-label")
+
+
+def test_questions_of_runs_know_the_switch(serve, tab, asking) -> None:
+    run = asking({"verdict": {"classes": ["good", "bad"]}})
+    for number in range(2):
+        run.ask(x=np.arange(3.0) + number)
+    server = serve(campaigns={"one": str(run.folder)})
+    page = tab(f"{server.url}/#/campaigns/one/questions").page
+    page.get_by_role("button", name="bad").wait_for()
+    switch_off(page)
+    page.get_by_role("heading", level=1).click()
+    page.keyboard.type("12sn")
+    page.get_by_role("button", name="bad", exact=True).press("Enter")
+    page.wait_for_selector("dl.facts div:has(dt:text-is('said here')) dd:text-is('1')")
+
+
+def test_classes_beyond_the_keys_are_typed(pool, desk, labels_of) -> None:
+    names = [f"class {n}" for n in range(40)]
+    server, id = pool(3, name="digits", classes=names)
+    at = desk(server, id)
+    at.press("1")
+    at.saved(1)
+    field = at.page.get_by_label("Another class, of")
+    field.fill("class")  # none of this name
+    field.press("Enter")
+    field.fill("class 39")
+    field.press("Enter")
+    at.saved(2)
+    at.shown.accessible()
+    assert labels_of(server, id) == ["class 0", "class 39"]

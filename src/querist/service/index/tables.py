@@ -206,6 +206,7 @@ def _messages() -> dict[str, list[Any]]:
             _text("made", 32),
             sa().Column("status", sa().Integer(), nullable=False),
             _json("answer"),
+            _text("server", 32, server_default=""),  # that is at it; see presence.py
             _instant(),
         ],
         "leases": [

@@ -5,6 +5,7 @@ import { useAsked } from "./asked.js";
 import { You, isPlain, keysOf, useKeys, useName } from "./desk.js";
 import { Inputs } from "./inputs.js";
 import { numbersIn, range, value, wrong } from "./said.js";
+import { Keys, keyed, useShortcuts } from "./shortcuts.js";
 import { Facts, count, html, quantity } from "./view.js";
 
 const WHY = { initial: "to begin with", uncertain: "the model is uncertain", holdout: "to judge the model", audit: "to check what the model was trusted with" };
@@ -24,6 +25,7 @@ function Desk({ id, about }) {
   const work = useAsked(id, by);
   const [zoom, setZoom] = useState(false);
   const [at, setAt] = useState(0); // which output the keys choose for
+  useShortcuts(); // what buttons say of their keys
   const item = work.items[0];
   const outputs = item?.form?.outputs ?? [];
   useEffect(() => setAt(0), [item?.id]);
@@ -80,12 +82,13 @@ function Desk({ id, about }) {
         ${item && !outputs.length && html`<p class="note">The campaign does not say how this is answered: a program does it.</p>`}
         ${outputs.length > 0 && !(outputs.length === 1 && outputs[0].classes.length) && html`<button class="first" aria-disabled=${missing.length > 0} onClick=${() => save()}><kbd>Enter</kbd> Answer</button>`}
         <div class="more">
-          <button aria-disabled=${!work.said.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
-          <button aria-disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
-          <button aria-disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
-          <button aria-pressed=${zoom} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
+          <button aria-disabled=${!work.said.length} onClick=${actions.u}>${keyed("u")}Undo</button>
+          <button aria-disabled=${!item} onClick=${actions.s}>${keyed("s")}Skip</button>
+          <button aria-disabled=${!item} onClick=${actions.n}>${keyed("n")}Not sure</button>
+          <button aria-pressed=${zoom} onClick=${actions.z}>${keyed("z")}Zoom</button>
         </div>
         <p class="note">A skipped question waits for somebody else; of one that cannot be told, say “not sure”. Escape leaves a field.</p>
+        <${Keys} />
         <${You} by=${by} rename=${named} />
         <${Facts} rows=${[["said here", count(work.said.length)], ["not yet sent", count(unsent)]]} />
         ${unsent > 0 && !work.trouble && html`<p class="note">An answer goes to the run after some seconds: until then it can be taken back. <button onClick=${() => work.outbox.flush()}>Send now</button></p>`}
@@ -108,7 +111,7 @@ function Output({ question, output, place, chosen, several, text, change, choose
     const classes = output.classes.slice(0, keys.length);
     return html`<fieldset class=${chosen && several ? "output chosen" : "output"}><legend>${title}</legend>
       ${classes.map((name, number) => html`<button key=${name} class="answer" aria-pressed=${text === name} onClick=${() => choose(name)}>
-        ${chosen && html`<kbd>${keys[number]}</kbd> `}${name}</button>`)}
+        ${chosen && keyed(keys[number])}${name}</button>`)}
       ${classes.length < output.classes.length && html`<select aria-label=${`Other ${output.title}`} value=${text ?? ""} onChange=${(event) => event.target.value && choose(event.target.value)}>
         <option value="">more …</option>${output.classes.slice(keys.length).map((name) => html`<option key=${name}>${name}</option>`)}</select>`}
     </fieldset>`;

@@ -2,9 +2,10 @@
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { blob, post } from "./api.js";
+import { shown } from "./content.js";
 import { Outbox } from "./outbox.js";
 import { own } from "./place.js";
-import { holder, shown } from "./work.js";
+import { holder } from "./work.js";
 
 const AHEAD = 4; // questions that are held
 const LOOK_MS = 3000; // how often it is looked whether they still wait

@@ -1,19 +1,17 @@
 // Campaigns: the list, and one run as it goes on.
 
 import { useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
-import { follow, get, post } from "./api.js";
+import { follow, post } from "./api.js";
 import { Ask } from "./ask.js";
 import { Busy, Chart } from "./chart.js";
+import { Older, useList } from "./lists.js";
 import { Bars, Card, Facts, Table, count, duration, html, percent, quantity } from "./view.js";
 
 export function Campaigns() {
-  const [rows, setRows] = useState(null);
-  const [problem, setProblem] = useState(null);
-  useEffect(() => {
-    get("/v1/campaigns").then((page) => setRows(page.items), setProblem);
-  }, []);
+  const list = useList("/v1/campaigns", 0, 100);
+  const { rows, problem } = list;
   return html`<h1>Campaigns</h1>
-    ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+    ${problem && !rows && html`<p class="problem" role="alert">${problem.message}</p>`}
     ${!rows && !problem && html`<p class="note">Reading …</p>`}
     ${rows?.length === 0 &&
     html`<p>
@@ -32,7 +30,7 @@ export function Campaigns() {
         count(one.open_questions),
         duration(one.seconds),
       ])}
-    />`}`;
+    /><${Older} list=${list} what="runs" first="first" />`}`;
 }
 
 export function keyOf(id) {

@@ -1,9 +1,10 @@
 // What all desks have: answers by keyboard, and who gives them.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { isOff } from "./shortcuts.js";
 import { html } from "./view.js";
 
-const KEYS = [..."123456789abcdefghijklmopqrtvwxy"]; // n, s, u and z mean something else
+const KEYS = [..."123456789abcdefghijklmoqrtvwxy"]; // n, p, s, u and z mean something else
 const NAME = "querist-by";
 
 // A class that is a digit or letter is its own key, where all are.
@@ -12,20 +13,21 @@ export function keysOf(classes) {
   return own ? classes : KEYS.slice(0, classes.length);
 }
 
-// Whether a key is not for the browser, nor for the button that has the focus. One that is held down too long
+// Whether a key is not for the browser, nor for the button or player that has the focus. One that is held down too long
 // says a thing once: it would say it of the next ones, too.
 export function isPlain(event) {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return false;
-  return !(event.key === "Enter" && event.target.closest("button, a, summary"));
+  return !(event.key === "Enter" && event.target.closest("button, a, summary, audio"));
 }
 
-// Of each key outside of fields `actionOf` says what it does, or nothing. Escape leaves a field.
+// Of each key outside of fields `actionOf` says what it does, or nothing; single characters only while these
+// are not switched off. Escape leaves a field.
 export function useKeys(actionOf) {
   useEffect(() => {
     const pressed = (event) => {
       const field = event.target.closest("input, select, textarea");
       if (field && event.key === "Escape") field.blur();
-      const action = field ? null : actionOf(event);
+      const action = field || isOff(event) ? null : actionOf(event);
       if (!action) return;
       event.preventDefault();
       action();

@@ -18,13 +18,14 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-# Nothing inline, nothing from elsewhere, nothing evaluated; pictures of items come as blobs.
+# Nothing inline, nothing from elsewhere, nothing evaluated; pictures and sounds come as blobs.
 POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' blob:",
+        "media-src blob:",
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",

@@ -2,6 +2,8 @@
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { blob } from "./api.js";
+import { Sound, shown } from "./content.js";
+import { Forget, onForgotten } from "./forget.js";
 import { html, nameOf } from "./view.js";
 
 const CELL = 150; // pixels: the narrowest cell
@@ -46,11 +48,15 @@ class Thumbnails {
   }
 
   trim() {
-    for (const [key, one] of this.kept) {
+    for (const [key] of this.kept) {
       if (this.kept.size <= KEPT) return;
-      this.kept.delete(key);
-      one.promise.then(({ url }) => url && URL.revokeObjectURL(url));
+      this.drop(key);
     }
+  }
+
+  drop(key) {
+    this.kept.get(key)?.promise.then(({ url }) => url && URL.revokeObjectURL(url));
+    this.kept.delete(key);
   }
 
   async next() {
@@ -68,11 +74,7 @@ class Thumbnails {
 }
 
 const thumbnails = new Thumbnails();
-
-async function shown(found) {
-  if (found.type.startsWith("image/")) return { url: URL.createObjectURL(found) };
-  return { text: await found.text() };
-}
+onForgotten(({ pool, ids }) => ids.forEach((id) => thumbnails.drop(`${pool}/${id}`)));
 
 export function Thumbnail({ pool, id }) {
   const [found, setFound] = useState(null);
@@ -103,8 +105,9 @@ function useSize(place) {
 }
 
 // total: how many; at(place): the item, or null while it is not known; need(places): that they are
-// wanted; open(item, place): one was chosen; note(item): what stands below its name.
-export function Grid({ pool, total, at, need, open, note, label, short }) {
+// wanted; open(item, place): one was pressed; note(item): what stands below its name; marked: the ids of
+// those that are chosen, where some can be.
+export function Grid({ pool, total, at, need, open, note, label, short, marked }) {
   const box = useRef(null);
   const size = useSize(box);
   const [top, setTop] = useState(0);
@@ -152,7 +155,7 @@ export function Grid({ pool, total, at, need, open, note, label, short }) {
         const item = at(place);
         const style = { width: `${width}px`, left: `${(place % columns) * (width + GAP)}px`, top: `${Math.floor(place / columns) * ROW}px` };
         return html`<li key=${place} style=${style} aria-setsize=${total} aria-posinset=${place + 1}>
-          <button class="cell" data-place=${place} tabindex=${place === current ? 0 : -1} aria-disabled=${item ? null : "true"}
+          <button class="cell" aria-pressed=${marked && item ? marked.has(item.id) : null} data-place=${place} tabindex=${place === current ? 0 : -1} aria-disabled=${item ? null : "true"}
               onFocus=${() => setActive(place)} onClick=${() => item && open(item, place)}>
             ${item && html`<${Thumbnail} key=${item.id} pool=${pool} id=${item.id} />
               <span class="name">${nameOf(item)}</span><span class="what">${note(item)}</span>`}
@@ -164,9 +167,10 @@ export function Grid({ pool, total, at, need, open, note, label, short }) {
   </div>`;
 }
 
-// One item, large, with all that is known of it.
-export function Detail({ pool, item, facts, close }) {
+// One item, large, with all that is known of it. `erasable`: whether it may be forgotten.
+export function Detail({ pool, item, facts, close, erasable }) {
   const place = useRef(null);
+  const player = useRef(null);
   const [found, setFound] = useState(null);
   useEffect(() => {
     const ending = new AbortController();
@@ -195,13 +199,15 @@ export function Detail({ pool, item, facts, close }) {
   return html`<dialog ref=${place} class="detail" aria-label=${`Item ${nameOf(item)}`} onClose=${close}>
     <button class="close" onClick=${() => place.current.close()}>Close</button>
     <h2>${nameOf(item)}</h2>
-    ${found?.url && html`<img src=${found.url} alt=${`Item ${nameOf(item)}`} />`}
+    ${found?.sound && html`<${Sound} url=${found.url} name=${nameOf(item)} player=${player} />`}
+    ${found?.url && !found.sound && html`<img src=${found.url} alt=${`Item ${nameOf(item)}`} />`}
     ${found?.text !== undefined && html`<pre tabindex="0">${found.text}</pre>`}
     ${found?.problem && html`<p class="note">${found.problem}</p>`}
     <dl class="plain">
       ${facts.filter(([, value]) => value !== "" && value !== null && value !== undefined)
         .map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
     </dl>
+    ${erasable && html`<${Forget} pool=${pool} ids=${[item.id]} what="Forget" done=${() => place.current.close()} />`}
   </dialog>`;
 }
 

@@ -1,7 +1,8 @@
 // What a question is about: pictures, texts, numbers, curves, links.
 
-import { useEffect, useMemo, useState } from "./vendor/hooks.js";
+import { useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import { Chart } from "./chart.js";
+import { Sound } from "./content.js";
 import { html, quantity } from "./view.js";
 
 const FEW = 24; // numbers that are written out
@@ -30,9 +31,10 @@ function Input({ work, item, name }) {
   return html`<${Numbers} name=${name} found=${found} shape=${item.shapes[name]} />`;
 }
 
-// A picture or text of the server.
+// A picture, sound or text of the server.
 function Shown({ load, name }) {
   const [found, setFound] = useState(null);
+  const player = useRef(null);
   useEffect(() => {
     let here = true;
     load().then((one) => here && setFound(one));
@@ -41,6 +43,7 @@ function Shown({ load, name }) {
   if (!found) return null;
   if (found.text !== undefined) return html`<pre tabindex="0">${found.text}</pre>`;
   if (found.problem) return html`<p class="problem" role="alert">${found.problem.message}</p>`;
+  if (found.sound) return html`<${Sound} url=${found.url} name=${name} player=${player} />`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Picture ${name}`}><img src=${found.url} alt=${`${name} of the question`} /></div>`;
 }
 

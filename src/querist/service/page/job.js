@@ -1,7 +1,8 @@
 // A job, as it goes on.
 
 import { useEffect, useState } from "./vendor/hooks.js";
-import { follow, get, post } from "./api.js";
+import { follow, post } from "./api.js";
+import { Older, useList } from "./lists.js";
 import { count, duration, html, quantity, useBusy } from "./view.js";
 
 export const FINAL = ["done", "failed", "cancelled"];
@@ -49,9 +50,10 @@ export function Progress({ job, problem, what }) {
 }
 
 function Failures({ job }) {
-  const [rows, setRows] = useState([]);
-  useEffect(() => void get(`/v1/jobs/${job}/failures?limit=20`).then((page) => setRows(page.items), () => {}), [job]);
-  if (!rows.length) return null;
+  const list = useList(`/v1/jobs/${job}/failures`, 0, 20);
+  const { rows } = list;
+  if (!rows?.length) return null;
   return html`<details><summary>What failed, and why</summary>
-    <ul>${rows.map((one) => html`<li key=${one.id + one.uri}>${one.uri || one.id}: ${one.message}</li>`)}</ul></details>`;
+    <ul>${rows.map((one) => html`<li key=${one.id + one.uri}>${one.uri || one.id}: ${one.message}</li>`)}</ul>
+    <${Older} list=${list} what="failures" first="first" /></details>`;
 }

@@ -3,10 +3,13 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Boxes } from "./boxes.js";
+import { Sound, toggle } from "./content.js";
 import { You, isPlain, keysOf, useKeys, useName } from "./desk.js";
 import { Progress, useJob } from "./job.js";
+import { OlderOnes } from "./lists.js";
 import { may } from "./pools.js";
 import { useModels } from "./queries.js";
+import { Keys, keyed, shortcuts, useShortcuts } from "./shortcuts.js";
 import { Spans } from "./spans.js";
 import { Facts, Table, count, html, nameOf, percent, quantity, useBusy } from "./view.js";
 import { useWork } from "./work.js";
@@ -16,8 +19,8 @@ const PARTS = ["tokens", "detection"];
 const SUGGESTED = ["classification", "multi-label", "regression"]; // that models give labels for
 const ZOOMS = 3;
 const HELP = {
-  tokens: "Arrows go from word to word, Shift and arrows select more, Alt and arrows single characters; a class's key marks the selection, Delete removes the mark, + lets marks lie over each other. Or drag with the mouse.",
-  detection: "A class's key places a box, arrows move it, Shift and arrows size it, Alt makes steps of one pixel. . and , go from box to box, Escape to none, Delete removes it. Or drag with the mouse.",
+  tokens: (on) => `Arrows go from word to word, Shift and arrows select more, Alt and arrows single characters; a class's ${on ? "key" : "button"} marks the selection, Delete removes the mark${on ? ", + lets marks lie over each other" : ""}. Or drag with the mouse.`,
+  detection: (on) => `A class's ${on ? "key" : "button"} places a box, arrows move it, Shift and arrows size it, Alt makes steps of one pixel. ${on ? ". and , go" : "The list below the picture goes"} from box to box, Escape to none, Delete removes it. Or drag with the mouse.`,
 };
 
 // Which items, by the last part of the address.
@@ -53,6 +56,8 @@ function Desk({ pool, which, query, about }) {
   const [zoom, setZoom] = useState(0);
   const [added, setAdded] = useState([]);
   const [hints, setHints] = useState(false); // a suggestion biases: it is asked for
+  const player = useRef(null); // of a sound
+  useShortcuts(); // what buttons say of their keys
   const item = work.items[0];
   const hint = item?.suggestion ?? item?.metadata?.suggestion;
   const all = [...(pool.classes ?? []), ...added];
@@ -72,6 +77,7 @@ function Desk({ pool, which, query, about }) {
     u: () => work.undo(who.current),
     s: () => work.say(who.current, "skip", "skipped"),
     n: () => work.say(who.current, "skip", "not sure"),
+    p: () => toggle(player.current),
     z: () => setZoom((before) => (before + 1) % (pool.task === "detection" ? ZOOMS : 2)),
     "?": () => setHints((before) => !before),
     "=": () => hints && hint !== undefined && accept(),
@@ -92,29 +98,29 @@ function Desk({ pool, which, query, about }) {
   const says = (name) => opinions.filter(([, value]) => [].concat(value).includes(name)).map(([one]) => one).join(", ");
   return html`<div class="desk">
       <section class="item" aria-label="Item" aria-live=${PARTS.includes(pool.task) ? null : "polite"}>
-        ${item && html`<${Shown} key=${item.id} work=${work} item=${item} zoom=${zoom} classes=${all} />`}
+        ${item && html`<${Shown} key=${item.id} work=${work} item=${item} zoom=${zoom} classes=${all} player=${player} playKey=${keys.includes("p") ? null : "p"} />`}
         ${!item && html`<p class="note">${work.empty ? NONE[which] : "Fetching items …"}</p>`}
       </section>
       <section class="answers" aria-label="Answers">
         ${which === "disputed" && item && html`<${Opinions} work=${work} rows=${opinions} decide=${several || pool.task === "regression" ? null : (value) => work.say(who.current, "label", value)} />`}
         ${pool.task === "regression"
           ? html`<${Value} key=${item?.id} disabled=${!item} draft=${work.draft} say=${(value) => work.say(who.current, "label", value)} />`
-          : classes.map((name, place) => html`<button key=${name} class=${`answer${PARTS.includes(pool.task) ? ` tint-${place % 6}` : ""}`} aria-disabled=${!item}
+          : [...classes, ...all.slice(classes.length).filter(marked)].map((name, place) => html`<button key=${name} class=${`answer${PARTS.includes(pool.task) ? ` tint-${place % 6}` : ""}`} aria-disabled=${!item}
               aria-pressed=${marked(name)} onClick=${() => pick(name)}>
-              <kbd>${keys[place]}</kbd> ${name}${says(name) && html` <span class="note">${says(name)}</span>`}</button>`)}
-        ${all.length > classes.length && html`<p class="note">Only the first ${classes.length} classes have keys.</p>`}
+              ${keys[place] && keyed(keys[place])}${name}${says(name) && html` <span class="note">${says(name)}</span>`}</button>`)}
+        ${all.length > classes.length && pool.task !== "regression" && html`<${OtherClass} names=${all.slice(classes.length)} pick=${pick} />`}
         ${pool.task !== "regression" && pool.learns_classes && html`<${NewClass} add=${(name) => all.includes(name) || setAdded([...added, name])} />`}
         ${several && html`<button class="first" aria-disabled=${!item} onClick=${save}><kbd>Enter</kbd> ${which === "disputed" ? "Decide" : "Save"}${none ? ": none of these" : ""}</button>`}
         <div class="more">
-          <button aria-disabled=${!work.said.length && !work.draft.past.length} onClick=${actions.u}><kbd>u</kbd> Undo</button>
-          <button aria-disabled=${!item} onClick=${actions.s}><kbd>s</kbd> Skip</button>
-          <button aria-disabled=${!item} onClick=${actions.n}><kbd>n</kbd> Not sure</button>
-          <button aria-pressed=${zoom > 0} onClick=${actions.z}><kbd>z</kbd> Zoom</button>
-          <button aria-pressed=${hints} onClick=${actions["?"]}><kbd>?</kbd> Suggestion</button>
+          <button aria-disabled=${!work.said.length && !work.draft.past.length} onClick=${actions.u}>${keyed("u")}Undo</button>
+          <button aria-disabled=${!item} onClick=${actions.s}>${keyed("s")}Skip</button>
+          <button aria-disabled=${!item} onClick=${actions.n}>${keyed("n")}Not sure</button>
+          ${pool.transform?.modality !== "audio" && html`<button aria-pressed=${zoom > 0} onClick=${actions.z}>${keyed("z")}Zoom</button>`}
+          <button aria-pressed=${hints} onClick=${actions["?"]}>${keyed("?")}Suggestion</button>
         </div>
-        ${hints && item && html`<p class="note" role="status">${hint === undefined ? "There is no suggestion for this item." : html`Suggested: <b>${worded(hint)}</b>${item.suggestion != null && item.suggestion_score !== null && ` (${percent(item.suggestion_score)} sure)`} <button onClick=${actions["="]}><kbd>=</kbd> Take it</button>`}</p>`}
+        ${hints && item && html`<p class="note" role="status">${hint === undefined ? "There is no suggestion for this item." : html`Suggested: <b>${worded(hint)}</b>${item.suggestion != null && item.suggestion_score !== null && ` (${percent(item.suggestion_score)} sure)`} <button onClick=${actions["="]}>${keyed("=")}Take it</button>`}</p>`}
         ${hints && SUGGESTED.includes(pool.task) && may(about, "query") && html`<${AskModel} pool=${pool} done=${() => work.fill()} />`}
-        ${HELP[pool.task] && html`<details><summary>Keys</summary><p class="note">${HELP[pool.task]}</p></details>`}
+        <${Keys} more=${HELP[pool.task]} />
         <${You} by=${by} rename=${(text) => work.rename(rename(text))} />
         <${Facts} rows=${[...waiting(pool, which, work), ["said here", count(work.said.length)], ["not yet saved", count(work.outbox.waiting().length)]]} />
         <p role="status" class=${work.trouble ? "problem" : "note"}>
@@ -140,16 +146,17 @@ function AskModel({ pool, done }) {
   const [problem, setProblem] = useState(null);
   const [job, lost] = useJob(asked, done);
   const [busy, doing] = useBusy();
-  const model = chosen ?? models?.[0]?.id; // the newest
-  if (!models) return null;
-  if (!models.length) return html`<p class="note">A model that is trained or registered here can suggest labels.</p>`;
+  const model = chosen ?? models.rows?.[0]?.id; // the newest
+  if (!models.rows) return null;
+  if (!models.rows.length) return html`<p class="note">A model that is trained or registered here can suggest labels.</p>`;
   const send = (event) => {
     event.preventDefault();
     setProblem(null);
     doing(() => post(`/v1/pools/${pool.id}/suggestions`, { model }).then((found) => setAsked(found.id), setProblem));
   };
   return html`<form class="hints" onSubmit=${send}><label>Suggestions by <select value=${model} onChange=${(event) => setChosen(event.target.value)}>
-      ${models.map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
+      ${models.rows.map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
+    <${OlderOnes} list=${models} what="models" />
     <button aria-busy=${busy}>Ask it</button>
     ${asked && job?.state !== "done" && html`<${Progress} job=${job} problem=${lost} what="Asking the model" />`}
     ${job?.state === "done" && html`<p class="note" role="status">${count(job.suggested)} suggestions.</p>`}
@@ -161,7 +168,7 @@ function Opinions({ work, rows, decide }) {
   return html`<section aria-label="Opinions"><h2>Who said what</h2>
     <ul class="parts">${rows.map(([by, value]) => html`<li key=${by}><b>${by || "nobody named"}</b> ${worded(value)}
       ${decide ? null : html` <button aria-label=${`Take what ${by} said`} aria-pressed=${JSON.stringify(work.draft.value) === JSON.stringify(value)} onClick=${() => work.take(value)}>Take</button>`}</li>`)}
-    </ul>${!decide && html`<p class="note"><kbd>[</kbd> <kbd>]</kbd> take one after the other</p>`}</section>`;
+    </ul>${!decide && shortcuts() && html`<p class="note">${keyed("[")}${keyed("]")}take one after the other</p>`}</section>`;
 }
 
 function worded(value) {
@@ -198,6 +205,20 @@ function said({ kind, value }) {
   return ["label", "decide"].includes(kind) ? JSON.stringify(value) : kind;
 }
 
+// Of the classes that have no key: typed, or chosen of a list. A select would choose with each arrow.
+function OtherClass({ names, pick }) {
+  const [text, setText] = useState("");
+  const send = (event) => {
+    event.preventDefault();
+    if (!names.includes(text)) return;
+    pick(text);
+    setText("");
+  };
+  return html`<form onSubmit=${send}><label>Another class, of ${count(names.length)}
+    <input list="classes" autocomplete="off" value=${text} onInput=${(event) => setText(event.target.value)} /></label>
+    <button>Choose it</button><datalist id="classes">${names.map((name) => html`<option key=${name} value=${name} />`)}</datalist></form>`;
+}
+
 function NewClass({ add }) {
   const [text, setText] = useState("");
   const send = (event) => {
@@ -210,7 +231,7 @@ function NewClass({ add }) {
     <input maxlength="200" value=${text} onInput=${(event) => setText(event.target.value)} /></label></form>`;
 }
 
-function Shown({ work, item, zoom, classes }) {
+function Shown({ work, item, ...how }) {
   const [found, setFound] = useState(null);
   useEffect(() => {
     let here = true;
@@ -222,20 +243,21 @@ function Shown({ work, item, zoom, classes }) {
     return () => void (here = false);
   }, [item.id]);
   const name = nameOf(item);
-  return html`<figure class=${zoom ? "zoomed" : ""} aria-busy=${!found}><${Content} work=${work} item=${item} found=${found} name=${name} zoom=${zoom} classes=${classes} />
+  return html`<figure class=${how.zoom ? "zoomed" : ""} aria-busy=${!found}><${Content} work=${work} item=${item} found=${found} name=${name} ...${how} />
     <figcaption>${name}</figcaption></figure>`;
 }
 
-function Content({ work, item, found, name, zoom, classes }) {
+function Content({ work, item, found, name, zoom, classes, player, playKey }) {
   const { task } = work.draft;
   if (!found) return html`<p class="note late">Fetching the item …</p>`;
   if (found.problem) return html`<p class="problem" role="alert">${found.problem.message}</p>`;
   if (PARTS.includes(task)) {
     if (work.editor && task === "tokens") return html`<${Spans} keys=${work.editor} classes=${classes} />`;
     if (work.editor) return html`<${Boxes} keys=${work.editor} url=${found.url} name=${name} classes=${classes} zoom=${zoom} />`;
-    if (task === "tokens" ? found.url : found.text !== undefined)
+    if (task === "tokens" ? found.url : found.sound || found.text !== undefined)
       return html`<p class="problem" role="alert">${task === "tokens" ? "This item is no text." : "This item is no picture."} Skip it.</p>`;
   }
+  if (found.sound) return html`<${Sound} url=${found.url} name=${name} player=${player} playKey=${playKey} />`;
   if (found.url) return html`<div class="scroll" tabindex="0" role="region" aria-label="Picture"><img src=${found.url} alt=${`Item ${name}`} /></div>`;
   const row = item.inline !== null && typeof item.inline === "object" && !Array.isArray(item.inline);
   if (row) return html`<div class="scroll row" tabindex="0" role="region" aria-label="Row"><${Facts} rows=${Object.entries(item.inline).map(([column, value]) => [column, typeof value === "string" ? value : JSON.stringify(value)])} /></div>`;

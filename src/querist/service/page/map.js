@@ -3,8 +3,10 @@
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Choose } from "./compare.js";
+import { isForgotten, onForgotten } from "./forget.js";
 import { Detail, factsOf, labelText } from "./grid.js";
 import { Progress, useJob } from "./job.js";
+import { OlderOnes, useWith } from "./lists.js";
 import { may } from "./pools.js";
 import { useAll, useDone, useModels, usePicks } from "./queries.js";
 import { Scatter } from "./scatter.js";
@@ -21,7 +23,8 @@ const CLASSES = 10; // that have a colour of their own
 
 export function PoolMap({ pool, part, about, choice, setChoice }) {
   const [maps] = useAll(`/v1/jobs?pool=${pool.id}&kind=map&limit=20`);
-  const [queries] = useDone(pool.id);
+  const list = useDone(pool.id);
+  const rows = useWith(list.rows, "/v1/queries", [choice.one, choice.two]) ?? [];
   const [asked, setAsked] = useState(null); // the job that was begun here
   const [problem, setProblem] = useState(null);
   const known = asked ?? maps?.find((one) => ["done", "running", "queued"].includes(one.state))?.id ?? "";
@@ -35,13 +38,12 @@ export function PoolMap({ pool, part, about, choice, setChoice }) {
   useEffect(() => {
     if (maps && !known && pool.items > 1 && may(about, "query")) begin({ queries: part ? [part] : [] });
   }, [maps]);
-  const rows = queries ?? [];
   return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
     ${maps && may(about, "query") && html`<${Draw} pool=${pool} begin=${begin} busy=${busy} choice=${choice} about=${about} />`}
-    <div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} optional /></div>
+    <div class="tools"><${Choose} rows=${rows} choice=${choice} setChoice=${setChoice} optional /><${OlderOnes} list=${list} what="queries" /></div>
     ${maps && !known && !problem && html`<p>There is no map yet.</p>`}
     ${known && job?.state !== "done" && html`<${Progress} job=${job} problem=${lost} what="Drawing the map" />`}
-    ${job?.state === "done" && html`<${Drawn} key=${job.id} pool=${pool} job=${job} choice=${choice} />`}`;
+    ${job?.state === "done" && html`<${Drawn} key=${job.id} pool=${pool} job=${job} choice=${choice} about=${about} />`}`;
 }
 
 function Draw({ pool, begin, busy, choice, about }) {
@@ -56,7 +58,8 @@ function Draw({ pool, begin, busy, choice, about }) {
   return html`<details class="card draw"><summary>Draw another map</summary><form class="tools" onSubmit=${send}>
     <label>By <select value=${asked.method} onChange=${set("method")}><option value="pca">principal components</option><option value="umap" disabled=${!about.maps.includes("umap")}>UMAP</option></select></label>
     <label>of <select value=${asked.model} onChange=${set("model")}><option value="">built-in features</option>
-      ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
+      ${(models.rows ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}</select></label>
+    <${OlderOnes} list=${models} what="models" />
     <label>Items, at most <input type="number" min="2" max="20000" required value=${asked.limit} onInput=${set("limit")} /></label>
     <button class="first" aria-busy=${busy}>Draw</button></form>
     ${!about.maps.includes("umap") && html`<p class="note">UMAP is not installed on this server: <code>pip install "querist[umap]"</code> adds it.</p>`}</details>`;
@@ -84,15 +87,22 @@ function classesOf(points, places) {
     { ...LABELLED, name: "other classes", colour: "--ink", places: others }];
 }
 
-function Drawn({ pool, job, choice }) {
+// The points of items that were not forgotten since.
+function kept(points, pool) {
+  const there = points.ids.map((id) => !isForgotten(pool, id));
+  return Object.fromEntries(Object.entries(points).map(([name, values]) => [name, values.filter((_, place) => there[place])]));
+}
+
+function Drawn({ pool, job, choice, about }) {
   const [points, setPoints] = useState(null);
   const [problem, setProblem] = useState(null);
   const [hidden, setHidden] = useState([]);
   const [byClass, setByClass] = useState(false);
   const [chosen, setChosen] = useState(null);
-  const [first, one] = usePicks(choice.one);
-  const [second, two] = usePicks(choice.two);
+  const [first, one] = usePicks(pool.id, choice.one);
+  const [second, two] = usePicks(pool.id, choice.two);
   useEffect(() => void get(`/v1/maps/${job.id}/points`).then(setPoints, setProblem), [job.id]);
+  useEffect(() => onForgotten((one) => one.pool === pool.id && setPoints((before) => before && kept(before, pool.id))), [pool.id]);
   const picked = useMemo(() => [first, second].map((some) => new Map((some ?? []).map((one) => [one.id, one]))), [first, second]);
   const layers = useMemo(() => (points ? layersOf(points, ...picked, byClass) : []), [points, picked, byClass]);
   const shown = useMemo(() => layers.filter((one) => !hidden.includes(one.name)), [layers, hidden]);
@@ -121,7 +131,7 @@ function Drawn({ pool, job, choice }) {
       ${job.made.left_out > 0 && ` ${count(job.made.left_out)} items could not be read.`}
       ${pool.items > points.ids.length + job.made.left_out && ` ${count(points.ids.length)} of ${count(pool.items)} items are on it.`}
       ${missing.map((number, place) => number > 0 && ` ${count(number)} picks of the ${place ? "second" : "first"} query are not on it; draw it again to have them.`)}</p>
-    ${chosen && html`<${Detail} pool=${pool.id} item=${chosen.item} close=${() => setChosen(null)}
+    ${chosen && html`<${Detail} pool=${pool.id} item=${chosen.item} erasable=${may(about, "label")} close=${() => setChosen(null)}
       facts=${[["of the picks", tell(chosen.place).split(" · ").filter((one) => one.startsWith("picked")).join("; ")], ...factsOf(chosen.item)]} />`}
   </section>`;
 }

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 
-const MOST = 10_000;
+export const MOST = 10_000; // of a query, the most useful ones
 
 export async function picksOf(query, signal) {
   const found = [];

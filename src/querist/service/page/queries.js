@@ -3,12 +3,14 @@
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { Download } from "./download.js";
+import { isForgotten, useForgotten } from "./forget.js";
 import { Detail, Grid, factsOf } from "./grid.js";
 import { FINAL, Progress, useJob } from "./job.js";
 import { KINDS } from "./label.js";
-import { picksOf } from "./picks.js";
+import { Older, OlderOnes, useList } from "./lists.js";
+import { MOST, picksOf } from "./picks.js";
 import { may } from "./pools.js";
-import { Facts, Table, count, html, quantity, useBusy } from "./view.js";
+import { Facts, Table, count, html, instant, quantity, useBusy } from "./view.js";
 
 // What built-in features and the pool itself give; strategies that need more want a model.
 const GIVEN = ["embeddings", "items", "labelled_embeddings", "labels", "labelled_classes"];
@@ -20,7 +22,7 @@ export function titleOf(query) {
 
 // Among others of the same title it is told by its time.
 export function timedTitleOf(query) {
-  return `${titleOf(query)} (${new Date(query.created).toLocaleString()})`;
+  return `${titleOf(query)} (${instant(query.created)})`;
 }
 
 export function useAll(path, turn = 0) {
@@ -32,28 +34,24 @@ export function useAll(path, turn = 0) {
   return [rows, problem];
 }
 
-// All models; those that rounds of this pool trained have a title that says so.
+// The list of models; those that rounds of this pool trained have a title that says so.
 export function useModels(pool, turn = 0) {
-  const [models] = useAll("/v1/models?limit=1000", turn);
-  const [rounds] = useAll(`/v1/pools/${pool}/rounds?limit=1000`, turn);
-  return useMemo(() => {
-    const trained = new Map(rounds?.map((one) => [one.trained, `trained in round ${one.number}`]));
-    return models?.map((one) => ({ ...one, title: trained.get(one.id) ?? one.name }));
-  }, [models, rounds]);
+  const list = useList("/v1/models", turn, 1000);
+  const rounds = useList(`/v1/pools/${pool}/rounds`, turn, 1000);
+  const rows = useMemo(() => {
+    const trained = new Map(rounds.rows?.map((one) => [one.trained, `trained in round ${one.number}`]));
+    return list.rows?.map((one) => ({ ...one, title: trained.get(one.id) ?? one.name }));
+  }, [list.rows, rounds.rows]);
+  return { ...list, rows };
 }
 
-export function useQueries(pool, turn) {
-  return useAll(`/v1/queries?pool=${pool}&limit=1000`, turn);
-}
-
+// The list of queries that are done.
 export function useDone(pool) {
-  const [rows, problem] = useQueries(pool);
-  const done = useMemo(() => rows?.filter((one) => one.state === "done"), [rows]);
-  return [done, problem];
+  return useList(`/v1/queries?pool=${pool}&state=done`, 0, 1000);
 }
 
-// All picks of a query that is done; and why they cannot be had.
-export function usePicks(query) {
+// All picks of a query that is done, those aside that were forgotten; and why they cannot be had.
+export function usePicks(pool, query) {
   const [picks, setPicks] = useState(null);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
@@ -63,18 +61,21 @@ export function usePicks(query) {
     if (query) picksOf(query, ending.signal).then(setPicks, (found) => ending.signal.aborted || setProblem(found));
     return () => ending.abort();
   }, [query]);
-  return [picks, problem];
+  const turn = useForgotten();
+  const there = useMemo(() => picks?.filter((one) => !isForgotten(pool, one.id)) ?? null, [picks, turn]);
+  return [there, problem];
 }
 
 export function Queries({ pool, part, about }) {
   const [turn, setTurn] = useState(0);
-  const [rows, problem] = useQueries(pool.id, turn);
-  if (part) return html`<${Query} key=${part} pool=${pool} id=${part} />`;
+  const list = useList(`/v1/queries?pool=${pool.id}`, turn);
+  if (part) return html`<${Query} key=${part} pool=${pool} id=${part} about=${about} />`;
   const begun = (query) => {
     setTurn(turn + 1);
     location.hash = `#/pools/${pool.id}/queries/${query.id}`;
   };
-  return html`${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+  const { rows, problem } = list;
+  return html`${problem && !rows && html`<p class="problem" role="alert">${problem.message}</p>`}
     ${may(about, "query") && html`<${Ask} pool=${pool} begun=${begun} />`}
     <h2 class="after">Queries so far</h2>
     ${!rows && !problem && html`<p class="note">Reading …</p>`}
@@ -82,7 +83,8 @@ export function Queries({ pool, part, about }) {
     ${rows?.length > 0 && html`<${Table} caption="Queries" columns=${["query", "state", "picked", "of", "begun"]} rows=${rows.map((one) => [
       html`<a href=${`#/pools/${pool.id}/queries/${one.id}`}>${titleOf(one)}</a>`,
       html`<span class=${`state ${one.state}`}>${one.state}</span>`,
-      count(one.counts.picked), count(one.counts.candidates), new Date(one.created).toLocaleString()])} />`}`;
+      count(one.counts.picked), count(one.counts.candidates), instant(one.created)])} />
+      <${Older} list=${list} what="queries" />`}`;
 }
 
 function value(text) {
@@ -126,8 +128,8 @@ function Ask({ pool, begun }) {
       </select></label>
       <label>Model <select value=${asked.model} onChange=${set("model")}>
         <option value="">built-in features</option>
-        ${(models ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}
-      </select></label>
+        ${(models.rows ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.title}</option>`)}
+      </select></label><${OlderOnes} list=${models} what="models" />
       <label>Items to pick, or a share below 1 <input type="number" min="0" step="any" required value=${asked.budget} onInput=${set("budget")} /></label>
       <label>Of <select value=${asked.where} onChange=${set("where")}><option>unlabelled</option><option>all</option></select></label>
       <label>Seed <input type="number" min="0" step="1" required value=${asked.seed} onInput=${set("seed")} /></label>
@@ -161,10 +163,10 @@ function Cost({ found }) {
   return html`<p>${count(found.items)} items are looked at, ${count(found.requests)} requests, ${found.bytes === null ? "an unknown number of" : count(found.bytes)} bytes, ${lasting(found.seconds)}; ${count(found.labels)} labels are then asked for. ${found.notes.join(" ")}</p>`;
 }
 
-function Query({ pool, id }) {
+function Query({ pool, id, about }) {
   const [job, problem] = useJob(id);
   const done = job?.state === "done";
-  const [picks, lost] = usePicks(done ? id : "");
+  const [picks, lost] = usePicks(pool.id, done ? id : "");
   return html`<p><a href=${`#/pools/${pool.id}/queries`}>All queries</a></p>
     <h2>${job ? titleOf(job) : "Query"}</h2>
     <p class="hidden" role="status">${done && picks && `${count(picks.length)} picks are here.`}</p>
@@ -175,10 +177,11 @@ function Query({ pool, id }) {
     ${done && picks && html`<div class="tools"><a href=${`#/pools/${pool.id}/map/${id}`}>On the map</a>
         ${KINDS.includes(pool.task) && html`<a href=${`#/pools/${pool.id}/picks/${id}`}>Label these</a>`}
         <${Download} path=${(format) => `/v1/queries/${id}/manifest?format=${format}`} name=${`${pool.name}-${job.asked.strategy ?? "query"}`} what="Download the picks" /></div>
-      <${Picks} pool=${pool.id} picks=${picks} label="Picks" />`}`;
+      ${job.counts.picked > MOST && html`<p class="note">The first ${count(MOST)} are shown.</p>`}
+      <${Picks} pool=${pool.id} picks=${picks} label="Picks" about=${about} />`}`;
 }
 
-export function Picks({ pool, picks, label, mark, short }) {
+export function Picks({ pool, picks, label, about, mark, short }) {
   const [chosen, setChosen] = useState(null);
   const [item, setItem] = useState(null);
   useEffect(() => {
@@ -189,5 +192,5 @@ export function Picks({ pool, picks, label, mark, short }) {
   return html`<${Grid} pool=${pool} total=${picks.length} label=${label} at=${(place) => picks[place]} open=${setChosen} short=${short}
       note=${(pick) => `${mark?.(pick) ? "● " : ""}${pick.rank + 1}. ${pick.why || quantity(pick.score)}`} />
     ${chosen && html`<${Detail} pool=${pool} item=${chosen} facts=${[...why(chosen), ...(item ? factsOf(item) : [["id", chosen.id], ["at", chosen.uri]])]}
-      close=${() => setChosen(null)} />`}`;
+      erasable=${may(about, "label")} close=${() => setChosen(null)} />`}`;
 }

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { Thumbnail } from "./grid.js";
+import { isOff, useShortcuts } from "./shortcuts.js";
 import { onTheme } from "./theme.js";
 import { html } from "./view.js";
 
@@ -204,7 +205,7 @@ export function Scatter({ pool, points, layers, said, tell, open }) {
     if (found >= 0) open(found);
   };
   const pressed = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isOff(event)) return;
     if (event.key in STEPS) {
       const first = layers.at(-1)?.places[0] ?? -1;
       const next = chosen < 0 ? first : plot.current.beyond(layers, chosen, STEPS[event.key]);
@@ -219,9 +220,10 @@ export function Scatter({ pool, points, layers, said, tell, open }) {
     else return;
     event.preventDefault();
   };
+  const signs = useShortcuts() ? ", plus and minus zoom, 0 shows all" : "";
   const there = chosen >= 0 && chosen < points.ids.length;
   return html`<div class="scatter">
-    <canvas ref=${canvas} tabindex="0" role="application" aria-label=${`${said} Arrows go from point to point, Enter opens one, plus and minus zoom, 0 shows all.`}
+    <canvas ref=${canvas} tabindex="0" role="application" aria-label=${`${said} Arrows go from point to point, Enter opens one${signs}.`}
       onPointerMove=${moved} onPointerDown=${down} onPointerUp=${up} onPointerCancel=${() => (drag.current = null)}
       onPointerLeave=${() => drag.current || document.activeElement === canvas.current || setChosen(-1)} onKeyDown=${pressed}></canvas>
     <div class="zoom"><button aria-label="Nearer" onClick=${zoom(1.5)}>+</button><button aria-label="Farther" onClick=${zoom(1 / 1.5)}>−</button>

@@ -1,6 +1,7 @@
 // Spans of a text: a cursor on words, shift extends it, a class's key labels what is selected.
 
 import { useEffect, useMemo, useRef } from "./vendor/hooks.js";
+import { keyed } from "./shortcuts.js";
 import { html } from "./view.js";
 
 // Positions are those of the label: characters of the text (code points), not UTF-16 units.
@@ -155,7 +156,7 @@ export function Spans({ keys, classes }) {
           class=${`span tint-${Math.max(0, classes.indexOf(span.class)) % 6} depth-${Math.min(depth, 4)}`}>${within}${one.end === span.end && html`<b class="tag">${span.class}</b>`}</span>`, inner)}</span>`;
       })}
     </div>
-    <p class="note"><label><input type="checkbox" checked=${keys.over} onChange=${(event) => keys.lay(event.target.checked)} /> <kbd>+</kbd> Marks may lie over each other</label></p>
+    <p class="note"><label><input type="checkbox" checked=${keys.over} onChange=${(event) => keys.lay(event.target.checked)} /> ${keyed("+")}Marks may lie over each other</label></p>
     <p class="hidden" role="status">${said && `Selected: ${said}`}</p>
     <${Parts} rows=${keys.draft.value.map((one) => [one.class, keys.letters.slice(one.start, one.end).join("")])} none="No spans yet." />`;
 }

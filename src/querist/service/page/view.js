@@ -25,6 +25,13 @@ export function duration(seconds) {
   return `${quantity(seconds / 86400)} days`;
 }
 
+// One format for all: making one takes far longer than using it, and lists have thousands.
+const INSTANTS = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" });
+
+export function instant(text) {
+  return INSTANTS.format(new Date(text));
+}
+
 export function percent(share) {
   return share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`;
 }

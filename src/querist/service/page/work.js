@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { blob, get, newKey, post } from "./api.js";
 import { BoxKeys } from "./boxes.js";
+import { shown } from "./content.js";
 import { Draft } from "./draft.js";
 import { Outbox } from "./outbox.js";
 import { passes } from "./patience.js";
@@ -145,7 +146,7 @@ export class Work {
   edit(item, found) {
     if (item !== this.items[0] || this.editor) return;
     if (this.draft.task === "tokens" && found.text !== undefined) this.editor = new SpanKeys(this.draft, found.text);
-    if (this.draft.task === "detection" && found.url) this.editor = new BoxKeys(this.draft);
+    if (this.draft.task === "detection" && found.url && !found.sound) this.editor = new BoxKeys(this.draft);
     this.draw();
   }
 
@@ -209,12 +210,6 @@ export class Work {
 function drafted(task, value) {
   if (task === "regression") return String(value);
   return Array.isArray(value) ? value : [];
-}
-
-export async function shown(found) {
-  if (found.type.startsWith("image/")) return { url: URL.createObjectURL(found) };
-  // Not text(), which leaves out a mark at the beginning: spans count from the first character.
-  return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await found.arrayBuffer()) };
 }
 
 export function useWork(pool, which, by, query) {

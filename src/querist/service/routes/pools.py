@@ -190,9 +190,10 @@ def get_item(call: Call, pool: PathId, item: ItemPath) -> Item:
 
 
 def item_content(call: Call, pool: PathId, item: ItemPath) -> Content:
-    """The item itself, as a browser may show it: PNG, JPEG, GIF, WebP or plain text.
+    """The item itself, as a browser may show it: PNG, JPEG, GIF, WebP, a sound or plain text.
 
-    A longer text is cut at 100,000 bytes; an item of another kind is refused.
+    Sounds are WAV, FLAC, Ogg, MP3 and M4A. A longer text is cut at 100,000 bytes; an item of
+    another kind is refused.
     """
     with call.service.pool(call.who, pool) as found:
         return content_of(found, found.item(item), call.service.settings.limits.item_bytes)
@@ -201,7 +202,8 @@ def item_content(call: Call, pool: PathId, item: ItemPath) -> Content:
 def item_thumbnail(call: Call, pool: PathId, item: ItemPath, side: Side = 160) -> Thumbnail:
     """A small PNG or JPEG of a picture, ``side`` pixels at most, or the first words of a text.
 
-    Other formats of pictures are shown, too; an item that is neither is refused.
+    Of a sound it says that it is one. Other formats of pictures are shown, too; an item that is
+    none of these is refused.
     """
     with call.service.pool(call.who, pool) as found:
         one = found.item(item)
@@ -222,15 +224,24 @@ def _read(pool: OpenPool, item: PoolItem, limit: int) -> bytes:
 
 
 def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
-    """Erase an item and all that was made of it. Its id stays, so that it does not come again."""
+    """Erase an item and all that was made of it. Its id stays, so that it does not come again.
+
+    Asked again, it erases what was left.
+    """
     with call.service.pool(call.who, pool) as found:
         rows = [one.row for one in found.items({"id": [item]})]
-        found.forget(item)
+        left = [_told_left(found.folder, *one) for one in found.forget(item).left]
     call.service.thumbnails.drop(pool, item)
     strike_from_maps(call.service.index, call.service.workspace, pool, rows)
     strike_out(call.service.index, call.service.workspace, pool, item)
     call.service.count_items(call.who.tenant, pool)
-    return Forgotten(id=item, at=datetime.now(UTC))
+    return Forgotten(id=item, at=datetime.now(UTC), left=left)
+
+
+def _told_left(folder: Path, path: Path, why: str) -> str:
+    """What is left of an item, without where the server keeps its files."""
+    inside = path.is_relative_to(folder)
+    return f"{path.relative_to(folder) if inside else path.name}: {why}"
 
 
 def where_of(text: str) -> Any:

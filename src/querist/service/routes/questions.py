@@ -85,7 +85,7 @@ def show_input(call: Call, campaign: RunId, question: Name, input: Name) -> Cont
 
 
 def question_content(call: Call, campaign: RunId, question: Name) -> Content:
-    """What the address of a question's input leads to: a picture or text, where it may be read."""
+    """What the address of a question's input leads to: a picture, sound or text it may read."""
     with _asked(call, campaign) as questions:
         uri = questions.one(question).sample.uri
     if not uri:

@@ -93,7 +93,7 @@ EXAMPLES: Mapping[str, Any] = {
         "reason": "broken",
         "message": "Damaged image: image file is truncated.",
     },
-    "Forgotten": {"id": _ITEM, "at": _AT},
+    "Forgotten": {"id": _ITEM, "at": _AT, "left": []},
     "Health": {"status": "ok", "checks": {"index": "ok", "jobs": "ok", "disk": "ok"}},
     "Item": {"id": _ITEM, "uri": _URI, "size": 12_345, "state": "labelled", "label": "owl"},
     "Job": _JOB_TOLD,

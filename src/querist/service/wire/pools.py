@@ -132,7 +132,12 @@ class Item(Told):
 
 
 class Forgotten(Told):
-    """What was erased: a tombstone with this id remains, and nothing else."""
+    """What was erased: a tombstone with this id remains.
+
+    Attributes:
+        left: What could not be erased now, and why; erase the same id again when that is over.
+    """
 
     id: ItemId
     at: Instant
+    left: list[str] = Field(default_factory=list)
