@@ -104,10 +104,11 @@ class StudySettings(Settings):
     """All of a study. Each field is a key of ``study.yaml``.
 
     ``space`` maps names to settings; ``candidates`` is a file of points, or a list, of which alone
-    may be chosen (then ``space`` may be left out). ``minimise`` and ``maximise`` name an output, or
-    several with their ``reference``; ``constraints`` bounds outputs; ``stop`` says when enough is
-    found; ``optimum`` is the best value that can be, where that is known. ``begin`` are points to
-    try first, ``start`` files or folders of runs with what is known already.
+    may be chosen (then ``space`` may be left out); ``where`` bounds sums of settings. ``minimise``
+    and ``maximise`` name an output, or several with their ``reference``; ``constraints`` bounds
+    outputs; ``stop`` says when enough is found; ``optimum`` is the best value that can be, where
+    that is known. ``begin`` are points to try first, ``start`` files or folders of runs with what
+    is known already.
     """
 
     name: str = "study"
@@ -118,6 +119,7 @@ class StudySettings(Settings):
     )
     space: dict[str, Any] = Field(default_factory=dict)
     candidates: Path | tuple[dict[str, Any], ...] = ()
+    where: tuple[str, ...] = ()
     minimise: str | tuple[str, ...] = ""
     maximise: str | tuple[str, ...] = ""
     reference: dict[str, float] = Field(default_factory=dict)
@@ -139,7 +141,7 @@ class StudySettings(Settings):
     allocation: AllocationSettings = Field(default_factory=AllocationSettings)
     units: dict[str, str] = Field(default_factory=dict)
 
-    @field_validator("start", mode="before")
+    @field_validator("start", "where", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, (str, Path)) else value
@@ -163,7 +165,7 @@ class StudySettings(Settings):
         Raises:
             ValueError: If space, objective or constraints cannot be used.
         """
-        same = ("minimise", "maximise", "reference", "constraints", "optimum")
+        same = ("minimise", "maximise", "reference", "constraints", "where", "optimum")
         goal: dict[str, Any] = {name: getattr(self, name) for name in same}
         goal |= {"stop": self.stop.model_dump()}
         goal |= {"fidelity": self.fidelity.model_dump() if self.fidelity else None}

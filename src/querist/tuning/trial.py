@@ -20,12 +20,14 @@ from querist.tuning.aims import (
     read_fidelity,
     read_stop,
 )
+from querist.tuning.bounded import BoundedSpace
 from querist.tuning.candidates import CandidateSpace, plain_points
 from querist.tuning.front import hypervolume, on_front
 from querist.tuning.space import Space, Value, Values
 
 ABOVE, BELOW = "at_least", "at_most"
 CANDIDATES, SEVERAL, FIDELITY = "candidates", "several objectives", "a fidelity"
+SUMS = "bounds on sums of settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Problem:
             space: As :meth:`~querist.tuning.space.Space.of` takes.
             goal: ``minimise`` or ``maximise``, the name of an output or of several (with
                 ``reference``), and perhaps ``constraints``, ``candidates`` (a list of points),
-                ``fidelity``, ``stop`` and ``optimum``.
+                ``where`` (bounds on sums of settings), ``fidelity``, ``stop`` and ``optimum``.
             runs: How many are planned.
             seed: Of everything random.
 
@@ -128,9 +130,7 @@ class Problem:
             for name, bounds in (goal.get("constraints") or {}).items()
             for limit in _limits(name, bounds)
         )
-        found = Space.of(space)
-        if goal.get("candidates"):
-            found = CandidateSpace.holding(found, goal["candidates"])
+        found = _space(Space.of(space), goal)
         fidelity = _sound(read_fidelity(goal.get("fidelity")), found)
         stop = read_stop(goal.get("stop"))
         optimum = goal.get("optimum")
@@ -150,6 +150,8 @@ class Problem:
             found["reference"] = {aim.output: aim.reference for aim in self.aims}
         if (points := plain_points(self.space)) is not None:
             found["candidates"] = points
+        if isinstance(self.space, BoundedSpace):
+            found["where"] = self.space.texts
         if self.fidelity is not None:
             found["fidelity"] = asdict(self.fidelity)
         if self.stop != NO_STOP:
@@ -175,11 +177,12 @@ class Problem:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What a search must be able to do, of ``CANDIDATES``, ``SEVERAL`` and ``FIDELITY``."""
+        """What a search must be able to do: ``CANDIDATES``, ``SEVERAL``, ``FIDELITY``, ``SUMS``."""
         found = {
             CANDIDATES: isinstance(self.space, CandidateSpace),
             SEVERAL: self.several,
             FIDELITY: self.fidelity is not None,
+            SUMS: isinstance(self.space, BoundedSpace),
         }
         return frozenset(need for need, wanted in found.items() if wanted)
 
@@ -255,6 +258,19 @@ class Problem:
         good = [trial for trial in trials if self.holds(trial)]
         return min(good, key=self.loss, default=None)
 
+    def allowed(self, trials: Sequence[Trial]) -> Sequence[Trial]:
+        """The trials, if sums of their settings keep their bounds.
+
+        Raises:
+            ConfigError: If one does not; what it taught would be taken for a point to choose.
+        """
+        for trial in trials:
+            if told := self.space.missed(trial.settings):
+                raise ConfigError(
+                    f"a result at {described(trial.settings)} cannot be told: {told}."
+                )
+        return trials
+
     def judged(self, trial: Trial) -> Trial:
         """The trial, as a failure where it lacks a wanted number or that is not finite."""
         if trial.failure:
@@ -267,10 +283,21 @@ class Problem:
         return Trial(trial.settings, {}, trial.cost, why, trial.origin, trial.ended)
 
 
+def _space(space: Space, goal: Mapping[str, Any]) -> Space:
+    """The space, of which only candidates exist, or where sums are bounded."""
+    if goal.get("candidates") and goal.get("where"):
+        raise ConfigError("where: candidates are all that is allowed; leave others out of them.")
+    if goal.get("candidates"):
+        return CandidateSpace.holding(space, goal["candidates"])
+    return BoundedSpace.keeping(space, goal["where"]) if goal.get("where") else space
+
+
 def _sound(fidelity: Fidelity | None, space: Space) -> Fidelity | None:
     """The fidelity, if its setting is a number that always exists and can have the target."""
     if fidelity is None:
         return None
+    if isinstance(space, BoundedSpace) and fidelity.setting in space.region.names:
+        raise ConfigError(f"where: {fidelity.setting!r} is the fidelity, which is in no sum.")
     setting = space.settings.get(fidelity.setting)
     if setting is None or not setting.ordered or setting.when:
         raise ConfigError(
