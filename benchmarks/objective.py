@@ -43,7 +43,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -137,6 +137,7 @@ class Case:
     kinds: tuple[str, ...] = ()
     limit: Callable[[np.ndarray], float] | None = None
     where: str = ""
+    error: Callable[[np.ndarray], float] | None = None
 
     def problem(self, seed: int) -> Problem:
         """What our searches are told."""
@@ -148,7 +149,7 @@ class Case:
             ]
         if self.limit:
             goal["constraints"] = {"g": {"at_most": 0.0}}
-        goal["where"] = self.where
+        goal |= {"where": self.where, "errors": {"y": "error"} if self.error else {}}
         space: dict[str, Any] = {name: {"real": [0.0, 1.0]} for name in names}
         if self.kinds:
             space["kind"] = {"choice": list(self.kinds)}
@@ -196,12 +197,14 @@ SAMPLED = {
 }
 
 
-def searched(case: Case, seed: int, use: str, **options: Any) -> list[Trial]:
+def searched(case: Case, seed: int, use: str, silent: bool = False, **options: Any) -> list[Trial]:
     """Trials of one of our searches, or of one that is opened as such."""
-    search, trials = make_search(use, case.problem(seed), options), list[Trial]()
+    problem = replace(case.problem(seed), errors={}) if silent else case.problem(seed)
+    search, trials = make_search(use, problem, options), list[Trial]()
     rng = np.random.default_rng([seed, 77])
     while len(trials) < case.runs and (asked := search.ask(1, [])):
-        outputs = {"y": case.exact(asked[0]) + case.noise * rng.standard_normal()}
+        noise = case.error(case.place(asked[0])) if case.error else case.noise
+        outputs = {"y": case.exact(asked[0]) + noise * rng.standard_normal(), "error": noise}
         if case.limit:
             outputs["g"] = case.limit(case.place(asked[0]))
         trials.append(Trial(asked[0], outputs))

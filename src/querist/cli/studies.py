@@ -23,6 +23,7 @@ def run_study(path: Path, folder: Path | None, engine: str | None, how: Mapping[
     if known or left_out:
         aside = f", {left_out} left out: {_why(study)}" if left_out else ""
         click.echo(f"{len(known)} trials are known beforehand{aside}.", err=True)
+    _note(study)
     made = study.campaign(known)
     ended = made.run(folder, progress=shown(how["progress"]), walltime=how["walltime"])
     say_best(ended.folder)
@@ -38,7 +39,19 @@ def check_study(path: Path) -> None:
     study.campaign(known)
     aside = f" {len(known)} trials are known beforehand" if known else ""
     aside += f", {left_out} left out: {_why(study)}" if left_out else ""
+    _note(study)
     click.echo(f"{path} is sound.{aside}{'.' if aside else ''}")
+
+
+def _note(study: Study) -> None:
+    """Say where a search does not look at what is told it."""
+    from querist.tuning.search import ERRORS, SEARCHES
+
+    use = study.settings.search.use
+    if study.settings.errors and use in SEARCHES and use not in ERRORS:
+        click.echo(
+            f"Note: the search {use} does not look at errors; what is recommended does.", err=True
+        )
 
 
 def _why(study: Study) -> str:

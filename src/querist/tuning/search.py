@@ -26,6 +26,7 @@ SEARCHES: dict[str, str] = {
     "discriminate": "querist.tuning.searches.discriminate:DiscriminatingSearch",
 }
 HOSTS = frozenset({"gest", "ask_tell"})  # their options name foreign code
+ERRORS = frozenset({"gp", "botorch"})  # these learn from standard errors that are told
 ALL = frozenset({CANDIDATES, SEVERAL, FIDELITY})
 REFUSED = {
     "optuna": ALL,

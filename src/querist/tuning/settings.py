@@ -106,9 +106,9 @@ class StudySettings(Settings):
     ``space`` maps names to settings; ``candidates`` is a file of points, or a list, of which alone
     may be chosen (then ``space`` may be left out); ``where`` bounds sums of settings. ``minimise``
     and ``maximise`` name an output, or several with their ``reference``; ``constraints`` bounds
-    outputs; ``stop`` says when enough is found; ``optimum`` is the best value that can be, where
-    that is known. ``begin`` are points to try first, ``start`` files or folders of runs with what
-    is known already.
+    outputs; ``errors`` says which outputs are standard errors of which; ``stop`` says when enough
+    is found; ``optimum`` is the best value that can be, where that is known. ``begin`` are points
+    to try first, ``start`` files or folders of runs with what is known already.
     """
 
     name: str = "study"
@@ -124,6 +124,7 @@ class StudySettings(Settings):
     maximise: str | tuple[str, ...] = ""
     reference: dict[str, float] = Field(default_factory=dict)
     constraints: dict[str, dict[str, float]] = Field(default_factory=dict)
+    errors: dict[str, str] = Field(default_factory=dict)
     fidelity: FidelitySettings | None = None
     stop: StopSettings = Field(default_factory=StopSettings)
     optimum: float | None = None
@@ -165,7 +166,7 @@ class StudySettings(Settings):
         Raises:
             ValueError: If space, objective or constraints cannot be used.
         """
-        same = ("minimise", "maximise", "reference", "constraints", "where", "optimum")
+        same = ("minimise", "maximise", "reference", "constraints", "where", "errors", "optimum")
         goal: dict[str, Any] = {name: getattr(self, name) for name in same}
         goal |= {"stop": self.stop.model_dump()}
         goal |= {"fidelity": self.fidelity.model_dump() if self.fidelity else None}
