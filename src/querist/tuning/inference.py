@@ -90,7 +90,7 @@ def posterior(
     if wrong:
         raise ConfigError(f"parameters are real and without conditions, but {wrong[0]!r} is not.")
     if isinstance(own, BoundedSpace) and own.region.equal:
-        raise ConfigError("parameters may have bounds on their sums, but none that is equal to it.")
+        raise ConfigError("sums of parameters may be bounded, but none may be equal to a number.")
     good = [trial for trial in trials if not trial.failure]
     if len(good) < LEAST_RUNS:
         raise ConfigError(f"at least {LEAST_RUNS} successful runs are needed, got {len(good)}.")

@@ -156,7 +156,8 @@ class Region:
         if real.any() and found[-1] < ROOM:
             raise ConfigError(
                 f"where: {texts} leave a single point or an edge of the ranges, and no room to "
-                "search; widen them, or say what must be equal with =, as in 'a + b = 1'."
+                "search; widen them, narrow the ranges to where they hold, or say what must be "
+                "equal with =, as in 'a + b = 1'."
             )
         return np.asarray(self.completed(found[None, :-1])[0])
 

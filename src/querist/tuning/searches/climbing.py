@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,11 @@ def climbed(
     told: dict[str, Any] = {"method": "L-BFGS-B"}
     if limits:
         told = {"method": "SLSQP", "constraints": list(limits)}
-    found = minimize(down, first, jac=True, bounds=bounds, options={"maxiter": MOST}, **told)
+    with warnings.catch_warnings():  # SLSQP warns of steps that it takes back into the cube
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = minimize(down, first, jac=True, bounds=bounds, options={"maxiter": MOST}, **told)
     end = start.copy()
+    if not np.isfinite(found.x).all():
+        return end
     end[chosen] = np.clip(found.x, 0.0, 1.0)
     return end
