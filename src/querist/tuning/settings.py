@@ -151,7 +151,10 @@ class StudySettings(Settings):
     def _sense(self) -> StudySettings:
         problem = self.problem()  # raises with what is wrong
         for values in self.begin:
-            problem.space.own(values)
+            try:
+                problem.space.own(values)
+            except ConfigError as error:
+                raise ValueError(f"begin: {values}: {error}") from error
         if not isinstance(self.simulation.workers, int):
             raise ValueError("simulation.workers of a study is a number: runs that go on at once")
         if self.batch and self.ahead:
