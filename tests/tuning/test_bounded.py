@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from test_region import MIXED, SHARES, UNIT
-from tuning_problems import Evolution
+from tuning_problems import MIXED, SHARES, UNIT, Evolution
 
 from querist.cli import main
 from querist.core.errors import ConfigError

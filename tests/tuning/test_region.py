@@ -5,25 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from tuning_problems import MIXED, SHARES, bounded
 
 from querist.core.errors import ConfigError
-from querist.tuning.bounded import BoundedSpace
 from querist.tuning.region import eliminated, projected
-from querist.tuning.space import Space
-
-UNIT = {"real": [0.0, 1.0]}
-MIXED = {
-    "a": UNIT,
-    "b": {"real": [1e-4, 1.0], "log": True},
-    "n": {"integer": [0, 10]},
-    "kind": {"choice": ["p", "q"]},
-    "m": {"real": [0.0, 1.0], "when": {"kind": "q"}},
-}
-SHARES = dict.fromkeys("abcd", UNIT)
-
-
-def bounded(space: dict, *where: str) -> BoundedSpace:
-    return BoundedSpace.keeping(Space.of(space), list(where))
 
 
 @pytest.mark.parametrize(

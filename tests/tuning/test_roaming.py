@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from test_region import MIXED, SHARES, UNIT, bounded
+from tuning_problems import MIXED, SHARES, UNIT, bounded
 
 from querist.tuning.roaming import Roaming
 
