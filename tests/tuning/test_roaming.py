@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cloudpickle
 import numpy as np
 import pytest
 from scipy import stats
@@ -75,6 +76,16 @@ def test_the_even_sequence_spreads_better_than_chance() -> None:
     assert even < 0.92 * chance
     first, second = Roaming(region, 0), Roaming(region, 0)
     assert (first.even(8) == np.concatenate([second.even(3), second.even(5)])).all()
+
+
+@pytest.mark.parametrize("walks", [False, True])
+def test_it_goes_on_from_a_copy_in_another_process(walks) -> None:
+    """Searches that are given as objects are sent to the worker that asks them."""
+    first = Roaming(bounded(SHARES, "a + b + c + d <= 1").region, 0, walks)
+    first.draw(10), first.even(3)
+    second = cloudpickle.loads(cloudpickle.dumps(first))
+    assert (first.draw(200) == second.draw(200)).all()
+    assert (first.even(5) == second.even(5)).all()
 
 
 def test_where_all_is_decided_there_is_one_point() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +14,45 @@ WALKERS = 64
 SHRUNK = 60  # times that a step is shortened, at most
 POOL = 1024  # points of which some are chosen so that they spread evenly
 BURN = 30  # steps of each walker and free setting before the first point that counts
+
+
+@dataclass(slots=True, eq=False)
+class _Pool:
+    """Places at random, taken in an order in which those so far are always near an even spread.
+
+    In energy distance (support points, Mak & Joseph 2018): each time the one that lowers it most.
+
+    Attributes:
+        places: ``(n, k)``.
+        apart: ``(n, n)`` distances.
+        mean: ``(n,)`` mean distance to all; infinite once a place was taken.
+        taken: ``(n,)`` sum of distances to those that were taken.
+        row: The next one; at first any, so that seeds differ.
+        count: How many were taken.
+    """
+
+    places: Floats
+    apart: Floats
+    mean: Floats
+    taken: Floats
+    row: int = 0
+    count: int = 0
+
+    @classmethod
+    def of(cls, places: Floats) -> _Pool:
+        apart = np.stack([np.linalg.norm(places - one, axis=1) for one in places])
+        return cls(places, apart, apart.mean(axis=1), np.zeros(len(places)))
+
+    @property
+    def spent(self) -> bool:
+        return self.count == len(self.places)
+
+    def next(self) -> Floats:
+        found = self.places[self.row]
+        self.taken += self.apart[self.row]
+        self.mean[self.row], self.count = np.inf, self.count + 1
+        self.row = int(np.argmin(self.mean - self.taken / (self.count + 1)))
+        return np.asarray(found)
 
 
 class Roaming:
@@ -35,15 +74,15 @@ class Roaming:
         self.region = region
         self._rng, self._walks = np.random.default_rng([seed, 6]), walks
         self._low, self._high = region.box
-        self._source = self._blocks()
         self._left = np.zeros((0, len(region.names)))
-        self._even = self._spread()
+        self._walkers: Floats | None = None
+        self._pool: _Pool | None = None
 
     def draw(self, count: int) -> Floats:
         """``(count, k)`` places at random."""
         parts, found = [self._left], len(self._left)
         while found < count:
-            parts.append(next(self._source))
+            parts.append(self._block())
             found += len(parts[-1])
         every = np.concatenate(parts)
         self._left = every[count:]
@@ -51,32 +90,22 @@ class Roaming:
 
     def even(self, count: int) -> Floats:
         """``(count, k)`` next places of one sequence that spreads evenly."""
-        return np.array([next(self._even) for _ in range(count)])
+        found: list[Floats] = []
+        while len(found) < count:
+            if self._pool is None or self._pool.spent:
+                self._pool = _Pool.of(self.draw(POOL))
+            found.append(self._pool.next())
+        return np.array(found)
 
-    def _spread(self) -> Iterator[Floats]:
-        """Each the place that brings those so far nearest to an even spread.
-
-        In energy distance (support points, Mak & Joseph 2018), of many drawn at random.
-        """
-        while True:
-            pool = self.draw(POOL)
-            apart = np.stack([np.linalg.norm(pool - one, axis=1) for one in pool])
-            mean, taken = apart.mean(axis=1), np.zeros(POOL)
-            row = 0  # whichever came first, so that seeds differ
-            for number in range(1, POOL + 1):
-                yield pool[row]
-                taken += apart[row]
-                mean[row] = np.inf
-                row = int(np.argmin(mean - taken / (number + 1)))
-
-    def _blocks(self) -> Iterator[Floats]:
-        while not self._walks:
+    def _block(self) -> Floats:
+        """Some more places at random."""
+        if not self._walks:
             u = self._low + self._rng.random((TRIED, len(self._low))) * (self._high - self._low)
             good = self._inside(u)
-            self._walks = bool(good.mean() < SHARE)
-            if not self._walks:
-                yield self._places(u[good])
-        yield from self._walked()
+            if good.mean() >= SHARE:
+                return self._places(u[good])
+            self._walks = True
+        return self._places(self._rng.permutation(self._walked()))
 
     def _inside(self, u: Floats) -> np.ndarray:
         return self.region.inside(self._whole(u))
@@ -90,14 +119,15 @@ class Roaming:
     def _places(self, u: Floats) -> Floats:
         return self.region.places(self._whole(u))
 
-    def _walked(self) -> Iterator[Floats]:
-        u, width = self._started(), len(self._low)
-        for _ in range(BURN * width):
+    def _walked(self) -> Floats:
+        """``(w, f)`` places of all walkers, after some more steps."""
+        width, u = len(self._low), self._walkers
+        steps = max(8, 6 * width) + (BURN * width if u is None else 0)
+        u = self._started() if u is None else u
+        for _ in range(steps):
             u = self._stepped(u)
-        while True:
-            for _ in range(max(8, 6 * width)):
-                u = self._stepped(u)
-            yield self._places(self._rng.permutation(u))
+        self._walkers = u
+        return u
 
     def _started(self) -> Floats:
         """``(w, f)`` places of walkers: between corners of the region, else in its centre."""
