@@ -66,8 +66,7 @@ class GaussianProcess:
         noise_prior: Mean and standard deviation of one on the logarithm of the noise's variance,
             that of the labels being 1; None for none.
         errors: A field beside the outputs, of as many numbers, with the standard error of each
-            label; then no other noise is looked for (Rasmussen & Williams, section 5.4.3 has the
-            matrix). None where nothing is known of it.
+            label; then no other noise is looked for. None where nothing is known of it.
     """
 
     inputs: Sequence[str] | None = None

@@ -131,9 +131,9 @@ class Process:
     def learned(self, X: Floats) -> tuple[Floats, Floats]:
         """``(k,)`` means, and standard deviations of what they are expected to become by a run.
 
-        Where noise is known a result that is mostly noise moves its expectation by little (the
-        knowledge gradient at the point itself, Frazier, Powell & Dayanik 2009, eq. 3); else what
-        is unknown of the function counts, as if a run told it.
+        Where noise is known a result that is mostly noise moves its expectation by little (as in
+        the knowledge gradient of Frazier, Powell & Dayanik 2009, but at the point itself); else
+        what is unknown of the function counts, as if a run told it.
         """
         mean, std = self(X)
         if self._noises is None:
