@@ -177,8 +177,8 @@ def cases() -> dict[str, Case]:
         "hartmann6": Case(hartmann, 6, -3.32237, 60),
         "ackley4": Case(ackley, 4, 0.0, 60),
         "candidates": Case(hartmann, 6, least, 50, points),
-        "sum": Case(hartmann, 6, -2.595108, 60, where=f"{ALL} <= 1.5"),
-        "mixture": Case(hartmann, 6, -1.515027, 40, where=f"{ALL} = 1"),
+        "sum": Case(hartmann, 6, -2.5951082945, 60, where=f"{ALL} <= 1.5"),
+        "mixture": Case(hartmann, 6, -1.5150271070, 40, where=f"{ALL} = 1"),
     }
 
 
