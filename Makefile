@@ -97,7 +97,7 @@ browser: $(STAMP_ALL)  ## Tests of the page in a real browser, which it installs
 	@sh tools/chromium.sh $(PY) -m pytest -m browser tests/service/page
 
 docs: $(STAMP_ALL)  ## The documentation in build/docs; a broken link is an error
-	@$(PY) -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet \
+	@$(PY) -m sphinx --builder html --jobs auto --fail-on-warning --keep-going --nitpicky --quiet \
 	    docs build/docs
 	@echo "build/docs/index.html"
 

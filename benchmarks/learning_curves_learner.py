@@ -43,6 +43,7 @@ LEFT_OUT = {
     "bmdal": "picks what lcmd does, unless told another scheme",
     "qlogei": "optimises for seconds in every round",
 }
+TWO_CLASSES = {"epistemic": ("breast-cancer",)}
 # These measure distance between inputs; others of regression between the model's features.
 ON_INPUTS = {"igs", "local-penalisation"}
 
@@ -52,6 +53,10 @@ def fits(strategy: Strategy, problem: Problem) -> str | None:
     lacking = set(strategy.needs) - OFFERED[problem.kind]
     if lacking:
         return f"needs {', '.join(sorted(lacking))}"
+    if problem.kind != "classes" and "labelled_classes" in strategy.optional:
+        return "counts classes"
+    if problem.name not in TWO_CLASSES.get(strategy.name, (problem.name,)):
+        return "is for two classes"
     if problem.only and strategy.name not in problem.only:
         return "not among those chosen for this problem"
     if strategy.name == "batchbald" and problem.batch > SMALL_BATCH:

@@ -70,6 +70,8 @@ CASES: dict[str, list[Case]] = {
     "typiclust-6k": [Case("typiclust", 200, None)],
     "probcover-6k": [Case("probcover", 200, None, options={"delta": 2.5})],
     "maxherding-6k": [Case("maxherding", 200, None)],
+    "mcpal-6k": [Case("mcpal", 1, None, options={"gamma": 0.05}, repeats=3)],
+    "quire-1k": [Case("quire", 1, None, options={"gamma": 0.05}, repeats=3)],
     "qlogei-2k": [Case("qlogei", 8, None, beside=True)],
     "mmap-10m": [Case("margin", 1000, None, 1000.0), Case("k-center", 100, None, 1000.0)],
 }

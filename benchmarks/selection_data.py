@@ -52,9 +52,27 @@ def candidates(count: int, seed: int = 3) -> Arrays:
     return {"embeddings": pool, "labelled_embeddings": known, "labels": level}
 
 
+def labelled(count: int) -> Arrays:
+    """A pool, and a hundred rows of it with a class of ten each, float32."""
+    known = mixture(count + 100, 64)
+    classes = np.random.default_rng(4).integers(10, size=100)
+    return {
+        "embeddings": known[100:],
+        "labelled_embeddings": known[:100],
+        "labelled_classes": classes,
+    }
+
+
 def arrays(case: str, quick: bool) -> Arrays:
     """The data of a case; a tenth of the rows when quick."""
-    count = {"200k": 200_000, "1m": 1_000_000, "10k": 10_000, "20k": 20_000, "6k": 6_000}
+    count = {
+        "200k": 200_000,
+        "1m": 1_000_000,
+        "10k": 10_000,
+        "20k": 20_000,
+        "6k": 6_000,
+        "1k": 1_000,
+    }
     rows = count.get(case.rpartition("-")[2], 50_000) // (10 if quick else 1)
     if case == "kcenter-uniform":
         return {"embeddings": np.random.default_rng(0).random((rows, 512), dtype=np.float32)}
@@ -65,6 +83,8 @@ def arrays(case: str, quick: bool) -> Arrays:
         return {"probabilities": probabilities(rows, classes), "embeddings": mixture(rows, 512)}
     if case.startswith("clue"):
         return {"probabilities": probabilities(rows, 10), "embeddings": mixture(rows, 64)}
+    if case in ("mcpal-6k", "quire-1k"):
+        return labelled(rows)
     if case.endswith("6k"):
         return {"embeddings": mixture(rows, 64)}
     if case.startswith("qlogei"):

@@ -157,6 +157,32 @@ def activeml_maxherding(data: Arrays, budget: int, _: int) -> Any:
     return made.query(data["embeddings"], _unlabelled(data), batch_size=budget)
 
 
+def _answered(data: Arrays) -> tuple[Any, Any]:
+    rows = np.concatenate([data["labelled_embeddings"], data["embeddings"]]).astype(float)
+    unknown = np.full(len(data["embeddings"]), np.nan)
+    return rows, np.concatenate([data["labelled_classes"].astype(float), unknown])
+
+
+def activeml_mcpal(data: Arrays, budget: int, _: int) -> Any:
+    """scikit-activeml, ProbabilisticAL with the same kernel."""
+    from skactiveml.classifier import ParzenWindowClassifier
+    from skactiveml.pool import ProbabilisticAL
+
+    window = ParzenWindowClassifier(
+        classes=list(range(10)), metric="rbf", metric_dict={"gamma": 0.05}
+    )
+    made = ProbabilisticAL(random_state=0)
+    return made.query(*_answered(data), window, batch_size=budget) - len(data["labelled_classes"])
+
+
+def activeml_quire(data: Arrays, budget: int, _: int) -> Any:
+    """scikit-activeml, Quire with the same kernel."""
+    from skactiveml.pool import Quire
+
+    made = Quire(classes=list(range(10)), metric_dict={"gamma": 0.05}, random_state=0)
+    return made.query(*_answered(data), batch_size=budget) - len(data["labelled_classes"])
+
+
 def botorch(data: Arrays, budget: int, _: int) -> Any:
     """BoTorch, optimize_acqf_discrete of qLogExpectedImprovement on the same process."""
     import torch
@@ -195,6 +221,8 @@ PEERS: dict[str, Peer] = {
     "typiclust-6k": activeml_typiclust,
     "probcover-6k": activeml_probcover,
     "maxherding-6k": activeml_maxherding,
+    "mcpal-6k": activeml_mcpal,
+    "quire-1k": activeml_quire,
     "qlogei-2k": botorch,
 }
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from querist import Campaign
+from querist import Campaign, Surrogate
 from querist.accounting import notebook
 from querist.accounting.progress import ProgressState
 from querist.pool.query_result import Pick, QueryResult
@@ -56,6 +56,7 @@ def test_a_campaign_tells_what_it_is_made_of() -> None:
         output="y",
         budget={"labels": 20},
     )
+    assert repr(campaign) == f"<Campaign {HOSTILE!r}: uniform, random_features, FunctionOracle>"
     shown = campaign._repr_html_()
     assert "<script" not in shown
     for word in ("uniform", "random_features", "FunctionOracle", "budget: labels", "processes"):
@@ -71,3 +72,20 @@ def test_picks_are_shown_with_their_reasons(tmp_path: Path) -> None:
     assert "25 of 100 items picked by margin, 2 failed" in shown
     assert "and 5 more" in shown
     assert shown.count("<tr>") == 21
+
+
+def test_a_pick_is_shown_without_the_content_of_its_uri() -> None:
+    picks = [Pick(0, "a", "data:image/png;base64," + "A" * 1000, 0.5, "typiclust 0.5", 1)]
+    result = QueryResult("q", Path("q"), picks, [], {"candidates": 1}, {}, "", "typiclust")
+    for shown in (str(result), result._repr_html_()):
+        assert "data:image/png;base64" in shown
+        assert "A" * 100 not in shown
+
+
+def test_a_surrogate_tells_who_answered(tmp_path: Path) -> None:
+    with Surrogate(abs, tolerance=0.1, folder=tmp_path / HOSTILE.replace("/", "")) as surrogate:
+        surrogate(-2.0)
+        assert repr(surrogate).endswith(": 0 of 1 calls by the model>")
+        shown = surrogate._repr_html_()
+    assert "<script" not in shown
+    assert "no model yet" in shown

@@ -31,6 +31,34 @@ def halting(x: np.ndarray) -> dict[str, Any]:
     return square(x)
 
 
+def test_an_array_and_an_estimator_are_enough(tmp_path: Path) -> None:
+    tree = pytest.importorskip("sklearn.tree").DecisionTreeRegressor
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, (50, 2))
+    told = {"oracle": lambda x: float(x @ x), "output": "y", "engine": "inline"}
+    asked = {**told, "budget": {"labels": 12}, "initial": 6, "retrain": {"every_labels": 3}}
+    result = Campaign(generator=points, model=tree(), **asked).run(tmp_path / "run", progress=False)
+    assert result.require_finished().reason == "12 labels (of 12)"
+    known = {tuple(row) for row in points.tolist()}
+    labels = result.dataset()
+    assert {tuple(row) for row in labels.inputs["x"].tolist()} <= known
+    assert len(labels.inputs.ids) == len(set(labels.inputs.ids)) == 12
+
+
+def test_a_data_frame_is_candidates_by_column(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"size": np.linspace(0.0, 1.0, 30), "kind": ["even", "odd"] * 15})
+    result = Campaign(
+        generator=frame,
+        model={**MODEL, "options": {**MODEL["options"], "inputs": ["size"]}},
+        oracle=lambda size, kind: float(size) + (kind == "odd"),
+        output="y",
+        engine="inline",
+        budget={"labels": 10},
+    ).run(tmp_path / "run", progress=False)
+    assert result.require_finished()
+    assert {*result.dataset().inputs["kind"].tolist()} == {"even", "odd"}
+
+
 class Live:
     """A generator of a script."""
 

@@ -83,6 +83,7 @@ def asked(folder) -> list:
         ("margin", {}, "margin needs probabilities .*which RandomFeatures does not give.* random,"),
         ("qbc-variance", {"model": "gaussian_process"}, "GaussianProcess does not give"),
         ("igs", {"model": BAYES}, "set strategy.embeddings|Set strategy.embeddings"),
+        ("mcpal", {}, "mcpal needs labelled_classes .*which RandomFeatures does not give"),
         ("cost-aware(qbc-variance)", {}, r"costs .*Set strategy.costs .* learned-cost"),
         ("margn", {}, "Did you mean 'margin'"),
         ("qbc-variance(colour=3)", {}, "takes no colour"),
@@ -107,6 +108,12 @@ def test_what_cannot_work_is_said_before_anything_runs(strategy, more, says) -> 
 @pytest.mark.parametrize("strategy", ["random", "igs", "lcmd", "learned-cost(qbc-variance)", "ucb"])
 def test_what_can_work_is_not_refused(strategy) -> None:
     assert told(strategy) == []
+
+
+@pytest.mark.parametrize("strategy", ["mcpal", "epistemic", "quire", "expected-error-reduction"])
+def test_counts_of_classes_are_for_classifiers_with_features(strategy) -> None:
+    chosen = {"use": strategy, "embeddings": "inputs"}
+    assert told(chosen, model=BAYES) == []
 
 
 NETWORK = {"use": "torch_classifier", "options": {"schedule": {"epochs": 40}}}
@@ -216,6 +223,14 @@ def accuracy(made: Campaign, folder) -> float:
 
 
 @pytest.mark.slow
+def test_labels_are_counted_in_a_campaign(tmp_path) -> None:
+    strategy = {"use": "mcpal", "embeddings": "inputs", "batch": 10, "least": 800}
+    made = campaign(strategy, tmp_path, budget={"labels": 40})
+    assert made.run(tmp_path / "run", progress=False).status == "finished"
+    questions = asked(tmp_path / "run")
+    assert Counter(record.data["why"] for record in questions) == {"initial": 20, "mcpal": 20}
+
+
 def test_a_strategy_buys_more_accuracy_than_chance(tmp_path) -> None:
     """Three seeds with the same beginnings; everything is seeded and in line."""
     gains = []

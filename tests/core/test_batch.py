@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from querist.core.answers import Dataset
 from querist.core.batch import Batch, Column, Sample, as_array
 from querist.core.errors import ShapeError
 from querist.core.events import pack_batch, unpack_batch
+from querist.core.prediction import Prediction
 
 DTYPES = ["float64", "float32", "int64", "uint8", "bool", "complex128", "U5", "S3", "M8[s]"]
 
@@ -177,3 +179,12 @@ def test_samples_by_uri_keep_it() -> None:
     assert back.uris == joined.uris
     assert back.ids == joined.ids
     assert batch.take([1, 0]).uris == (None, "s3://a")
+
+
+def test_batches_and_what_holds_them_are_told_by_their_shapes() -> None:
+    batch = Batch.stack(x=np.zeros((1000, 2)), energy=np.zeros(1000))
+    assert repr(batch) == "<Batch of 1000: x (2,), energy ()>"
+    ragged = Batch.of([{"forces": np.zeros((atoms, 3))} for atoms in (2, 4)])
+    assert repr(ragged) == "<Batch of 2: forces (...)>"
+    assert len(repr(Dataset(batch, batch))) < 200
+    assert len(repr(Prediction(batch, batch, (batch,) * 8))) < 200

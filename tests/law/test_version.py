@@ -15,6 +15,11 @@ def test_the_changelog_begins_with_this_version(root: Path) -> None:
     assert versions[0] == querist.__version__
 
 
+def test_the_citation_is_of_this_version(root: Path) -> None:
+    told = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {querist.__version__}\n" in told
+
+
 def test_the_installed_metadata_has_this_version() -> None:
     assert version("querist") == querist.__version__
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from querist.core.errors import ConfigError
-from querist.pool.guessing import guess_transform
+from querist.pool.guessing import guess_transform, modality_of_item
 from querist.pool.pool import Pool
 from querist.pool.query_errors import QueryFailed
 from querist.pool.rounds_features import outputs_of
+from querist.sources.inline import data_uri
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,25 @@ def test_the_names_of_most_items_tell(tmp_path: Path, names: list[str], transfor
     pool = Pool.create(tmp_path / "pool")
     pool.add(tmp_path / "data")
     assert guess_transform(pool) == transform
+
+
+@pytest.mark.parametrize(
+    ("uri", "modality"),
+    [
+        (data_uri(b"\x89PNG\r\n\x1a\n" + bytes(40), "image/png"), "image"),
+        (data_uri(b"\xff\xd8\xff\xe0" + bytes(40)), "image"),
+        (data_uri(b"RIFF\0\0\0\0WEBPVP8 " + bytes(40)), "image"),
+        (data_uri(b"RIFF\0\0\0\0WAVEfmt " + bytes(40)), "audio"),
+        (data_uri(b"hello", "text/plain"), "text"),
+        (data_uri(b"who knows what this may be"), ""),
+        ("data:;base64,AA", ""),
+        ("data:;base64,%%%not base64 at all%%%", ""),
+    ],
+)
+def test_data_uris_tell_by_type_or_first_bytes(tmp_path: Path, uri: str, modality: str) -> None:
+    with Pool.create(tmp_path / "pool") as pool:
+        pool.add_items([{"uri": uri}])
+        assert modality_of_item(pool.items()[0]) == modality
 
 
 def test_texts_tell_themselves(tmp_path: Path) -> None:

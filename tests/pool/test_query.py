@@ -146,6 +146,26 @@ def test_labelled_items_are_embedded_where_the_strategy_uses_them(texts: Pool) -
     assert result.counts["candidates"] == 298
 
 
+def test_labels_are_counted_from_none_on(texts: Pool) -> None:
+    made = Everything().infer(TEXTS, frozenset({"embeddings"}))["embeddings"]
+    first = texts.query(3, model=Everything(), strategy="mcpal")
+    wanted = select("mcpal", 3, embeddings=made, rng=0)
+    assert first.ids == [f"t{n}" for n in wanted.indices]
+    known = [int(one[1:]) for one in first.ids]
+    texts.label(dict(zip(first.ids, ("yes", "no", "yes"), strict=True)))
+    second = texts.query(3, model=Everything(), strategy="mcpal")
+    rest = [n for n in range(300) if n not in known]
+    wanted = select(
+        "mcpal",
+        3,
+        embeddings=made[rest],
+        labelled_embeddings=made[sorted(known)],
+        labelled_classes=[{known[0]: 1, known[1]: 0, known[2]: 1}[n] for n in sorted(known)],
+        rng=0,
+    )
+    assert second.ids == [f"t{rest[n]}" for n in wanted.indices]
+
+
 def test_classes_of_labels_reach_the_strategy(texts: Pool) -> None:
     texts.label({"t7": "yes", "t8": "no"})
     with pytest.raises(ConfigError, match="labels"):

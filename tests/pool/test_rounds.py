@@ -90,6 +90,15 @@ def test_rounds_by_a_file_of_labels_make_a_model_that_gets_better(digits, tmp_pa
     assert best > began + 0.02  # 93.5 % after the first round, 97.5 % after the last
 
 
+def test_rounds_by_a_strategy_that_counts_labels(digits, tmp_path) -> None:
+    path = labels_file(digits, tmp_path / "labels.csv")
+    asked = {**ASKED, "strategy": "mcpal", "rounds": 3, "oracle": "file", "labels": str(path)}
+    status = advance_rounds(digits, start_rounds(digits, asked, "counted"))
+    assert (status.state, status.number) == ("done", 3)
+    assert [one["rows"] for one in status.metrics] == [25, 50, 75]
+    assert accuracy(digits, status.model) > 0.8
+
+
 def test_a_person_is_waited_for_and_what_is_there_is_kept(digits) -> None:
     known = truth(digits)
     folder = start_rounds(digits, {**ASKED, "rounds": 2, "oracle": "person"}, "people")

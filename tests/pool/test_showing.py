@@ -35,6 +35,7 @@ def test_a_pool_tells_its_labels_and_shows_its_first_items(tmp_path: Path) -> No
 def test_an_empty_pool_and_one_of_numbers(tmp_path: Path) -> None:
     with Pool.create(tmp_path / "pool", {"task": "regression"}) as pool:
         assert "Pool pool" in pool._repr_html_()
+        assert repr(pool) == f"<Pool 'pool' in {tmp_path / 'pool'}>"
         pool.add_items([{"id": "r", "table": {"x": 1}}])
         pool.label({"r": 2.5})
         assert json.dumps(2.5) in pool._repr_html_()

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querist.store import pages as module
-from querist.store import pages as pages_module
 from querist.store.errors import StoreError, StoreFailed, StoreFull
 from querist.store.pages import Pages, evict, page_files, sums
 
@@ -30,6 +29,27 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert found.all()
     np.testing.assert_array_equal(read, data)
     assert read.dtype == np.float32
+
+
+@pytest.mark.parametrize("rows", [[3, 4, 5, 6], [1, 4, 5, 70_000]], ids=["dense", "gaps"])
+def test_rows_are_read_into_the_memory_that_is_given(tmp_path: Path, rows: list[int]) -> None:
+    wanted, given = np.array(rows), list[np.ndarray]()
+
+    def take(size: int) -> np.ndarray:
+        given.append(np.full(size, 99, np.uint8))
+        return given[-1]
+
+    pages, data = Pages(tmp_path), np.arange(24, dtype=np.float32).reshape(4, 6)
+    assert pages.read(wanted, keys(wanted), take)[1] is None
+    pages.write(wanted, keys(wanted), data)
+    missing = wanted + 200_000
+    assert pages.read(missing, keys(missing), take)[1] is None
+    assert not given  # nothing is there, so nothing is asked for
+    found, read = pages.read(wanted, keys(wanted), take)
+    assert found.all()
+    np.testing.assert_array_equal(read, data)
+    assert [len(memory) for memory in given] == [data.nbytes]
+    assert np.shares_memory(read, given[0])
 
 
 def test_a_row_counts_only_under_its_key(tmp_path: Path) -> None:
@@ -148,7 +168,7 @@ def test_a_sum_tells_a_changed_byte(row: bytes, at: int, change: int) -> None:
 def test_a_folder_that_vanishes_is_made_anew(tmp_path, monkeypatch, when) -> None:
     pages = Pages(tmp_path / "pages")
     name = "atomic_write" if when == "before its description" else "_write_page"
-    place = pages_module if name == "atomic_write" else Pages
+    place = module if name == "atomic_write" else Pages
     real, left = getattr(place, name), [2]
 
     def vanishing(*args, **more):

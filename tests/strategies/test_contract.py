@@ -14,6 +14,8 @@ LONG = {
     ("probcover", "check_memory_is_bounded"),
     ("maxherding", "check_memory_is_bounded"),
     ("typiclust", "check_memory_is_bounded"),
+    ("mcpal", "check_memory_is_bounded"),
+    ("epistemic", "check_memory_is_bounded"),
     ("probcover", "check_meets_its_definition"),
     ("typiclust", "check_meets_its_definition"),
 }

@@ -104,6 +104,9 @@ def test_what_is_not_run_has_a_reason(parts) -> None:
     fits = learner.fits
     assert fits(registry.get("margin"), known["digits"]) is None
     assert "needs" in fits(registry.get("margin"), known["diabetes"])
+    assert "counts classes" in fits(registry.get("mcpal"), known["diabetes"])
+    assert "two classes" in fits(registry.get("epistemic"), known["digits"])
+    assert fits(registry.get("epistemic"), known["breast-cancer"]) is None
     assert "small batches" in fits(registry.get("batchbald"), known["digits"])
     assert "maximum" in fits(registry.get("ei"), known["diabetes"])
 

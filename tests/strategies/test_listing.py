@@ -47,7 +47,9 @@ probcover maxherding badge dbal cluster-margin information-density clue ceal
 expected-gradient-length adversarial-bim deepfool gsx gsy igs qbc-variance max-diag
 max-det max-dist bait lcmd bmdal ei pi ucb thompson kriging-believer local-penalisation
 qlogei random sub-sampled cost-aware learned-cost class-balanced multi-label
-density-weighted cold-start temperature auto albl stream"""
+density-weighted cold-start temperature auto albl stream density-stream cognitive-stream
+quantile-stream mcpal
+epistemic expected-error-reduction quire discriminative"""
 
 
 @pytest.mark.parametrize("name", PROMISED.split())
@@ -60,7 +62,7 @@ def test_what_is_promised_is_there_with_paper_cost_and_use(name: str) -> None:
 def test_json() -> None:
     records = [json.loads(line) for line in run("--json").splitlines()]
     modifiers = [one.name for one in registry.modifiers()]
-    beside = ["auto", "albl", "stream"]
+    beside = ["auto", "albl", "stream", "density-stream", "cognitive-stream", "quantile-stream"]
     assert [record["name"] for record in records] == [*registry.names(), *modifiers, *beside]
     assert all(record["paper"] and record["cost"] and record["use"] for record in records)
 

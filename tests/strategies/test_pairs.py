@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+import querist
 from querist.core.errors import ShapeError
+from querist.strategies.errors import BadRows
 from querist.strategies.needs import NEEDS
 from querist.strategies.pairs import (
     Pairs,
@@ -33,6 +35,36 @@ def test_distances_far_from_the_origin() -> None:
             np.testing.assert_allclose(squared_distances(group, block), wanted, atol=1e-9)
     found = nearest_squares(pairs.take(np.arange(9)), pairs.take(np.arange(9, 500)))
     np.testing.assert_allclose(found, expected[:9, 9:].min(axis=1), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name, more",
+    [
+        ("maxherding", {}),
+        ("probcover", {"delta": 1.0}),
+        ("information-density", {"probabilities": np.full((9, 2), 0.5), "gamma": 1.0}),
+        ("mcpal", {}),
+        ("epistemic", {}),
+        ("expected-error-reduction", {}),
+        ("quire", {"labelled_embeddings": np.eye(3, 4), "labelled_classes": [0, 1, 1]}),
+        ("discriminative", {"labelled_embeddings": np.eye(3, 4)}),
+    ],
+)
+def test_numbers_too_large_to_compute_with_are_named(name, more) -> None:
+    data = np.random.default_rng(0).normal(size=(9, 4))
+    data[[2, 5]] = 1e200
+    with pytest.raises(BadRows, match=r"overflow \(up to 1e\+200\).*scale embeddings") as refused:
+        querist.select(name, 2, embeddings=data, rng=0, **more)
+    assert refused.value.rows == (2, 5)
+    data[[2, 5]] = 1e36
+    assert len(querist.select(name, 2, embeddings=data, rng=0, **more)) == 2
+
+
+def test_labelled_numbers_too_large_to_compute_with_are_named() -> None:
+    known = np.array([[0.0, 1.0], [1e200, 0.0]])
+    with pytest.raises(BadRows, match="scale labelled_embeddings") as refused:
+        querist.select("maxherding", 1, embeddings=np.eye(4, 2), labelled_embeddings=known)
+    assert refused.value.rows == (1,)
 
 
 def test_rows_of_zeros_have_no_direction() -> None:

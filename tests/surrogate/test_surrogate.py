@@ -42,6 +42,14 @@ def test_is_called_like_the_simulation_and_stands_in_for_it() -> None:
     assert isinstance(surrogate({"x": 0.25, "y": 0.1}), float)
 
 
+def test_an_estimator_is_a_committee() -> None:
+    neighbours = pytest.importorskip("sklearn.neighbors").KNeighborsRegressor
+    with Surrogate(lambda x: 2.0 * x, neighbours(1), tolerance=0.5) as surrogate:
+        for x in np.linspace(0.0, 1.0, 40):
+            surrogate(float(x))
+        assert surrogate.status()["fitted"] >= 1
+
+
 def test_what_is_simulated_is_returned_exactly() -> None:
     surrogate = Surrogate(smooth, tolerance=TOLERANCE)
     assert all(value == smooth(x, y) for x, y, value in fill(surrogate, 30))

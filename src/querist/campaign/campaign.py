@@ -172,6 +172,11 @@ class Campaign:
             ranks.attend_refused(values.get("engine") if settings is None else settings.engine)
             raise
 
+    def __repr__(self) -> str:
+        one = self.settings
+        roles = [*one.generators, one.model, *one.oracles.values()]
+        return f"<Campaign {one.name!r}: {', '.join(role.title for role in roles)}>"
+
     def _repr_html_(self) -> str:
         """What it is made of, in a notebook."""
         settings = self.settings

@@ -1,4 +1,4 @@
-"""What a first program may leave out: short names, and functions where oracles are meant."""
+"""What a first program may give: short names, functions, estimators, and arrays of candidates."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
+from querist.core.batch import Batch
+from querist.generators.candidates import Candidates
+from querist.models.committee import as_model
 from querist.oracles.function import FunctionOracle
 
 
 def full_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The short names of a first program."""
+    """The short names of a first program, and roles in place of what stands for them."""
     named = dict(values)
     for short, long in (("generator", "generators"), ("oracle", "oracles")):
         if short in named:
             named[long] = named.pop(short)
+    if "generators" in named:
+        named["generators"] = _explored(named["generators"])
+    if "model" in named:
+        named["model"] = as_model(named["model"])
     if "output" in named:
         named["gate"] = {**(named.get("gate") or {}), "output": named.pop("output")}
     oracles, gate = named.get("oracles"), named.get("gate")
@@ -23,6 +32,13 @@ def full_names(values: Mapping[str, Any]) -> dict[str, Any]:
         given = oracles if several else {"oracle": oracles}
         named["oracles"] = {name: _asked(one, gate.get("output")) for name, one in given.items()}
     return named
+
+
+def _explored(generators: Any) -> Any:
+    """Candidates where an array, a batch or a data frame was given."""
+    is_frame = hasattr(generators, "columns") and hasattr(generators, "shape")
+    given = is_frame or isinstance(generators, np.ndarray | Batch)
+    return Candidates(generators) if given else generators
 
 
 def _asked(oracle: Any, output: Any) -> Any:

@@ -115,7 +115,11 @@ def _unfit(
         yield f"strategy: importing {name!r} raised {type(error).__name__}: {error}."
         return
     lacking = [] if offered is None else [need for need in found.needs if need not in offered]
-    if offered is None or not lacking:
+    if offered is None:
+        return
+    if not lacking and "labelled_classes" in found.optional and "probabilities" not in offered:
+        lacking = ["labelled_classes"]  # numbers are told, and would be taken for classes
+    if not lacking:
         return
     fit = [one for one in strategies() if set(one.needs) <= offered]
     would = [one.name for one in sorted(fit, key=lambda one: one.family == "acquisition")]

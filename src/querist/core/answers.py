@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -115,8 +115,8 @@ class Dataset:
 
     inputs: Batch
     outputs: Batch
-    purposes: tuple[str, ...] = ()
-    levels: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = field(default=(), repr=False)
+    levels: tuple[str, ...] = field(default=(), repr=False)
     version: int = -1
 
     def __post_init__(self) -> None:
@@ -136,8 +136,7 @@ class Dataset:
 
     def rows(self, *purposes: Purpose) -> NDArray[np.int64]:
         """Indices of the rows with one of these purposes."""
-        wanted = {purpose.value for purpose in purposes}
-        return np.array([i for i, p in enumerate(self.purposes) if p in wanted], np.int64)
+        return np.array([i for i, p in enumerate(self.purposes) if p in purposes], np.int64)
 
     def take(self, indices: NDArray[np.int64]) -> Dataset:
         """The chosen rows, same version."""

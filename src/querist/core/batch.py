@@ -111,8 +111,7 @@ class Column:
         dims = {array.ndim for array in arrays}
         if len(dims) > 1:
             raise ShapeError(f"{name!r} mixes arrays of {sorted(dims)} axes; one batch needs one.")
-        first = arrays[0]
-        if all(a.shape == first.shape and a.dtype == first.dtype for a in arrays):
+        if len({(array.shape, array.dtype) for array in arrays}) == 1:
             return cls.stack(np.stack(arrays), name)
         offsets = np.zeros(len(arrays) + 1, np.int64)
         np.cumsum([array.size for array in arrays], out=offsets[1:])
@@ -242,11 +241,14 @@ class Batch:
         columns = {name: _join([part.columns[name] for part in parts]) for name in parts[0].columns}
         keys = tuple(key for part in parts for key in part.keys or ())
         uris = tuple(uri for part in parts for uri in part.uris or (None,) * len(part))
-        known = all(part.keys is not None for part in parts)
-        return cls(columns, keys if known else None, uris if any(uris) else None)
+        return cls(columns, keys if len(keys) == len(uris) else None, uris if any(uris) else None)
 
     def __len__(self) -> int:
         return self.size
+
+    def __repr__(self) -> str:
+        each = [f"{n} {c.item_shape if c.is_uniform else '(...)'}" for n, c in self.columns.items()]
+        return f"<Batch of {self.size}: {', '.join(each)}>"
 
     def __contains__(self, name: str) -> bool:
         return name in self.columns

@@ -192,9 +192,8 @@ def pack_batch(batch: Batch, prefix: str = "") -> dict[str, Array]:
     """Flatten a batch into named arrays for a fact; :func:`unpack_batch` reads it back."""
     packed: dict[str, Array] = {}
     for name, column in batch.columns.items():
-        packed[f"{prefix}{name}/data"] = column.data
-        packed[f"{prefix}{name}/offsets"] = column.offsets
-        packed[f"{prefix}{name}/shapes"] = column.shapes
+        for part in ("data", *_LAYOUT):
+            packed[f"{prefix}{name}/{part}"] = getattr(column, part)
     if batch.uris is not None:
         packed[f"{prefix}/uris"] = np.array([uri or "" for uri in batch.uris])
     return packed

@@ -34,7 +34,7 @@ class Prediction:
 
     mean: Batch
     std: Batch
-    members: tuple[Batch, ...] | None = None
+    members: tuple[Batch, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.std.columns) and len(self.std) != len(self.mean):

@@ -32,10 +32,10 @@ def load_batch(thing: Any, field: str = "x") -> Batch:
 
     Args:
         thing: A batch, one or several samples or mappings of arrays, an ``(n, ...)`` array, a
-            mapping of ``(n, ...)`` arrays, or the path of an ``.npz``, ``.npy``, ``.xyz`` or
-            ``.extxyz`` file. An npz file holds ``(n, ...)`` arrays, or a packed batch
-            (:func:`querist.core.events.pack_batch`, with or without the prefix "in/"). Or
-            "package.module:function", which gives any of these.
+            mapping of ``(n, ...)`` arrays, a data frame (a field a column), or the path of an
+            ``.npz``, ``.npy``, ``.xyz`` or ``.extxyz`` file. An npz file holds ``(n, ...)`` arrays,
+            or a packed batch (:func:`querist.core.events.pack_batch`, with or without the prefix
+            "in/"). Or "package.module:function", which gives any of these.
         field: The name of a bare array.
 
     Raises:
@@ -53,11 +53,20 @@ def load_batch(thing: Any, field: str = "x") -> Batch:
         return Batch.from_samples([thing])
     if isinstance(thing, Mapping):
         return Batch.stack(**thing)
+    if hasattr(thing, "columns") and hasattr(thing, "shape"):
+        return Batch.stack(**{str(name): _column(thing[name]) for name in thing.columns})
     if isinstance(thing, Sequence) and thing and isinstance(thing[0], Sample):
         return _together(thing)
     if isinstance(thing, Sequence) and thing and isinstance(thing[0], Mapping):
         return Batch.of(thing)
     return Batch.stack(**{field: np.asarray(thing)})
+
+
+def _column(values: Any) -> Array:
+    """Of a data frame; texts are objects there."""
+    array = np.asarray(values)
+    texts = array.dtype.hasobject and all(isinstance(one, str) for one in array)
+    return array.astype(np.str_) if texts else array
 
 
 def _from_file(path: Path, field: str) -> Batch:

@@ -30,8 +30,8 @@ class FunctionOracle:
 
     How the function is called follows from its signature and the sample's fields:
 
-    - when all parameters without a default are names of fields, it gets those fields as keyword
-      arguments (all of them when it takes ``**fields``);
+    - when all parameters without a default are names of fields, it gets those fields by name (all
+      of them when it takes ``**fields``; by place where it takes no names, as ``math.sin``);
     - otherwise, when it can be called with one positional argument, it gets one mapping of names to
       arrays;
     - a parameter ``context`` that is no field gets the task's context: long functions poll
@@ -128,9 +128,12 @@ def call(function: Callable[..., Any], fields: Mapping[str, Any], context: TaskC
     required = {n for n, p in named.items() if p.default is p.empty} - set(extra)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
     bare = [p for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
-    if required <= set(fields) and not bare and (takes_all or set(named) & set(fields)):
-        chosen = fields if takes_all else {n: v for n, v in fields.items() if n in named}
-        return function(**chosen, **extra)
+    placed = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in fields]
+    known = set(named) & set(fields) or placed
+    if required <= set(fields) and {p.name for p in bare} <= set(placed) and (takes_all or known):
+        by_name = {n: v for n, v in fields.items() if n in named or takes_all}
+        chosen = {n: v for n, v in by_name.items() if n not in placed}
+        return function(*(fields[n] for n in placed), **chosen, **extra)
     if len(required) + len(bare) <= 1 and (first := _first(parameters)) is not None:
         try:
             return function(fields, **extra)

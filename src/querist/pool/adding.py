@@ -143,6 +143,11 @@ class Adder:
                     self._tally.break_on(one)
             self._write(good, where, None)
 
+    def values(self, records: Iterable[Record | Broken]) -> None:
+        """Add records that were made of Python's values; nobody looks at a list of those broken."""
+        self.records(records, "items")
+        self._tally.judge(few=True)
+
     def _size(self) -> int:
         """Of a batch. In a large pool each writes most pages of the indexes over digests anew."""
         with self._database.reading() as connection:

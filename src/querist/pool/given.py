@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from querist.pool.errors import PoolError
 
@@ -39,10 +39,3 @@ def ids_of(given: str | Iterable[str]) -> list[str]:
 def ids_in(given: Iterable[str | Iterable[str]]) -> list[str]:
     """All ids, those in lists too."""
     return [id for one in given for id in ids_of(one)]
-
-
-def items_of(
-    given: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]],
-) -> Iterable[str | Mapping[str, Any]]:
-    """Items; a text or a mapping is one."""
-    return [given] if isinstance(given, str | Mapping) else given

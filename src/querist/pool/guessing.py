@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -25,13 +28,34 @@ SUFFIXES: Mapping[str, str] = {
     "json": "table",
 }
 
+_BEGINNING = 24  # characters of base64: eighteen bytes
+_SIGNS = (
+    (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|II\*\0|MM\0\*|....ftypavif", "image"),
+    (rb"RIFF....WAVE|fLaC|OggS|ID3|FORM....AIF", "audio"),
+)
+
 
 def modality_of_item(item: Item) -> str:
     """What one item is: image, text, table or audio; "" where its name does not tell."""
     if item.inline is not None:
         return "text" if isinstance(item.inline, str) else "table"
+    if item.uri.startswith("data:"):
+        return _modality_of_data(item.uri)
     name = item.uri.partition("?")[0].rpartition("/")[2]
     return SUFFIXES.get(name.rpartition(".")[2].lower(), "")
+
+
+def _modality_of_data(uri: str) -> str:
+    """By the media type, or by the first bytes where it names none."""
+    head, _, body = uri.partition(",")
+    kind = head.removeprefix("data:").partition("/")[0].lower()
+    if kind in ("image", "audio", "text"):
+        return kind
+    text = body[:_BEGINNING] if head.endswith(";base64") else ""
+    with suppress(ValueError):
+        first = b64decode(text)
+        return next((what for sign, what in _SIGNS if re.match(sign, first, re.DOTALL)), "")
+    return ""
 
 
 def guess_transform(pool: Pool) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from querist.pool.estimate import Estimate, estimate
 from querist.pool.exported import remember
 from querist.pool.exporting import Exported, records_of, write
 from querist.pool.forgetting import Erased, Eraser
-from querist.pool.given import Uris, ids_in, ids_of, items_of, uris_of
+from querist.pool.given import Uris, ids_in, ids_of, uris_of
 from querist.pool.image_sizes import Sizer
 from querist.pool.index import PAGE, Index, ItemPage
 from querist.pool.items import Added, Event, Item, Labelled, Located
@@ -31,7 +31,7 @@ from querist.pool.manifests.registry import Target, format_of_path
 from querist.pool.query_result import QueryResult
 from querist.pool.query_settings import QuerySettings
 from querist.pool.query_status import Progress as QueryProgress
-from querist.pool.records import record_of
+from querist.pool.records import Items, records_in
 from querist.pool.roots import as_folder, relocate
 from querist.pool.rounds_status import RoundsStatus
 from querist.pool.settings import PoolSettings, parse_settings, read_settings, write_settings
@@ -303,19 +303,19 @@ class Pool:
         return issues_of(self.fetch(rows), rows, probabilities, self.classes)
 
     def add_items(
-        self,
-        items: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]],
-        progress: Progress | None = None,
-        broken_share: float = 0.5,
+        self, items: Items, progress: Progress | None = None, broken_share: float = 0.5
     ) -> Added:
-        """Add items from Python: texts, or mappings.
+        """Add items from Python: texts, mappings, or the rows of a data frame.
 
         A mapping has one of ``uri``, ``text`` and ``table`` (a row: names to values), and where
-        wanted ``id``, ``metadata``, ``group``, ``label`` and ``by``, who labelled it.
+        wanted ``id``, ``metadata``, ``group``, ``label`` and ``by``, who labelled it. Columns of a
+        frame (pandas, polars, Arrow, Hugging Face) mean what those of a CSV file do.
+
+        Raises:
+            TooManyBroken: If more than ``broken_share`` is broken; what was added stays.
         """
         adder = self._adder(broken_share, progress)
-        records = (record_of(number, item) for number, item in enumerate(items_of(items), 1))
-        adder.records(records, "items")
+        adder.values(records_in(items, self.settings.task))
         return adder.added
 
     def _adder(self, broken_share: float, progress: Progress | None) -> Adder:
@@ -323,6 +323,9 @@ class Pool:
 
     def __len__(self) -> int:
         return self._index.count("all")
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.name!r} in {self.folder}>"
 
     def count(self, where: Where = "all") -> int:
         """How many items there are."""
@@ -353,10 +356,7 @@ class Pool:
     def page(
         self, where: Where = "all", after: int = 0, limit: int = 1000, max_bytes: int = 1 << 23
     ) -> ItemPage:
-        """A page of :meth:`items`, ended early where their contents have ``max_bytes``.
-
-        Counted are texts, rows of tables, metadata and labels.
-        """
+        """A page of :meth:`items`, ended early where texts, tables' rows and labels fill it."""
         return self._index.page(where, after, limit, max_bytes)
 
     def rows(self, where: Where = "all", page: int = PAGE) -> Iterator[NDArray[np.int64]]:

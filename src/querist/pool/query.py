@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from querist.engines.machine import usable_cores
 from querist.pool.errors import NotAPool
 from querist.pool.live_models import live_model
 from querist.pool.pool import Pool
@@ -108,12 +109,14 @@ def ask(
 ) -> QueryResult:
     """Start a query and run it.
 
-    ``model`` is settings, an opened model, a function of a batch that gives probabilities, or None.
+    ``model`` is settings, a fitted estimator, an opened model, a function of a batch that gives
+    probabilities, or None.
 
     Raises:
         ConfigError: If it is something else.
     """
-    opened = None if model is None or isinstance(model, Mapping) else live_model(model)
+    given = model is not None and not isinstance(model, Mapping)
+    opened = live_model(model, pool, usable_cores()) if given else None
     told = {"use": "live"} if opened is not None else model
     folder = start_query(pool, {**settings, "model": told})
     return run_query(folder, progress, model=opened)

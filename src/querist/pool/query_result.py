@@ -110,7 +110,7 @@ class QueryResult(NamedTuple):
         """The first picks with scores and reasons, in a notebook."""
         told = str(self._replace(picks=[], notes=())).partition(" ")[2]
         shown, more = cut(self.picks, _PRINTED)
-        rows = [(one.rank, one.id, one.uri, f"{one.score:.4g}", one.why) for one in shown]
+        rows = [(one.rank, one.id, _brief(one.uri), f"{one.score:.4g}", one.why) for one in shown]
         picks = grid(("rank", "item", "where", "score", "why"), rows)
         return card(f"{len(self.picks):,} {told}", picks, more, *[tag("p", x) for x in self.notes])
 
@@ -120,10 +120,17 @@ class QueryResult(NamedTuple):
             f"{len(self.picks):,} of {counts.get('candidates', 0):,} items picked by "
             f"{self.strategy}" + (f", {counts['failed']:,} failed" if counts.get("failed") else "")
         ]
-        lines += [f"{pick.rank:>4}  {pick.id}  {pick.uri}" for pick in self.picks[:_PRINTED]]
+        lines += [
+            f"{pick.rank:>4}  {pick.id}  {_brief(pick.uri)}" for pick in self.picks[:_PRINTED]
+        ]
         more = len(self.picks) - _PRINTED
         lines += [f"      and {more:,} more"] if more > 0 else []
         return "\n".join([*lines, *self.notes])
+
+
+def _brief(uri: str) -> str:
+    """Without the content that a data URI is."""
+    return f"{uri[:32]}..." if uri.startswith("data:") else uri
 
 
 def result_digest(rows: NDArray[np.int64], scores: NDArray[np.float64]) -> str:

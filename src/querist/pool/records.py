@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
+from querist.pool.frames import frame_of, records_of
 from querist.pool.items import Broken
 from querist.pool.manifests.record import NOTHING, Record, Said
 from querist.pool.roots import canonical
 from querist.sources.nearest import nearest
 from querist.sources.source import SourceError
 
+Items: TypeAlias = "str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]] | Any"
+"""Texts, mappings, or a data frame."""
+
 _KEYS = ("uri", "text", "table", "id", "metadata", "group", "label", "by")
+
+
+def records_in(given: Items, task: str) -> Iterator[Record | Broken]:
+    """Records of a text, a mapping, several of them, or of a data frame's rows."""
+    frame = frame_of(given)
+    if frame is not None:
+        yield from records_of(frame, task)
+        return
+    items = [given] if isinstance(given, str | Mapping) else given
+    yield from (record_of(number, item) for number, item in enumerate(items, 1))
 
 
 def record_of(number: int, item: str | Mapping[str, Any]) -> Record | Broken:

@@ -36,15 +36,20 @@ class Tally:
         if len(self.broken) < LISTED:
             self.broken.append(broken)
 
-    def judge(self) -> None:
+    def judge(self, few: bool = False) -> None:
         """Stop if too much is broken.
+
+        Args:
+            few: Judge fewer than fifty, too, if all of them are broken.
 
         Raises:
             TooManyBroken: With the first reasons.
         """
         total = sum(number for what, number in self.counts.items() if what != "labelled")
         broken = self.counts["broken"]
-        if total >= _ENOUGH_TO_JUDGE and broken > self._limit * total:
+        if (
+            total >= _ENOUGH_TO_JUDGE or (few and broken == total)
+        ) and broken > self._limit * total:
             shown = "\n".join(f"  - {told(one)}" for one in self.broken[:5])
             raise TooManyBroken(
                 f"{broken:,} of the first {total:,} entries are broken, more than "

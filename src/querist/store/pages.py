@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -59,6 +59,11 @@ class Kind(NamedTuple):
         return json.dumps({"dtype": wire_dtype(self.dtype)[1], "shape": self.shape}).encode()
 
 
+def fresh(size: int) -> Bytes:
+    """``(size,)`` bytes, of anything."""
+    return np.empty(size, np.uint8)
+
+
 class Pages:
     """Rows of one kind, in a folder; used by several threads and processes at once.
 
@@ -83,13 +88,17 @@ class Pages:
         return self._kind
 
     def read(
-        self, rows: NDArray[np.int64], keys: Bytes
+        self,
+        rows: NDArray[np.int64],
+        keys: Bytes,
+        take: Callable[[int], Bytes] = fresh,
     ) -> tuple[NDArray[np.bool_], NDArray[Any] | None]:
         """What is there of some rows.
 
         Args:
             rows: ``(n,)`` ascending.
             keys: ``(n, 16)``; rows of zeros are never there.
+            take: Gives so many bytes, ``(size,)``, to read into; asked once, if any page is there.
 
         Returns:
             ``(n,)`` which rows were found; and ``(n, ...)`` rows, those not found being anything,
@@ -100,20 +109,13 @@ class Pages:
             return found, None
         data: Bytes | None = None
         for page, part in _by_page(rows, kind.rows):
-            within = rows[part] - page * kind.rows
-            read = self._read_page(page, kind, int(within[0]), int(within[-1]) + 1)
-            if read is None:
-                continue
-            tags, packed = read
-            at = within - within[0]
-            good = _same(tags[at, :KEY], keys[part])
-            if not good.any():
-                continue
-            chosen = packed if len(at) == len(packed) else packed[at]
-            good &= _same(tags[at, KEY:], sums(chosen))
-            if data is None:
-                data = np.empty((len(rows), kind.nbytes), np.uint8)
-            data[part], found[part] = chosen, good
+            with self._opened(page) as file:
+                if file is None:
+                    continue
+                if data is None:
+                    data = take(len(rows) * kind.nbytes).reshape(len(rows), kind.nbytes)
+                within = rows[part] - page * kind.rows
+                found[part] = _read_rows(file, kind, within, keys[part], data[part])
         if data is None or not found.any():
             return found, None
         return found, data.view(kind.dtype).reshape(len(rows), *kind.shape)
@@ -175,26 +177,20 @@ class Pages:
     def _path(self, page: int) -> Path:
         return self.folder / f"{page:08d}{_SUFFIX}"
 
-    def _read_page(
-        self, page: int, kind: Kind, first: int, stop: int
-    ) -> tuple[Bytes, Bytes] | None:
+    @contextmanager
+    def _opened(self, page: int) -> Iterator[int | None]:
+        """A page's file, to be read; None where there is none."""
         path = self._path(page)
         try:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            return None
+            yield None
+            return
         try:
-            tags = _pread(file, (stop - first) * _TAG, _HEADER + first * _TAG)
-            start = _HEADER + kind.rows * _TAG + first * kind.nbytes
-            data = _pread(file, (stop - first) * kind.nbytes, start)
-        except OSError:
-            return None
+            self._touch(page, path)
+            yield file
         finally:
             os.close(file)
-        if tags is None or data is None:
-            return None
-        self._touch(page, path)
-        return tags.reshape(-1, _TAG), data.reshape(-1, kind.nbytes)
 
     def _touch(self, page: int, path: Path) -> None:
         """Used lately, so evicted late; noted once."""
@@ -265,15 +261,36 @@ def _runs(within: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     return pairwise([0, *(np.flatnonzero(np.diff(within) != 1) + 1).tolist(), len(within)])
 
 
-def _pread(file: int, count: int, offset: int) -> Bytes | None:
-    data = np.empty(count, np.uint8)
+def _read_rows(
+    file: int, kind: Kind, within: NDArray[np.int64], keys: Bytes, into: Bytes
+) -> NDArray[np.bool_]:
+    """Read rows of a page into ``(n, nbytes)``; which of them are there."""
+    first, count = int(within[0]), int(within[-1]) + 1 - int(within[0])
+    start = _HEADER + kind.rows * _TAG + first * kind.nbytes
+    dense = count == len(within)
+    tags, span = fresh(count * _TAG), into.reshape(-1) if dense else fresh(count * kind.nbytes)
+    if not (_pread(file, tags, _HEADER + first * _TAG) and _pread(file, span, start)):
+        return np.zeros(len(within), np.bool_)
+    told = tags.reshape(-1, _TAG)
+    if not dense:
+        told = told[within - first]
+        into[:] = span.reshape(-1, kind.nbytes)[within - first]
+    good = _same(told[:, :KEY], keys)
+    return good & _same(told[:, KEY:], sums(into)) if good.any() else good
+
+
+def _pread(file: int, data: Bytes, offset: int) -> bool:
+    """Fill an array from a place on; False where the file is shorter, or cannot be read."""
     view, done = data.data, 0
-    while done < count:
-        got = os.preadv(file, [view[done:]], offset + done)
-        if not got:
-            return None
-        done += got
-    return data
+    try:
+        while done < len(view):
+            got = os.preadv(file, [view[done:]], offset + done)
+            if not got:
+                return False
+            done += got
+    except OSError:
+        return False
+    return True
 
 
 def _flat(data: Bytes) -> memoryview:

@@ -6,7 +6,8 @@ The machinery, which a new method leaves alone:
 - ``rows``: data in memory, memory-mapped, on a GPU or iterated, read in blocks;
 - ``contract``: :class:`Selection`, :class:`Strategy` and the two decorators that make one;
 - ``ranking``: the best few scores of a stream; ``registry``: by name; ``selecting``: ``select``;
-- ``geometry``, ``farthest``, ``squared``: distances that are never held as a matrix.
+- ``geometry``, ``farthest``, ``squared``: distances that are never held as a matrix;
+- ``windows``: counts of labels nearby, and batches by them.
 
 **A new method is one file** in the folder of its family (``uncertainty``, ``committee``,
 ``representation``, ``hybrid``, ...), named like its function and found by itself::

@@ -12,6 +12,9 @@ from typing import Any
 from querist.strategies.choosing.albl import Albl
 from querist.strategies.choosing.auto import Auto
 from querist.strategies.stream import Stream
+from querist.strategies.stream_cognitive import CognitiveStream
+from querist.strategies.stream_density import DensityStream
+from querist.strategies.stream_quantile import QuantileStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +76,39 @@ BESIDE = (
         "querist.strategies.stream.Stream, on confidences.",
         options={"kind": "variable", "step": 0.01, "window": 100, "spread": 1.0, "explore": 0.2},
         random=True,
+    ),
+    Beside(
+        "density-stream",
+        "stream",
+        DensityStream,
+        "Ienco, Žliobaitė & Pfahringer 2014 (BigMine), DBALStream",
+        "O(w d) an item, O(w d) memory for a window of w items",
+        "As stream, and an item far from all others recently seen is never asked: "
+        "querist.strategies.stream_density.DensityStream, on confidences and embeddings.",
+        needs=("embeddings",),
+        options={"step": 0.01, "window": 100, "spread": 1.0},
+        random=True,
+    ),
+    Beside(
+        "cognitive-stream",
+        "stream",
+        CognitiveStream,
+        "Liu et al. 2023 (TNNLS 34), the cognitive dual-query strategy",
+        "O(w d) an item, O(w d) memory for w remembered items",
+        "As density-stream, with few items remembered, those longest that others came near to: "
+        "querist.strategies.stream_cognitive.CognitiveStream, around a Stream.",
+        needs=("embeddings",),
+        options={"least": 1, "window": 10},
+        random=True,
+    ),
+    Beside(
+        "quantile-stream",
+        "stream",
+        QuantileStream,
+        "Kottke, Krempl & Spiliopoulou 2015 (IDA), balanced incremental quantile filter",
+        "O(w log w) an item, O(w) memory for a window of w scores",
+        "As stream, on any score, such as the gain of mcpal: the share of items with the highest "
+        "scores of late: querist.strategies.stream_quantile.QuantileStream.",
+        options={"window": 100, "tolerance": 50.0},
     ),
 )

@@ -11,7 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ShapeError
-from querist.strategies.arrays import Array, beside, columns, dots, host, namespace, smallest
+from querist.strategies.arrays import (
+    Array,
+    beside,
+    columns,
+    dots,
+    filled,
+    float64,
+    host,
+    namespace,
+    smallest,
+)
+from querist.strategies.errors import BadRows
+from querist.strategies.geometry import FARTHEST
 from querist.strategies.rows import Rows
 
 Indices = NDArray[np.int64]
@@ -59,6 +71,15 @@ class Pairs:
         self.rows, self.normalise = rows, normalise
         self._origin: Array = columns(rows.take([0]))
 
+    def checked(self) -> Pairs:
+        """The same, once squares of all numbers are known to be finite.
+
+        Raises:
+            BadRows: If some are not; it names the rows.
+        """
+        refuse_overflow(self.rows)
+        return self
+
     def prepare(self, block: Array) -> Array:
         """Rows as given, made ready."""
         return unit(block) if self.normalise else columns(block) - self._origin
@@ -91,7 +112,28 @@ class Pairs:
         if others is None or not len(others):
             return None
         same_features(self.rows, others)
+        refuse_overflow(others)
         return self.prepare(beside(others.whole(), self._origin))
+
+
+def refuse_overflow(rows: Rows) -> None:
+    """Refuse numbers whose squares float64 cannot hold.
+
+    Raises:
+        BadRows: If there are some; it names the rows.
+    """
+    far, largest = list[int](), 0.0
+    for start, block in rows.blocks():
+        xp = namespace(block)
+        tops = host(xp.amax(xp.abs(float64(block)), axis=1)) if block.shape[1] else np.zeros(1)
+        far.extend((np.flatnonzero(tops > FARTHEST) + start).tolist())
+        largest = max(largest, float(tops.max()))
+    if far:
+        raise BadRows(
+            f"{len(far)} rows of {rows.name} have numbers so large that their squares overflow "
+            f"(up to {largest:.3g}); repair them, or scale {rows.name}.",
+            tuple(far),
+        )
 
 
 def same_features(rows: Rows, others: Rows) -> None:
@@ -104,6 +146,18 @@ def same_features(rows: Rows, others: Rows) -> None:
         raise ShapeError(
             f"{others.name} have {others.shape[1]} features, but {rows.name} have {rows.shape[1]}."
         )
+
+
+def gaussian_sums(pairs: Pairs, gamma: float) -> NDArray[np.float64]:
+    """``(n,)`` sum over the pool of ``exp(-gamma |x - y|^2)``, a block of pairs at a time."""
+    found = np.zeros(len(pairs.rows))
+    for start, rows in pairs.groups():
+        total = filled(len(rows), 0.0, "float64", rows)
+        for _, others in pairs.blocks():
+            similar = namespace(rows).exp(-gamma * squared_distances(rows, others))
+            total = total + namespace(rows).sum(similar, axis=1)
+        found[start : start + len(rows)] = host(total)
+    return found
 
 
 def mean_neighbour_distances(rows: Rows, members: Indices, count: int) -> NDArray[np.float64]:

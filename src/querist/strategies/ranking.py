@@ -93,6 +93,12 @@ def ranked(scores: Scores, count: int, rng: np.random.Generator | None) -> tuple
     return best.result()
 
 
+def best_of(scores: Scores, free: NDArray[np.bool_], keys: NDArray[np.uint64]) -> int:
+    """The highest score of what is free; of equals the one with the lowest key."""
+    equal = np.flatnonzero(free & (scores == scores[free].max()))
+    return int(equal[keys[equal].argmin()])
+
+
 def highest(scores: Scores, indices: Indices, count: int, seed: int | None) -> Indices:
     """Positions of the ``count`` highest scores, in no particular order."""
     limit = np.partition(scores, len(scores) - count)[len(scores) - count]

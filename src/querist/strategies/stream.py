@@ -19,6 +19,17 @@ from querist.core.errors import ConfigError
 KINDS = ("fixed", "variable", "randomised", "split")
 
 
+def shares(**given: float) -> None:
+    """Refuse what is no share from 0 to 1; a budget is above 0, too.
+
+    Raises:
+        ConfigError: With its name.
+    """
+    for name, value in given.items():
+        if not 0.0 <= value <= 1.0 or (name == "budget" and value == 0.0):
+            raise ConfigError(f"{name} is a share from 0 to 1, got {value}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A threshold with a budget: what was decided so far is part of the value.
@@ -57,10 +68,7 @@ class Stream:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ConfigError(f"the kind of a stream is one of {', '.join(KINDS)}: {self.kind!r}.")
-        shares = {"budget": self.budget, "step": self.step, "explore": self.explore}
-        for name, value in shares.items():
-            if not 0.0 <= value <= 1.0 or (name == "budget" and value == 0.0):
-                raise ConfigError(f"{name} is a share from 0 to 1, got {value}.")
+        shares(budget=self.budget, step=self.step, explore=self.explore)
         if self.window < 1 or self.spread < 0.0 or not self.threshold >= 0.0:
             raise ConfigError("window is at least 1; spread and threshold are not negative.")
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from querist.accounting.notebook import card, facts
 from querist.campaign.loading import checked
 from querist.campaign.ranks import recruit
 from querist.campaign.registry import target_of
@@ -23,6 +24,7 @@ from querist.core.batch import Array, Batch
 from querist.core.errors import ConfigError, QueristError, RunError
 from querist.core.roles import Model
 from querist.core.tasks import Factory
+from querist.models.committee import as_model
 from querist.oracles.calculator import answering_calculator
 from querist.store.errors import NotARun, RunExists
 from querist.store.run_folder import RunFolder
@@ -36,6 +38,7 @@ from querist.surrogate.keeping import Keeper, Verdict
 from querist.surrogate.record import Known
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
+from querist.surrogate.telling import lines
 from querist.surrogate.voices import AUTO, Tolerance
 from querist.surrogate.working import EngineLike, Workshop, label_payload, outcome_of, simulations
 
@@ -308,6 +311,16 @@ class Surrogate:
         """
         return self._keeper.status()
 
+    def __repr__(self) -> str:
+        told = self.status()
+        calls = told["answered_by_model"] + told["answered_by_simulation"]
+        where = "" if self.folder is None else f" in {self.folder.path}"
+        return f"<Surrogate{where}: {told['answered_by_model']} of {calls} calls by the model>"
+
+    def _repr_html_(self) -> str:
+        """What is known of it, in a notebook."""
+        return card(repr(self).strip("<>"), facts(lines(self.status())))
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for simulations whose calls were late.
 
@@ -385,6 +398,7 @@ def _manned(engine: EngineLike) -> EngineLike:
 
 
 def _model_factory(model: Any) -> Factory | None:
+    model = as_model(model)
     if model is None or model == AUTO:
         return None
     named = isinstance(model, str) and ":" not in model

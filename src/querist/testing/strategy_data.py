@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,15 @@ def _clusters(rng: np.random.Generator, items: int, size: Size) -> Matrix:
 
 
 # Budgets for the test of memory on a large pool, where the usual one would take long.
-LARGE_BUDGETS = {"batchbald": 3, "bait": 60, "qlogei": 2, "maxherding": 20}
+LARGE_BUDGETS = {
+    "batchbald": 3,
+    "bait": 60,
+    "qlogei": 2,
+    "maxherding": 20,
+    "expected-error-reduction": 3,
+}
+# Strategies that are defined for two classes of labelled items only.
+TWO_CLASSES = ("epistemic",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,9 @@ def data_for(
     """
     rng = np.random.default_rng([seed, 17])
     names = (*strategy.needs, *(strategy.optional if optional else ()))
-    return {name: _fixed(MAKERS[name](rng, size or Size())) for name in names}
+    size = size or Size()
+    size = replace(size, classes=2) if strategy.name in TWO_CLASSES else size
+    return {name: _fixed(MAKERS[name](rng, size)) for name in names}
 
 
 def _fixed(value: Any) -> Any:

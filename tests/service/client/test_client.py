@@ -65,6 +65,7 @@ def test_help_shows_what_a_method_takes_and_gives(method: Any, shown: str) -> No
     names = [one.replace(annotation=one.empty) for one in told.parameters.values()]
     plain = told.replace(parameters=names, return_annotation=told.empty)
     assert f"{plain} -> {told.return_annotation}" == shown
+    assert method.__annotations__["return"] == told.return_annotation  # tools read either
 
 
 def test_a_bound_method_is_shown_without_the_client() -> None:

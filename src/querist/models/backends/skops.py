@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.core.errors import MissingExtra, RunError, require
+from querist.core.errors import ConfigError, MissingExtra, RunError, require
 
 # Types of scikit-learn that only hold data and that skops leaves to its user to trust. Whole
 # modules are never trusted: a module also holds what it imports.
@@ -41,6 +41,7 @@ TRUSTED = frozenset(
 
 
 _SCHEMA = "schema.json"
+_ESTIMATOR = "a query with an estimator"
 _PURPOSE = "keeping a fitted estimator without pickle"
 
 
@@ -52,6 +53,24 @@ def constant(X: NDArray[np.float64], codes: NDArray[Any]) -> Any:
     """A fitted classifier of ``(n,)`` codes that are all the same: it says that one."""
     dummies = require("sklearn.dummy", "sklearn", "a classifier of one class")
     return dummies.DummyClassifier(strategy="most_frequent").fit(X, codes)
+
+
+def require_fitted(estimator: Any) -> None:
+    """See that an estimator was fitted.
+
+    Raises:
+        ConfigError: If it was not.
+        MissingExtra: If scikit-learn is not installed.
+    """
+    try:
+        require("sklearn.utils.validation", "sklearn", _ESTIMATOR).check_is_fitted(estimator)
+    except require("sklearn.exceptions", "sklearn", _ESTIMATOR).NotFittedError as error:
+        raise ConfigError(f"{type(estimator).__name__} is not fitted yet; fit it first.") from error
+
+
+def regresses(estimator: Any) -> bool:
+    """Whether it is a regressor, by what it says of itself."""
+    return bool(require("sklearn.base", "sklearn", _ESTIMATOR).is_regressor(estimator))
 
 
 def versions() -> dict[str, str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -10,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.core.errors import ConfigError, RunError, ShapeError
+from querist.core.errors import ConfigError, MissingExtra, RunError, ShapeError
 
 from ..backends import skops
 from ..heads import Head
@@ -57,6 +60,39 @@ def load(settings: SklearnSettings, device: str, threads: int) -> Inference:
     told = settings.model_dump(mode="json", exclude={"file", "trusted"})
     digest = digest_of({**told, "file": [content_digest(file) for file in settings.file]})
     return NetworkInference(runner, head, digest, _columns)
+
+
+def of_estimator(
+    estimator: Any, threads: int, prepare: Callable[[Any], Feeds] | None = None, told: str = ""
+) -> Inference:
+    """An estimator that was fitted in this process; it is not changed.
+
+    Args:
+        estimator: A classifier that gives probabilities, or a regressor.
+        threads: That it may use.
+        prepare: Makes ``{"x": rows}`` of a batch; None gives it flattened.
+        told: What else its outputs depend on.
+
+    Raises:
+        ConfigError: If it is not fitted, or a classifier that gives no probabilities.
+        MissingExtra: If scikit-learn is not installed.
+    """
+    skops.require_fitted(estimator)
+    task = "regression" if skops.regresses(estimator) else "classification"
+    own = copy.copy(estimator)
+    vars(own).pop("feature_names_in_", None)  # it is shown arrays, and would warn at each of them
+    runner = SklearnRunner([own], task, threads)
+    head = Head(task, "probabilities", runner.classes, linear=runner.linear)
+    digest = digest_of({"use": "sklearn", "live": _mark(estimator), "told": told})
+    return NetworkInference(runner, head, digest, prepare or _columns)
+
+
+def _mark(estimator: Any) -> str:
+    """Of all that an estimator holds; one of its own where that cannot be told."""
+    try:
+        return hashlib.blake2b(skops.dump(estimator).tobytes(), digest_size=16).hexdigest()
+    except (RunError, MissingExtra):
+        return uuid.uuid4().hex
 
 
 def _read(path: Path, trusted: Sequence[str]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,17 +82,13 @@ def _records(
     features: Mapping[str, Any],
     split: str,
 ) -> Iterator[Record | Broken]:
-    if manifest.task == "tokens" and "tokens" in names:
-        names = (*(name for name in names if name != "tokens"), "text")
-    columns = Columns(names, _chosen(manifest, names), False, manifest.task)
-    classes = {name: found for name in names if (found := _class_names(features.get(name)))}
+    read = row_reader(names, manifest.options.columns, features, manifest.task)
     line = 0
     for batch in batches:
         for row in batch.to_pylist():
             line += 1
             try:
-                plain = _plain(row, classes, manifest.task)
-                record = columns.record(line, plain)
+                record = read(line, row)
             except (ValueError, TypeError, IndexError) as error:
                 yield Broken(manifest.uri, line, str(error))
                 continue
@@ -101,11 +97,32 @@ def _records(
             yield record
 
 
-def _chosen(manifest: Manifest, names: tuple[str, ...]) -> Mapping[str, str]:
-    """The user's columns, and the usual names of labels in datasets of boxes and of tokens."""
-    usual = {"detection": ("objects",), "tokens": ("ner_tags", "tags")}.get(manifest.task, ())
+def row_reader(
+    names: tuple[str, ...], chosen: Mapping[str, str], features: Mapping[str, Any], task: str
+) -> Callable[[int, dict[str, Any]], Record]:
+    """Makes a record of a number and a row.
+
+    Args:
+        names: The columns that there are.
+        chosen: Role -> column, by the user.
+        features: What a Hugging Face dataset says of its columns, as in its JSON.
+        task: The pool's.
+
+    Raises:
+        ConfigError: For a role or column that there is not.
+    """
+    if task == "tokens" and "tokens" in names:
+        names = (*(name for name in names if name != "tokens"), "text")
+    columns = Columns(names, _usual(names, task) | dict(chosen), False, task)
+    classes = {name: found for name in names if (found := _class_names(features.get(name)))}
+    return lambda line, row: columns.record(line, _plain(row, classes, task))
+
+
+def _usual(names: tuple[str, ...], task: str) -> dict[str, str]:
+    """The usual names of labels in datasets of boxes and of tokens."""
+    usual = {"detection": ("objects",), "tokens": ("ner_tags", "tags")}.get(task, ())
     found = [name for name in usual if name in names and "label" not in names]
-    return {**({"label": found[0]} if found else {}), **manifest.options.columns}
+    return {"label": found[0]} if found else {}
 
 
 def _class_names(feature: Any) -> Sequence[str]:

@@ -11,7 +11,7 @@ moment. A cache that cannot be written (a full disk) is given up for the rest of
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from querist.pool.digests import CONTENT_BYTES, content_digest
 from querist.store.cache import ByteCache, cache_key
 from querist.store.errors import StoreError
-from querist.store.pages import Pages, by_digest, evict
+from querist.store.pages import Pages, by_digest, evict, fresh
 
 FOLDER = "cache"
 _LOOK = 64 << 20  # bytes written between two looks at the size of a cache
@@ -82,12 +82,12 @@ class Caches:
     # ---------------------------------------------------------------------------------- decoded
 
     def decoded(
-        self, rows: NDArray[np.int64], contents: Bytes
+        self, rows: NDArray[np.int64], contents: Bytes, take: Callable[[int], Bytes] = fresh
     ) -> tuple[NDArray[np.bool_], NDArray[Any] | None]:
-        """Decoded items by row, as :meth:`Pages.read`."""
+        """Decoded items by row, in memory that ``take`` gives, as :meth:`Pages.read`."""
         if not self.uses("decoded"):
             return np.zeros(len(rows), np.bool_), None
-        return self._decoded.read(rows, contents)
+        return self._decoded.read(rows, contents, take)
 
     def keep_decoded(self, rows: NDArray[np.int64], contents: Bytes, data: NDArray[Any]) -> None:
         """Keep decoded items by row."""

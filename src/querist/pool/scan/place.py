@@ -110,10 +110,14 @@ class Place:
             return Decoders(here, [])
         retry = Retry(tries=scan.retries + 1)
         opened = told.access.policy(), told.sources, retry, self.transform
-        memory = Memory(self._memory)
-        return Decoders([Apart(opened, memory) for _ in range(count)], here)
+        return Decoders([Apart(opened, self.memory) for _ in range(count)], here)
 
-    def _memory(self, size: int) -> NDArray[np.uint8]:
+    @cached_property
+    def memory(self) -> Memory:
+        """Where decoded items lie that come from a cache or another process."""
+        return Memory(self._fresh)
+
+    def _fresh(self, size: int) -> NDArray[np.uint8]:
         """So many bytes, such as the model's device copies best."""
         info = getattr(self._opened, "info", None)  # what a caller gave may have none
         if info is not None and is_gpu(info.device) and info.backend == "torch":

@@ -147,7 +147,8 @@ class Stages:
         """Begin with a block; False once all is closed."""
         block = Block(chunk, positions)
         place, rows = self._place, chunk.numbers[positions]
-        there, data = place.caches.decoded(rows, chunk.contents[positions])
+        contents = chunk.contents[positions]
+        there, data = place.caches.decoded(rows, contents, place.memory.take)
         if data is not None:
             self._item_bytes = self._item_bytes or data[0].nbytes
         if not there.all():

@@ -105,6 +105,8 @@ def _described(description: Callable[..., Any], given: str = "") -> Callable[[Ma
     def decorated(method: Made) -> Made:
         wraps(description)(method)
         method.__dict__["__signature__"] = shown
+        # Some tools read these; the description's own say what it returns.
+        method.__annotations__ = {**description.__annotations__, "return": shown.return_annotation}
         return method
 
     return decorated

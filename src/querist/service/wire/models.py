@@ -25,7 +25,7 @@ class Upload(Told):
 
 
 class ModelCreate(Ask):
-    """A model by settings: {"use": "onnx", "file": "upload:upl_...", "backend": "openvino"}.
+    """A model by settings: ``{"use": "onnx", "file": "upload:upl_...", "backend": "openvino"}``.
 
     What ``use`` may be, and which import paths, repositories and servers, is the administrator's
     decision in service.yaml.

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError
-from querist.strategies.arrays import filled, host, namespace
+from querist.strategies.arrays import host, namespace
 from querist.strategies.contract import Picks, batchwise
 from querist.strategies.informativeness import measured, uncertainties
-from querist.strategies.pairs import Pairs, squared_distances, unit
+from querist.strategies.pairs import Pairs, gaussian_sums, unit
 from querist.strategies.ranking import ranked
 from querist.strategies.rows import Rows
 
@@ -42,7 +42,7 @@ def information_density(  # noqa: PLR0913 - a strategy's options are parameters
     """
     if gamma is not None and not gamma > 0.0:
         raise ConfigError(f"gamma is above 0, or None for the cosine; got {gamma}.")
-    densities = cosine_densities(embeddings) if gamma is None else _rbf(embeddings, gamma)
+    densities = cosine_densities(embeddings) if gamma is None else _gaussian(embeddings, gamma)
     informative = uncertainties(probabilities, measured(measure))
     return ranked(informative * densities**beta, budget, rng)
 
@@ -55,13 +55,6 @@ def cosine_densities(embeddings: Rows) -> Vector:
     return np.asarray(np.maximum(found, 0.0), float)
 
 
-def _rbf(embeddings: Rows, gamma: float) -> Vector:
-    """``(n,)`` mean Gaussian similarity to the pool, block by block of pairs."""
-    pairs, found = Pairs(embeddings), np.zeros(len(embeddings))
-    for start, rows in pairs.groups():
-        total = filled(len(rows), 0.0, "float64", rows)
-        for _, others in pairs.blocks():
-            similar = namespace(rows).exp(-gamma * squared_distances(rows, others))
-            total = total + namespace(rows).sum(similar, axis=1)
-        found[start : start + len(rows)] = host(total)
-    return found / len(embeddings)
+def _gaussian(embeddings: Rows, gamma: float) -> Vector:
+    """``(n,)`` mean Gaussian similarity to the pool."""
+    return gaussian_sums(Pairs(embeddings).checked(), gamma) / len(embeddings)

@@ -44,7 +44,7 @@ def max_herding(
     """
     if not sigma > 0.0:
         raise ConfigError(f"sigma is above 0, got {sigma}.")
-    pairs = Pairs(embeddings, normalise)
+    pairs = Pairs(embeddings, normalise).checked()
     herd = _Herd(pairs, sigma, pairs.given(labelled_embeddings))
     picks, scores = np.zeros(budget, np.int64), np.zeros(budget)
     for step in range(budget):

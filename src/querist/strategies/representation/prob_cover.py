@@ -46,7 +46,7 @@ def prob_cover(
     """
     if (delta is not None and not delta > 0.0) or classes < 1:
         raise ConfigError(f"delta is above 0 and classes at least 1, got {delta} and {classes}.")
-    pairs = Pairs(embeddings)
+    pairs = Pairs(embeddings).checked()
     radius = purest(pairs, classes, rng) if delta is None else delta
     balls = _Balls(pairs, radius, pairs.given(labelled_embeddings))
     picks, scores = np.zeros(budget, np.int64), np.zeros(budget)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from querist.service.client.call import Call, Flow, Listing, get, pages, path_of, post
 from querist.service.client.calls.references import ModelRef, Ref, job_id, model_id, pool_id
@@ -20,7 +20,8 @@ class QueryOptions(TypedDict, total=False):
         model: A registered model by id or name, or settings such as {"use": "onnx", ...}.
         strategy: Its name, and ``options`` of it.
         seed: Two queries with one seed pick the same.
-        where: Which items are candidates.
+        where: Which items are candidates: "unlabelled", "all" ..., or a filter such as
+            {"metadata": {"city": "Rome"}}.
         workers: Processes that share the query.
         scan: How the pool is read: {"memory_mb": 1000, ...}.
         note: For people.
@@ -31,7 +32,7 @@ class QueryOptions(TypedDict, total=False):
     strategy: str
     options: Mapping[str, Any]
     seed: int
-    where: Literal["unlabelled", "labelled", "all"]
+    where: str | Mapping[str, Any]
     workers: int
     scan: Mapping[str, Any]
     note: str

@@ -1,0 +1,1 @@
+"""By how many labels lie near: the class counts of Parzen windows."""

@@ -1,0 +1,136 @@
+"""Fitted scikit-learn estimators as the model of a query."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from querist.core.errors import ConfigError
+from querist.pool.pool import Pool
+
+pandas = pytest.importorskip("pandas")
+linear = pytest.importorskip("sklearn.linear_model")
+COUNT = 60
+
+
+@pytest.fixture(scope="module")
+def frame() -> Any:
+    rng = np.random.default_rng(0)
+    return pandas.DataFrame(
+        {
+            "size": rng.integers(0, 9, COUNT).astype(float),
+            "age": rng.normal(50.0, 10.0, COUNT),
+            "kind": rng.choice(["a", "b", "c"], COUNT),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def classes(frame: Any) -> Any:
+    return np.where(frame["age"] + 5.0 * (frame["kind"] == "a") > 52.0, "old", "young")
+
+
+@pytest.fixture
+def pool(tmp_path: Path, frame: Any):
+    with Pool.create(tmp_path / "pool") as made:
+        made.add_items(frame.assign(id=[f"r{n}" for n in range(COUNT)]))
+        yield made
+
+
+def least_sure(probabilities: np.ndarray, count: int) -> list[str]:
+    apart = np.abs(probabilities[:, 0] - probabilities[:, 1])
+    return [f"r{n}" for n in np.argsort(apart)[:count]]
+
+
+def test_it_sees_the_columns_that_it_was_fitted_to_as_they_are(
+    pool: Pool, frame: Any, classes: Any
+) -> None:
+    columns = ["age", "size"]  # in another order than the pool has them, and not all
+    model = linear.LogisticRegression(max_iter=1000).fit(frame[columns], classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = pool.query(6, model=model, strategy="margin")
+    assert found.ids == least_sure(model.predict_proba(frame[columns]), 6)
+    assert list(model.feature_names_in_) == columns  # it was left as it was
+    assert found.counts["inferred"] == COUNT
+    again = pool.query(6, model=model, strategy="margin")
+    assert (again.ids, again.counts["inferred"]) == (found.ids, 0)  # known by what it holds
+
+
+def test_a_pipeline_sees_texts_too(pool: Pool, frame: Any, classes: Any) -> None:
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    apart = make_column_transformer((OneHotEncoder(), ["kind"]), remainder=StandardScaler())
+    model = make_pipeline(apart, linear.LogisticRegression()).fit(frame, classes)
+    found = pool.query(6, model=model, strategy="margin")
+    assert found.ids == least_sure(model.predict_proba(frame), 6)
+
+
+def test_a_forest_is_a_committee(pool: Pool, frame: Any, classes: Any) -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    columns = ["size", "age"]
+    model = RandomForestClassifier(n_estimators=9, random_state=0).fit(frame[columns], classes)
+    assert len(pool.query(3, model=model, strategy="vote-entropy").picks) == 3
+    assert model.n_jobs is None
+
+
+def test_a_regressor_gives_predictions(pool: Pool, frame: Any) -> None:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+
+    model = GaussianProcessRegressor(alpha=1.0).fit(frame[["age"]], frame["size"])
+    assert len(pool.query(3, model=model, strategy="ucb").picks) == 3
+
+
+def test_a_pipeline_of_texts(tmp_path: Path) -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(TfidfVectorizer(), linear.LogisticRegression())
+    model.fit(["good good", "bad bad", "good", "bad"], ["p", "n", "p", "n"])
+    with Pool.create(tmp_path / "texts") as pool:
+        pool.add_items({"id": text, "text": text} for text in ("good", "bad", "good bad"))
+        assert pool.query(1, model=model, strategy="entropy").ids == ["good bad"]
+
+
+@pytest.mark.parametrize(
+    ("fit", "sentence"),
+    [
+        (lambda model, frame, y: model, "LogisticRegression is not fitted yet"),
+        (lambda model, frame, y: model.fit(frame[["age"]].to_numpy(), y), "have no names"),
+        (
+            lambda model, frame, y: model.fit(frame[["age"]].rename(columns={"age": "ages"}), y),
+            "fitted to the columns ages, which the pool's transform does not show: it has age",
+        ),
+        (
+            lambda model, frame, y: model.fit(frame[["age"]].assign(kind=1.0), y),
+            "fitted to numbers, but kind of the pool are texts",
+        ),
+    ],
+)
+def test_what_it_cannot_be_shown_is_told(
+    pool: Pool, frame: Any, classes: Any, fit: Any, sentence: str
+) -> None:
+    model = fit(linear.LogisticRegression(max_iter=1000), frame, classes)
+    with pytest.raises(ConfigError, match=sentence):
+        pool.query(3, model=model)
+
+
+def test_of_an_array_it_sees_what_the_transform_names(
+    tmp_path: Path, frame: Any, classes: Any
+) -> None:
+    columns = {"age": "number", "size": "number"}
+    with Pool.create(
+        tmp_path / "named", {"transform": {"modality": "table", "columns": columns}}
+    ) as pool:
+        pool.add_items(frame.assign(id=[f"r{n}" for n in range(COUNT)]))
+        values = frame[["age", "size"]].to_numpy()
+        model = linear.LogisticRegression(max_iter=1000).fit(values, classes)
+        found = pool.query(5, model=model, strategy="margin")
+    assert found.ids == least_sure(model.predict_proba(values), 5)
