@@ -5,11 +5,13 @@
 One JSON line a case. Regret: distance of the best evaluation from the known optimum; given are
 means over seeds, the standard error of the mean, the median and the worst, after all evaluations.
 
-``branin``, ``hartmann6``, ``ackley4``, ``candidates`` (Hartmann's function at 1,000 fixed points):
+``branin``, ``hartmann6``, ``ackley4``, ``candidates`` (Hartmann's function at 1,000 fixed points),
+``sum`` and ``mixture`` (the same function where its six variables sum to at most 1.5, and to 1):
 ``ours`` is the search ``gp`` (ei, ucb, thompson), ``peer`` BoTorch's own loop as in its tutorial
 (SingleTaskGP, LogExpectedImprovement, optimize_acqf with 10 restarts from 256 raw samples, over
-candidates optimize_acqf_discrete), each after the same number of Sobol points. ``limit`` is random
-choice. ``ratio`` is ours (ei) over the peer.
+candidates optimize_acqf_discrete), each after the same number of Sobol points (of sums, of even
+ones, BoTorch's get_polytope_samples). ``limit`` is random choice. ``ratio`` is ours (ei) over the
+peer.
 
 ``camel``, ``hartmann3``, ``levy4``, ``rosenbrock4``, ``ackley5``, ``mixed`` (Hartmann's of three
 variables, moved and lifted by a category), ``limited`` (Branin's within a circle), and with normal
@@ -41,7 +43,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -134,6 +136,8 @@ class Case:
     noise: float = 0.0
     kinds: tuple[str, ...] = ()
     limit: Callable[[np.ndarray], float] | None = None
+    where: str = ""
+    error: Callable[[np.ndarray], float] | None = None
 
     def problem(self, seed: int) -> Problem:
         """What our searches are told."""
@@ -145,6 +149,7 @@ class Case:
             ]
         if self.limit:
             goal["constraints"] = {"g": {"at_most": 0.0}}
+        goal |= {"where": self.where, "errors": {"y": "error"} if self.error else {}}
         space: dict[str, Any] = {name: {"real": [0.0, 1.0]} for name in names}
         if self.kinds:
             space["kind"] = {"choice": list(self.kinds)}
@@ -160,6 +165,9 @@ class Case:
         return np.array([point[f"x{n}"] for n in range(self.width)])
 
 
+ALL = " + ".join(f"x{n}" for n in range(6))
+
+
 def cases() -> dict[str, Case]:
     """Of the first kind, by name."""
     points = np.random.default_rng(0).random((1000, 6))
@@ -169,6 +177,8 @@ def cases() -> dict[str, Case]:
         "hartmann6": Case(hartmann, 6, -3.32237, 60),
         "ackley4": Case(ackley, 4, 0.0, 60),
         "candidates": Case(hartmann, 6, least, 50, points),
+        "sum": Case(hartmann, 6, -2.5951082945, 60, where=f"{ALL} <= 1.5"),
+        "mixture": Case(hartmann, 6, -1.5150271070, 40, where=f"{ALL} = 1"),
     }
 
 
@@ -187,12 +197,14 @@ SAMPLED = {
 }
 
 
-def searched(case: Case, seed: int, use: str, **options: Any) -> list[Trial]:
+def searched(case: Case, seed: int, use: str, silent: bool = False, **options: Any) -> list[Trial]:
     """Trials of one of our searches, or of one that is opened as such."""
-    search, trials = make_search(use, case.problem(seed), options), list[Trial]()
+    problem = replace(case.problem(seed), errors={}) if silent else case.problem(seed)
+    search, trials = make_search(use, problem, options), list[Trial]()
     rng = np.random.default_rng([seed, 77])
     while len(trials) < case.runs and (asked := search.ask(1, [])):
-        outputs = {"y": case.exact(asked[0]) + case.noise * rng.standard_normal()}
+        noise = case.error(case.place(asked[0])) if case.error else case.noise
+        outputs = {"y": case.exact(asked[0]) + noise * rng.standard_normal(), "error": noise}
         if case.limit:
             outputs["g"] = case.limit(case.place(asked[0]))
         trials.append(Trial(asked[0], outputs))
@@ -238,24 +250,28 @@ def by_botorch(case: Case, seed: int) -> list[float]:
     from botorch.models import SingleTaskGP
     from botorch.models.transforms import Standardize
     from botorch.optim import optimize_acqf, optimize_acqf_discrete
+    from botorch.utils.sampling import get_polytope_samples
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
     torch.manual_seed(seed)
     first = max(3, min(2 * case.width + 1, case.runs // 3))
-    if case.points is None:
+    bounds = torch.stack([torch.zeros(case.width), torch.ones(case.width)]).double()
+    sums = to_botorch(case, seed) if case.where else {}
+    if sums:
+        X = get_polytope_samples(first, bounds, **sums, seed=seed)
+    elif case.points is None:
         X = torch.quasirandom.SobolEngine(case.width, True, seed=seed).draw(first).double()
     else:
         rows = np.random.default_rng(seed).choice(len(case.points), first, replace=False)
         X = torch.tensor(case.points[rows])
     values = [case.function(x) for x in X.numpy()]
-    bounds = torch.stack([torch.zeros(case.width), torch.ones(case.width)]).double()
     while len(values) < case.runs:
         Y = -torch.tensor(values).double()[:, None]
         model = SingleTaskGP(X, Y, outcome_transform=Standardize(m=1))
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         value = LogExpectedImprovement(model, best_f=Y.max())
         if case.points is None:
-            point, _ = optimize_acqf(value, bounds, q=1, num_restarts=10, raw_samples=256)
+            point, _ = optimize_acqf(value, bounds, 1, 10, raw_samples=256, **sums)
         else:
             tried = {tuple(x) for x in X.tolist()}
             left = [row for row in case.points.tolist() if tuple(row) not in tried]
@@ -263,6 +279,21 @@ def by_botorch(case: Case, seed: int) -> list[float]:
         X = torch.cat([X, point])
         values.append(case.function(point[0].numpy()))
     return values
+
+
+def to_botorch(case: Case, seed: int) -> dict[str, Any]:
+    """Bounds on sums as BoTorch takes them."""
+    import torch
+
+    found: dict[str, Any] = {"inequality_constraints": [], "equality_constraints": []}
+    for one in case.problem(seed).space.sums:
+        columns = torch.tensor([int(name[1:]) for name in one.factors])
+        factors = torch.tensor(list(one.factors.values())).double()
+        if one.low == one.high:
+            found["equality_constraints"].append((columns, factors, one.low))
+        else:
+            found["inequality_constraints"].append((columns, -factors, -one.high))
+    return {kind: rows for kind, rows in found.items() if rows}
 
 
 def told(regrets: Sequence[float]) -> dict[str, float]:

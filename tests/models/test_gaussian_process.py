@@ -8,9 +8,14 @@ from scipy.optimize import check_grad
 
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
-from querist.core.errors import ConfigError, RunError
+from querist.core.errors import ConfigError, RunError, ShapeError, UnsupportedSample
 from querist.core.roles import FitRequest
-from querist.models.gaussian_process import GaussianProcess, Prior, log_likelihood
+from querist.models.gaussian_process import (
+    GaussianProcess,
+    Prior,
+    covariance,
+    log_likelihood,
+)
 from querist.models.kernels import KERNELS
 
 THETA = np.array([0.2, 0.1, -0.3, 0.5, -2.0])
@@ -157,3 +162,41 @@ def test_states_of_another_kernel_are_refused() -> None:
         GaussianProcess().load(state.state)
     with pytest.raises(ConfigError):
         GaussianProcess(max_rows=0)
+
+
+def test_known_errors_are_the_noise_and_no_other_is_looked_for() -> None:
+    X, y = problem()
+    errors = np.where(np.arange(len(y)) % 2, 0.01, 1.0)
+    data = Dataset(Batch.stack(x=X), Batch.stack(y=y, e=errors))
+    model = GaussianProcess(errors="e")
+    state = model.fit(data, FitRequest()).state
+    model.load(state)
+    theta, (X_, std) = state.arrays["theta"][0], (state.arrays["X"], state.arrays["y_std"][0])
+    assert np.exp(theta[-1]) == pytest.approx(1e-8)
+    K = covariance("matern52", X_, X_, theta)
+    labels = (y - y.mean()) / std
+    right = np.linalg.solve(K + np.diag((errors / std) ** 2 + 1e-8), labels)
+    found = model.predict(Batch.stack(x=X))
+    assert found.mean["y"] == pytest.approx(K @ right * std + y.mean(), abs=1e-8)
+    assert found.std["y"][1::2].max() < 0.02
+
+
+def test_the_gradient_with_known_errors() -> None:
+    X, y = problem()
+    known = np.linspace(0.01, 2.0, len(y))
+    apart = check_grad(
+        lambda t: log_likelihood("matern52", X, y, t, known)[0],
+        lambda t: log_likelihood("matern52", X, y, t, known)[1],
+        THETA,
+    )
+    assert apart < 1e-5 * np.linalg.norm(log_likelihood("matern52", X, y, THETA, known)[1])
+
+
+def test_errors_that_cannot_be_are_refused() -> None:
+    X, y = problem()
+    none = Dataset(Batch.stack(x=X), Batch.stack(y=y, e=np.zeros(len(y))))
+    with pytest.raises(UnsupportedSample, match="standard errors above zero, but 'e' has 0"):
+        GaussianProcess(errors="e").fit(none, FitRequest())
+    few = Dataset(Batch.stack(x=X), Batch.stack(y=np.stack([y, y], axis=1), e=np.ones(len(y))))
+    with pytest.raises(ShapeError, match="each of the 2 numbers of a label, but 'e' has 1"):
+        GaussianProcess(errors="e").fit(few, FitRequest())

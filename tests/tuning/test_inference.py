@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from querist.core.errors import ConfigError
+from querist.tuning.bounded import BoundedSpace
 from querist.tuning.inference import posterior
 from querist.tuning.space import Space
 from querist.tuning.trial import Trial
@@ -33,6 +34,17 @@ def test_a_linear_model_has_the_exact_posterior() -> None:
     low, high = found.interval("a", 0.9)
     assert (low, high) == pytest.approx((2 - 0.2326, 2 + 0.2326), abs=0.03)
     assert max(found.emulator_share.values()) < 0.1
+
+
+def test_bounds_on_sums_cut_the_posterior() -> None:
+    space = BoundedSpace.keeping(Space.of(SPACE), ["a + b <= 2.5"])
+    found = posterior(space, runs(20), OBSERVED, draws=4000, seed=1)
+    assert found.draws.sum(axis=1).max() <= 2.5 + 1e-9
+    half_normal = 2.5 - 0.2 * (2 / np.pi) ** 0.5  # the sum, observed at its bound
+    assert found.draws.sum(axis=1).mean() == pytest.approx(half_normal, abs=0.02)
+    equal = BoundedSpace.keeping(Space.of(SPACE), ["a + b = 2.5"])
+    with pytest.raises(ConfigError, match="none may be equal to a number"):
+        posterior(equal, runs(20), OBSERVED)
 
 
 def test_few_runs_give_wide_answers() -> None:

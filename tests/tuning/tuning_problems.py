@@ -6,6 +6,9 @@ import time
 
 import numpy as np
 
+from querist.tuning.bounded import BoundedSpace
+from querist.tuning.space import Space
+
 SPACE = {
     "x": {"real": [0.0, 1.0]},
     "rate": {"real": [1e-4, 1.0], "log": True},
@@ -14,7 +17,21 @@ SPACE = {
     "mix": {"real": [0.0, 1.0], "when": {"method": "b"}},
 }
 GOAL = {"minimise": "loss", "constraints": {"error": {"at_most": 0.5}}}
+UNIT = {"real": [0.0, 1.0]}
+MIXED = {
+    "a": UNIT,
+    "b": {"real": [1e-4, 1.0], "log": True},
+    "n": {"integer": [0, 10]},
+    "kind": {"choice": ["p", "q"]},
+    "m": {"real": [0.0, 1.0], "when": {"kind": "q"}},
+}
+SHARES = dict.fromkeys("abcd", UNIT)
 TRUE_BEST = 0.0  # at x 0.3, rate 0.01, order 5, method b, mix 0.7
+
+
+def bounded(space: dict, *where: str) -> BoundedSpace:
+    """A space where sums are bounded."""
+    return BoundedSpace.keeping(Space.of(space), list(where))
 
 
 def simulate(x, rate, order, method, mix=0.5):

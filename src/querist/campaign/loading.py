@@ -198,7 +198,8 @@ def _sentences(where: str, message: str) -> Iterator[str]:
     if listed:
         yield from listed
     else:
-        yield f"{where}: " * bool(where) + first.removesuffix(".") + "."
+        ended = first if first.endswith("?") else first.removesuffix(".") + "."
+        yield f"{where}: " * bool(where) + ended
 
 
 def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.answers import Dataset
 from querist.core.batch import Array, Batch
-from querist.core.errors import ConfigError, RunError
+from querist.core.errors import ConfigError, RunError, ShapeError, UnsupportedSample
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, ModelState
 
 from . import kernels
 from .members import check_format, not_loaded
-from .table import Fields, Scaler, Training
+from .table import Fields, Scaler, Training, training_rows
 
 Matrix = NDArray[np.float64]
 FORMAT = "querist.gaussian_process/1"
@@ -65,6 +65,8 @@ class GaussianProcess:
         length_spread: Standard deviation of the prior on the logarithms of length scales.
         noise_prior: Mean and standard deviation of one on the logarithm of the noise's variance,
             that of the labels being 1; None for none.
+        errors: A field beside the outputs, of as many numbers, with the standard error of each
+            label; then no other noise is looked for. None where nothing is known of it.
     """
 
     inputs: Sequence[str] | None = None
@@ -75,6 +77,7 @@ class GaussianProcess:
     noisy: bool = False
     length_spread: float = _SPREAD
     noise_prior: tuple[float, float] | None = None
+    errors: str | None = None
     _loaded: _Loaded | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -92,21 +95,31 @@ class GaussianProcess:
         Raises:
             RunError: If there is nothing to fit.
             ShapeError: If a field is missing, ragged or not numeric.
-            UnsupportedSample: If a value is not finite.
+            UnsupportedSample: If a value is not finite, or an error not above zero.
         """
-        data = Training.of(dataset, self.inputs, self.outputs, "GaussianProcess")
+        data = Training.of(dataset, self.inputs, self._outputs(dataset), "GaussianProcess")
         x, y = Scaler.of(data.X), Scaler.of(data.Y)
+        known = self._known(dataset, y)
         rows = np.random.default_rng(request.seed).permutation(len(data.X))
         kept = np.sort(rows[: self.max_rows])
         X, Y, tune = x.apply(data.X)[kept], y.apply(data.Y)[kept], rows[: self.tune_rows]
         few = x.apply(data.X[tune]), y.apply(data.Y[tune])
         prior = Prior.of(data.inputs.width, self.length_spread, self.noise_prior)
         tuned = [
-            maximise(self.kernel, few[0], few[1][:, j], start, request.should_stop, prior)
+            maximise(
+                self.kernel,
+                few[0],
+                few[1][:, j],
+                start,
+                request.should_stop,
+                replace(prior, known=known[tune, j]),
+            )
             for j, start in enumerate(self._starts(data, request.previous))
         ]
         theta = np.stack([best for best, _ in tuned])
-        solved = [factorise(self.kernel, X, Y[:, j], theta[j]) for j in range(len(theta))]
+        solved = [
+            factorise(self.kernel, X, Y[:, j], theta[j], known[kept, j]) for j in range(len(theta))
+        ]
         arrays: dict[str, Array] = {
             "X": X,
             "theta": theta,
@@ -114,6 +127,7 @@ class GaussianProcess:
             "alpha": np.stack([alpha for _, alpha in solved]),
             **x.arrays("x_"),
             **y.arrays("y_"),
+            **({} if self.errors is None else {"known": known[kept].T}),
         }
         metrics = {
             "train.rows": float(len(X)),
@@ -122,6 +136,31 @@ class GaussianProcess:
         }
         state = {"format": FORMAT, "kernel": self.kernel, **data.metadata()}
         return FitResult(ModelState(arrays, state), metrics)
+
+    def _outputs(self, dataset: Dataset) -> Sequence[str] | None:
+        """Fields that are learned; by default all but the errors."""
+        if self.outputs is not None or self.errors is None:
+            return self.outputs
+        return sorted(set(dataset.outputs.columns) - {self.errors})
+
+    def _known(self, dataset: Dataset, y: Scaler) -> Matrix:
+        """``(n, q)`` known variances of scaled labels; 0 where nothing is known."""
+        labels = training_rows(dataset, "GaussianProcess").outputs
+        if self.errors is None:
+            return np.zeros((len(labels), len(y.std)))
+        field = Fields.of(labels, [self.errors], "GaussianProcess")
+        errors = field.matrix(labels, "GaussianProcess")
+        if errors.shape[1] != len(y.std):
+            raise ShapeError(
+                f"GaussianProcess wants an error of each of the {len(y.std)} numbers of a label, "
+                f"but {self.errors!r} has {errors.shape[1]}."
+            )
+        if errors.min() <= 0.0:
+            raise UnsupportedSample(
+                f"GaussianProcess wants standard errors above zero, but {self.errors!r} has "
+                f"{errors.min():g}."
+            )
+        return np.asarray((errors / y.std) ** 2)
 
     def _starts(self, data: Training, previous: ModelState | None) -> Matrix:
         """``(q, d + 2)`` hyper-parameters to start from."""
@@ -202,17 +241,24 @@ def covariance(kernel: str, A: Matrix, B: Matrix, theta: Matrix) -> Matrix:
     return np.asarray(np.exp(theta[0]) * kernels.correlation(kernel, squared))
 
 
-def factorise(kernel: str, X: Matrix, y: Matrix, theta: Matrix) -> tuple[Matrix, Matrix]:
-    """The Cholesky factor of the labels' covariance, ``(n, n)`` lower, and its solution for y."""
+def factorise(
+    kernel: str, X: Matrix, y: Matrix, theta: Matrix, known: Matrix | float = 0.0
+) -> tuple[Matrix, Matrix]:
+    """The Cholesky factor of the labels' covariance, ``(n, n)`` lower, and its solution for y.
+
+    ``known`` are variances of the labels' noise besides that of theta.
+    """
     from scipy.linalg import cho_solve
 
     K = covariance(kernel, X, X, theta)
-    K[np.diag_indices_from(K)] += np.exp(theta[-1])
+    K[np.diag_indices_from(K)] += np.exp(theta[-1]) + known
     chol = np.asarray(np.linalg.cholesky(K))
     return chol, np.asarray(cho_solve((chol, True), y))
 
 
-def log_likelihood(kernel: str, X: Matrix, y: Matrix, theta: Matrix) -> tuple[float, Matrix]:
+def log_likelihood(
+    kernel: str, X: Matrix, y: Matrix, theta: Matrix, known: Matrix | float = 0.0
+) -> tuple[float, Matrix]:
     """Log marginal likelihood of ``(n,)`` labels and its ``(d + 2,)`` gradient (eqs. 5.8, 5.9).
 
     Raises:
@@ -220,7 +266,7 @@ def log_likelihood(kernel: str, X: Matrix, y: Matrix, theta: Matrix) -> tuple[fl
     """
     from scipy.linalg import cho_solve
 
-    chol, alpha = factorise(kernel, X, y, theta)
+    chol, alpha = factorise(kernel, X, y, theta, known)
     value = -0.5 * y @ alpha - np.log(np.diag(chol)).sum() - 0.5 * len(y) * np.log(2.0 * np.pi)
     weights = np.outer(alpha, alpha) - cho_solve((chol, True), np.eye(len(y)))
     noise = np.exp(theta[-1])
@@ -247,10 +293,12 @@ class Prior:
     Attributes:
         centre: Their means.
         precision: One over their standard deviations; 0 for a flat one.
+        known: ``(n,)`` variances of the labels' noise that are known; 0 for none.
     """
 
     centre: Matrix
     precision: Matrix
+    known: Matrix | float = 0.0
 
     @classmethod
     def of(
@@ -281,7 +329,10 @@ def maximise(
     should_stop: Callable[[], bool],
     prior: Prior | None = None,
 ) -> tuple[Matrix, float]:
-    """Hyper-parameters of greatest posterior density by L-BFGS-B, and their log likelihood."""
+    """Hyper-parameters of greatest posterior density by L-BFGS-B, and their log likelihood.
+
+    Where variances of noise are known, no other noise is looked for.
+    """
     from scipy.optimize import minimize
 
     prior = prior or Prior.of(X.shape[1])
@@ -292,7 +343,7 @@ def maximise(
         if np.isfinite(best[0][0]) and should_stop():
             raise _Stopped
         try:
-            value, gradient = log_likelihood(kernel, X, y, theta)
+            value, gradient = log_likelihood(kernel, X, y, theta, prior.known)
         except np.linalg.LinAlgError:
             return _FAILED, np.zeros_like(theta)
         penalty, slope = prior.penalty(theta)
@@ -301,7 +352,8 @@ def maximise(
             best[0] = loss, theta.copy(), value
         return loss, slope
 
-    pairs = [_VARIANCE, *[_LENGTH] * X.shape[1], _NOISE]
+    noise = (_NOISE[0], _NOISE[0]) if np.any(prior.known) else _NOISE
+    pairs = [_VARIANCE, *[_LENGTH] * X.shape[1], noise]
     bounds = [(float(np.log(low)), float(np.log(high))) for low, high in pairs]
     first = np.clip(start, *np.transpose(bounds))
     with suppress(_Stopped):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from querist.campaign.nearest import suggest
 from querist.core.errors import ConfigError
 
 
@@ -114,6 +115,35 @@ def read_aims(goal: Mapping[str, Any]) -> tuple[Aim, ...]:
         )
     found = (None if name not in reference else float(reference[name]) for name in names)
     return tuple(Aim(*pair, ref) for pair, ref in zip(named, found, strict=True))
+
+
+def read_errors(told: Any, outputs: Sequence[str]) -> dict[str, str]:
+    """Standard errors of plain data: ``{"energy": "energy_error"}``, names of outputs.
+
+    Args:
+        told: It.
+        outputs: Objectives and bounded outputs, which may have errors.
+
+    Raises:
+        ConfigError: If it is none, or of another output.
+    """
+    if not isinstance(told or {}, Mapping):
+        raise ConfigError(
+            f"errors names by output the output that is its standard error, got {told!r}."
+        )
+    found = dict(told or {})
+    for output, name in found.items():
+        if output not in outputs:
+            raise ConfigError(
+                f"errors: {output!r} is no objective and has no bound; known: "
+                f"{', '.join(dict.fromkeys(outputs))}.{suggest(str(output), outputs)}"
+            )
+        if not isinstance(name, str) or not name or name == output:
+            raise ConfigError(
+                f"errors.{output}: wants the name of another output, such as "
+                f"{{{output}: {output}_error}}; got {name!r}."
+            )
+    return found
 
 
 def read_fidelity(told: Any) -> Fidelity | None:

@@ -45,11 +45,16 @@ class Evidence:
     Args:
         problem: What is searched.
         cost: Name of the output that is a run's cost; "" for what the campaign booked (seconds).
+
+    Attributes:
+        trials: So far.
+        strange: How many samples were passed over.
     """
 
     def __init__(self, problem: Problem, cost: str = "") -> None:
         self.problem, self._cost = problem, cost
         self.trials: list[Trial] = []
+        self.strange = 0
         self._open: dict[str, _Open] = {}
 
     @property
@@ -67,7 +72,9 @@ class Evidence:
     def _asked(self, fact: FactLike) -> None:
         fields = {k[3:]: v for k, v in fact.arrays.items() if k.startswith("in/")}
         values = read_point(self.problem.space, fields)
-        if values is not None:
+        if values is None:
+            self.strange += 1
+        else:
             self._open[fact.data["question"]] = _Open(values)
 
     def _labelled(self, fact: FactLike) -> None:

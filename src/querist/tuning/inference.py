@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.core.errors import ConfigError
+from querist.tuning.bounded import BoundedSpace
 from querist.tuning.searches.beliefs import Process
+from querist.tuning.searches.drawing import Drawing
 from querist.tuning.space import Space, Values
 from querist.tuning.trial import Trial
 
@@ -74,6 +76,7 @@ def posterior(
 
     Args:
         space: As :meth:`~querist.tuning.space.Space.of` takes; real settings without conditions.
+            Where sums of them are bounded, the space of the study's problem.
         trials: Runs of the model; failed ones are left out.
         observed: By output, the observed value and its standard deviation.
         draws: How many to draw.
@@ -86,12 +89,16 @@ def posterior(
     wrong = [name for name, s in own.settings.items() if s.kind != "real" or s.when]
     if wrong:
         raise ConfigError(f"parameters are real and without conditions, but {wrong[0]!r} is not.")
+    if isinstance(own, BoundedSpace) and own.region.equal:
+        raise ConfigError("sums of parameters may be bounded, but none may be equal to a number.")
     good = [trial for trial in trials if not trial.failure]
     if len(good) < LEAST_RUNS:
         raise ConfigError(f"at least {LEAST_RUNS} successful runs are needed, got {len(good)}.")
     emulators = {name: _emulator(own, good, name) for name in observed}
     likelihood = _Likelihood(own, emulators, observed)
-    cube = _sampled(likelihood, len(own), draws, np.random.default_rng(seed))
+    drawing = Drawing(own, seed)
+    first = np.array([drawing.random() for _ in range(64 * WALKERS)])
+    cube = _sampled(likelihood, first, draws, drawing.rng)
     values = [[float(v) for v in own.point(place).values()] for place in cube]
     return Posterior(tuple(own.settings), np.array(values), likelihood.shares(cube))
 
@@ -117,8 +124,10 @@ class _Likelihood:
         self._space, self._emulators, self._observed = space, emulators, observed
 
     def __call__(self, places: Floats) -> Floats:
-        """``(n,)`` log likelihoods; nothing is plausible outside of the cube."""
+        """``(n,)`` log likelihoods; nothing is plausible outside of the space."""
         inside = ((places >= 0.0) & (places <= 1.0)).all(axis=1)
+        if isinstance(self._space, BoundedSpace):
+            inside &= self._space.keeps(np.clip(places, 0.0, 1.0))
         found = np.full(len(places), -np.inf)
         if inside.any():
             found[inside] = self._inside(places[inside])
@@ -142,11 +151,14 @@ class _Likelihood:
         return found
 
 
-def _sampled(likelihood: _Likelihood, width: int, draws: int, rng: np.random.Generator) -> Floats:
-    """Draws by an ensemble and its stretch move (Goodman & Weare 2010), without the first half."""
-    many = rng.random((64 * WALKERS, width))
+def _sampled(likelihood: _Likelihood, many: Floats, draws: int, rng: np.random.Generator) -> Floats:
+    """Draws by an ensemble and its stretch move (Goodman & Weare 2010), without the first half.
+
+    It begins near the likeliest of many places.
+    """
+    width = many.shape[1]
     best = np.argsort(-likelihood(many))[:WALKERS]
-    walkers = np.clip(many[best] + 1e-3 * rng.standard_normal((WALKERS, width)), 0.0, 1.0)
+    walkers = many[best]
     value, half, kept = likelihood(walkers), WALKERS // 2, []
     first, second = slice(0, half), slice(half, None)
     rounds = 2 * int(np.ceil(draws / WALKERS)) + 100

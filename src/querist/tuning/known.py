@@ -56,17 +56,19 @@ def run_trials(path: Path, problem: Problem, cost: str = "") -> tuple[list[Trial
     folder = RunFolder(path)
     journal = Journal(folder.path, Evidence(problem, cost))
     found = [from_elsewhere(trial, folder.path.name) for trial in journal.news()]
+    strange = journal.evidence.strange
     for told in _elsewhere(folder):
         trial = Trial.of(told)
         try:
             own = problem.space.own(trial.settings)
         except ConfigError:
+            strange += 1
             continue
         outputs, origin = trial.outputs, trial.origin
         found.append(problem.judged(Trial(own, outputs, trial.cost, trial.failure, origin)))
     if not found:
         raise ConfigError(f"{path}: no run in it is of the same settings; nothing can be taken.")
-    return found, 0
+    return found, strange
 
 
 def _elsewhere(folder: RunFolder) -> list[dict[str, Any]]:

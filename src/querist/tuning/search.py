@@ -11,7 +11,7 @@ from querist.campaign.nearest import suggest
 from querist.core.errors import ConfigError, ContractError, QueristError
 from querist.core.tasks import resolve
 from querist.tuning.space import Values
-from querist.tuning.trial import CANDIDATES, FIDELITY, SEVERAL, Problem, Trial
+from querist.tuning.trial import CANDIDATES, FIDELITY, SEVERAL, SUMS, Problem, Trial
 
 SEARCHES: dict[str, str] = {
     "gp": "querist.tuning.searches.fidelity:gp_search",
@@ -26,10 +26,11 @@ SEARCHES: dict[str, str] = {
     "discriminate": "querist.tuning.searches.discriminate:DiscriminatingSearch",
 }
 HOSTS = frozenset({"gest", "ask_tell"})  # their options name foreign code
+ERRORS = frozenset({"gp", "botorch"})  # these learn from standard errors that are told
 ALL = frozenset({CANDIDATES, SEVERAL, FIDELITY})
 REFUSED = {
     "optuna": ALL,
-    "gest": ALL,
+    "gest": ALL | {SUMS},
     "ask_tell": ALL,
     "botorch": frozenset({FIDELITY}),
     "d_optimal": frozenset({FIDELITY}),

@@ -104,10 +104,11 @@ class StudySettings(Settings):
     """All of a study. Each field is a key of ``study.yaml``.
 
     ``space`` maps names to settings; ``candidates`` is a file of points, or a list, of which alone
-    may be chosen (then ``space`` may be left out). ``minimise`` and ``maximise`` name an output, or
-    several with their ``reference``; ``constraints`` bounds outputs; ``stop`` says when enough is
-    found; ``optimum`` is the best value that can be, where that is known. ``begin`` are points to
-    try first, ``start`` files or folders of runs with what is known already.
+    may be chosen (then ``space`` may be left out); ``where`` bounds sums of settings. ``minimise``
+    and ``maximise`` name an output, or several with their ``reference``; ``constraints`` bounds
+    outputs; ``errors`` says which outputs are standard errors of which; ``stop`` says when enough
+    is found; ``optimum`` is the best value that can be, where that is known. ``begin`` are points
+    to try first, ``start`` files or folders of runs with what is known already.
     """
 
     name: str = "study"
@@ -118,10 +119,12 @@ class StudySettings(Settings):
     )
     space: dict[str, Any] = Field(default_factory=dict)
     candidates: Path | tuple[dict[str, Any], ...] = ()
+    where: tuple[str, ...] = ()
     minimise: str | tuple[str, ...] = ""
     maximise: str | tuple[str, ...] = ""
     reference: dict[str, float] = Field(default_factory=dict)
     constraints: dict[str, dict[str, float]] = Field(default_factory=dict)
+    errors: dict[str, str] = Field(default_factory=dict)
     fidelity: FidelitySettings | None = None
     stop: StopSettings = Field(default_factory=StopSettings)
     optimum: float | None = None
@@ -139,7 +142,7 @@ class StudySettings(Settings):
     allocation: AllocationSettings = Field(default_factory=AllocationSettings)
     units: dict[str, str] = Field(default_factory=dict)
 
-    @field_validator("start", mode="before")
+    @field_validator("start", "where", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, (str, Path)) else value
@@ -148,7 +151,10 @@ class StudySettings(Settings):
     def _sense(self) -> StudySettings:
         problem = self.problem()  # raises with what is wrong
         for values in self.begin:
-            problem.space.own(values)
+            try:
+                problem.space.own(values)
+            except ConfigError as error:
+                raise ValueError(f"begin: {values}: {error}") from error
         if not isinstance(self.simulation.workers, int):
             raise ValueError("simulation.workers of a study is a number: runs that go on at once")
         if self.batch and self.ahead:
@@ -163,7 +169,7 @@ class StudySettings(Settings):
         Raises:
             ValueError: If space, objective or constraints cannot be used.
         """
-        same = ("minimise", "maximise", "reference", "constraints", "optimum")
+        same = ("minimise", "maximise", "reference", "constraints", "where", "errors", "optimum")
         goal: dict[str, Any] = {name: getattr(self, name) for name in same}
         goal |= {"stop": self.stop.model_dump()}
         goal |= {"fidelity": self.fidelity.model_dump() if self.fidelity else None}

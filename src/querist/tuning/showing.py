@@ -151,6 +151,9 @@ def draw(axes: Any, result: StudyResult, colours: Sequence[str] = (*SERIES[:2], 
     good = np.array([problem.holds(trial) for trial in result.trials], bool)
     failed = np.array([bool(trial.failure) for trial in result.trials], bool)
     axes.plot(spent[good], values[good], "o", color=colours[0], alpha=0.6, label="run")
+    if error := problem.errors.get(problem.output):
+        bars = np.array([trial.outputs.get(error, np.nan) for trial in result.trials], float)
+        axes.errorbar(spent[good], values[good], bars[good], fmt="none", ecolor=colours[2])
     other = ~good & ~failed
     if other.any():
         axes.plot(spent[other], values[other], "x", color=colours[1], label="misses a constraint")

@@ -279,6 +279,15 @@ class Space:
                 found[name] = setting.value(float(place))
         return found
 
+    def allowed(self, values: Values) -> dict[str, Value]:
+        """The nearest point that may be tried: here the point itself."""
+        return dict(values)
+
+    def missed(self, values: Values) -> str:
+        """What a point does not keep, a sentence without an end; here there is nothing to keep."""
+        del values
+        return ""
+
     def places(self, values: Values) -> Floats:
         """``(d,)`` coordinates of a point; one half where a setting does not exist."""
         pairs = self.settings.items()

@@ -17,15 +17,18 @@ from querist.tuning.aims import (
     Fidelity,
     StopRule,
     read_aims,
+    read_errors,
     read_fidelity,
     read_stop,
 )
+from querist.tuning.bounded import BoundedSpace
 from querist.tuning.candidates import CandidateSpace, plain_points
 from querist.tuning.front import hypervolume, on_front
 from querist.tuning.space import Space, Value, Values
 
 ABOVE, BELOW = "at_least", "at_most"
 CANDIDATES, SEVERAL, FIDELITY = "candidates", "several objectives", "a fidelity"
+SUMS = "bounds on sums of settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Problem:
         space: What may be set.
         aims: What is optimised; mostly one.
         limits: What must hold besides.
+        errors: By objective or bounded output, the output that is its standard error.
         runs: How many runs are planned, None for no plan.
         seed: Of everything random.
         fidelity: The setting that says how good and dear a run is; None without one.
@@ -102,6 +106,7 @@ class Problem:
     space: Space
     aims: tuple[Aim, ...]
     limits: tuple[Limit, ...] = ()
+    errors: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     runs: int | None = None
     seed: int = 0
     fidelity: Fidelity | None = None
@@ -116,7 +121,8 @@ class Problem:
             space: As :meth:`~querist.tuning.space.Space.of` takes.
             goal: ``minimise`` or ``maximise``, the name of an output or of several (with
                 ``reference``), and perhaps ``constraints``, ``candidates`` (a list of points),
-                ``fidelity``, ``stop`` and ``optimum``.
+                ``where`` (bounds on sums of settings), ``errors`` (of outputs, the names of their
+                standard errors), ``fidelity``, ``stop`` and ``optimum``.
             runs: How many are planned.
             seed: Of everything random.
 
@@ -128,13 +134,13 @@ class Problem:
             for name, bounds in (goal.get("constraints") or {}).items()
             for limit in _limits(name, bounds)
         )
-        found = Space.of(space)
-        if goal.get("candidates"):
-            found = CandidateSpace.holding(found, goal["candidates"])
+        found = _space(Space.of(space), goal)
         fidelity = _sound(read_fidelity(goal.get("fidelity")), found)
         stop = read_stop(goal.get("stop"))
-        optimum = goal.get("optimum")
-        return cls(found, read_aims(goal), limits, runs, seed, fidelity, stop, optimum)
+        optimum, aims = goal.get("optimum"), read_aims(goal)
+        outputs = [*(aim.output for aim in aims), *(limit.output for limit in limits)]
+        errors = read_errors(goal.get("errors"), outputs)
+        return cls(found, aims, limits, runs, seed, fidelity, stop, optimum, errors=errors)
 
     def goal(self) -> dict[str, Any]:
         """The plain data that :meth:`read` takes as ``goal``."""
@@ -148,8 +154,9 @@ class Problem:
                 found[word] = names[0] if len(self.aims) == 1 else names
         if len(self.aims) > 1:
             found["reference"] = {aim.output: aim.reference for aim in self.aims}
-        if (points := plain_points(self.space)) is not None:
-            found["candidates"] = points
+        if self.errors:
+            found["errors"] = dict(self.errors)
+        found |= _region(self.space)
         if self.fidelity is not None:
             found["fidelity"] = asdict(self.fidelity)
         if self.stop != NO_STOP:
@@ -175,11 +182,12 @@ class Problem:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What a search must be able to do, of ``CANDIDATES``, ``SEVERAL`` and ``FIDELITY``."""
+        """What a search must be able to do: ``CANDIDATES``, ``SEVERAL``, ``FIDELITY``, ``SUMS``."""
         found = {
             CANDIDATES: isinstance(self.space, CandidateSpace),
             SEVERAL: self.several,
             FIDELITY: self.fidelity is not None,
+            SUMS: isinstance(self.space, BoundedSpace),
         }
         return frozenset(need for need, wanted in found.items() if wanted)
 
@@ -187,7 +195,8 @@ class Problem:
     def wanted(self) -> tuple[str, ...]:
         """Names of the outputs that every run must give."""
         aims = (aim.output for aim in self.aims)
-        return tuple(dict.fromkeys((*aims, *(limit.output for limit in self.limits))))
+        limits = (limit.output for limit in self.limits)
+        return tuple(dict.fromkeys((*aims, *limits, *self.errors.values())))
 
     def loss(self, trial: Trial) -> float:
         """The (first) objective as a number that should be small."""
@@ -197,6 +206,11 @@ class Problem:
         """``(n, m)`` objectives as numbers that should be small."""
         rows = [[aim.loss(trial.outputs[aim.output]) for aim in self.aims] for trial in trials]
         return np.array(rows, float).reshape(len(rows), len(self.aims))
+
+    def variances(self, trials: Sequence[Trial], output: str) -> NDArray[np.float64] | None:
+        """``(n,)`` squares of an output's standard errors; None where they are not told."""
+        name = self.errors.get(output)
+        return None if name is None else np.array([t.outputs[name] for t in trials], float) ** 2
 
     @property
     def reference(self) -> NDArray[np.float64]:
@@ -255,22 +269,64 @@ class Problem:
         good = [trial for trial in trials if self.holds(trial)]
         return min(good, key=self.loss, default=None)
 
+    def allowed(self, trials: Sequence[Trial]) -> Sequence[Trial]:
+        """The trials, if sums of their settings keep their bounds.
+
+        Raises:
+            ConfigError: If one does not; what it taught would be taken for a point to choose.
+        """
+        for trial in trials:
+            if told := self.space.missed(trial.settings):
+                raise ConfigError(
+                    f"a result at {described(trial.settings)} cannot be told: {told}."
+                )
+        return trials
+
     def judged(self, trial: Trial) -> Trial:
-        """The trial, as a failure where it lacks a wanted number or that is not finite."""
-        if trial.failure:
+        """The trial, as a failure where it lacks a wanted number or that is not finite.
+
+        A standard error that is not above zero is lacking, too.
+        """
+        why = trial.failure or self._lacking(trial.outputs)
+        if why == trial.failure:
             return trial
-        missing = [n for n in self.wanted if not math.isfinite(trial.outputs.get(n, math.nan))]
-        if not missing:
-            return trial
-        known = ", ".join(sorted(trial.outputs)) or "no number"
-        why = f"it gave no finite number {missing[0]!r}, only: {known}"
         return Trial(trial.settings, {}, trial.cost, why, trial.origin, trial.ended)
+
+    def _lacking(self, outputs: Mapping[str, float]) -> str:
+        """Why outputs are no result; "" where they are."""
+        for output, name in self.errors.items():
+            if name in outputs and not (math.isfinite(outputs[name]) and outputs[name] > 0.0):
+                return (
+                    f"the standard error {name!r} of {output!r} is {outputs[name]:g}, but a finite "
+                    "number above zero is wanted"
+                )
+        missing = [n for n in self.wanted if not math.isfinite(outputs.get(n, math.nan))]
+        known = ", ".join(sorted(outputs)) or "no number"
+        return f"it gave no finite number {missing[0]!r}, only: {known}" if missing else ""
+
+
+def _space(space: Space, goal: Mapping[str, Any]) -> Space:
+    """The space, of which only candidates exist, or where sums are bounded."""
+    if goal.get("candidates") and goal.get("where"):
+        raise ConfigError("where: candidates are all that is allowed; leave others out of them.")
+    if goal.get("candidates"):
+        return CandidateSpace.holding(space, goal["candidates"])
+    return BoundedSpace.keeping(space, goal["where"]) if goal.get("where") else space
+
+
+def _region(space: Space) -> dict[str, Any]:
+    """The plain data that :func:`_space` takes."""
+    if (points := plain_points(space)) is not None:
+        return {"candidates": points}
+    return {"where": space.texts} if isinstance(space, BoundedSpace) else {}
 
 
 def _sound(fidelity: Fidelity | None, space: Space) -> Fidelity | None:
     """The fidelity, if its setting is a number that always exists and can have the target."""
     if fidelity is None:
         return None
+    if isinstance(space, BoundedSpace) and fidelity.setting in space.region.names:
+        raise ConfigError(f"where: {fidelity.setting!r} is the fidelity, which is in no sum.")
     setting = space.settings.get(fidelity.setting)
     if setting is None or not setting.ordered or setting.when:
         raise ConfigError(

@@ -23,7 +23,8 @@ class AskTellSearch:
     Its ``ask(n)`` (or ``ask()``, of one point) gives points, one coordinate a setting;
     ``tell(points, values)`` gets ``(k, d)`` points as they were asked for and ``(k,)`` losses, as
     they come, or with ``together`` whole rounds in the order in which they were asked for. A
-    missed limit adds ``penalty`` times its excess; a failed run counts as ``failed``. What the
+    missed limit adds ``penalty`` times its excess; a failed run counts as ``failed``; for a point
+    that breaks a bound on a sum of settings the nearest that is allowed is tried. What the
     optimiser did not ask for (earlier observations) is told to it only where ``foreign``.
 
     Args:
@@ -99,7 +100,7 @@ class AskTellSearch:
     def tell(self, trials: Sequence[Trial]) -> None:
         """Losses of what it asked for, and where wanted of what it did not."""
         strange = []
-        for trial in trials:
+        for trial in self.problem.allowed(trials):
             key = self.space.key(trial.settings)
             self._losses[key] = self._loss(trial)
             if key not in self._asked:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from querist.core.errors import ConfigError
+from querist.tuning.bounded import BoundedSpace
 from querist.tuning.searches.beliefs import Beliefs, Believed, Floats
 from querist.tuning.searches.climbing import climbed
 from querist.tuning.searches.drawing import Drawing
@@ -63,7 +64,7 @@ class BayesSearch:
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Keep results."""
-        self.trials += trials
+        self.trials += self.problem.allowed(trials)
 
     def ask(self, count: int, pending: Sequence[Values]) -> list[Values]:
         """The next points, one after the other, each as if those before came out as expected."""
@@ -118,10 +119,12 @@ class BayesSearch:
         if not real:
             return start
         columns = [self.space.column(name) for name in real]
-        end = climbed(self.space.features([start])[0], columns, self._worth)
+        space = self.space
+        rules = space.region.limits(start, real) if isinstance(space, BoundedSpace) else []
+        end = climbed(self.space.features([start])[0], columns, self._worth, rules)
         places = dict(zip(real, end[columns].tolist(), strict=True))
         moved = {n: self.space.settings[n].value(place) for n, place in places.items()}
-        return {**start, **moved}
+        return self.space.allowed({**start, **moved})
 
     def beginning(self, pending: Sequence[Values], tried: int) -> bool:
         """Whether the design before any model is not complete."""

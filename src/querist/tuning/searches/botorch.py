@@ -14,6 +14,7 @@ from querist.tuning.searches.beliefs import Floats, Scale
 from querist.tuning.space import Values
 from querist.tuning.trial import Trial
 
+Measured = tuple[Floats, Floats | None]  # numbers, and variances of their noise where known
 WHO = "the search botorch"
 BLOCK = 512
 
@@ -23,8 +24,8 @@ class BoTorchSearch(BayesSearch):
 
     Of several objectives it is qLogNoisyExpectedHypervolumeImprovement (Daulton et al. 2021, arXiv
     2105.08195; Ament et al. 2023). One SingleTaskGP for each objective and limit, with BoTorch's
-    priors; points that are being tried are integrated over. Failures and costs are learned as by
-    the search gp.
+    priors, and the standard errors of results where they are known (``train_Yvar``); points that
+    are being tried are integrated over. Failures and costs are learned as by the search gp.
 
     Args:
         problem: What is searched.
@@ -97,34 +98,40 @@ class BoTorchSearch(BayesSearch):
             model, reference, X, objective=objective, **told
         )
 
-    def _objectives(self, good: Sequence[Trial]) -> list[Floats]:
+    def _objectives(self, good: Sequence[Trial]) -> list[Measured]:
         """Large is good; one alone on the modelled scale, several as they are, for their volume."""
         losses = self.problem.losses(good)
+        noise = [self.problem.variances(good, aim.output) for aim in self.problem.aims]
         if self.problem.several:
-            return list(-losses.T)
-        return [-Scale.of(losses[:, 0]).apply(losses[:, 0])]
+            return list(zip(-losses.T, noise, strict=True))
+        scale = Scale.of(losses[:, 0])
+        return [(-scale.apply(losses[:, 0]), scale.variances(losses[:, 0], noise[0]))]
 
-    def _limits(self, good: Sequence[Trial]) -> list[Floats]:
+    def _limits(self, good: Sequence[Trial]) -> list[Measured]:
         """By how much each limit is missed, on the modelled scale."""
         found = []
         for limit in self.problem.limits:
             values = np.array([t.outputs[limit.output] for t in good] + [limit.bound])
-            scaled = Scale.of(values).apply(values)
-            found.append((scaled[:-1] - scaled[-1]) * (1 if limit.side == "at_most" else -1))
+            scale = Scale.of(values)
+            scaled, noise = scale.apply(values), self.problem.variances(good, limit.output)
+            missed = (scaled[:-1] - scaled[-1]) * (1 if limit.side == "at_most" else -1)
+            found.append((missed, scale.variances(values[:-1], noise)))
         return found
 
-    def _models(self, X: Any, columns: Sequence[Floats]) -> Any:
+    def _models(self, X: Any, columns: Sequence[Measured]) -> Any:
         torch = require("torch", "botorch", WHO)
         models = require("botorch.models", "botorch", WHO)
         transforms = require("botorch.models.transforms.outcome", "botorch", WHO)
         likelihoods = require("gpytorch.mlls", "botorch", WHO)
         fit = require("botorch.fit", "botorch", WHO)
         made = []
-        for column in columns:
+        for column, noise in columns:
             Y = torch.tensor(column, dtype=torch.float64)[:, None]
+            known = None if noise is None else torch.tensor(noise, dtype=torch.float64)[:, None]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                one = models.SingleTaskGP(X, Y, outcome_transform=transforms.Standardize(m=1))
+                transform = transforms.Standardize(m=1)
+                one = models.SingleTaskGP(X, Y, known, outcome_transform=transform)
                 fit.fit_gpytorch_mll(likelihoods.ExactMarginalLogLikelihood(one.likelihood, one))
             made.append(one)
         return models.ModelListGP(*made)

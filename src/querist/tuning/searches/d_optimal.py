@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from querist.core.errors import ConfigError
+from querist.tuning.bounded import BoundedSpace
 from querist.tuning.candidates import CandidateSpace
 from querist.tuning.design import TERMS, Floats, d_optimal
 from querist.tuning.searches.drawing import Drawing
@@ -16,6 +17,7 @@ from querist.tuning.space import Setting, Space, Value, Values
 from querist.tuning.trial import Problem, Trial
 
 LEVELS = (0.0, 0.5, 1.0)
+DIRECTIONS = 64  # in which corners are looked for where sums are bounded
 MOST = 2500  # candidates of a space that is no list
 WEAK = 1e-4  # information of the prior that stands in where failures leave too few runs
 
@@ -40,6 +42,12 @@ class DOptimalSearch:
             raise ConfigError("a design wants to know its size; give the budget runs.")
         if terms not in TERMS:
             raise ConfigError(f"terms is one of {', '.join(TERMS)}, got {terms!r}.")
+        if isinstance(problem.space, BoundedSpace) and problem.space.region.equal:
+            raise ConfigError(
+                "a regression's terms depend on each other where a sum must be equal to a number; "
+                "leave one of its settings out, compute it in the simulation, and bound the rest: "
+                "of a + b + c = 1 leave c out, and say a + b <= 1."
+            )
         self.problem, self.space, self._terms, self._tries = problem, problem.space, terms, tries
         self.trials: list[Trial] = []
         self._rng = np.random.default_rng([problem.seed, 3])
@@ -55,7 +63,7 @@ class DOptimalSearch:
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Keep results; one that failed, or that was not planned, changes the plan."""
-        self.trials += trials
+        self.trials += self.problem.allowed(trials)
         if any(trial.failure or trial.origin != "run" for trial in trials):
             self._plan = None
 
@@ -118,15 +126,36 @@ def _candidates(space: Space, seed: int) -> Iterator[Values]:
     if drawing.listed or isinstance(space, CandidateSpace):
         yield from drawing.candidates(0, (), set())
         return
+    spread = (space.point(place) for place in drawing.even(256))
+    found = _cornered(space, seed) if isinstance(space, BoundedSpace) else _levelled(space, seed)
+    yield from {space.key(values): values for values in (*found, *spread)}.values()
+
+
+def _levelled(space: Space, seed: int) -> Iterator[Values]:
+    """Ends and middles of all settings."""
     axes = [_levels(setting) for setting in space.settings.values()]
     if prod(map(len, axes)) <= MOST:
         rows: Iterator[tuple[Value, ...]] = product(*axes)
     else:
         rng = np.random.default_rng([seed, 4])
         rows = (tuple(axis[int(rng.integers(len(axis)))] for axis in axes) for _ in range(MOST))
-    found = (space.own(dict(zip(space.settings, row, strict=True))) for row in rows)
-    spread = (space.point(place) for place in drawing.even(256))
-    yield from {space.key(values): values for values in (*found, *spread)}.values()
+    yield from (space.own(dict(zip(space.settings, row, strict=True))) for row in rows)
+
+
+def _cornered(space: BoundedSpace, seed: int) -> Iterator[Values]:
+    """Corners of what is allowed and what lies between two, with some levels of the rest."""
+    region, rng = space.region, np.random.default_rng([seed, 4])
+    ways = rng.standard_normal((DIRECTIONS, len(region.names)))
+    every = np.unique([region.corner(way).round(12) for way in ways], axis=0)
+    pairs = [(a + b) / 2 for a, b in combinations(every, 2)]
+    rows = [*every, *(pairs[n] for n in rng.permutation(len(pairs))[: MOST // 4])]
+    rest = {n: _levels(s) for n, s in space.settings.items() if n not in region.names}
+    for row in rows:
+        held: dict[str, Value] = dict(zip(region.names, region.numbers(row), strict=True))
+        for _ in range(4 if rest else 1):
+            drawn = {n: levels[int(rng.integers(len(levels)))] for n, levels in rest.items()}
+            ordered = {n: held[n] if n in held else drawn[n] for n in space.settings}
+            yield space.own(space.allowed(ordered))
 
 
 def _levels(setting: Setting) -> list[Value]:

@@ -162,7 +162,7 @@ class DiscriminatingSearch:
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from results."""
-        for trial in trials:
+        for trial in self.problem.allowed(trials):
             if not trial.failure:
                 self._learn(trial)
         self.trials += [trial for trial in trials if trial.failure]

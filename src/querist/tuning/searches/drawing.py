@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from querist.tuning.bounded import BoundedSpace
 from querist.tuning.candidates import CandidateSpace
+from querist.tuning.roaming import Roaming
 from querist.tuning.space import Space, Values
 
 FINITE = 4096  # points that are listed instead of drawn
@@ -16,7 +18,7 @@ STEPS = (0.25, 0.08, 0.025, 0.008)
 
 
 class Drawing:
-    """Draws points of a space.
+    """Draws points of a space; where sums are bounded, of what is allowed.
 
     Args:
         space: Where.
@@ -30,12 +32,26 @@ class Drawing:
         self._sobol = qmc.Sobol(len(space), rng=np.random.default_rng([seed, 1]))
         listed = isinstance(space, CandidateSpace) or space.size <= FINITE
         self._all = list(space.all()) if listed else None
+        self._roaming: Roaming | None = None
+        if isinstance(space, BoundedSpace):
+            self._roaming = Roaming(space.region, seed)
+            self._columns = [list(space.settings).index(name) for name in space.region.names]
 
     def even(self, count: int) -> NDArray[np.float64]:
-        """``(count, d)`` next coordinates of one low-discrepancy sequence."""
+        """``(count, d)`` next coordinates of one sequence that covers the space evenly."""
         with warnings.catch_warnings():  # that any number but a power of two is less balanced
             warnings.simplefilter("ignore")
-            return np.asarray(self._sobol.random(count))
+            found = np.asarray(self._sobol.random(count))
+        if self._roaming is not None:
+            found[:, self._columns] = self._roaming.even(count)
+        return found
+
+    def random(self) -> NDArray[np.float64]:
+        """``(d,)`` coordinates at random."""
+        found = self.rng.random(len(self.space))
+        if self._roaming is not None:
+            found[self._columns] = self._roaming.draw(1)[0]
+        return found
 
     @property
     def listed(self) -> bool:
@@ -57,7 +73,7 @@ class Drawing:
             left = [values for values in self._all if self.space.key(values) not in tried]
             return left[int(self.rng.integers(len(left)))] if left else None
         for _ in range(1000):
-            values = self.space.point(self.rng.random(len(self.space)))
+            values = self.space.point(self.random())
             if self.space.key(values) not in tried:
                 return values
         return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from querist.models import kernels
-from querist.tuning.searches.beliefs import LEAST_STD, Floats, Process
+from querist.tuning.searches.beliefs import LEAST_STD, Floats, Process, with_usual
 
 KERNEL = "matern52"
 UNIT = 0.29  # standard deviation of an even spread over [0, 1]
@@ -75,16 +75,24 @@ class Related:
         column: Of the fidelity among the features.
         target: Its feature that counts.
         start: A process whose hyper-parameters are taken; None to look for them.
+        noise: ``(n,)`` variances of the numbers' noise, where they are known.
     """
 
     def __init__(
-        self, X: Floats, y: Floats, column: int, target: float, start: Related | None = None
+        self,
+        X: Floats,
+        y: Floats,
+        column: int,
+        target: float,
+        start: Related | None = None,
+        noise: Floats | None = None,
     ) -> None:
-        self.X, self.y, self.column, self.target = X, y, column, target
+        self.X, self.y, self.column, self.target, self.noise = X, y, column, target, noise
         self._mean: float = float(y.mean()) if start is None else start._mean
         self._std: float = (float(y.std()) or 1.0) if start is None else start._std
         self._x, self._d = self._split(X)
         self._scaled = (y - self._mean) / self._std
+        self._known: Floats = np.zeros(len(y)) if noise is None else noise / self._std**2
         self.theta: Floats = self._tuned() if start is None else start.theta
         K = self._own_covariance(self.theta)
         self._chol: Floats = np.asarray(np.linalg.cholesky(K), float)
@@ -117,7 +125,7 @@ class Related:
         left, right = self._conditioned(A), self._conditioned(B)
         at, to = self._split(A), self._split(B)
         prior = paired(self.theta, at[0], at[1], to[1])
-        noise = np.exp(Parts.of(self.theta).noise) + JITTER
+        noise = np.exp(Parts.of(self.theta).noise) + JITTER + float(np.median(self._known))
         own = np.maximum(left[1] - (left[0] ** 2).sum(axis=0), 0.0) + noise
         other = np.maximum(right[1] - (right[0] ** 2).sum(axis=0), 1e-12)
         both = prior - (left[0] * right[0]).sum(axis=0)
@@ -126,7 +134,8 @@ class Related:
     def believing(self, X: Floats) -> Related:
         """As if results at these points came out as expected."""
         both = np.concatenate([self.X, X]), np.concatenate([self.y, self(X)[0]])
-        return Related(*both, self.column, self.target, start=self)
+        noise = with_usual(self.noise, len(X))
+        return Related(*both, self.column, self.target, start=self, noise=noise)
 
     def left_out(self) -> Floats:
         """``(n,)`` log densities of each number given all others (Rasmussen & Williams 5.12)."""
@@ -135,7 +144,7 @@ class Related:
 
     def _own_covariance(self, theta: Floats) -> Floats:
         K = covariance(theta, (self._x, self._d), (self._x, self._d))
-        K[np.diag_indices_from(K)] += np.exp(theta[-1]) + JITTER
+        K[np.diag_indices_from(K)] += np.exp(theta[-1]) + JITTER + self._known
         return K
 
     def _tuned(self) -> Floats:
@@ -143,11 +152,13 @@ class Related:
 
         centre, spread = _prior(self._x.shape[1])
         box = [(c - 4.0 * s, c + 4.0 * s) for c, s in zip(centre, spread, strict=True)]
-        box[-1] = (np.log(1e-7), np.log(0.3))
+        least = np.log(1e-7)
+        box[-1] = (least, np.log(0.3) if self.noise is None else least)
         found = []
         for slope in STARTS:
             start = centre.copy()
             start[1 + self._x.shape[1]] = slope
+            start = np.clip(start, *np.transpose(box))
             ended = minimize(
                 self._lack,
                 start,
@@ -288,12 +299,15 @@ class Alone:
         return left_out(inverse, held.alpha) - float(np.log(held.y.std[0]))
 
 
-def fitted(X: Floats, y: Floats, column: int, target: float) -> Related | Alone:
+def fitted(
+    X: Floats, y: Floats, column: int, target: float, noise: Floats | None = None
+) -> Related | Alone:
     """The process that foretells dear results better, each from all others."""
-    related = Related(X, y, column, target)
+    related = Related(X, y, column, target, noise=noise)
     dear = X[:, column] == target
     if dear.sum() < JUDGED or dear.all():
         return related
-    alone = Alone(Process(X[dear], y[dear]), column, target)
+    own = None if noise is None else noise[dear]
+    alone = Alone(Process(X[dear], y[dear], noise=own), column, target)
     gained = float(related.left_out()[dear].sum() - alone.left_out().sum())
     return related if gained >= -DOUBT else alone

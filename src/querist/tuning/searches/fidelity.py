@@ -141,7 +141,9 @@ class FidelitySearch(GPSearch):
     def fit(self) -> Beliefs:
         """Models of all trials, that of the objective over fidelities."""
         return Beliefs.of(
-            self.problem, self.trials, lambda X, y: fitted(X, y, self._column, self._feature)
+            self.problem,
+            self.trials,
+            lambda X, y, noise: fitted(X, y, self._column, self._feature, noise),
         )
 
     @property
@@ -181,7 +183,7 @@ class FidelitySearch(GPSearch):
         """The best expectation among dear trials, those that keep all limits if there are any."""
         done = [trial for trial in self.trials if not trial.failure]
         dear = [trial for trial in done if self._is_dear(trial.settings)]
-        kept = [trial for trial in dear if self.problem.holds(trial)]
+        kept = [t for t, keeps in zip(done, self.refit().kept, strict=True) if keeps]
         among = self.space.features([trial.settings for trial in kept or dear or done])
         return float(loss(self._at_target(among))[0].min())
 

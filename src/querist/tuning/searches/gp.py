@@ -11,11 +11,11 @@ import numpy as np
 from querist.core.errors import ConfigError
 from querist.strategies.acquisition.log_ei import log_ei
 from querist.tuning.searches.bayes import BayesSearch
-from querist.tuning.searches.beliefs import Beliefs, Floats, Process
+from querist.tuning.searches.beliefs import Beliefs, Believed, Floats, Process
 from querist.tuning.searches.paths import drawn
 from querist.tuning.searches.volume import VolumeImprovement
 from querist.tuning.space import Values
-from querist.tuning.trial import Problem
+from querist.tuning.trial import Problem, Trial
 
 ACQUISITIONS = ("ei", "ucb", "thompson")
 RHO = 0.05  # of the augmented Chebyshev norm, as in the paper
@@ -30,6 +30,7 @@ class GPSearch(BayesSearch):
     Constrained improvement as of Gardner et al. 2014; the logarithm as of Ament et al. 2023 (arXiv
     2310.20708). Improvement counts from the best expectation among the trials that keep all limits,
     so that one lucky measurement is no record. Until one does, the probability alone is looked at.
+    Where standard errors are told, improvement is that of the expectation by one more result.
     Points that are being tried count as if they came out as expected (the kriging believer of
     Ginsbourger et al. 2010). ``ucb``: the gain of the optimistic bound, mean and ``kappa`` standard
     deviations (Srinivas et al. 2010, eq. 6), times that probability; what is being tried has less
@@ -88,12 +89,17 @@ class GPSearch(BayesSearch):
             return found
         if self._volume is not None:
             return found + self._volume(features)
-        mean, std = ready.loss(features)
         if self._kind == "ucb":
+            mean, std = ready.loss(features)
             return found + self._optimism(self._kappa * std - mean)
+        mean, std = _learned(ready.loss, features)
         # The formula alone: checking rows costs as much again, at each of many small steps.
         gain: Floats = log_ei.function(-mean, std, -np.array([ready.incumbent]))
         return found + gain
+
+    def unknown(self, loss: Believed, features: Floats) -> Floats:
+        """How much runs would tell: little where results are known to be mostly noise."""
+        return _learned(loss, features)[1]
 
     def _optimism(self, bound: Floats) -> Floats:
         """Logarithm of a bound above that of the worst trial; it orders as the bound does."""
@@ -113,12 +119,16 @@ class GPSearch(BayesSearch):
     def _improvement(self, pending: Floats) -> VolumeImprovement | None:
         """Of the volume that trials which keep all limits dominate; None without any."""
         good = [trial for trial in self.trials if not trial.failure]
-        kept = [trial for trial in good if self.problem.holds(trial)]
+        mask = self.refit().kept
+        kept = [trial for trial, keeps in zip(good, mask, strict=True) if keeps]
         if not kept:
             return None
         if self._known < len(self.trials):
             X = self.space.features([trial.settings for trial in good])
-            self._losses = [Process(X, y) for y in self.problem.losses(good).T]
+            losses = self.problem.losses(good).T
+            noise = [self.problem.variances(good, aim.output) for aim in self.problem.aims]
+            pairs = zip(losses, noise, strict=True)
+            self._losses = [Process(X, y, noise=variances) for y, variances in pairs]
             self._known = len(self.trials)
         features = self.space.features([trial.settings for trial in kept])
         return VolumeImprovement(self._losses, features, pending, self.problem.reference)
@@ -132,10 +142,26 @@ class GPSearch(BayesSearch):
         width = np.maximum(problem.reference - ideal, 1e-12 + 1e-3 * np.ptp(losses, axis=0))
         weights = self._rng.dirichlet(np.ones(len(problem.aims)))
         parts = weights * (losses - ideal) / width
-        process = Process(self.space.features([t.settings for t in good]), chebyshev(parts))
-        kept = np.array([problem.holds(trial) for trial in good], bool)
-        best = float(process(process.X[kept])[0].min()) if kept.any() else None
+        noise = self._weighed_noise(good, parts, weights / width)
+        X = self.space.features([trial.settings for trial in good])
+        process = Process(X, chebyshev(parts), noise=noise)
+        best = float(process(X[told.kept])[0].min()) if told.kept.any() else None
         return replace(told, loss=process, incumbent=best)
+
+    def _weighed_noise(
+        self, good: Sequence[Trial], parts: Floats, factors: Floats
+    ) -> Floats | None:
+        """Known variances of Chebyshev norms, to first order; None unless all are known."""
+        found = [self.problem.variances(good, aim.output) for aim in self.problem.aims]
+        known = [variances for variances in found if variances is not None]
+        if len(known) < len(found):
+            return None
+        slopes = RHO + (parts == parts.max(axis=1, keepdims=True))
+        return np.asarray(((slopes * factors) ** 2 * np.stack(known, axis=1)).sum(axis=1))
+
+
+def _learned(loss: Believed, features: Floats) -> tuple[Floats, Floats]:
+    return loss.learned(features) if isinstance(loss, Process) else loss(features)
 
 
 def chebyshev(parts: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from querist.core.errors import ConfigError
 from querist.tuning.space import Values
 from querist.tuning.trial import Problem, Trial
 
@@ -15,7 +16,7 @@ class GridSearch:
         problem: What is searched; real settings need ``levels``.
 
     Raises:
-        ConfigError: If a real setting has none.
+        ConfigError: If a real setting has none, or no point keeps the bounds on sums.
     """
 
     knows_its_end = True
@@ -23,6 +24,10 @@ class GridSearch:
     def __init__(self, problem: Problem) -> None:
         self.space, self.tried = problem.space, set[str]()
         self.points = list(problem.space.grid())
+        if not self.points:
+            raise ConfigError(
+                "no point of the grid keeps the bounds on sums of settings; give finer levels."
+            )
 
     def ask(self, count: int, pending: Sequence[Values]) -> Sequence[Values]:
         """The next points that were not tried."""

@@ -17,7 +17,9 @@ class OptunaSearch:
 
     Conditional settings are suggested where they exist. A limit is a constraint of Optuna's. A
     failed run is told as the worst value so far with every constraint missed, so that its
-    neighbourhood is avoided. Costs are not looked at. What was tried is not tried again.
+    neighbourhood is avoided. Costs are not looked at. What was tried is not tried again. Optuna
+    knows no bounds on sums of settings: in place of a suggestion that breaks one the nearest point
+    that is allowed is suggested to it, and tried.
 
     Args:
         problem: What is searched.
@@ -50,6 +52,12 @@ class OptunaSearch:
         for _ in range(AGAIN):
             trial = self._study.ask()
             values = self._values(trial)
+            allowed = self.space.allowed(values)
+            if allowed != values:
+                self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+                self._study.enqueue_trial(allowed)
+                trial = self._study.ask()
+                values = self._values(trial)
             key = self.space.key(values)
             if key in self._known:
                 self._tell(trial, self._known[key])
@@ -69,7 +77,7 @@ class OptunaSearch:
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Finish suggested trials; add others. Failures wait until there is a value to compare."""
-        waiting, self._held = [*self._held, *trials], []
+        waiting, self._held = [*self._held, *self.problem.allowed(trials)], []
         waiting.sort(key=lambda trial: bool(trial.failure))
         for trial in waiting:
             if trial.failure and not any(not t.failure for t in self._known.values()):

@@ -40,7 +40,7 @@ def drawn(
     def prior(X: Floats) -> Floats:
         return np.asarray(np.cos(X @ waves + phases) @ weights)
 
-    noise = np.sqrt(np.exp(theta[-1])) * rng.standard_normal(len(held.X))
+    noise = np.sqrt(held.noise) * rng.standard_normal(len(held.X))
     update = held.alpha - cho_solve((held.chol, True), prior(held.X) + noise)
 
     def function(X: Floats) -> Floats:

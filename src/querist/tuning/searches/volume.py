@@ -47,7 +47,7 @@ class VolumeImprovement:
     def _gain(self, features: Floats) -> Floats:
         found = np.ones((len(features), len(self._low)))
         for number, loss in enumerate(self._losses):
-            mean, std = loss(features)
+            mean, std = loss.learned(features)
             high, low = self._high[:, number], self._low[:, number]
             found *= _below(high, mean, std) - _below(low, mean, std)
         return np.asarray(found.sum(axis=1))
