@@ -7,7 +7,8 @@ import json
 import pytest
 
 from querist.core.errors import ConfigError
-from querist.tuning.candidates import CandidateSpace, read_candidates, space_of
+from querist.tuning.candidates import CandidateSpace, plain_points, read_candidates, space_of
+from querist.tuning.settings import StudySettings
 from querist.tuning.space import Space
 from querist.tuning.trial import Problem
 
@@ -51,6 +52,16 @@ def test_only_candidates_are_points() -> None:
     assert space.point(space.places(space.points[2])) == space.points[2]
     assert space.point([0.95, 0.5, 0.3]) == space.points[2]  # the nearest
     assert (space.features(space.points) == Space.of(space_of(ROWS)).features(space.points)).all()
+
+
+def test_a_data_frame_holds_candidates_too() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"x": [0.5, 1.5], "kind": ["a", "b"]})
+    told = {"minimise": "f", "simulation": "math:sin", "budget": {"runs": 2}}
+    problem = StudySettings(candidates=frame, **told).problem()
+    assert plain_points(problem.space) == [{"x": 0.5, "kind": "a"}, {"x": 1.5, "kind": "b"}]
+    with pytest.raises(ValueError, match="a file, a list of mappings or a data frame, got 5"):
+        StudySettings(candidates=5, **told)
 
 
 def test_candidates_come_back_with_the_problem() -> None:

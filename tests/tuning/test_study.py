@@ -66,7 +66,13 @@ def test_a_study_finds_good_settings_and_says_so(tmp_path) -> None:
     assert "Best so far" in text
     assert text.index("Best so far") < text.index('id="learning"')
     assert result.sentence().split(";")[1].split(":")[0] in text
-    assert save_plot(result, tmp_path / "best.png").stat().st_size > 5000
+    assert result.plot(tmp_path / "best.png").stat().st_size > 5000
+    assert str(result) == result.sentence()
+    assert repr(result).startswith(f"<StudyResult in {result.folder}: finished, ")
+    assert "&lt;svg" in result._repr_html_()
+    told = result.report(tmp_path / "report.html").read_text("utf-8")
+    assert "<svg" in told
+    assert "mathdefault" not in told  # ticks are numbers, whatever the axis
 
 
 def test_cost_is_booked_in_its_own_unit(tmp_path) -> None:

@@ -157,10 +157,10 @@ def _log_if_wide(axes: Axes, values: Floats, axis: str, factor: float = 4.0) -> 
     good = values[np.isfinite(values)]
     if len(good) and good.min() > 0 and good.max() / good.min() > factor:
         getattr(axes, f"set_{axis}scale")("log")
-        _plain_ticks(axes, axis, good)
+        plain_ticks(axes, axis, good)
 
 
-def _plain_ticks(axes: Axes, axis: str, values: Floats) -> None:
+def plain_ticks(axes: Axes, axis: str, values: Floats) -> None:
     """Ticks at 1, 2, 5 times powers of ten, written as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -207,7 +207,7 @@ def calibration(found: Mapping[str, Any], unit: str) -> str:
         _threshold(axes, found.get("trusted"))
         for axis in "xy":
             getattr(axes, f"set_{axis}scale")("log")
-            _plain_ticks(axes, axis, positive)
+            plain_ticks(axes, axis, positive)
         low, high = np.quantile(positive, [0.005, 1.0], axis=0)
         axes.set_xlim(low[0] * 0.8, high[0] * 1.25)
         axes.set_ylim(low[1] * 0.8, high[1] * 1.25)

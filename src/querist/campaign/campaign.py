@@ -470,11 +470,12 @@ def summary_of(folder: Path | str) -> Summary:
     return builder.build()
 
 
-def page_of(folder: Path | str) -> str:
-    """The HTML report of a run, as text."""
+def page_of(folder: Path | str, extra: Mapping[str, Any] | None = None) -> str:
+    """The HTML report of a run, as text; ``extra`` as for ``write_report``."""
     found = RunFolder(folder)
     units, settings = _told(found)
-    return Report(summary_of(folder), units, {"Configuration": settings}).html()
+    more = {**(extra or {}), "Configuration": settings}
+    return Report(summary_of(folder), units, more).html()
 
 
 def _told(found: RunFolder) -> tuple[dict[str, str], Mapping[str, Any]]:

@@ -96,6 +96,17 @@ def _simulation(value: Any) -> Any:
     return {"use": "function", "options": {"function": value}}
 
 
+def _candidates(value: Any) -> Any:
+    """A file or rows; of a data frame its rows."""
+    if hasattr(value, "to_dicts"):  # of polars
+        return tuple(value.to_dicts())
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return tuple(value.to_dict("records"))
+    if not isinstance(value, str | Path | list | tuple):
+        raise ValueError(f"wants a file, a list of mappings or a data frame, got {value!r:.200}")
+    return value
+
+
 def _kind(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
@@ -103,12 +114,13 @@ def _kind(value: Any) -> Any:
 class StudySettings(Settings):
     """All of a study. Each field is a key of ``study.yaml``.
 
-    ``space`` maps names to settings; ``candidates`` is a file of points, or a list, of which alone
-    may be chosen (then ``space`` may be left out); ``where`` bounds sums of settings. ``minimise``
-    and ``maximise`` name an output, or several with their ``reference``; ``constraints`` bounds
-    outputs; ``errors`` says which outputs are standard errors of which; ``stop`` says when enough
-    is found; ``optimum`` is the best value that can be, where that is known. ``begin`` are points
-    to try first, ``start`` files or folders of runs with what is known already.
+    ``space`` maps names to settings; ``candidates`` is a file of points, a list or a data frame,
+    and no others may be chosen (then ``space`` may be left out); ``where`` bounds sums of settings.
+    ``minimise`` and ``maximise`` name an output, or several with their ``reference``;
+    ``constraints`` bounds outputs; ``errors`` says which outputs are standard errors of which;
+    ``stop`` says when enough is found; ``optimum`` is the best value that can be, where that is
+    known. ``begin`` are points to try first, ``start`` files or folders of runs with what is known
+    already.
     """
 
     name: str = "study"
@@ -118,7 +130,7 @@ class StudySettings(Settings):
         default_factory=EngineSettings
     )
     space: dict[str, Any] = Field(default_factory=dict)
-    candidates: Path | tuple[dict[str, Any], ...] = ()
+    candidates: Annotated[Path | tuple[dict[str, Any], ...], BeforeValidator(_candidates)] = ()
     where: tuple[str, ...] = ()
     minimise: str | tuple[str, ...] = ""
     maximise: str | tuple[str, ...] = ""

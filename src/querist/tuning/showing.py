@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist.accounting.report_html import Html, details, figure, join, nothing, table, tag
-from querist.accounting.report_plots import GRID, SERIES, WIDE, Canvas
+from querist.accounting.report_plots import GRID, SERIES, WIDE, Canvas, plain_ticks
 from querist.accounting.units import count, quantity
-from querist.campaign.campaign import report_of
+from querist.campaign.campaign import page_of, report_of
 from querist.store.run_folder import RunFolder
 from querist.tuning.study import StudyResult, is_study, study_of
 from querist.tuning.trial import Trial, described
@@ -32,6 +32,12 @@ def report_of_run(folder: Path | str, path: Path | str | None = None) -> Path:
         return report_of(folder, path)
     units = RunFolder(folder).config()["settings"].get("units", {})
     return report_of(folder, path, {"Study": study_html(study_of(folder), units)})
+
+
+def page_of_run(folder: Path | str) -> str:
+    """The HTML report of a study, as text."""
+    units = RunFolder(folder).config()["settings"].get("units", {})
+    return page_of(folder, {"Study": study_html(study_of(folder), units)})
 
 
 def study_html(result: StudyResult, units: Mapping[str, str] | None = None) -> Html:
@@ -126,6 +132,7 @@ def draw_regret(
     regret = np.abs(best - float(result.problem.optimum or 0.0))
     if np.any(regret > 0):
         axes.set_yscale("log")
+        plain_ticks(axes, "y", regret[regret > 0])
     axes.step(spent, np.where(regret > 0, regret, np.nan), where="post", color=colours[0])
     axes.set_xlabel("cost of all runs together")
     axes.set_ylabel("simple regret")
@@ -164,6 +171,7 @@ def draw(axes: Any, result: StudyResult, colours: Sequence[str] = (*SERIES[:2], 
     finite = values[np.isfinite(values)]
     if len(finite) and finite.min() > 0 and finite.max() > 30 * finite.min():
         axes.set_yscale("log")
+        plain_ticks(axes, "y", finite)
     _failures(axes, spent[failed], colours[1])
     axes.set_xlabel("cost of all runs together")
     axes.set_ylabel(problem.output)

@@ -9,10 +9,12 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from querist.accounting.notebook import framed
 from querist.campaign.campaign import Campaign, RunOptions, RunResult
 from querist.campaign.loading import importable_again
 from querist.campaign.settings import EngineSettings
 from querist.core.errors import ConfigError
+from querist.core.tasks import resolve
 from querist.store.run_folder import RunFolder
 from querist.tuning.evidence import Evidence, Journal
 from querist.tuning.front import hypervolume
@@ -95,6 +97,27 @@ class StudyResult:
         if rather is None or rather is best:
             return told
         return f"{told}; if results are noisy, rather {described(rather.settings)}"
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write the HTML report; into the run's folder by default."""
+        written: Path = resolve("querist.tuning.showing:report_of_run")(self.folder, path)
+        return written
+
+    def plot(self, path: Path | str) -> Path:
+        """Draw runs and the best so far against cost: a PNG, SVG or PDF."""
+        drawn: Path = resolve("querist.tuning.showing:save_plot")(self, path)
+        return drawn
+
+    def __str__(self) -> str:
+        return self.sentence()
+
+    def __repr__(self) -> str:
+        state = f"{self.status}, " if self.status else ""
+        return f"<StudyResult in {self.folder}: {state}{len(self.trials)} runs>"
+
+    def _repr_html_(self) -> str:
+        """The report, in a notebook."""
+        return framed(resolve("querist.tuning.showing:page_of_run")(self.folder))
 
     def _without_best(self) -> str:
         """Why there is no best trial."""
