@@ -35,7 +35,7 @@ def test_an_array_and_an_estimator_are_enough(tmp_path: Path) -> None:
     tree = pytest.importorskip("sklearn.tree").DecisionTreeRegressor
     points = np.random.default_rng(0).uniform(-1.0, 1.0, (50, 2))
     told = {"oracle": lambda x: float(x @ x), "output": "y", "engine": "inline"}
-    asked = {**told, "budget": {"labels": 12}, "initial": 6, "retrain": {"every_labels": 3}}
+    asked = {**told, "budget": {"labels": 12}, "initial": 6, "retrain": {"every_labels": 6}}
     result = Campaign(generator=points, model=tree(), **asked).run(tmp_path / "run", progress=False)
     assert result.require_finished().reason == "12 labels (of 12)"
     known = {tuple(row) for row in points.tolist()}

@@ -41,6 +41,7 @@ KEYED = {"Idempotency-Key": "one"}
 HERE: dict[str, Any] = {"jobs": {"here": False}}
 
 
+@pytest.mark.slow
 @pytest.mark.kill
 @pytest.mark.parametrize("where", ["begun", "done"])
 def test_a_request_whose_server_was_killed_is_done_once_at_the_next_start(
@@ -86,6 +87,7 @@ def sending(port: int, path: str, headers: dict[str, str], body: bytes) -> Itera
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.kill
 def test_a_server_waits_for_one_that_lives_and_goes_on_for_one_that_died(
     serve, tmp_path: Path, url: str

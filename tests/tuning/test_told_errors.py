@@ -203,7 +203,7 @@ def test_a_study_tells_of_errors_that_are_none(tmp_path, monkeypatch) -> None:
     base = {
         "space": LINE,
         **GOAL,
-        "simulation": "test_errors:noisy",
+        "simulation": "test_told_errors:noisy",
         "begin": [{"x": 1.0}],
         "budget": {"runs": 5},
         "engine": "inline",
