@@ -14,8 +14,9 @@ PYTHON ?=
 # (a wheel of torch in pip's own `find-links` folder works as well). `make demo` needs no torch.
 TORCH_PIP_ARGS ?=
 
-# Two test processes, a test goes to whichever is free.
-PYTEST_ARGS ?= -n 2 --dist worksteal
+# Three test processes on two cores, since a fifth of the time they wait for others; a test goes to
+# whichever is free.
+PYTEST_ARGS ?= -n 3 --dist worksteal
 
 STAMP_DEMO := $(VENV)/.querist-demo
 STAMP_MPI := $(VENV)/.querist-mpi

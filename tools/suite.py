@@ -1,6 +1,6 @@
 """Run pytest; tests that failed run once more, alone, and the suite passes only if all then do.
 
-Thousands of the tests start real processes, servers and ranks, two at a time on two cores. A test
+Thousands of the tests start real processes, servers and ranks, three at a time on two cores. A test
 that fails there and passes alone is named as unsteady: that is a fault of the test or of the code,
 to be looked at, but not of the change that was being tried. A suite with more than a few
 failures is not tried again, nor is one that could not be collected or was interrupted.

@@ -16,8 +16,14 @@ import warnings
 from importlib.abc import MetaPathFinder
 from typing import Any
 
-# What the core depends on anyway; loading it once spares every child a second.
-WARM = ("numpy", "pydantic", "yaml", "click", "cloudpickle", "safetensors.numpy")
+# What the core depends on anyway; loading it once spares every child a second. What is loaded here
+# nobody misses below, so no part of a package that is not loaded by itself when it is asked for.
+WARM = (
+    *("numpy", "yaml", "click", "cloudpickle", "safetensors.numpy"),
+    *("pydantic.main", "pydantic.networks", "pydantic.types", "pydantic.json_schema"),
+    *("scipy.linalg", "scipy.optimize", "scipy.sparse", "scipy.spatial", "scipy.special"),
+    *("csv", "difflib", "hashlib", "mmap", "sqlite3", "ssl", "subprocess", "zoneinfo"),
+)
 
 
 class Block(MetaPathFinder):

@@ -13,6 +13,7 @@ definition (:mod:`querist.testing.strategy_references`) fails.
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import tempfile
 import tracemalloc
@@ -28,7 +29,14 @@ from querist.strategies.contract import Selection, Strategy
 from querist.strategies.errors import BadRows, BudgetError, NeedError
 from querist.strategies.needs import NEEDS, Holds
 from querist.strategies.rows import Rows, rows_of
-from querist.testing.strategy_data import LARGE_BUDGETS, Size, changed, data_for, of_pool
+from querist.testing.strategy_data import (
+    LARGE_BUDGETS,
+    LARGE_ITEMS,
+    Size,
+    changed,
+    data_for,
+    of_pool,
+)
 from querist.testing.strategy_references import Reference, reference
 
 Check = Callable[[Strategy], None]
@@ -294,11 +302,13 @@ def check_lengths_must_agree(strategy: Strategy) -> None:
 
 def check_memory_is_bounded(strategy: Strategy) -> None:
     """Nothing of n x n, b x n or n x (C d) is made."""
-    data = data_for(strategy, 10, LARGE)
+    items = LARGE_ITEMS.get(strategy.name, LARGE.items)
+    budget = LARGE_BUDGET * LARGE.items // items  # b x n stays what it is
+    data = data_for(strategy, 10, dataclasses.replace(LARGE, items=items))
     _pick(strategy, data_for(strategy, 10), 1)  # what it imports is not counted
     tracemalloc.start()
     try:
-        _pick(strategy, data, LARGE_BUDGETS.get(strategy.name, LARGE_BUDGET))
+        _pick(strategy, data, LARGE_BUDGETS.get(strategy.name, budget))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

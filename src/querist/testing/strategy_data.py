@@ -53,6 +53,8 @@ LARGE_BUDGETS = {
     "maxherding": 20,
     "expected-error-reduction": 3,
 }
+# Smaller pools there, where the time grows with the square of their size.
+LARGE_ITEMS = {"epistemic": 8_000, "mcpal": 8_000, "probcover": 8_000, "qlogei": 10_000}
 # Strategies that are defined for two classes of labelled items only.
 TWO_CLASSES = ("epistemic",)
 
