@@ -456,7 +456,7 @@ class Pool:
 
         Args:
             budget: How many, or which share of the candidates.
-            model: Settings, an opened model, or a function of a batch; None: built-in features.
+            model: Settings, an estimator, torch module or function; None: built-in features.
             strategy: Its name; None for ``typiclust`` of features, ``margin`` of a classifier.
             progress: Called several times a second with how far it is.
             settings: Others of :class:`querist.pool.query_settings.QuerySettings`.

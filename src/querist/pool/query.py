@@ -9,7 +9,7 @@ from typing import Any
 
 from querist.engines.machine import usable_cores
 from querist.pool.errors import NotAPool
-from querist.pool.live_models import live_model
+from querist.pool.live_models import is_live, live_model
 from querist.pool.pool import Pool
 from querist.pool.query_errors import QueryCancelled, QueryFailed, QueryUnfinished
 from querist.pool.query_needs import needs_of
@@ -109,14 +109,13 @@ def ask(
 ) -> QueryResult:
     """Start a query and run it.
 
-    ``model`` is settings, a fitted estimator, an opened model, a function of a batch that gives
-    probabilities, or None.
+    ``model`` is settings, a fitted estimator, torch modules, an opened model, a function of a batch
+    that gives probabilities, or None.
 
     Raises:
         ConfigError: If it is something else.
     """
-    given = model is not None and not isinstance(model, Mapping)
-    opened = live_model(model, pool, usable_cores()) if given else None
+    opened = live_model(model, pool, usable_cores()) if is_live(model) else None
     told = {"use": "live"} if opened is not None else model
     folder = start_query(pool, {**settings, "model": told})
     return run_query(folder, progress, model=opened)

@@ -21,7 +21,7 @@ from querist.strategies import tensors
 from querist.strategies.arrays import Array, filled, namespace, put, rows_at
 from querist.strategies.checks import bad_rows
 from querist.strategies.errors import BadRows, NeedError
-from querist.strategies.needs import Belongs, Holds, Need
+from querist.strategies.needs import Holds, Need
 
 # Numbers in a block, a megabyte as float64: it stays in a core's cache.
 BLOCK = 1 << 17
@@ -419,8 +419,3 @@ def _length(rows: Rows) -> str:
         return str(len(rows))
     except NeedError:
         return "(of an iterator)"
-
-
-def is_pool(need: Need) -> bool:
-    """Whether the rows stand for the items of the pool."""
-    return need.belongs is Belongs.POOL

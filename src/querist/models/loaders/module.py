@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,11 +22,12 @@ from ..backends.eager import EagerRunner
 from ..backends.onnxruntime import OnnxRuntimeRunner
 from ..backends.openvino import OpenVinoRunner
 from ..heads import Head
-from ..inference_settings import NetworkSettings, TorchSettings, named
+from ..inference_settings import NetworkSettings, TorchSettings, named, parse
 from ..inferring import Inference, NetworkInference, content_digest, digest_of, source_of
 from ..networks import Network, network_of
 from ..running import NetworkRunner
 
+Set = TypeVar("Set", bound=NetworkSettings)
 BACKENDS: dict[str, type[NetworkRunner]] = {
     "torch": EagerRunner,
     "onnxruntime": OnnxRuntimeRunner,
@@ -48,11 +52,54 @@ def load(settings: TorchSettings, device: str, threads: int) -> Inference:
         RunError: If the builder fails or the weights are of another architecture.
     """
     modules = modules_of(settings)
+    settings = as_it_ends(settings, modules[0])
     network = network_of(modules, settings)
     state = digests(settings.weights) if settings.weights else [state_digest(modules[0])]
     told = {"builder": source_digest(settings.builder), "weights": state}
     digest = network_digest(settings, told)
     return opened(network, settings, digest, Place(device, threads))
+
+
+def of_modules(modules: Sequence[Any], told: Mapping[str, Any], threads: int) -> NetworkInference:
+    """Modules of this process, as they are now: they are copied, and so left alone.
+
+    Args:
+        modules: One, or a committee. They run where the first has its weights.
+        told: Settings as of ``use: torch``, without what makes a module.
+        threads: That they may use.
+
+    Raises:
+        ConfigError: If one is no module or cannot be copied, or for what :func:`load` does.
+    """
+    nn = backend.torch().nn
+    for module in modules:
+        if not isinstance(module, nn.Module):
+            raise ConfigError(f"a committee is of torch modules, but one is {module!r:.80}.")
+    made = parse({"use": "torch", **told, "builder": of_modules})
+    assert isinstance(made, TorchSettings)
+    if made.weights or made.options:
+        raise ConfigError("a module has its weights and options; leave out what would make one.")
+    try:
+        own = [copy.deepcopy(module).eval().requires_grad_(False) for module in modules]
+    except (RuntimeError, TypeError) as error:
+        raise ConfigError(
+            f"this {type(modules[0]).__name__} cannot be copied ({error}); save its state and give "
+            "settings with 'builder' and 'weights'."
+        ) from error
+    settings = as_it_ends(made, own[0])
+    digest = network_digest(settings, {"modules": [module_digest(each) for each in own]})
+    device = next((str(each.device) for each in own[0].parameters()), "cpu")
+    return opened(network_of(own, settings), settings, digest, Place(device, threads))
+
+
+def as_it_ends(settings: Set, module: Any) -> Set:
+    """Settings that say what the scores are, where nobody did and a last layer of a row tells."""
+    nn = backend.torch().nn
+    while isinstance(module, nn.Sequential) and len(module):
+        module = module[-1]
+    if settings.output is None and isinstance(module, nn.Softmax):
+        return settings.model_copy(update={"output": "probabilities"})
+    return settings
 
 
 def modules_of(settings: TorchSettings) -> list[Any]:
@@ -90,6 +137,32 @@ def state_digest(module: Any) -> str:
         total.update(f"{name} {flat.dtype} {tuple(flat.shape)};".encode())
         total.update(flat.reshape(-1).view(backend.torch().uint8).numpy().tobytes())
     return total.hexdigest()
+
+
+def module_digest(module: Any) -> str:
+    """A digest of a module's numbers, of its layers' plain settings, and of their code."""
+    total = hashlib.sha256(state_digest(module).encode())
+    for name, layer in module.named_modules():
+        plain = {key: value for key, value in vars(layer).items() if _is_plain(value)}
+        total.update(f"{name} {type(layer).__qualname__} {sorted(plain.items())};".encode())
+    for kind in sorted({type(layer) for layer in module.modules()}, key=repr):
+        if not kind.__module__.startswith("torch."):
+            total.update("".join(map(content_digest, _code_of(kind))).encode())
+    return total.hexdigest()
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | int | float | bool | None)
+
+
+def _code_of(kind: type) -> list[Path | bytes]:
+    """The file of a class; of one that was typed in, the code of its methods."""
+    with suppress(TypeError, OSError):
+        return [Path(inspect.getfile(kind))]
+    methods = [vars(kind)[name] for name in sorted(vars(kind))]
+    return [part for method in methods if callable(method) for part in source_of(method)]
 
 
 def network_digest(

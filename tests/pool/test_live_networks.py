@@ -1,0 +1,165 @@
+"""Torch modules of this process as the model of a query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from querist.core.errors import ConfigError
+from querist.pool.pool import Pool
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+pytestmark = pytest.mark.torch
+COUNT, SIDE = 40, 8
+
+
+class Net(nn.Module):
+    """Of small images; its sharpness is in no tensor."""
+
+    def __init__(self, seed: int = 0, sharpness: float = 1.0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+        self.last = nn.Linear(4, 3)
+        self.sharpness = sharpness
+
+    def forward(self, x: Any) -> Any:
+        return self.sharpness * self.last(self.features(x).mean((2, 3)))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for number in range(COUNT):
+        pixels = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        Image.fromarray(pixels // (1 + number % 4)).save(folder / f"i{number:02}.png")
+    return folder
+
+
+@pytest.fixture
+def pool(tmp_path: Path, images: Path):
+    sized = {"transform": {"modality": "image", "size": SIDE}}
+    with Pool.create(tmp_path / "pool", sized) as made:
+        made.add(images)
+        yield made
+
+
+def pixels_of(images: Path) -> Any:
+    from PIL import Image
+
+    read = [np.asarray(Image.open(path)) for path in sorted(images.glob("*.png"))]
+    return torch.tensor(np.stack(read)).permute(0, 3, 1, 2).float() / 255.0
+
+
+def names_of(found: Any) -> list[str]:
+    return [Path(pick.uri).stem for pick in found.picks]
+
+
+def least_sure(probabilities: Any, count: int) -> list[str]:
+    best = probabilities.max(dim=1).values
+    return [f"i{n:02}" for n in torch.argsort(best)[:count].tolist()]
+
+
+def test_it_sees_what_a_loop_of_its_own_would_show_it(pool: Pool, images: Path) -> None:
+    net = Net()
+    net.train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    found = pool.query(6, model=net, strategy="least-confidence")
+    assert net.training  # it was left as it was
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    with torch.no_grad():
+        wanted = torch.softmax(net.eval()(pixels_of(images)), dim=1)
+    assert names_of(found) == least_sure(wanted, 6)
+
+
+def test_it_is_normalised_as_is_said(pool: Pool, images: Path) -> None:
+    net = Net().eval()
+    normalise = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
+    settings = {"module": net, "normalise": normalise, "classes": ["a", "b", "c"]}
+    found = pool.query(6, model=settings, strategy="least-confidence")
+    mean, std = (torch.tensor(normalise[part]).view(1, 3, 1, 1) for part in ("mean", "std"))
+    with torch.no_grad():
+        wanted = torch.softmax(net((pixels_of(images) - mean) / std), dim=1)
+    assert names_of(found) == least_sure(wanted, 6)
+
+
+def test_probabilities_of_a_last_softmax_are_taken_as_such(pool: Pool) -> None:
+    net = Net().eval()
+    by_logits = pool.query(1.0, model=net, strategy="least-confidence")
+    both = nn.Sequential(net, nn.Softmax(dim=1))
+    by_odds = pool.query(1.0, model=both, strategy="least-confidence")
+    assert by_odds.ids == by_logits.ids
+    assert [p.score for p in by_odds.picks] == pytest.approx([p.score for p in by_logits.picks])
+
+
+def test_several_are_a_committee(pool: Pool, images: Path) -> None:
+    nets = [Net(seed).eval() for seed in range(3)]
+    found = pool.query(6, model=nets, strategy="least-confidence")
+    with torch.no_grad():
+        shown = [torch.softmax(net(pixels_of(images)), dim=1) for net in nets]
+    assert names_of(found) == least_sure(torch.stack(shown).mean(0), 6)
+    assert len(pool.query(3, model=nets, strategy="bald").picks) == 3
+
+
+def test_it_is_known_again_until_something_of_it_changes(pool: Pool) -> None:
+    def inferred(net: Any) -> int:
+        return int(pool.query(3, model=net, strategy="margin").counts["inferred"])
+
+    net = Net()
+    assert inferred(net) == COUNT
+    assert inferred(net) == 0
+    assert inferred(Net()) == 0  # another object of the same numbers
+    net.sharpness = 2.0
+    assert inferred(net) == COUNT
+    with torch.no_grad():
+        net.last.bias += 0.1
+    assert inferred(net) == COUNT
+
+
+def test_its_features_serve_strategies_of_embeddings(pool: Pool) -> None:
+    assert len(pool.query(4, model=Net(), strategy="badge").picks) == 4
+    assert len(pool.query(4, model=Net(), strategy="k-center").picks) == 4
+
+
+@pytest.mark.parametrize(
+    "model, said",
+    [
+        ({"module": Net(), "normalize": {}}, "normalise"),
+        ({"module": Net(), "weights": "w.safetensors"}, "has its weights"),
+        ({"module": "net:build"}, "torch modules"),
+        ([Net(), 3], "A model is settings"),
+    ],
+)
+def test_what_cannot_be_is_said(pool: Pool, model: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        pool.query(3, model=model, strategy="margin")
+
+
+def test_the_size_of_images_is_not_guessed(tmp_path: Path, images: Path) -> None:
+    with Pool.create(tmp_path / "unsized") as unsized:
+        unsized.add(images)
+        with pytest.raises(ConfigError, match="size that it was trained with"):
+            unsized.query(3, model=Net(), strategy="margin")
+
+
+def test_texts_are_no_arrays(tmp_path: Path) -> None:
+    with Pool.create(tmp_path / "texts") as texts:
+        texts.add_items([{"id": "t", "text": "a text"}])
+        with pytest.raises(ConfigError, match="items are texts"):
+            texts.query(1, model=Net(), strategy="margin")
+
+
+def test_a_table_is_shown_as_the_transform_makes_it(tmp_path: Path) -> None:
+    rows = [{"id": f"r{n}", "table": {"x": float(n), "y": 1.0 - n}} for n in range(9)]
+    with Pool.create(tmp_path / "table") as table:
+        table.add_items(rows)
+        found = table.query(2, model=nn.Linear(2, 3), strategy="entropy")
+    assert len(found.picks) == 2
