@@ -44,6 +44,16 @@ def test_an_array_and_an_estimator_are_enough(tmp_path: Path) -> None:
     assert len(labels.inputs.ids) == len(set(labels.inputs.ids)) == 12
 
 
+@pytest.mark.torch
+def test_a_torch_module_is_a_model_in_worker_processes_too(tmp_path: Path) -> None:
+    nn = pytest.importorskip("torch").nn
+    net = nn.Sequential(nn.Linear(2, 8), nn.SiLU(), nn.Linear(8, 1))
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, (30, 2))
+    told = {"generator": points, "model": net, "oracle": lambda x: float(x @ x), "output": "y"}
+    campaign = Campaign(**told, initial=6, retrain={"every_labels": 4}, budget={"labels": 10})
+    assert campaign.run(tmp_path / "run", progress=False).require_finished()
+
+
 def test_a_data_frame_is_candidates_by_column(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"size": np.linspace(0.0, 1.0, 30), "kind": ["even", "odd"] * 15})

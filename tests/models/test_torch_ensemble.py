@@ -195,3 +195,31 @@ def test_on_a_gpu_the_predictions_are_the_same() -> None:
 def test_bad_schedules_are_refused(schedule: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         TorchEnsemble(schedule=schedule)
+
+
+def test_members_are_copies_of_a_module_that_begin_anew() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.SiLU(), torch.nn.Linear(8, 3))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    arrays = TorchEnsemble(net, members=2, schedule=SHORT).fit(data(), FitRequest()).state.arrays
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    first, second, own = arrays["m0/0.weight"], arrays["m1/0.weight"], before["0.weight"].numpy()
+    # Eight epochs move a weight by some hundredths; a start is as wide as a half.
+    gaps = [np.abs(a - b).max() for a, b in ((first, second), (first, own), (second, own))]
+    assert min(gaps) > 0.3
+
+
+@pytest.mark.parametrize(
+    "net, said",
+    [
+        (torch.nn.Linear(2, 3), "of .3,. numbers a sample, but: mat1"),
+        (torch.nn.Linear(3, 2), "make .3,. of .3,. numbers a sample, but it makes .2,."),
+    ],
+)
+def test_a_module_of_another_width_is_named(net: Any, said: str) -> None:
+    with pytest.raises(RunError, match=said):
+        TorchEnsemble(net, members=1, schedule=SHORT).fit(data(), FitRequest())
+
+
+def test_a_module_takes_no_options() -> None:
+    with pytest.raises(ConfigError, match="takes no options"):
+        TorchEnsemble(torch.nn.Linear(3, 3), options={"width": 3}).fit(data(), FitRequest())

@@ -10,7 +10,7 @@ import numpy as np
 
 from querist.core.batch import Batch
 from querist.generators.candidates import Candidates
-from querist.models.committee import as_model
+from querist.models.given import as_model
 from querist.oracles.function import FunctionOracle
 
 

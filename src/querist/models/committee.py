@@ -285,12 +285,6 @@ class Committee:
         return Prediction(_decoded(name, self.classes, mean), Batch(spread), members)
 
 
-def as_model(thing: Any) -> Any:
-    """A committee of an estimator of scikit-learn, or one like it; anything else as it is."""
-    own = all(hasattr(thing, name) for name in ("get_params", "fit", "predict"))
-    return Committee(thing) if own and not hasattr(thing, "load") else thing
-
-
 def _with_all_classes(chosen: NDArray[np.int64], codes: Array) -> NDArray[np.int64]:
     """Add the first row of each class that the bootstrap left out; many classifiers need it."""
     first = np.unique(codes, return_index=True)[1]

@@ -51,7 +51,8 @@ class TorchEnsemble:
 
     Attributes:
         module: Makes a ``torch.nn.Module`` from the numbers of input and output columns; a
-            function, an import path, or None for a perceptron with SiLU and two layers of 64.
+            function, an import path, or None for a perceptron with SiLU and two layers of 64. Or a
+            module, of which each member is a copy with numbers drawn anew.
         inputs: Input fields, numeric and of one shape each, flattened side by side; None for all.
         outputs: Output fields, likewise.
         members: Size of the ensemble.

@@ -24,7 +24,7 @@ from querist.core.batch import Array, Batch
 from querist.core.errors import ConfigError, QueristError, RunError
 from querist.core.roles import Model
 from querist.core.tasks import Factory
-from querist.models.committee import as_model
+from querist.models.given import as_model
 from querist.oracles.calculator import answering_calculator
 from querist.store.errors import NotARun, RunExists
 from querist.store.run_folder import RunFolder

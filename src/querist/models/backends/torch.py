@@ -64,12 +64,42 @@ def builder(module: Any, options: Mapping[str, Any]) -> Build:
     """What makes a network for ``(inputs, outputs)`` columns.
 
     Args:
-        module: None for a perceptron (:func:`perceptron`), a function, or its import path.
-        options: Further arguments for it.
+        module: None for a perceptron (:func:`perceptron`), a function, a network that is copied
+            (:func:`anew`), or the import path of either.
+        options: Further arguments for a function.
+
+    Raises:
+        ConfigError: If a network is given with options.
     """
     chosen = perceptron if module is None else module
     made = resolve(chosen) if isinstance(chosen, str) else chosen
-    return lambda inputs, outputs: made(inputs, outputs, **options)
+    if not isinstance(made, torch().nn.Module):
+        return lambda inputs, outputs: made(inputs, outputs, **options)
+    if options:
+        raise ConfigError(f"a {type(made).__name__} is copied as it is: it takes no options.")
+    return lambda inputs, outputs: anew(made, inputs, outputs)
+
+
+def anew(network: Any, inputs: int, outputs: int) -> Any:
+    """A copy of a network that begins anew: each layer that can draw its numbers does.
+
+    Raises:
+        RunError: If it does not make ``(n, outputs)`` of ``(n, inputs)``.
+    """
+    made, pt = copy.deepcopy(network), torch()
+    for layer in made.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    dtype = next((p.dtype for p in made.parameters()), pt.float32)
+    told = f"this {type(network).__name__} should make ({outputs},) of ({inputs},) numbers a sample"
+    try:
+        with pt.no_grad():
+            shape = tuple(copy.deepcopy(made).eval()(pt.zeros((2, inputs), dtype=dtype)).shape)
+    except (RuntimeError, ValueError, IndexError, AttributeError) as error:
+        raise RunError(f"{told}, but: {error}") from error
+    if shape != (2, outputs):
+        raise RunError(f"{told}, but it makes {shape[1:]}.")
+    return made
 
 
 def perceptron(
