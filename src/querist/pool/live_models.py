@@ -13,7 +13,11 @@ from querist.pool.pool import Pool
 
 def is_live(model: Any) -> bool:
     """Whether it is, or holds, an object of this process: no settings that can be written down."""
-    return model is not None and (not isinstance(model, Mapping) or live_networks.is_network(model))
+    if model is None or not isinstance(model, Mapping):
+        return model is not None
+    given = [model.get(name) for name in ("function", "object")]
+    named = all(each is None or isinstance(each, str) for each in given)
+    return live_networks.is_network(model) or not named
 
 
 def live_model(model: Any, pool: Pool, threads: int) -> Inference:
@@ -27,19 +31,21 @@ def live_model(model: Any, pool: Pool, threads: int) -> Inference:
     Raises:
         ConfigError: If it is none of these.
     """
+    if isinstance(model, Mapping) and not live_networks.is_network(model):
+        return open_inference({"use": "python", **model})
+    if isinstance(model, Inference):
+        return model
     if estimators.is_estimator(model):
         return estimators.of_pool(model, pool, threads)
     if live_networks.is_network(model):
         return live_networks.of_pool(model, pool, threads)
-    function = callable(model) and not isinstance(model, type)
-    if not function and not hasattr(model, "infer"):
-        raise ConfigError(
-            f"A model is settings, such as {{'use': 'onnx', 'file': 'model.onnx'}} or {{'use': "
-            "'torch', 'builder': 'my_network:build', 'weights': ...}, a fitted estimator of "
-            "scikit-learn, a function from a batch to probabilities, or an object with "
-            f"infer(batch, wanted) and provides; got {model!r:.80}."
-        )
     if hasattr(model, "infer"):
-        made: Inference = model
-        return made
+        return open_inference({"use": "python", "object": model})
+    if not callable(model) or isinstance(model, type) or hasattr(model, "state_dict"):
+        raise ConfigError(
+            "A model is settings, such as {'use': 'onnx', 'file': 'model.onnx'}, a torch module or "
+            "a list of some, a fitted estimator of scikit-learn, a function from a batch to "
+            "probabilities, or an object with infer(batch, wanted) and provides; got "
+            f"{model!r:.80}."
+        )
     return open_inference({"use": "python", "function": model})

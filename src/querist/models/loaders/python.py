@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +111,8 @@ class PythonInference:
     """
 
     def __init__(self, model: Any, settings: PythonSettings, info: InferenceInfo) -> None:
-        self._model, self._who = model, named(settings.object or settings.function)
+        target = settings.object or settings.function
+        self._model, self._who = model, named(type(model) if target is model else target)
         provides = getattr(model, "provides", None) or settings.provides
         if not provides:
             raise ConfigError(
@@ -139,10 +141,16 @@ class PythonInference:
 
 
 def _digest(model: Any, settings: PythonSettings, who: str) -> str:
-    """The model's own digest; without one, of the options, the version and the module's source."""
+    """The model's own digest; without one, of the options, the version and the module's source.
+
+    Of a function or an object that was given itself nobody can see what it holds or looks up:
+    unless it has a digest or a version, each time it is opened it is another model.
+    """
     told = {"use": "python", "name": who, "options": settings.options, "version": settings.version}
     own = getattr(model, "digest", None)
     if own:
         return digest_of({**told, "digest": str(own)})
-    target = _found(settings.object or settings.function)
-    return digest_of(told, source_of(target))
+    target = settings.object or settings.function
+    if not isinstance(target, str) and not settings.version:
+        return digest_of({**told, "opened": uuid.uuid4().hex})
+    return digest_of(told, source_of(_found(target)))
