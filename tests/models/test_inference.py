@@ -74,6 +74,36 @@ def test_a_python_function_and_its_wrong_rows() -> None:
         wrong.infer([1, 2, 3], frozenset({"probabilities"}))
 
 
+def scaled(batch: np.ndarray, **options: Any) -> np.ndarray:
+    """Its options are looked at by nobody here."""
+    return np.full((len(batch), 2), 0.5)
+
+
+def test_a_named_function_is_known_again_until_a_file_of_its_options_changes(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "weights.txt"
+    file.write_text("1")
+
+    def digest(**options: Any) -> str:
+        named = {"use": "python", "function": f"{__name__}:scaled", "options": options}
+        return open_inference(named).digest
+
+    told = {"parts": [{"weights": str(file)}], "text": "x" * 5000, "nul": "a\0b"}
+    first = digest(**told)
+    assert digest(**told) == first
+    file.write_text("2")
+    assert digest(**told) != first
+    assert digest() == digest() != first
+
+
+def test_a_function_that_is_given_itself_is_another_one_each_time() -> None:
+    given = {"use": "python", "function": halves}
+    assert open_inference(given).digest != open_inference(given).digest
+    told = {**given, "version": "1"}
+    assert open_inference(told).digest == open_inference(told).digest
+
+
 def test_unknown_keys_are_refused_with_the_nearest(weights: Path) -> None:
     with pytest.raises(ConfigError, match=r"normalize: unknown key. Did you mean 'normalise'"):
         open_inference(settings(weights, normalize={}))
