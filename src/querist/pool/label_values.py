@@ -55,16 +55,20 @@ def understood(
     Args:
         task: The pool's.
         classes: The only ones that there are; None: any.
-        labels: By id, as people give them.
+        labels: By id, as people give them: a mapping, or a pandas Series whose index has the ids.
 
     Raises:
         BadLabel: If they are not by id, or one is no label of the task or class.
     """
-    if not isinstance(labels, Mapping):
+    given: Any = labels
+    if hasattr(given, "to_dict") and hasattr(given, "index") and not hasattr(given, "columns"):
+        given = given.to_dict()
+    if not isinstance(given, Mapping) or not all(isinstance(id, str) for id in given):
         raise BadLabel(
-            f"Labels are given by id, such as {{'bird-7': 'owl'}}, not as {labels!r:.200}."
+            "Labels are given by id, which is a text, such as {'bird-7': 'owl'}, not as "
+            f"{given!r:.200}."
         )
-    values = {id: checked(task, value) for id, value in labels.items()}
+    values = {id: checked(task, value) for id, value in given.items()}
     names = [name for value in values.values() for name in class_names(task, value)]
     if classes is not None:
         require_known(iter(names), classes)
@@ -83,7 +87,8 @@ def require_known(names: Iterator[str], classes: tuple[str, ...]) -> None:
 
 def _classification(value: Any) -> Any:
     if not isinstance(value, str) or not value:
-        raise BadLabel(f"A label here is the name of one class, or [], got {value!r:.200}.")
+        hint = f"; write a number as a text, {str(value)!r}" if isinstance(value, int) else ""
+        raise BadLabel(f"A label here is the name of one class, or [], got {value!r:.200}{hint}.")
     return value
 
 
