@@ -72,7 +72,8 @@ class Fields:
         if values.dtype.kind not in "biuf":
             raise ShapeError(
                 f"{who} wants numbers in {name!r}, but got the dtype {values.dtype}; encode it as "
-                "numbers, or leave the field out."
+                "numbers, leave the field out, or take a model of classes (committee, "
+                "torch_classifier)."
             )
         flat = np.asarray(values, np.float64).reshape(len(values), -1)
         refuse_not_finite(flat, name, batch, who)
