@@ -129,6 +129,12 @@ def test_its_features_serve_strategies_of_embeddings(pool: Pool) -> None:
     assert len(pool.query(4, model=Net(), strategy="k-center").picks) == 4
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told(pool: Pool) -> None:
+    with pytest.raises(ConfigError, match="GPU|CUDA|cuda"):
+        pool.query(3, model=Net(), strategy="margin", engine={"device": "cuda:0"})
+
+
 @pytest.mark.parametrize(
     "model, said",
     [

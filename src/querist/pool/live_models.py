@@ -20,13 +20,14 @@ def is_live(model: Any) -> bool:
     return live_networks.is_network(model) or not named
 
 
-def live_model(model: Any, pool: Pool, threads: int) -> Inference:
+def live_model(model: Any, pool: Pool, threads: int, device: str | None = None) -> Inference:
     """An opened model as it is; an estimator, torch modules, or a function, opened.
 
     Args:
         model: One of these: fitted; one module or a list; of a batch to probabilities.
         pool: Whose items it looks at.
         threads: That an estimator or a module may use.
+        device: Where a module runs; None for where it is.
 
     Raises:
         ConfigError: If it is none of these.
@@ -38,7 +39,7 @@ def live_model(model: Any, pool: Pool, threads: int) -> Inference:
     if estimators.is_estimator(model):
         return estimators.of_pool(model, pool, threads)
     if live_networks.is_network(model):
-        return live_networks.of_pool(model, pool, threads)
+        return live_networks.of_pool(model, pool, threads, device)
     if hasattr(model, "infer"):
         return open_inference({"use": "python", "object": model})
     if not callable(model) or isinstance(model, type) or hasattr(model, "state_dict"):

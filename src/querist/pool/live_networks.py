@@ -22,7 +22,7 @@ def is_network(model: Any) -> bool:
     return all(hasattr(part, "state_dict") and hasattr(part, "forward") for part in parts)
 
 
-def of_pool(model: Any, pool: Pool, threads: int) -> Inference:
+def of_pool(model: Any, pool: Pool, threads: int, device: str | None = None) -> Inference:
     """A module, or a list of some as a committee, that looks at a pool's items.
 
     ``{"module": ...}`` takes further settings of ``use: torch``: ``normalise``, ``classes``,
@@ -37,7 +37,7 @@ def of_pool(model: Any, pool: Pool, threads: int) -> Inference:
     modules = list(given) if isinstance(given, list | tuple) else [given]
     _require_shape(pool)
     _require_plain(modules)
-    return of_modules(modules, told, threads)
+    return of_modules(modules, told, threads, device)
 
 
 def _require_shape(pool: Pool) -> None:

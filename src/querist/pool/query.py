@@ -115,7 +115,9 @@ def ask(
     Raises:
         ConfigError: If it is something else.
     """
-    opened = live_model(model, pool, usable_cores()) if is_live(model) else None
+    engine = settings.get("engine")
+    device = engine.get("device") if isinstance(engine, Mapping) else None
+    opened = live_model(model, pool, usable_cores(), device) if is_live(model) else None
     told = {"use": "live"} if opened is not None else model
     folder = start_query(pool, {**settings, "model": told})
     return run_query(folder, progress, model=opened)

@@ -17,6 +17,7 @@ import numpy as np
 from querist.core.errors import ConfigError, RunError
 from querist.core.tasks import resolve
 
+from ..backends import cuda
 from ..backends import torch as backend
 from ..backends.eager import EagerRunner
 from ..backends.onnxruntime import OnnxRuntimeRunner
@@ -64,9 +65,10 @@ def of_modules(modules: Sequence[Any], told: Mapping[str, Any], threads: int) ->
     """Modules of this process, as they are now: they are copied, and so left alone.
 
     Args:
-        modules: One, or a committee. They run where the first has its weights.
+        modules: One, or a committee.
         told: Settings as of ``use: torch``, without what makes a module.
         threads: That they may use.
+        device: Where they run; None for where the first has its weights.
 
     Raises:
         ConfigError: If one is no module or cannot be copied, or for what :func:`load` does.
@@ -88,8 +90,9 @@ def of_modules(modules: Sequence[Any], told: Mapping[str, Any], threads: int) ->
         ) from error
     settings = as_it_ends(made, own[0])
     digest = network_digest(settings, {"modules": [module_digest(each) for each in own]})
-    device = next((str(each.device) for each in own[0].parameters()), "cpu")
-    return opened(network_of(own, settings), settings, digest, Place(device, threads))
+    at = device or next((str(each.device) for each in own[0].parameters()), "cpu")
+    cuda.check(at)
+    return opened(network_of(own, settings), settings, digest, Place(at, threads))
 
 
 def as_it_ends(settings: Set, module: Any) -> Set:
