@@ -61,7 +61,9 @@ def load(settings: TorchSettings, device: str, threads: int) -> Inference:
     return opened(network, settings, digest, Place(device, threads))
 
 
-def of_modules(modules: Sequence[Any], told: Mapping[str, Any], threads: int) -> NetworkInference:
+def of_modules(
+    modules: Sequence[Any], told: Mapping[str, Any], threads: int, device: str | None = None
+) -> NetworkInference:
     """Modules of this process, as they are now: they are copied, and so left alone.
 
     Args:
