@@ -10,6 +10,7 @@ import pytest
 
 from querist.core.errors import ConfigError
 from querist.pool.pool import Pool
+from querist.pool.query_errors import QueryFailed
 
 
 @pytest.fixture
@@ -99,3 +100,47 @@ def test_what_says_what_it_is_is_known_again(texts: Pool) -> None:
     assert [inferred(Told(n)) for n in (4, 4, 5)] == [20, 0, 20]
     versions = [{"function": Near(4).predict_proba, "version": v} for v in ("1", "1", "2")]
     assert [inferred(model) for model in versions] == [20, 0, 20]
+
+
+def rows(batch: list[str], *row: float) -> np.ndarray:
+    return np.tile(row, (len(batch), 1))
+
+
+@pytest.mark.parametrize(
+    "function, said",
+    [
+        (lambda batch: np.full(len(batch), 0.5), "2 axes, a row an item.*give both columns"),
+        (lambda batch: np.array(["a"] * len(batch)), "as numbers, but it gave <U1"),
+        (lambda batch: rows(batch, 1.5, -2.25), "The first: .* one sums to -0.75 where 1"),
+        (lambda batch: rows(batch, 40, 60), "The first: .* one sums to 100 where 1 is wanted"),
+    ],
+    ids=["one column", "names", "logits", "percent"],
+)
+def test_what_a_function_should_have_given_is_told(texts: Pool, function: Any, said: str) -> None:
+    with pytest.raises(QueryFailed, match=said) as failed:
+        texts.query(1, model=function, strategy="margin")
+    assert "tried" not in str(failed.value)
+    assert not hasattr(failed.value, "__notes__")
+
+
+def test_where_a_users_code_failed_is_shown(texts: Pool) -> None:
+    def broken(batch: list[str]) -> Any:
+        raise KeyError("colour")
+
+    with pytest.raises(QueryFailed, match="KeyError: 'colour'") as failed:
+        texts.query(1, model=broken)
+    (note,) = failed.value.__notes__
+    assert __file__ in note
+    assert "in broken" in note
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16"])
+def test_tensors_are_arrays_with_a_gradient_too(texts: Pool, kind: str) -> None:
+    torch = pytest.importorskip("torch")
+
+    def short(batch: list[str]) -> Any:
+        first = torch.tensor([len(text) / 32 for text in batch], dtype=getattr(torch, kind))
+        return torch.stack([first, 1 - first], dim=1).requires_grad_()
+
+    assert texts.query(1, model=short).ids == ["15"]  # sixteen letters

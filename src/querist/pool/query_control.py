@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ PILOT = 1008
 
 _PILOT_UNITS = 2  # units of work that the pilot may be as long as
 
-_OURS = "querist.core.errors.RoleFailed: "  # before a sentence that is for people
+_OURS = re.compile(r"querist\.[\w.]+: ")  # before a sentence that is for people
 _JUDGED = 50  # candidates before a share of broken ones means anything
 _AT_ONCE = 2  # tasks of a worker, so that it never waits for its next one
 
@@ -190,8 +191,10 @@ class QueryController:
             return
         lasting = not event.failure.transient and not (lost and self._workers)
         if lasting or task.attempt >= self.plan.attempts:
+            said = _OURS.sub("", event.failure.message, count=1)
             tried = "" if lasting else f" (tried {task.attempt} times)"
-            self._end("failed", f"{event.failure.message.removeprefix(_OURS)}{tried}")
+            ours = said != event.failure.message  # a sentence, which says what to do by itself
+            self._end("failed", f"{said}{tried}", "" if ours else event.failure.traceback)
         elif task.rows is None:
             self._select(task.attempt + 1)
         else:
@@ -329,12 +332,14 @@ class QueryController:
             self._end(
                 "failed",
                 f"{failed:,} of the first {judged:,} items are broken, more than the "
-                f"{self.plan.abort_share:.0%} that abort_share allows. The list of failures says "
-                "why; repair the items or raise abort_share.",
+                f"{self.plan.abort_share:.0%} that abort_share allows. The first: "
+                f"{self.state.example or 'its worker ended.'} Failures lists them all; repair the "
+                "items or raise abort_share.",
             )
 
-    def _end(self, status: str, reason: str) -> None:
-        self._record(ENDED, {"status": status, "reason": reason})
+    def _end(self, status: str, reason: str, traceback: str = "") -> None:
+        told = {"traceback": traceback} if traceback else {}
+        self._record(ENDED, {"status": status, "reason": reason, **told})
         self._finish(status, reason)
 
     def _finish(self, status: str, reason: str) -> None:

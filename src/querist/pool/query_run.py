@@ -84,14 +84,15 @@ class QueryRun:
                 return
             with self._told(progress):
                 parts = self._listed(progress)
+            controller = self._controller(state, parts, workers)
             outcome = self._drive(
-                self._controller(state, parts, workers),
+                controller,
                 lock,
                 StatusWriter(self._run.path, self._run.run_id, parts, state, progress),
                 threads,
                 lambda driver: self._watched(driver, should_stop, handle_signals),
             )
-        _raise(self._run.run_id, outcome)
+        _raise(self._run.run_id, outcome, controller.state.traceback)
 
     @property
     def needs(self) -> Needs:
@@ -236,9 +237,12 @@ def _look(driver: Driver, should_stop: Callable[[], bool], over: threading.Event
             return
 
 
-def _raise(id: str, outcome: Outcome) -> None:
+def _raise(id: str, outcome: Outcome, traceback: str) -> None:
     if outcome.status == "failed":
-        raise QueryFailed(outcome.reason)
+        failed = QueryFailed(outcome.reason)
+        if traceback:  # of somebody's code; Python prints notes below the sentence
+            failed.add_note(f"In its worker:\n{traceback}")
+        raise failed
     if outcome.status == "cancelled":
         raise QueryCancelled(f"The query {id} was cancelled: {outcome.reason}")
     if outcome.status == "stopped":

@@ -39,6 +39,7 @@ class QueryState:
         counts: Sums of :data:`COUNTED`, over all parts.
         judged: Scored and failed items of the candidates.
         failed: Failed ones among them.
+        example: The sentence of the first of these.
         seconds: By stage, summed over workers.
         batch: Items in a call of the model, once it is known.
         pilot: Items in the second unit of work, once it is known.
@@ -47,6 +48,7 @@ class QueryState:
         picked: How many were picked; None before the end.
         ended: How the last attempt ended, "" while it has not: finished, failed or cancelled.
         reason: Why.
+        traceback: Of what failed in somebody's code.
         t: Seconds of the query's clock at the last fact.
     """
 
@@ -55,6 +57,7 @@ class QueryState:
     counts: Counter[str] = field(default_factory=Counter)
     judged: int = 0
     failed: int = 0
+    example: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     batch: int | None = None
     pilot: int | None = None
@@ -63,6 +66,7 @@ class QueryState:
     picked: int | None = None
     ended: str = ""
     reason: str = ""
+    traceback: str = ""
     t: float = 0.0
 
     def fold(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -76,6 +80,7 @@ class QueryState:
             self.picked = int(data["count"])
         elif kind == ENDED:
             self.ended, self.reason = str(data["status"]), str(data["reason"])
+            self.traceback = str(data.get("traceback", ""))
 
     def fold_fact(self, fact: Fact) -> None:
         """Take one fact as it is recorded."""
@@ -90,6 +95,7 @@ class QueryState:
         for stage, spent in data["seconds"].items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
         if data["part"] == CANDIDATES:
+            self.example = self.example or next((said for *_, said in data.get("failures", [])), "")
             self.failed += int(data["counts"]["failed"])
             self.judged += int(data["stop"]) - int(data["start"])
         self.batch = data.get("batch") or self.batch

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from querist.core.errors import ConfigError, ContractError, RunError
+from querist.core.errors import ConfigError, ContractError, RoleFailed, RunError
 from querist.core.tasks import resolve
 
 from ..inference_settings import PythonSettings, named
@@ -22,6 +22,15 @@ USUAL = {
     "classification": "probabilities",
     "multi-label": "label_probabilities",
     "regression": "predictions",
+}
+
+
+AXES = {
+    "probabilities": 2,
+    "label_probabilities": 2,
+    "member_probabilities": 3,
+    "embeddings": 2,
+    "gradients": 2,
 }
 
 
@@ -134,11 +143,35 @@ class PythonInference:
             raise RunError(
                 f"{self._who} was asked for {', '.join(missing)}, but gave {list(made)}."
             )
-        return {n: check_rows(n, np.asarray(made[n]), len(batch), self._who) for n in wanted}
+        return {
+            n: check_rows(n, _numbers(made[n], n, self._who), len(batch), self._who) for n in wanted
+        }
 
     def close(self) -> None:
         """Close the object, where it can be."""
         getattr(self._model, "close", lambda: None)()
+
+
+def _numbers(made: Any, name: str, who: str) -> NDArray[Any]:
+    """What a user's code gave, as an array; of torch wherever it is, with a gradient or without.
+
+    Raises:
+        RoleFailed: If it holds no numbers, or not as many axes as it has to.
+    """
+    if hasattr(made, "detach"):
+        made = made.detach().cpu()
+        made = made.float() if made.is_floating_point() else made
+    array = np.asarray(made)
+    if array.dtype.kind not in "biuf" and array.ndim:
+        raise RoleFailed(f"{who} should give {name} as numbers, but it gave {array.dtype}.")
+    wanted = AXES.get(name, array.ndim)
+    if array.ndim not in (0, wanted):
+        both = "; of two classes give both columns" if name == "probabilities" else ""
+        raise RoleFailed(
+            f"{who} should give {name} with {wanted} axes, a row an item, but it gave the shape "
+            f"{array.shape}{both}."
+        )
+    return array
 
 
 def _digest(model: Any, settings: PythonSettings, who: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,7 +51,7 @@ class Scorer:
         for name, values in chunk.outputs.items():
             at = np.flatnonzero(chunk.good)
             for sentence, rows in bad_rows(values[at], NEEDS[name].holds):
-                what = sentence.partition(".")[0].removeprefix("have values that ")
+                what = _first(sentence).removeprefix("have values that ")
                 for position in at[rows].tolist():
                     message = f"The model's {name.replace('_', ' ')} of the item {what}."
                     chunk.fail(position, "not-finite" if "NaN" in what else "model", message)
@@ -91,6 +92,11 @@ class Scorer:
         if self._fixed is None:
             self._fixed = fixed_data(self._place)
         return self._fixed
+
+
+def _first(text: str) -> str:
+    """Its first sentence, without the full stop; numbers have points, too."""
+    return re.split(r"\.(?=\s|$)", text, maxsplit=1)[0]
 
 
 def fixed_data(place: Place) -> dict[str, Any]:
