@@ -96,6 +96,16 @@ def test_a_function_that_expected_no_mapping_is_told_that_it_got_one(context) ->
     assert outcome.message.endswith("('speed' was one mapping of the fields ['x', 'y'])")
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_function_that_returns_nothing_is_told_so(context, batched: bool) -> None:
+    def forgetful(x, y):
+        x * y
+
+    answers = FunctionOracle(forgetful, outputs="z", batched=batched).answer(XY, context)
+    assert [answer.reason for answer in answers] == [Reason.WRONG_SHAPE] * 2
+    assert "returned None" in answers[0].message
+
+
 def test_the_traceback_is_the_functions_own(context) -> None:
     def deep(x):
         raise RuntimeError("in the deep")

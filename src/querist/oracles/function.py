@@ -78,7 +78,7 @@ class FunctionOracle:
 
     def _answer_one(self, sample: Sample, context: TaskContext) -> Outcome:
         try:
-            raw = call(self._call, sample.arrays, context)
+            raw = _something(call(self._call, sample.arrays, context))
         except Exception as error:  # noqa: BLE001 - the function is the user's
             return failure_of(error)
         return self._check(sample, raw)
@@ -88,7 +88,8 @@ class FunctionOracle:
         fields = {n: c.uniform if c.is_uniform else list(c.items()) for n, c in columns}
         # The same boundary, for the whole batch: no sample can be told from the others.
         try:
-            rows = _rows(self._named(call(self._call, fields, context)), len(samples))
+            made = _something(call(self._call, fields, context))
+            rows = _rows(self._named(made), len(samples))
         except Exception as error:  # noqa: BLE001 - the function is the user's
             return [failure_of(error)] * len(samples)
         return [
@@ -104,6 +105,12 @@ class FunctionOracle:
             f"a batched oracle should return a mapping of names to arrays, but returned "
             f"{type(raw).__name__}; declare one output name to return a bare array."
         )
+
+
+def _something(raw: Any) -> Any:
+    if raw is None:
+        raise ShapeError("the function returned None; it ends without a `return` of its result.")
+    return raw
 
 
 def _rows(named: Mapping[str, Any], count: int) -> list[dict[str, Array]]:
