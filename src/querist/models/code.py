@@ -80,18 +80,16 @@ def is_own(thing: Any) -> bool:
 
 # ------------------------------------------------------------------------------------- the files
 
-_held: dict[str, tuple[ModuleType, ModuleSpec | None, _Source]] = {}
+_first: dict[str, tuple[ModuleType, ModuleSpec | None, str]] = {}
+"""Of each module that is imported, the digest when it was first looked at."""
 
 
 def _source(name: str) -> _Source | None:
-    """The file of a module; of one that is imported as it was when it was first looked at.
+    """The file of a module.
 
-    A file that was changed since says what a new process would do, and not what this one does.
+    Where it was changed since the module was imported it says what a new process would do, and not
+    what this one does: that is told apart from both.
     """
-    module = sys.modules.get(name)
-    held = _held.get(name)
-    if held is not None and held[0] is module and held[1] is _spec_in(module):
-        return held[2]
     file = _file_of(name)
     if file is None:
         return None
@@ -99,10 +97,15 @@ def _source(name: str) -> _Source | None:
         data = file.read_bytes()
     except OSError:
         return None
-    source = _Source(hashlib.sha256(data).hexdigest(), frozenset(_imports(data, name, file)))
-    if module is not None:
-        _held[name] = module, _spec_in(module), source
-    return source
+    digest, imports = hashlib.sha256(data).hexdigest(), frozenset(_imports(data, name, file))
+    module = sys.modules.get(name)
+    if module is None:
+        return _Source(digest, imports)
+    spec = _spec_in(module)
+    held = _first.get(name)
+    if held is None or held[0] is not module or held[1] is not spec:
+        held = _first[name] = module, spec, digest
+    return _Source(digest if held[2] == digest else f"{held[2]}, now {digest}", imports)
 
 
 def _spec_in(module: ModuleType | None) -> ModuleSpec | None:
