@@ -44,8 +44,15 @@ def code_of(target: Any) -> list[bytes]:
     return told or list(_typed_in(found, set()))
 
 
-def sources_of(module: str) -> list[bytes]:
-    """Digests of a module's file and of all files of one's own behind it; none without a file."""
+def sources_of(module: str, own: bool = False) -> list[bytes]:
+    """Digests of a module's file and of all files of one's own behind it; none without a file.
+
+    Args:
+        module: Its name; it is not imported.
+        own: Whether what is installed has none either.
+    """
+    if own and not _is_own(module):
+        return []
     found: dict[str, str] = {}
     left = [module]
     while left:
