@@ -35,6 +35,23 @@ def test_candidates_are_proposed_once_each() -> None:
     assert shuffled == drained(Candidates(POINTS, chunk=3, seed=1))
 
 
+@pytest.mark.parametrize("order", ["random", "given"])
+@pytest.mark.parametrize("now", [POINTS[::-1], POINTS[:3], np.arange(40.0)])
+def test_candidates_that_are_others_by_now_are_begun_with(order: str, now: np.ndarray) -> None:
+    first = Candidates(POINTS, chunk=6, order=order, seed=1)
+    begun = first.propose().batch["x"].tolist()
+    same = Candidates(POINTS, chunk=6, order=order, seed=2)
+    same.restore(*first.state())
+    assert sorted(begun + drained(same)) == POINTS.tolist()
+    other = Candidates(now, chunk=6, order=order, seed=2)
+    other.restore(*first.state())
+    assert sorted(drained(other)) == sorted(now.tolist())
+    arrays, data = first.state()
+    before = Candidates(POINTS, chunk=6, order=order, seed=2)
+    before.restore(arrays, {name: told for name, told in data.items() if name != "of"})
+    assert sorted(begun + drained(before)) == POINTS.tolist()
+
+
 def test_cyclic_candidates_come_again_in_another_order() -> None:
     generator = Candidates(POINTS, chunk=10, cyclic=True, seed=1)
     first, second = (generator.propose().batch["x"].tolist() for _ in range(2))

@@ -9,6 +9,7 @@ import pytest
 
 from querist.core.errors import ConfigError, MissingExtra, RunError
 from querist.models.inference import Inference, open_inference
+from querist.models.inferring import digest_of
 
 torch = pytest.importorskip("torch")
 save_file = pytest.importorskip("safetensors.torch").save_file
@@ -124,3 +125,31 @@ def test_a_builder_without_torch_is_told_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"pip install 'querist\[torch\]'"):
         open_inference({"use": "torch", "builder": "math:sqrt"})
+
+
+def read_from(file: str) -> Any:
+    """A network that has a number of a file in none of its tensors."""
+    made = network()
+    made.scale = float(Path(file).read_text())
+    return made
+
+
+def test_files_that_the_options_of_a_builder_name_count(weights: Path, tmp_path: Path) -> None:
+    told = settings(weights, options={"file": str(tmp_path / "scale.txt")})
+    told["builder"] = f"{__name__}:read_from"
+    (tmp_path / "scale.txt").write_text("1")
+    first = open_inference(told).digest
+    assert open_inference(told).digest == first
+    (tmp_path / "scale.txt").write_text("2")
+    assert open_inference(told).digest != first
+
+
+def test_long_arrays_in_options_differ_by_each_number() -> None:
+    def digest(array: Any) -> str:
+        return digest_of({"array": array})
+
+    one = np.zeros(5000)
+    other = one.copy()
+    other[2500] = 1.0  # printed, both are [0. 0. 0. ... 0. 0. 0.]
+    assert digest(one) == digest(one.copy())
+    assert len({digest(one), digest(other), digest(one.astype("f4")), digest(one[None])}) == 4

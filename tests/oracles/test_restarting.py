@@ -61,6 +61,8 @@ def test_another_question_and_another_command_begin_anew(context: LoneContext) -
     )
     (again,) = changed.answer(X, context)
     assert isinstance(again, Failure)
+    (otherwise,) = counting(environment={"METHOD": "other"}).answer(X, context)
+    assert isinstance(otherwise, Failure)
 
 
 def test_an_answer_of_an_earlier_try_is_not_taken_for_a_new_one(context: LoneContext) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from querist.pool.manifests.record import Record
 from querist.pool.pool import Pool
 
 ROWS = st.integers(1, 12)
@@ -83,3 +84,21 @@ def test_what_is_located_is_what_the_item_says(pool: Pool, files) -> None:
         assert (found.id, found.uri, found.size) == (item.id, item.uri, item.size)
         assert (found.version, found.data) == (item.version, item.data)
     assert pool.located(np.array([99])) == []
+
+
+def test_an_item_elsewhere_or_of_another_size_is_read_again(pool: Pool) -> None:
+    """Also where its source tells no version, as a list of URLs does not."""
+    rows = np.arange(1, 4)
+
+    def added(*items: tuple[str, int]) -> list[bool]:
+        listed = [
+            Record(n, uri=f"https://example.org/{name}", id=str(n), size=size)
+            for n, (name, size) in enumerate(items)
+        ]
+        pool._adder(0.5, None).values(listed)
+        return pool.contents_of(rows).any(axis=1).tolist()
+
+    assert added(("a", 1), ("b", 1), ("c", 1)) == [False] * 3
+    pool.note_contents({row: bytes([row]) * 16 for row in rows.tolist()})
+    assert added(("a", 1), ("b", 1), ("c", 1)) == [True] * 3
+    assert added(("a", 1), ("moved", 1), ("c", 2)) == [True, False, False]

@@ -124,6 +124,59 @@ def test_it_is_known_again_until_something_of_it_changes(pool: Pool) -> None:
     assert inferred(net) == COUNT
 
 
+def by_two(x: Any) -> Any:
+    return 2.0 * x
+
+
+class Held(Net):
+    """Of what it multiplies by no state tells, and no plain setting."""
+
+    def __init__(self, by: Any) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: Any) -> Any:
+        by = self.by[0] if isinstance(self.by, list) else self.by
+        return by(super().forward(x)) if callable(by) else by * super().forward(x)
+
+
+class Twice:
+    """With a number of its own."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def __call__(self, x: Any) -> Any:
+        return self.number * x
+
+
+HELD = [
+    (torch.tensor(1.0), torch.tensor(3.0)),
+    (torch.tensor(1.0).bfloat16(), torch.tensor(3.0).bfloat16()),
+    ([np.float64(1.0)], [np.float64(3.0)]),
+    (Twice(1.0), Twice(3.0)),
+    (by_two, torch.relu),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), HELD)
+def test_whatever_its_layers_hold_counts(pool: Pool, one: Any, other: Any) -> None:
+    from querist.models.loaders.module import module_digest
+
+    assert module_digest(Held(one)) == module_digest(Held(one)) != module_digest(Held(other))
+    said = [pool.query(9, model=Held(each), strategy="margin") for each in (one, other)]
+    assert said[1].counts["inferred"] == COUNT
+
+
+def test_a_buffer_that_is_no_part_of_the_state_counts(pool: Pool) -> None:
+    from querist.models.loaders.module import module_digest
+
+    nets = [Net(), Net()]
+    for number, net in enumerate(nets):
+        net.register_buffer("scale", torch.tensor(float(number)), persistent=False)
+    assert module_digest(nets[0]) != module_digest(nets[1])
+
+
 def test_its_features_serve_strategies_of_embeddings(pool: Pool) -> None:
     assert len(pool.query(4, model=Net(), strategy="badge").picks) == 4
     assert len(pool.query(4, model=Net(), strategy="k-center").picks) == 4

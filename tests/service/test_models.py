@@ -47,6 +47,23 @@ def test_an_upload_is_kept_counted_and_removed(shared) -> None:
     assert shared.http.get("/v1/usage").json()["bytes"] == 0
 
 
+def test_another_file_with_the_same_key_is_refused(shared) -> None:
+    headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": "weights-of-today"}
+
+    def sent(number: float):
+        content = save({"w": np.full(4, number, np.float32)})  # all are of one length
+        return shared.http.post("/v1/uploads?kind=safetensors", content=content, headers=headers)
+
+    first = sent(1.0)
+    again = sent(1.0)
+    assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
+    other = sent(2.0)
+    assert other.status_code == 422
+    assert other.json()["type"].endswith("key-reused")
+    assert sent(1.0).json() == first.json()
+    assert shared.http.delete(f"/v1/uploads/{first.json()['id']}").status_code == 204
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [

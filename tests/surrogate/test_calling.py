@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from querist import Sample
 from querist.core.errors import ConfigError, ShapeError
 from querist.oracles.function import FunctionOracle
-from querist.surrogate.calling import BARE, Form, importable, oracle_of, returned
+from querist.surrogate.calling import BARE, Form, importable, oracle_of, require_same, returned
 
 
 def plain(x, y=2.0, *, z=None):
@@ -51,6 +53,17 @@ def test_what_another_process_can_import() -> None:
     assert importable("math:hypot") == "math:hypot"
     assert importable(np.linalg.norm) == "numpy.linalg:norm"
     assert importable(lambda x: x) is None
+
+
+def test_another_simulation_is_told_where_both_are_known() -> None:
+    kept = "math:hypot"
+    for trusted in (None, kept, math.hypot):
+        require_same(trusted, kept, "here")
+    require_same(plain, None, "here")  # it was no part of a module
+    require_same(plain, "math:renamed", "here")
+    for wrong in (plain, "math:sin", lambda x: x):
+        with pytest.raises(ConfigError, match="in here stands in for math:hypot, and not for"):
+            require_same(wrong, kept, "here")
 
 
 def test_what_is_no_simulation_is_refused() -> None:

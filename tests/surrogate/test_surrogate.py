@@ -104,6 +104,27 @@ def test_a_folder_resumes_with_model_and_gate(tmp_path: Path) -> None:
         Surrogate(smooth, tolerance=0.5, folder=folder)
 
 
+def other(x, y):
+    return smooth(x, y) + 100.0
+
+
+def test_a_model_does_not_stand_in_for_another_simulation(tmp_path: Path) -> None:
+    told = {"tolerance": 0.2, "coverage": 0.8, "folder": tmp_path / "kept"}
+    rng = np.random.default_rng(0)
+    with Surrogate(smooth, **told) as first:
+        for _ in range(4):
+            first.many(x=rng.uniform(size=30), y=rng.uniform(size=30))
+        first.export(tmp_path / "kept.safetensors")
+    for wrong in (other, f"{__name__}:other", lambda x, y: 3.0):
+        with pytest.raises(ConfigError, match=f"stands in for {__name__}:smooth, and not for"):
+            Surrogate(wrong, **told)
+        with pytest.raises(ConfigError, match=f"stands in for {__name__}:smooth, and not for"):
+            Surrogate.load(tmp_path / "kept.safetensors", wrong)
+    for same in (f"{__name__}:smooth", smooth, None):
+        Surrogate(same, **told).close()
+        Surrogate.load(tmp_path / "kept.safetensors", same).close()
+
+
 def test_a_tolerance_of_what_is_no_output_is_told_by_each_call() -> None:
     surrogate = Surrogate(lambda x: {"energy": x}, tolerance={"enrgy": 0.1})
     with pytest.raises(SimulationFailed, match=r"gave no enrgy.*outputs are \['energy'\]"):

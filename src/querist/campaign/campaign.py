@@ -17,6 +17,7 @@ from querist.accounting.progress import ProgressState
 from querist.accounting.report import Report, write_report
 from querist.accounting.summary import Summary, SummaryBuilder
 from querist.campaign import ranks
+from querist.campaign.changed import changes, code_of_oracles
 from querist.campaign.checking import require_sound
 from querist.campaign.counts import told
 from querist.campaign.driver import Driver, Outcome
@@ -306,6 +307,8 @@ class Campaign:
         try:
             driver = Driver(folder, controller, engine, lock, header, shown)
             with manner.ending.watched(driver.interrupt):
+                for sentence in changes(folder.config(), self.settings):
+                    shown.say("warning", sentence)
                 if staffing:
                     shown.say("info", f"workers shared out: {staffing}")
                 engine.start(specs)
@@ -356,6 +359,7 @@ class Campaign:
             "settings": self.settings.model_dump(mode="json"),
             "live": self.settings.live_roles,
             "import_path": None if self._import_path is None else str(self._import_path),
+            "code": code_of_oracles(self.settings),
         }
 
     # ---------------------------------------------------------------------------------- model

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,13 +81,28 @@ class Candidates(Seeded):
 
     def state(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
         """The order, the place in it, and the randomness."""
-        data = {"next": self._next, "rng": rng_state(self.rng)}
+        data = {"next": self._next, "rng": rng_state(self.rng), "of": self._digest}
         return {"order": self._ordered().copy()}, data
 
     def restore(self, arrays: Mapping[str, Array], data: Mapping[str, Any]) -> None:
-        """Continue in the order of then."""
-        self._order = np.array(arrays["order"], np.int64)
-        self._next, self._rng = int(data["next"]), rng_from(data["rng"])
+        """Continue in the order of then; where the candidates are others by now, begin with them.
+
+        An order is of rows: in a file that was changed they mean other candidates, or none.
+        """
+        self._rng = rng_from(data["rng"])
+        self._order, self._next = None, 0
+        if data.get("of", self._digest) == self._digest:  # states of before do not tell
+            self._order, self._next = np.array(arrays["order"], np.int64), int(data["next"])
+
+    @cached_property
+    def _digest(self) -> str:
+        """Of the candidates, in their order."""
+        total = hashlib.blake2b(digest_size=16)
+        for name, column in sorted(self._batch.columns.items()):
+            total.update(f"{name} {column.data.dtype.str} {column.shapes.shape};".encode())
+            for part in (column.shapes, column.data):
+                total.update(np.ascontiguousarray(part).tobytes())
+        return total.hexdigest()
 
     def _ordered(self) -> NDArray[np.int64]:
         if self._order is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,11 +110,19 @@ def as_feeds(batch: Any) -> Feeds:
 
 def digest_of(parts: Mapping[str, Any], files: Iterable[Path | str | bytes] = ()) -> str:
     """A digest of settings and of the bytes of files, wherever these lie."""
-    told = json.dumps(parts, sort_keys=True, default=str).encode()
+    told = json.dumps(parts, sort_keys=True, default=_as_text).encode()
     total = hashlib.sha256(told)
     for file in files:
         total.update(content_digest(file).encode())
     return total.hexdigest()
+
+
+def _as_text(thing: Any) -> str:
+    """An array by all its numbers, of which a text shows some; anything else as it is printed."""
+    if not isinstance(thing, np.ndarray | np.generic):
+        return str(thing)
+    data = np.ascontiguousarray(thing)
+    return f"{data.dtype.str} {np.shape(thing)} {hashlib.sha256(data.tobytes()).hexdigest()}"
 
 
 def content_digest(file: Path | str | bytes) -> str:
@@ -131,21 +138,6 @@ def content_digest(file: Path | str | bytes) -> str:
             return hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(f"the model's file {file} cannot be read: {error.strerror}.") from error
-
-
-def source_of(target: Any) -> list[Path | bytes]:
-    """The file that something is written in; of what was typed in, its compiled code."""
-    try:
-        file = inspect.getsourcefile(target if callable(target) else type(target))
-    except TypeError:  # built in
-        file = None
-    if file and Path(file).is_file():
-        return [Path(file)]
-    code = getattr(target, "__code__", None)
-    if code is None:
-        return []
-    plain = [each for each in code.co_consts if not hasattr(each, "co_code")]
-    return [code.co_code, repr((plain, code.co_names)).encode()]
 
 
 def check_wanted(wanted: Iterable[str], provides: frozenset[str], who: str) -> None:
@@ -186,12 +178,14 @@ class NetworkInference:
         head: What its scores mean.
         digest: Of everything that its outputs depend on.
         prepare: Makes named inputs of a batch.
+        beside: Files that it is made of and that its settings do not name.
     """
 
     runner: Runner
     head: Head
     digest: str
     prepare: Callable[[Any], Feeds] = as_feeds
+    beside: tuple[Path, ...] = ()
     provides: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -185,7 +185,8 @@ class CommandOracle:
 
     def _folder(self, sample: Sample, context: TaskContext) -> Path:
         if self._lasts:
-            recipe = (self.command, self._texts, dict(self.files))
+            recipe = [self.command, self._texts, dict(self.files)]
+            recipe += [dict(self.environment)] if self.environment else []
             return folders.lasting_folder(self._home(context), sample.id, recipe)
         scratch = context.worker.scratch.absolute() / "commands"
         return folders.new_folder(self._home(context) if self.keep_files else scratch, sample.id)

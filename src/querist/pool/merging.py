@@ -21,11 +21,14 @@ _INSERT = (
     f"INSERT INTO items ({_COLUMNS}, content, fresh, state, stale) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)"
 )
+# Of sources that tell no version, an item of another size, or elsewhere, is another one.
+_SAME = "version = :version AND key = :key AND coalesce(size = :size, 1)"
 _UPDATE = (
     "UPDATE items SET key = :key, id = :id, root = :root, path = :path, size = :size, "
     "seen = :seen, kind = :kind, grp = :group, metadata = :metadata, inline = :inline, "
-    "stale = stale OR (version != :version AND content IS NULL AND label IS NOT NULL), "
-    "fresh = fresh AND version = :version, version = :version WHERE row = :row"
+    "stale = stale OR ((version != :version OR coalesce(size != :size, 0)) "
+    "AND content IS NULL AND label IS NOT NULL), "
+    f"fresh = fresh AND {_SAME}, version = :version WHERE row = :row"
 )
 
 

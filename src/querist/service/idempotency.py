@@ -11,6 +11,7 @@ from querist.service.problems import Refused
 
 _FORM = re.compile(r"[\x21-\x7e]{1,200}")
 KEEP_S = 2 * 86_400.0
+_DIGEST = 64  # letters of a digest in the index
 
 
 class Once:
@@ -21,7 +22,11 @@ class Once:
         presence: Of this server, by which others tell whether what it began is still being done.
         tenant: Id of the tenant.
         key: The header's text.
-        digest: Of the request; another request with the same key is refused.
+        digest: Of the request; another request with the same key is refused. It may be short of 64
+            letters: what :meth:`finish` knows more of the request is then remembered beside it.
+
+    Attributes:
+        content: What the earlier request was known by beside its digest.
 
     Raises:
         Refused: If the key has not the form of one.
@@ -37,6 +42,7 @@ class Once:
         self._index, self._presence = index, presence
         self._tenant, self._key, self._digest = tenant, key, digest
         self.made = new_id("new")
+        self.content = ""
 
     def begin(self) -> tuple[int, str] | None:
         """The answer that was given before, or None when this request is to be done.
@@ -57,13 +63,27 @@ class Once:
             self._presence.unclaim(self._token)
         return answer
 
-    def finish(self, status: int, answer: str) -> None:
-        """Remember the answer. Secrets in it are shown once only, so they are left out here."""
+    def finish(self, status: int, answer: str, content: str = "") -> None:
+        """Remember the answer. Secrets in it are shown once only, so they are left out here.
+
+        Args:
+            status: Of the answer.
+            answer: Its text.
+            content: A digest of what was read of the request only while it was done.
+        """
+        told = {"status": status, "answer": _without(answer), "digest": self._known_by(content)}
         try:
             with self._index.write() as connection:
-                change(connection, "requests", self._mine, status=status, answer=_without(answer))
+                change(connection, "requests", self._mine, **told)
         finally:
             self._presence.unclaim(self._token)
+
+    def is_same(self, content: str) -> bool:
+        """Whether the earlier request had this content, too."""
+        return self.content == self._known_by(content).removeprefix(self._digest)
+
+    def _known_by(self, content: str) -> str:
+        return (self._digest + content)[:_DIGEST]
 
     def give_up(self) -> None:
         """The request was refused or failed: the same key may be used again."""
@@ -113,8 +133,9 @@ class Once:
             row = find(connection, "requests", **self._mine)
         if row is None:
             raise Refused("conflict", "Send the request again.", retry_after=1.0)
-        if row["digest"] != self._digest:
+        if not row["digest"].startswith(self._digest):
             raise Refused("key-reused", "Use a new Idempotency-Key for each new request.")
+        self.content = row["digest"].removeprefix(self._digest)
         if row["status"]:
             return int(row["status"]), str(row["answer"])
         if not (mine and self._is_dead(row["server"]) and self._take_over(row["server"])):

@@ -147,6 +147,7 @@ class _Binder:
             if route.body == "file":
                 with service.receiving(call.who):
                     call.file = await _receive(service, request)
+                request.scope["state"]["content"] = call.file.sha256
             try:
                 async with _turn(service, route, call.who):
                     answer = await in_thread(lambda: route.handler(call, **values))
@@ -207,13 +208,16 @@ async def _once(service: Service, route: Route, request: Any, inner: Handle) -> 
         return await inner(request)
     who: Principal = request.scope["state"]["who"]
     body = await request.body() if route.body == "json" else b""
-    if route.body == "file":  # it is not read for this; another one mostly has another length
+    is_file = route.body == "file"
+    if is_file:  # it is read as it arrives; what it holds is compared where it came before
         body = request.headers.get("content-length", "").encode()
     said = f"{route.method} {request.url.path}?{request.url.query}\n".encode() + body
-    digest = hashlib.sha256(said).hexdigest()
+    digest = hashlib.sha256(said).hexdigest()[: 32 if is_file else 64]
     once = Once(service.index, service.presence, who.tenant, key, digest)
     earlier = await in_thread(once.begin)
     if earlier is not None:
+        if is_file and not once.is_same(await _content(request)):
+            raise Refused("key-reused", "Use a new Idempotency-Key for each new file.")
         return _response(
             earlier[1].encode(), "application/json", earlier[0], {"idempotent-replayed": "true"}
         )
@@ -226,8 +230,17 @@ async def _once(service: Service, route: Route, request: Any, inner: Handle) -> 
     except BaseException:  # it took too long: its thread went on to the end all the same
         once.let_go()
         raise
-    await in_thread(once.finish, answer.status_code, answer.body.decode())
+    content = request.scope["state"].get("content", "")
+    await in_thread(once.finish, answer.status_code, answer.body.decode(), content)
     return answer
+
+
+async def _content(request: Any) -> str:
+    """A digest of a file that arrives; it is not kept."""
+    digest = hashlib.sha256()
+    async for chunk in request.stream():
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _call(service: Service, request: Any) -> Call:

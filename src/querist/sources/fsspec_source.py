@@ -59,6 +59,7 @@ class FsspecSource:
             raise SourceError(f"The scheme {scheme!r} needs another package: {error}.") from error
         except TypeError as error:
             raise ConfigError(f"Options of {scheme!r} do not fit: {error}.") from error
+        self._system.invalidate_cache()  # it may be that of an earlier source
 
     def read(self, uri: str, limit: int | None = None) -> bytes:
         """Read an item; see :meth:`~querist.sources.source.Source.read`."""
@@ -83,6 +84,7 @@ class FsspecSource:
 
     def entries(self, uri: str, after: str = "") -> Iterator[Entry]:
         """List a folder, folder by folder, or one file."""
+        self._system.invalidate_cache()  # fsspec keeps listings as long as the process lives
         info = self._tried(uri, self._system.info, self._path(uri))
         start = self._path(after).encode() if after else b""
         path = info["name"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from querist.core.batch import Array, Sample, as_array
-from querist.core.errors import ConfigError, ShapeError
+from querist.core.errors import ConfigError, RoleFailed, ShapeError
 from querist.core.roles import Oracle, TaskContext
 from querist.core.tasks import Factory, resolve
 from querist.oracles.function import FunctionOracle, call
@@ -78,6 +79,31 @@ def importable(simulation: Any) -> str | None:
     # Isolation boundary: another import of a user's module may raise anything.
     except Exception:  # noqa: BLE001
         return None
+
+
+def require_same(simulation: Any, kept: str | None, where: Path | str) -> None:
+    """See that a model is not asked in place of another simulation than the one it stands in for.
+
+    One that was moved or renamed, or is no part of a module, is taken on trust.
+
+    Raises:
+        ConfigError: If what can be imported by the name that was kept is another simulation.
+    """
+    if simulation is None or not kept or simulation == kept or _name_of(simulation) == kept:
+        return
+    try:
+        same = (resolve(simulation) if isinstance(simulation, str) else simulation) is resolve(kept)
+    except RoleFailed:
+        return
+    if not same:
+        raise ConfigError(
+            f"the surrogate in {where} stands in for {kept}, and not for {simulation!r:.80}: its "
+            "model would answer as the former does. Take another place for this one."
+        )
+
+
+def _name_of(simulation: Any) -> str:
+    return f"{getattr(simulation, '__module__', '')}:{getattr(simulation, '__qualname__', '')}"
 
 
 class Form:

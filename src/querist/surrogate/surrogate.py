@@ -30,7 +30,7 @@ from querist.store.errors import NotARun, RunExists
 from querist.store.run_folder import RunFolder
 from querist.surrogate import export
 from querist.surrogate.answers import FAILED, LATE, MODEL, REFUSED, SIMULATION, Answers
-from querist.surrogate.calling import Form, importable, oracle_of, returned
+from querist.surrogate.calling import Form, importable, oracle_of, require_same, returned
 from querist.surrogate.deadline import Deadline
 from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import Late, NoAnswer, Refused, SimulationFailed
@@ -277,7 +277,8 @@ class Surrogate:
             options: ``folder``, ``engine``, ``on_alarm`` and settings that are no promise.
 
         Raises:
-            ConfigError: If options contradict the promise that the gate was made for.
+            ConfigError: If options contradict the promise that the gate was made for, or the model
+                stands in for another simulation.
             DamagedFile: If the file is none of a surrogate.
         """
         held = export.read(Path(path))
@@ -285,6 +286,7 @@ class Surrogate:
         other = [k for k in PROMISE if k in options and options[k] != kept[k]]
         if other:
             raise ConfigError(f"the gate in {path} was made for another {other}; leave it out.")
+        require_same(simulation, held.about.get("simulation"), path)
         use = held.about["use"] if model is None else model
         made = cls(simulation, use, **{**kept, **options})
         made._keeper.adopt(held)
@@ -452,7 +454,9 @@ def _opened(folder: Path | str, made: SurrogateSettings, simulation: Any, model:
         found = {"simulation": importable(simulation), "model": _name_of(model)}
         with suppress(RunExists):  # another process was faster
             return RunFolder.create(path, {"kind": KIND, **found, "settings": made.kept()})
-    kept = SurrogateSettings.model_validate(kept_in(path)["settings"])
+    held = kept_in(path)
+    require_same(simulation, held["simulation"], path)
+    kept = SurrogateSettings.model_validate(held["settings"])
     differ = tuple(
         f"{name}: the folder has {getattr(kept, name)!r}, this call {getattr(made, name)!r}"
         for name in SurrogateSettings.model_fields

@@ -83,6 +83,22 @@ def test_a_training_is_asked_for(pets: Pool) -> None:
     assert said[1]["model_version"] == "querist-13"
 
 
+def test_labels_that_were_changed_or_taken_back_are_learned_from(pets: Pool) -> None:
+    backend = Backend(pets)
+    labels = {f"{kind}{n}": kind for kind in WORDS for n in range(6)}
+    pets.label(labels)
+    assert backend.learn()
+    assert not backend.learn(at_once=True)
+    pets.label({id: "dog" if name == "cat" else "cat" for id, name in labels.items()})
+    said = backend.answer("POST", "/webhook", {"action": "START_TRAINING"})[1]["model_version"]
+    assert said.startswith("querist-12-")  # Label Studio asks again where it is another one
+    chosen = [one["result"][0]["value"]["choices"] for one in predicted(backend, "cat9")["results"]]
+    assert chosen == [["dog"]]
+    pets.unlabel(list(labels)[:4])
+    assert backend.learn()
+    assert backend.version == "querist-8"
+
+
 def test_what_is_deleted_is_taken_back_under_the_address_of_who_said_it(pets: Pool) -> None:
     backend = Backend(pets, people=lambda: {3: "ada@example.com"})
     body = annotated("cat1", "cat")

@@ -71,3 +71,11 @@ def test_what_cannot_be_used_is_explained(repo: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"has no hubconf.py"):
         open_inference({**told, "repo": str(tmp_path / "empty")})
+
+
+def test_it_is_another_one_when_code_of_the_repository_changes(repo: Path) -> None:
+    (repo / "parts.py").write_text("SCALE = 1\n")
+    told = {"use": "hub", "repo": str(repo), "model": "small"}
+    first = open_inference(told).digest
+    (repo / "parts.py").write_text("SCALE = 2\n")
+    assert open_inference(told).digest != first

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,34 @@ def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path) ->
     assert whole.metrics == parts.metrics
     with pytest.raises(ConfigError, match="of another training"):
         fine_tune(PIXELS, X, 1 - codes, Run(tmp_path / "parts"), how)
+
+
+def test_it_does_not_go_on_with_another_builder_or_other_first_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, codes = shades(40)
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "from networks_for_tests import Pixels as build\n"
+    (tmp_path / "tuned_net.py").write_text(text)
+    first = fine_tune(PIXELS, X, codes, Run(tmp_path / "first"), quick(epochs=1))
+    (weights,) = [Path(first.settings["weights"])]
+    told = {**PIXELS, "builder": "tuned_net:build", "weights": str(weights)}
+
+    def again() -> None:
+        sys.modules.pop("tuned_net", None)
+        fine_tune(told, X, codes, Run(tmp_path / "run"), quick(epochs=1))
+
+    again()
+    again()
+    (tmp_path / "tuned_net.py").write_text(f"{text}# with another activation\n")
+    with pytest.raises(ConfigError, match="of another training"):
+        again()
+    (tmp_path / "tuned_net.py").write_text(text)
+    again()
+    other = fine_tune(PIXELS, X, 1 - codes, Run(tmp_path / "other"), quick(epochs=1))
+    shutil.copyfile(other.settings["weights"], weights)
+    with pytest.raises(ConfigError, match="of another training"):
+        again()
 
 
 def test_it_stops_early_and_keeps_the_best(tmp_path: Path) -> None:

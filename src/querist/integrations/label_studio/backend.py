@@ -156,7 +156,8 @@ class Backend:
     @property
     def version(self) -> str:
         """The model's version, by how many labels it has learned from."""
-        return f"querist-{self._kept()['labels']}" if self._learns else "querist"
+        kept = self._kept()
+        return kept.get("version", f"querist-{kept['labels']}") if self._learns else "querist"
 
     def learn(self, at_once: bool = False) -> bool:
         """Train anew where there are enough new labels; whether there is another model now."""
@@ -164,15 +165,19 @@ class Backend:
             return False
         with self._lock:
             lesson = lesson_of(self.pool, np.zeros(0, np.int64))
-            known = self._kept()["labels"]
-            enough = len(lesson.rows) > known if at_once else len(lesson.rows) >= known * RETRAIN
-            if not lesson.teaches or not enough or len(lesson.rows) == known:
+            kept, count = self._kept(), len(lesson.rows)
+            if not lesson.teaches or lesson.digest == kept.get("lesson"):
                 return False
-            name = f"head-{len(lesson.rows)}"
+            if not at_once and kept["labels"] / RETRAIN < count < kept["labels"] * RETRAIN:
+                return False
+            name, version = f"head-{count}", f"querist-{count}"
+            if version == self.version:  # other labels, as many: Label Studio asks by version
+                version = f"{version}-{lesson.digest}"
             learned = train(self.pool, lesson, self._settings, self._folder, name, Watch())
             if learned is None or learned.model is None:
                 return False
-            kept = {"labels": len(lesson.rows), "model": dict(learned.model)}
+            kept = {"labels": count, "model": dict(learned.model), "version": version}
+            kept["lesson"] = lesson.digest
             atomic_write(self._folder / "model.json", json.dumps(kept).encode())
             return True
 

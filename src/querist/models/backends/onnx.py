@@ -42,6 +42,7 @@ class OnnxModel:
         embeddings: Name of a tensor, or empty.
         softmax: Whether scores are probabilities already, as far as can be seen.
         normalise: What to do to inputs.
+        beside: Files of weights that the model's file names.
     """
 
     data: bytes
@@ -52,6 +53,7 @@ class OnnxModel:
     embeddings: str
     softmax: bool
     normalise: Normalise | None
+    beside: tuple[Path, ...] = ()
 
     def fit_to(self, example: Mapping[str, NDArray[Any]]) -> bytes:
         """The model for inputs of this type and shape: normalised inside, outputs in order.
@@ -181,7 +183,9 @@ def read(path: Path, settings: OnnxSettings) -> OnnxModel:
     """
     package = onnx()
     try:
-        model = package.load(path)
+        model = package.load(path, load_external_data=False)
+        beside = _beside(model.graph, path.parent)
+        package.external_data_helper.load_external_data_for_model(model, str(path.parent))
         package.checker.check_model(model)
     except OSError as error:
         raise ConfigError(f"the ONNX file {path} cannot be read: {error}.") from error
@@ -203,8 +207,24 @@ def read(path: Path, settings: OnnxSettings) -> OnnxModel:
     data = model.SerializeToString()
     name = inputs[0].name
     return OnnxModel(
-        data, name, dims, kind.elem_type, scores, embeddings, softmax, settings.normalise
+        data, name, dims, kind.elem_type, scores, embeddings, softmax, settings.normalise, beside
     )
+
+
+def _beside(graph: Any, folder: Path) -> tuple[Path, ...]:
+    """The files that hold weights of a graph whose own file does not."""
+    tensors = (one for one in _tensors(graph) if one.data_location == one.EXTERNAL)
+    names = {pair.value for one in tensors for pair in one.external_data if pair.key == "location"}
+    return tuple(folder / name for name in sorted(names))
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """All tensors that a graph holds, those of the graphs within its nodes too."""
+    yield from graph.initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)
 
 
 def assembled(graph: Graph, metadata: Mapping[str, str]) -> bytes:

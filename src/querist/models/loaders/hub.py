@@ -9,10 +9,19 @@ from typing import Any
 from querist.core.errors import ConfigError, RunError
 
 from ..backends import torch as backend
+from ..code import files_in
 from ..inference_settings import HubSettings, suggest
 from ..inferring import Inference
 from ..networks import network_of
-from .module import Place, network_digest, opened, read_weights, state_digest
+from .module import (
+    Place,
+    digests,
+    layers_digest,
+    network_digest,
+    opened,
+    read_weights,
+    state_digest,
+)
 
 
 def load(settings: HubSettings, device: str, threads: int) -> Inference:
@@ -37,7 +46,14 @@ def load(settings: HubSettings, device: str, threads: int) -> Inference:
         module = read_weights(module, settings.weights)
     network = network_of([module], settings, "hub")
     told = settings.model_copy(update={"repo": "" if local else settings.repo, "weights": None})
-    digest = network_digest(told, {"state": state_digest(module), "type": str(module)})
+    code = sorted(Path(settings.repo).rglob("*.py")) if local else []
+    parts = {
+        "state": state_digest(module),
+        "type": str(module),
+        "layers": layers_digest(module),
+        "read": digests([*code, *files_in(settings.options)]),
+    }
+    digest = network_digest(told, parts)
     return opened(network, settings, digest, Place(device, threads))
 
 

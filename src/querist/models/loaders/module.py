@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,9 +20,11 @@ from ..backends import torch as backend
 from ..backends.eager import EagerRunner
 from ..backends.onnxruntime import OnnxRuntimeRunner
 from ..backends.openvino import OpenVinoRunner
+from ..code import code_of, files_in
 from ..heads import Head
+from ..holdings import held_by
 from ..inference_settings import NetworkSettings, TorchSettings, named, parse
-from ..inferring import Inference, NetworkInference, content_digest, digest_of, source_of
+from ..inferring import Inference, NetworkInference, content_digest, digest_of
 from ..networks import Network, network_of
 from ..running import NetworkRunner
 
@@ -56,7 +56,8 @@ def load(settings: TorchSettings, device: str, threads: int) -> Inference:
     settings = as_it_ends(settings, modules[0])
     network = network_of(modules, settings)
     state = digests(settings.weights) if settings.weights else [state_digest(modules[0])]
-    told = {"builder": source_digest(settings.builder), "weights": state}
+    read = digests(files_in(settings.options))
+    told = {"builder": source_digest(settings.builder), "weights": state, "read": read}
     digest = network_digest(settings, told)
     return opened(network, settings, digest, Place(device, threads))
 
@@ -145,29 +146,20 @@ def state_digest(module: Any) -> str:
 
 
 def module_digest(module: Any) -> str:
-    """A digest of a module's numbers, of its layers' plain settings, and of their code."""
+    """A digest of a module's numbers, of what else its layers hold, and of their code."""
     total = hashlib.sha256(state_digest(module).encode())
     for name, layer in module.named_modules():
-        plain = {key: value for key, value in vars(layer).items() if _is_plain(value)}
-        total.update(f"{name} {type(layer).__qualname__} {sorted(plain.items())};".encode())
-    for kind in sorted({type(layer) for layer in module.modules()}, key=repr):
-        if not kind.__module__.startswith("torch."):
-            total.update("".join(map(content_digest, _code_of(kind))).encode())
+        total.update(f"{name} {type(layer).__qualname__};".encode())
+        held_by(layer, total.update)
+    total.update(layers_digest(module).encode())
     return total.hexdigest()
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple | list):
-        return all(map(_is_plain, value))
-    return isinstance(value, str | int | float | bool | None)
-
-
-def _code_of(kind: type) -> list[Path | bytes]:
-    """The file of a class; of one that was typed in, the code of its methods."""
-    with suppress(TypeError, OSError):
-        return [Path(inspect.getfile(kind))]
-    methods = [vars(kind)[name] for name in sorted(vars(kind))]
-    return [part for method in methods if callable(method) for part in source_of(method)]
+def layers_digest(module: Any) -> str:
+    """A digest of the code of a module's layers, but for those of PyTorch."""
+    kinds = sorted({type(layer) for layer in module.modules()}, key=repr)
+    own = [kind for kind in kinds if not kind.__module__.startswith("torch.")]
+    return digest_of({}, [part for kind in own for part in code_of(kind)])
 
 
 def network_digest(
@@ -179,9 +171,8 @@ def network_digest(
 
 
 def source_digest(target: Any) -> list[str]:
-    """The name of a builder, and a digest of the file that it is written in."""
-    found = resolve(target) if isinstance(target, str) else target
-    return [named(target), *map(content_digest, source_of(found))]
+    """The name of a builder, and digests of its file and of those that this imports."""
+    return [named(target), *map(content_digest, code_of(target))]
 
 
 def _builder(settings: TorchSettings) -> Callable[[], Any]:

@@ -29,7 +29,9 @@ def load(settings: OnnxSettings, device: str, threads: int) -> Inference:
     output = settings.output or ("probabilities" if models[0].softmax else "logits")
     settings = settings.model_copy(update={"output": output})
     network = Network(models, all(model.embeddings for model in models), "onnx")
-    return opened(network, settings, digest(settings, models), Place(device, threads, USUAL))
+    made = opened(network, settings, digest(settings, models), Place(device, threads, USUAL))
+    made.beside = tuple(file for model in models for file in model.beside)
+    return made
 
 
 def digest(settings: OnnxSettings, models: list[OnnxModel]) -> str:

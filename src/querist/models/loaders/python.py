@@ -6,7 +6,6 @@ import inspect
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 from querist.core.errors import ConfigError, ContractError, RoleFailed, RunError
 from querist.core.tasks import resolve
 
+from ..code import code_of, files_in
 from ..inference_settings import PythonSettings, named
-from ..inferring import Inference, InferenceInfo, check_rows, check_wanted, digest_of, source_of
+from ..inferring import Inference, InferenceInfo, check_rows, check_wanted, digest_of
 
 USUAL = {
     "classification": "probabilities",
@@ -175,7 +175,7 @@ def _numbers(made: Any, name: str, who: str) -> NDArray[Any]:
 
 
 def _digest(model: Any, settings: PythonSettings, who: str) -> str:
-    """The model's own digest; without one, of the options, the version and the module's source.
+    """The model's own digest; without one, of the options, the version and the code behind it.
 
     Options that name files (weights, say) count by the bytes of these.
     Of a function or an object that was given itself nobody can see what it holds or looks up:
@@ -188,17 +188,4 @@ def _digest(model: Any, settings: PythonSettings, who: str) -> str:
     target = settings.object or settings.function
     if not isinstance(target, str) and not settings.version:
         return digest_of({**told, "opened": uuid.uuid4().hex})
-    return digest_of(told, [*source_of(_found(target)), *_files(settings.options)])
-
-
-def _files(options: Any) -> list[Path | bytes]:
-    """The files that options name, at any depth."""
-    if isinstance(options, Mapping):
-        options = list(options.values())
-    if isinstance(options, list | tuple):
-        return [file for option in options for file in _files(option)]
-    try:
-        named_one = isinstance(options, str | Path) and Path(options).is_file()
-    except (OSError, ValueError):  # a text that cannot be a path
-        return []
-    return [Path(options)] if named_one else []
+    return digest_of(told, [*code_of(target), *files_in(settings.options)])

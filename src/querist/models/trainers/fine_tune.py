@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from querist.core.errors import ConfigError, RunError, ShapeError
 
 from ..backends import torch as backend
+from ..code import files_in
 from ..heads import sigmoid, softmax
-from ..inference_settings import Normalise, TorchSettings, named, parse
+from ..inference_settings import Normalise, TorchSettings, parse
 from ..inferring import digest_of
-from ..loaders.module import modules_of
+from ..loaders.module import digests, modules_of, source_digest
 from ..networks import prepared
 from .checkpoints import Checkpoint
 from .trained import Trained, class_codes, class_weights, judged, set_aside, write_state
@@ -237,7 +238,9 @@ class _Trainer:
         """What a checkpoint must be of to go on from it."""
         left_out = {"backend", "precision", "input", "builder"}
         told = self._settings.model_dump(mode="json", exclude=left_out)
-        told["builder"] = named(self._settings.builder)  # it may be a class
+        told["builder"] = source_digest(self._settings.builder)
+        told["read"] = digests(files_in(self._settings.options))
+        told["weights"] = digests(self._settings.weights or ())
         data = np.ascontiguousarray(self._targets.values).tobytes()
         return digest_of({**told, "how": asdict(self.how), "member": self._member}, [data])
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from querist import __version__
 from querist.core.errors import ConfigError, QueristError, RoleFailed
 from querist.core.roles import WorkerContext
 from querist.models.backends.cuda import is_gpu, pinned
+from querist.models.code import sources_of
 from querist.models.inference import Inference, open_inference
 from querist.models.loaders.head import HeadInference, open_head
 from querist.pool.choosing import choose_model
@@ -262,7 +262,7 @@ class Place:
     @property
     def is_new(self) -> bool:
         """Whether this pool has never seen the model, so that no output of it can be kept."""
-        return self._print is not None and self._print not in _known(self._path)
+        return self._print is not None and self._known_already is None
 
     @property
     def _path(self) -> Path:
@@ -271,17 +271,22 @@ class Place:
     @cached_property
     def about(self) -> About:
         """What is known of the model; it is opened only where it is not known already."""
-        known = _known(self._path).get(self._print) if self._print else None
+        known = self._known_already
         if known is not None:
-            self._check(frozenset(known["provides"]))
-            return About(known["digest"], frozenset(known["provides"]), tuple(known["classes"]))
+            self._check(known.provides)
+            return known
         if self._given is not None:
             self._check(self._given.provides)
         made = self.model
         found = About(made.digest, made.provides, made.classes)
         if self._print and self.settings.scan.cache:
-            _note(self._path, self._print, found)
+            beside = {str(file): _stamp(file) for file in getattr(made, "beside", ())}
+            _note(self._path, self._print, found, beside)
         return found
+
+    @property
+    def _known_already(self) -> About | None:
+        return _noted(self._path, self._print) if self._print else None
 
     def require_same_model(self, part: str) -> None:
         """See that the model is the one that the query began with; the first scan notes which.
@@ -334,27 +339,29 @@ def _require_same(file: Path, digest: str) -> None:
 def known_about(folder: Path, settings: Mapping[str, Any]) -> About | None:
     """What the caches in ``POOL/cache`` know of a model, so that it need not be opened."""
     mark = fingerprint(settings)
-    known = _known(folder / _KNOWN).get(mark) if mark else None
-    if known is None:
-        return None
-    return About(known["digest"], frozenset(known["provides"]), tuple(known["classes"]))
+    return _noted(folder / _KNOWN, mark) if mark else None
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str | None:
-    """Of a model's settings, its files and its builder's source; None where these do not tell."""
+    """Of a model's settings, its files and its builder's code; None where these do not tell."""
     if settings.get("use") not in _LASTING:
         return None
     told = [__version__, json.dumps(settings, sort_keys=True, default=str)]
     for text in _texts(settings):
-        path = Path(text)
-        origin = _origin(text)
-        for file in (path, *([origin] if origin else [])):
-            try:
-                status = file.stat()
-            except (OSError, ValueError):
-                continue
-            told.append(f"{file}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}")
+        told += [f"{text}:{stamp}" for stamp in [_stamp(Path(text))] if stamp]
+        module, colon, _ = text.partition(":")
+        if colon and module.replace(".", "").isidentifier():
+            told += [part.decode() for part in sources_of(module)]
     return by_digest(*told)
+
+
+def _stamp(file: Path) -> str:
+    """What changes with a file; when its inode changed nobody can set. "" where it is not there."""
+    try:
+        found = file.stat()
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_ino}"
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -368,16 +375,12 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _origin(text: str) -> Path | None:
-    """The file of the module that an import path names."""
-    module, colon, _ = text.partition(":")
-    if not colon or not module.replace(".", "").isidentifier():
+def _noted(path: Path, mark: str) -> About | None:
+    """What is noted of a model, while the files that it said to be made of are the same."""
+    known = _known(path).get(mark)
+    if known is None or any(_stamp(Path(f)) != was for f, was in known.get("beside", {}).items()):
         return None
-    try:
-        spec = find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin else None
+    return About(known["digest"], frozenset(known["provides"]), tuple(known["classes"]))
 
 
 def _known(path: Path) -> dict[str, Any]:
@@ -388,12 +391,13 @@ def _known(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _note(path: Path, fingerprint: str, about: About) -> None:
+def _note(path: Path, fingerprint: str, about: About, beside: Mapping[str, str]) -> None:
     told = _known(path)
     told[fingerprint] = {
         "digest": about.digest,
         "provides": sorted(about.provides),
         "classes": list(about.classes),
+        "beside": dict(beside),
     }
     try:
         path.parent.mkdir(exist_ok=True)
