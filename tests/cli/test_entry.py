@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -102,3 +103,32 @@ def test_another_error_of_the_system_keeps_its_traceback() -> None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     assert isinstance(CliRunner().invoke(command).exception, OSError)
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_streams_are_those_of_nobody(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    program = (
+        "import os, sys\nfrom querist.cli import main\n"
+        "main(['strategies', '--json'], standalone_mode=False)\n"
+        "sys.stderr.write('said'); print('also'); assert sys.stdin.read() == ''\n"
+        "open(sys.argv[1], 'w').write(str(os.open(os.devnull, os.O_RDONLY)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "number")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        preexec_fn=lambda: [os.close(number) for number in closed],
+    )
+    assert done.returncode == 0, done.stderr
+    assert int((tmp_path / "number").read_text()) > 2
+    assert (done.stdout == b"") == (1 in closed)
+
+
+def test_a_locale_without_our_characters_shows_their_numbers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "querist", "strategies"],
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"\\xe1" in done.stdout
