@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from querist import __version__
 from querist.cli import main
 from querist.cli.entry import COMMANDS
-from querist.cli.shared import sentences
+from querist.cli.shared import sentences, typed
 
 
 def call(*arguments: str) -> Result:
@@ -132,3 +133,13 @@ def test_a_locale_without_our_characters_shows_their_numbers() -> None:
         check=True,
     )
     assert b"\\xe1" in done.stdout
+
+
+def test_paths_in_commands_can_be_copied_into_a_shell(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "of 'us' & you").mkdir()
+    said = call("init", "pool", "of 'us' & you/-p.yaml").output
+    named = said.rpartition("querist run ")[2].strip()
+    assert Path(shlex.split(named)[0]).is_file()
+    assert typed("-p.yaml") == "./-p.yaml"
+    assert typed(Path("runs/plain")) == "runs/plain"

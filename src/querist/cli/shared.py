@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -77,3 +78,9 @@ def need_parent(output: Path | None) -> None:
     if output is not None and not output.absolute().parent.is_dir():
         folder = output.absolute().parent
         raise ConfigError(f"the folder {folder} does not exist; make it first.")
+
+
+def typed(path: Path | str) -> str:
+    """A path as it is typed into a shell: commands in our sentences are copied."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
