@@ -72,6 +72,17 @@ def test_answers_wait_for_no_acknowledgement(tmp_path: Path, monkeypatch) -> Non
         assert asyncio.run(_undelayed(opened))
 
 
+def test_an_address_of_ipv6_and_a_folder_with_characters_of_urls(tmp_path: Path) -> None:
+    data = tmp_path / "what? #1 %41 é"
+    config = {"data": str(data), "listen": {"host": "::1", "port": 8601}}
+    (tmp_path / "service.yaml").write_text(json.dumps(config))
+    said = CliRunner().invoke(main, ["check", str(tmp_path / "service.yaml")])
+    assert "what? #1 %41 é at [::1]:8601." in said.stdout
+    data.mkdir()
+    Index(parse_settings(config, "service.yaml").index_place).close()
+    assert (data / "index.sqlite").is_file()
+
+
 def test_a_host_that_is_not_here_is_told(tmp_path: Path) -> None:
     config = {"data": str(tmp_path), "listen": {"host": "192.0.2.1"}, "keys": {"without": "never"}}
     with pytest.raises(

@@ -80,6 +80,11 @@ def need_parent(output: Path | None) -> None:
         raise ConfigError(f"the folder {folder} does not exist; make it first.")
 
 
+def authority(host: str, port: int) -> str:
+    """A host and its port as in a URL; an address of IPv6 is in brackets there."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def typed(path: Path | str) -> str:
     """A path as it is typed into a shell: commands in our sentences are copied."""
     text = str(path)

@@ -61,8 +61,9 @@ def listening(settings: ServiceSettings) -> list[socket.socket]:
     except OSError as error:
         for one in opened:
             one.close()
+        shown = f"[{host}]" if ":" in host else host
         raise ConfigError(
-            f"Nothing can listen at {host}:{port}: {error.strerror}. End what does, or name "
+            f"Nothing can listen at {shown}:{port}: {error.strerror}. End what does, or name "
             "another host or port under listen in service.yaml."
         ) from error
     return opened
