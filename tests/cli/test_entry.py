@@ -143,3 +143,13 @@ def test_paths_in_commands_can_be_copied_into_a_shell(tmp_path: Path, monkeypatc
     assert Path(shlex.split(named)[0]).is_file()
     assert typed("-p.yaml") == "./-p.yaml"
     assert typed(Path("runs/plain")) == "runs/plain"
+
+
+def test_a_current_folder_that_was_deleted_is_told(tmp_path: Path, monkeypatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = call("init", "campaign")
+    assert result.exit_code == 1
+    assert "the current folder was deleted" in result.stderr

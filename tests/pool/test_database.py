@@ -163,6 +163,11 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch, code: 
     assert not list((tmp_path / "pool").iterdir())
 
 
+def test_a_path_that_is_too_long_for_sqlite_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PoolError, match="too long a name for SQLite"):
+        Pool.create(tmp_path.joinpath(*["a" * 200] * 3))
+
+
 def test_a_pool_on_a_network_file_system_warns(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(database, "network_kind", lambda path: "nfs4")
     with pytest.warns(UserWarning, match=r"network file system \(nfs4\).*single host") as told:

@@ -28,6 +28,7 @@ FILE = "items.sqlite"
 WAIT_SECONDS = 60.0
 _SETTINGS = ("cache_size=-16384", "synchronous=FULL", "secure_delete=ON", "trusted_schema=OFF")
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_LONGEST_PATH = 480  # its own limit is 512, of which names of files beside it take some
 _LOCKLESS = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_IOERR_LOCK,
@@ -259,6 +260,11 @@ def _ours(error: sqlite3.DatabaseError, path: Path) -> QueristError:
     no_room = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE
     if no_room or _is(error, {sqlite3.SQLITE_FULL}):
         return StoreFull(f"There is no space left for {path}. What was confirmed is kept.")
+    if _is(error, _UNWRITABLE) and len(os.fsencode(path)) > _LONGEST_PATH:
+        return PoolError(
+            f"{path} is too long a name for SQLite, which opens files whose path has at most about "
+            f"{_LONGEST_PATH} characters. Keep the pool in another folder."
+        )
     if _is(error, _UNWRITABLE):
         return PoolError(
             f"The index {path} cannot be used: {error}. Who reads a pool writes beside its index, "
