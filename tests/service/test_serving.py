@@ -8,13 +8,14 @@ import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from querist.cli import main
 from querist.core.errors import ConfigError
-from querist.service import watching
+from querist.service import serving, watching
 from querist.service.index.index import Index
 from querist.service.serving import listening
 from querist.service.settings import parse_settings
@@ -81,6 +82,18 @@ def test_an_address_of_ipv6_and_a_folder_with_characters_of_urls(tmp_path: Path)
     data.mkdir()
     Index(parse_settings(config, "service.yaml").index_place).close()
     assert (data / "index.sqlite").is_file()
+
+
+@pytest.mark.parametrize(
+    ("limits", "set_to"),
+    [((1024, 4096), (1536, 4096)), ((256, 1200), (1200, 1200)), ((65536, 65536), None)],
+)
+def test_as_many_files_may_be_open_as_connections_take(monkeypatch, limits, set_to) -> None:
+    said: list[Any] = []
+    monkeypatch.setattr(serving.resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(serving.resource, "setrlimit", lambda _, given: said.append(given))
+    serving._allow_files(1024)
+    assert said == ([] if set_to is None else [set_to])
 
 
 def test_a_host_that_is_not_here_is_told(tmp_path: Path) -> None:
