@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, settings
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS")
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in THREADS})
 os.environ["MPLBACKEND"] = "Agg"
+for name in ("http_proxy", "https_proxy", "all_proxy"):  # servers of tests are on this machine
+    os.environ.pop(name, None)
+    os.environ.pop(name.upper(), None)
 sys.path.insert(0, str(Path(__file__).with_name("shared")))
 
 # Deadlines measure the machine, so there are none. `ci` is the same search every time.

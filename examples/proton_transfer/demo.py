@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -76,7 +77,7 @@ def demonstrate(options: argparse.Namespace) -> int:
     result = learn(folder, options)
     if result.status == "stopped":
         print(f"\nStopped ({result.reason}); every answer so far is kept. Continue with:")
-        print(f"  {' '.join(continuing(options, folder))}")
+        print(f"  {shlex.join(continuing(options, folder))}")
         return INTERRUPTED
     if result.status != "finished":
         print(f"\nThe campaign {result.status}: {result.reason}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from querist.campaign.campaign import Campaign
-from querist.campaign.loading import load_settings, parse_settings
+from querist.campaign.loading import importable, load_settings, parse_settings
 from querist.campaign.settings import CampaignSettings
 from querist.core.errors import ConfigError
 from querist.store.run_folder import RunFolder
@@ -200,3 +201,20 @@ def test_modules_that_were_moved_with_their_run(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(after)
     assert Campaign.of_run(after / "run")._import_path == after
     assert sys.modules.pop("moved_roles").__file__ == str(after / "moved_roles.py")
+
+
+@pytest.mark.parametrize("stray", ["types.py", "logging/__init__.py", "querist.py"])
+def test_a_file_with_the_name_of_a_module_of_python_hides_it_from_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stray: str
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "stray_problem.py").write_text("def answer(x):\n    return {'y': x}\n")
+    importable(tmp_path)
+    assert sys.path[0] == str(tmp_path)
+    sys.path.remove(str(tmp_path))
+    (tmp_path / stray).parent.mkdir(exist_ok=True)
+    (tmp_path / stray).write_text("raise RuntimeError('hidden')\n")
+    importable(tmp_path)
+    code = f"import sys; sys.path[:] = {sys.path}; import types, logging, querist.engines.worker"
+    code += "; import stray_problem"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -111,6 +111,17 @@ def test_a_reader_that_went_away_does_not_end_the_run(state) -> None:
         shown.close()
 
 
+@pytest.mark.parametrize("progress", [True, "plain", "live"])
+def test_where_there_is_no_standard_error_nothing_is_said(
+    state, monkeypatch, capsys, progress
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    shown = watcher(progress, state)
+    shown.refresh(1.0)
+    shown.close()
+    assert capsys.readouterr().out == ""
+
+
 def test_silence_says_nothing(capsys) -> None:
     shown = Silent()
     shown.event(TaskStarted("a", "b"), 0.0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -14,7 +16,7 @@ from click.testing import CliRunner, Result
 from querist import __version__
 from querist.cli import main
 from querist.cli.entry import COMMANDS
-from querist.cli.shared import sentences
+from querist.cli.shared import sentences, typed
 
 
 def call(*arguments: str) -> Result:
@@ -102,3 +104,52 @@ def test_another_error_of_the_system_keeps_its_traceback() -> None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     assert isinstance(CliRunner().invoke(command).exception, OSError)
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_streams_are_those_of_nobody(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    program = (
+        "import os, sys\nfrom querist.cli import main\n"
+        "main(['strategies', '--json'], standalone_mode=False)\n"
+        "sys.stderr.write('said'); print('also'); assert sys.stdin.read() == ''\n"
+        "open(sys.argv[1], 'w').write(str(os.open(os.devnull, os.O_RDONLY)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "number")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        preexec_fn=lambda: [os.close(number) for number in closed],
+    )
+    assert done.returncode == 0, done.stderr
+    assert int((tmp_path / "number").read_text()) > 2
+    assert (done.stdout == b"") == (1 in closed)
+
+
+def test_a_locale_without_our_characters_shows_their_numbers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "querist", "strategies"],
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"\\xe1" in done.stdout
+
+
+def test_paths_in_commands_can_be_copied_into_a_shell(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "of 'us' & you").mkdir()
+    said = call("init", "pool", "of 'us' & you/-p.yaml").output
+    named = said.rpartition("querist run ")[2].strip()
+    assert Path(shlex.split(named)[0]).is_file()
+    assert typed("-p.yaml") == "./-p.yaml"
+    assert typed(Path("runs/plain")) == "runs/plain"
+
+
+def test_a_current_folder_that_was_deleted_is_told(tmp_path: Path, monkeypatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = call("init", "campaign")
+    assert result.exit_code == 1
+    assert "the current folder was deleted" in result.stderr

@@ -5,6 +5,7 @@ The whole campaign runs in the examples' stage of CI, not here.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -233,7 +234,7 @@ def test_a_stopped_demo_says_how_to_go_on(
     monkeypatch.setattr(example.demo, "learn", lambda folder, options: stopped)
     monkeypatch.chdir(tmp_path)
     assert example.demo.main(arguments) == example.demo.INTERRUPTED
-    command = capsys.readouterr().out.splitlines()[-1].split()
+    command = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert command[: len(begin)] == begin
     assert command[-2:] == ["--resume", "runs/proton_transfer-1"]
     rest = command[command.index(example.demo.__file__) + 1 : -2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from hashlib import blake2b
 from pathlib import Path
 
@@ -58,3 +60,29 @@ def test_only_large_outputs_are_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "junk").exists()
     folders.keep_only(tmp_path, {})
     assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_folder_moves_also_to_where_are_no_modes_and_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "this file system has no such thing")
+
+    folder = tmp_path / "scratch" / "s"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "run.sh").write_text("true")
+    (folder / "deep" / "run.sh").chmod(0o755)
+    (folder / "link").symlink_to("deep/run.sh")
+    os.mkfifo(folder / "pipe")
+    if plain:
+        monkeypatch.setattr(Path, "symlink_to", refused)
+        monkeypatch.setattr(os, "chmod", refused)
+        monkeypatch.setattr(os, "utime", refused)
+    place = folders.move(folder, tmp_path / "home", "s")
+    assert not folder.exists()
+    assert (place / "deep" / "run.sh").read_text() == "true"
+    assert not (place / "pipe").exists()
+    if not plain:
+        assert (place / "link").readlink() == Path("deep/run.sh")
+        assert os.access(place / "deep" / "run.sh", os.X_OK)

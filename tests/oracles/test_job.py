@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -45,6 +46,20 @@ def test_the_end_is_written_down_and_the_second_time_nothing_happens(tmp_path: P
     started = job.read_json(tmp_path / "job-1.started.json")
     assert job.birth(started["pid"]) == ""
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_one_claims_a_job_where_there_are_no_links(tmp_path: Path, monkeypatch) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "this file system has no links")
+
+    monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "job-1.started.json"
+    assert job.claim(path)
+    assert not job.claim(path)
+    assert job.read_json(path)["pid"] == os.getpid()
+    assert os.listdir(tmp_path) == [path.name]
+    path.write_bytes(b"")  # as it is for an instant
+    assert job.read_json(path) == {}
 
 
 def test_a_scheduler_that_ends_it_finds_all_gone_and_the_word_written(tmp_path: Path) -> None:

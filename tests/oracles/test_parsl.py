@@ -24,6 +24,7 @@ def threads():
 
 def test_it_answers_by_a_configuration_and_may_be_made_again(tmp_path, monkeypatch) -> None:
     pytest.importorskip("parsl")
+    monkeypatch.setenv("USER", "ada")  # who tests in a container may have no name
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         pool = ParslPool(threads)
@@ -32,6 +33,17 @@ def test_it_answers_by_a_configuration_and_may_be_made_again(tmp_path, monkeypat
         pool.shutdown()
         with pytest.raises(RuntimeError, match="was shut down"):
             pool.submit(pow, 2, 5)
+
+
+def test_a_user_without_a_name_is_told_what_to_set(monkeypatch) -> None:
+    pytest.importorskip("parsl")
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    with pytest.raises(ConfigError, match="environment variable USER"):
+        ParslPool(threads)
 
 
 def test_what_makes_no_configuration_is_refused() -> None:

@@ -257,6 +257,15 @@ def test_a_job_that_is_submitted_twice_runs_once(context: LoneContext, tmp_path:
     assert starts(tmp_path) == [2]
 
 
+def test_a_home_that_cannot_be_written_to_is_told(tmp_path: Path, monkeypatch) -> None:
+    psij = pytest.importorskip("psij")
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "work"  # a file is no folder, for root neither
+    monkeypatch.setattr(psij.JobExecutorConfig, "DEFAULT_WORK_DIRECTORY", place)
+    with pytest.raises(ConfigError, match=r"~/\.psij/work, which cannot be made .* Set HOME"):
+        queued(tmp_path, executor="local").open(None)
+
+
 def test_nonsense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="PSI/J has no executor 'slrum'; it has"):
         queued(tmp_path, executor="slrum").open(None)

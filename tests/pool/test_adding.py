@@ -166,3 +166,19 @@ def test_inline_items_are_written_once(pool: Pool) -> None:
         "duplicate",
         "duplicate",
     ]
+
+
+@pytest.mark.parametrize("pattern", ["*.txt", "[ab].t?t", "?/a.txt", "**/*.txt"])
+def test_a_folder_of_a_pattern_may_move_and_have_any_name(tmp_path: Path, pattern: str) -> None:
+    before, after = tmp_path / "of [2024]" / "texts?", tmp_path / "elsewhere" / "texts?"
+    for name in ["a.txt", "b.txt", "c/a.txt"]:
+        (before / name).parent.mkdir(parents=True, exist_ok=True)
+        (before / name).write_text(name)
+    with Pool.create(tmp_path / "pool") as pool:
+        added = pool.add(before / pattern)
+        assert added.new
+        after.parent.mkdir()
+        before.rename(after)
+        again = pool.add(after / pattern)
+        assert (again.new, again.unchanged) == (0, added.new)
+        assert all("elsewhere" in item.uri for item in pool.items())

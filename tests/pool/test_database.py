@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from querist.pool import schema
+from querist.pool import database, schema
 from querist.pool.database import FILE, Database, told
 from querist.pool.errors import NewerPool, NotAPool, PoolBusy, PoolDamaged, PoolError
 from querist.pool.pool import Pool
@@ -129,6 +131,48 @@ def test_what_sqlite_refuses_is_told(code: int, kind: type, sentence: str, tmp_p
     error.sqlite_errorcode = code
     with pytest.raises(kind, match=sentence), told(tmp_path / FILE):
         raise error
+
+
+def test_a_pool_is_made_once_where_there_are_no_links(tmp_path: Path, monkeypatch) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "this file system has no links")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with Pool.create(tmp_path / "pool") as pool:
+        pool.add_items(["a"])
+    with pytest.raises(FileExistsError):
+        Database.create(tmp_path / "pool" / FILE)
+    with Pool.open(tmp_path / "pool") as pool:
+        assert len(pool) == 1
+    assert not list((tmp_path / "pool").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR_LOCK]
+)
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch, code: int) -> None:
+    def refused(draft: Path) -> None:
+        draft.touch()
+        error = sqlite3.OperationalError("no")
+        error.sqlite_errorcode = code
+        raise error
+
+    monkeypatch.setattr(database, "_write_empty", refused)
+    with pytest.raises(PoolError, match=r"keeps no locks .* local disk"):
+        Pool.create(tmp_path / "pool")
+    assert not list((tmp_path / "pool").iterdir())
+
+
+def test_a_path_that_is_too_long_for_sqlite_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PoolError, match="too long a name for SQLite"):
+        Pool.create(tmp_path.joinpath(*["a" * 200] * 3))
+
+
+def test_a_pool_on_a_network_file_system_warns(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(database, "network_kind", lambda path: "nfs4")
+    with pytest.warns(UserWarning, match=r"network file system \(nfs4\).*single host") as told:
+        Pool.create(tmp_path / "pool").close()
+    assert told[0].filename == __file__
 
 
 def test_threads_share_a_pool(pool: Pool) -> None:

@@ -181,6 +181,8 @@ class Service(BaseHTTPRequestHandler):
 
 def test_another_service_labels(digits, monkeypatch) -> None:
     monkeypatch.setenv("QUERIST_LABELS_TOKEN", "let-me-in")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # not for what is on this machine
+    monkeypatch.delenv("no_proxy", raising=False)
     Service.known, Service.asked = truth(digits), []
     server = HTTPServer(("127.0.0.1", 0), Service)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

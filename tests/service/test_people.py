@@ -136,7 +136,7 @@ def test_an_expiry_in_the_past_is_refused(shared) -> None:
 
 
 def test_the_first_key_comes_from_a_file_once(tmp_path, settings_for) -> None:
-    index = Index(settings_for(tmp_path).index_url)
+    index = Index(settings_for(tmp_path).index_place)
     first, second = (key_text(new_id("key"), new_secret()) for _ in range(2))
     assert people.first_key(index, f"{first}\n")
     assert not people.first_key(index, second)

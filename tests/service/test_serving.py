@@ -8,13 +8,14 @@ import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from querist.cli import main
 from querist.core.errors import ConfigError
-from querist.service import watching
+from querist.service import serving, watching
 from querist.service.index.index import Index
 from querist.service.serving import listening
 from querist.service.settings import parse_settings
@@ -70,6 +71,29 @@ def test_answers_wait_for_no_acknowledgement(tmp_path: Path, monkeypatch) -> Non
     assert asyncio.run(_undelayed(opened))
     with watching._listening(0) as opened:
         assert asyncio.run(_undelayed(opened))
+
+
+def test_an_address_of_ipv6_and_a_folder_with_characters_of_urls(tmp_path: Path) -> None:
+    data = tmp_path / "what? #1 %41 é"
+    config = {"data": str(data), "listen": {"host": "::1", "port": 8601}}
+    (tmp_path / "service.yaml").write_text(json.dumps(config))
+    said = CliRunner().invoke(main, ["check", str(tmp_path / "service.yaml")])
+    assert "what? #1 %41 é at [::1]:8601." in said.stdout
+    data.mkdir()
+    Index(parse_settings(config, "service.yaml").index_place).close()
+    assert (data / "index.sqlite").is_file()
+
+
+@pytest.mark.parametrize(
+    ("limits", "set_to"),
+    [((1024, 4096), (1536, 4096)), ((256, 1200), (1200, 1200)), ((65536, 65536), None)],
+)
+def test_as_many_files_may_be_open_as_connections_take(monkeypatch, limits, set_to) -> None:
+    said: list[Any] = []
+    monkeypatch.setattr(serving.resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(serving.resource, "setrlimit", lambda _, given: said.append(given))
+    serving._allow_files(1024)
+    assert said == ([] if set_to is None else [set_to])
 
 
 def test_a_host_that_is_not_here_is_told(tmp_path: Path) -> None:

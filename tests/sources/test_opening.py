@@ -47,6 +47,40 @@ def test_a_pattern_that_matches_nothing_is_an_error(folder: Path) -> None:
         list(sources.entries(f"{folder}/*.gif"))
 
 
+@pytest.mark.parametrize("name", ["photos [2024]", "what?", "100 %", "*", "[a-z]"])
+def test_a_folder_that_is_there_by_the_name_is_no_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / name
+    (folder / "in").mkdir(parents=True)
+    for file in ["1.jpg", "2.png", "in/3.jpg"]:
+        (folder / file).write_text(file)
+    monkeypatch.chdir(folder)
+
+    def listed(uri: str) -> list[str]:
+        return [sources.read(entry.uri).decode() for entry in sources.entries(uri)]
+
+    with Sources() as sources, Sources(Access(roots=(folder,))) as narrow:
+        for uri in [str(folder), folder.as_uri(), ".", f"../{name}/"]:
+            assert listed(uri) == ["1.jpg", "2.png", "in/3.jpg"]
+        for uri in [f"{folder}/*.jpg", "*.jpg", f"{folder.as_uri()}/?.jpg", "../**/1.jpg"]:
+            assert listed(uri) == ["1.jpg"]
+        assert [entry.uri for entry in narrow.entries("**/*.jpg")] == [
+            entry.uri for entry in sources.entries("**/*.jpg")
+        ]
+        with pytest.raises(MissingItem, match=r"There is no file .*gone\.jpg"):
+            listed("gone.jpg")
+        with pytest.raises(MissingItem, match=r"There is no file .*gone"):
+            listed("gone/*.jpg")
+
+
+def test_folders_of_patterns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    with Sources() as sources:
+        for uri in ["?/1.jpg", "[a-c]/1.jpg", (folder / "?" / "1.jpg").as_uri()]:
+            assert [sources.read(entry.uri) for entry in sources.entries(uri)] == [b"a/1.jpg"]
+
+
 def test_inline_items() -> None:
     with Sources() as sources:
         for data in [b"", b"hello, world", bytes(range(256))]:

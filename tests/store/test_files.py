@@ -12,6 +12,7 @@ from querist.store import files
 from querist.store.errors import DamagedFile, StoreFailed, StoreFull
 from querist.store.files import (
     atomic_write,
+    name_new,
     read_regular,
     safe_name,
     sweep_temporaries,
@@ -25,6 +26,26 @@ def test_a_file_is_replaced_whole(tmp_path) -> None:
     atomic_write(path, iter([b"ne", b"w"]))
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["a.json"]
+
+
+def no_links(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EPERM, "this file system has no links")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_whole_file_gets_a_name_that_nobody_has(tmp_path, monkeypatch, links: bool) -> None:
+    if not links:
+        monkeypatch.setattr(files.os, "link", no_links)
+    for content in (b"first", b"second"):
+        draft = tmp_path / "draft"
+        draft.write_bytes(content)
+        if content == b"first":
+            name_new(draft, tmp_path / "name")
+        else:
+            with pytest.raises(FileExistsError):
+                name_new(draft, tmp_path / "name")
+    assert (tmp_path / "name").read_bytes() == b"first"
+    assert sorted(os.listdir(tmp_path)) == ["draft", "name"]
 
 
 @pytest.mark.parametrize(("code", "kind"), [(errno.ENOSPC, StoreFull), (errno.EIO, StoreFailed)])

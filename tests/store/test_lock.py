@@ -153,7 +153,15 @@ def test_a_lock_that_was_taken_over_is_noticed_and_left_alone(tmp_path) -> None:
     assert json.loads((tmp_path / "writer.exclusive").read_text())["host"] == "elsewhere"
 
 
-def test_a_file_judged_stale_but_renewed_meanwhile_is_given_back(tmp_path) -> None:
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_judged_stale_but_renewed_meanwhile_is_given_back(
+    tmp_path, monkeypatch, links: bool
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "this file system has no links")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
     foreign(tmp_path, age_s=0)
     exclusive = lock_module._Exclusive(tmp_path / "writer.exclusive", 60)
     exclusive._remove_stale(lock_module.Holder(host="dead", token="old"))

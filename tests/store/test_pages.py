@@ -187,3 +187,20 @@ def test_a_folder_that_vanishes_is_made_anew(tmp_path, monkeypatch, when) -> Non
     left[0] = 100
     with pytest.raises(StoreFailed, match="ENOENT"):
         Pages(tmp_path / "others").write(rows, keys, np.eye(3, dtype=np.float32))
+
+
+def test_a_folder_that_vanishes_while_it_is_made_is_made_again(tmp_path, monkeypatch) -> None:
+    real, told = Path.mkdir, []
+
+    def racing(folder, *args, **more):  # as mkdir says where it lost a race against rmtree
+        if not told:
+            told.append(folder)
+            raise FileExistsError(17, "it was there")
+        return real(folder, *args, **more)
+
+    monkeypatch.setattr(Path, "mkdir", racing)
+    rows, keys = np.arange(3), np.ones((3, 16), np.uint8)
+    pages = Pages(tmp_path / "pages")
+    pages.write(rows, keys, np.eye(3, dtype=np.float32))
+    assert told
+    assert pages.read(rows, keys)[0].all()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypedDict
 
 from querist.accounting.notebook import card, facts, framed
@@ -70,10 +71,11 @@ class RunResult:
         """
         if self.status == "finished":
             return self
+        named = quote(str(self.folder))
         if self.status == "failed":
-            raise RunError(f"the run failed: {self.reason} (see: querist failures {self.folder})")
+            raise RunError(f"the run failed: {self.reason} (see: querist failures {named})")
         raise RunError(
-            f"the run was stopped: {self.reason} (continue with: querist resume {self.folder}, or "
+            f"the run was stopped: {self.reason} (continue with: querist resume {named}, or "
             "resume instead of run in the script)"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def import_into(run: Path, sources: Sequence[Path], **how: Any) -> str:
         append_facts(folder, imported_facts(new, origin, now))
     known = len(dataset) - len(new)
     passed = f" ({known} passed over: the run has labels of these samples)" if known else ""
-    return f"{_counts(new)} added to {run}{passed}; continue with: querist resume {run}"
+    return f"{_counts(new)} added to {run}{passed}; continue with: querist resume {quote(str(run))}"
 
 
 def _fitting(dataset: Dataset, held: Dataset, run: Path) -> Dataset:

@@ -52,9 +52,20 @@ def load_settings(path: Path | str) -> CampaignSettings:
 
 
 def importable(folder: Path) -> None:
-    """Let modules of a folder be imported, here and in workers (they inherit ``sys.path``)."""
+    """Let modules of a folder be imported, here and in workers (they inherit ``sys.path``).
+
+    It comes first, as a script's does. Where it has a ``types.py`` or ``queue.py`` no worker could
+    start by that, so it comes last.
+    """
     if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+        sys.path.insert(len(sys.path) if _hides(folder) else 0, str(folder))
+
+
+def _hides(folder: Path) -> bool:
+    """Whether a file of it has the name of a module of Python, or of us, that is in use."""
+    names = {file.stem for file in folder.glob("*.py")}
+    names |= {file.parent.name for file in folder.glob("*/__init__.py")}
+    return not names.isdisjoint({"querist", *sys.stdlib_module_names}.intersection(sys.modules))
 
 
 def importable_again(kept: str | None) -> Path | None:

@@ -148,7 +148,7 @@ def watcher(progress: bool | str, state: ProgressState) -> Silent | Plain:
             notebook, a panel where standard error is a terminal, else plain lines.
         state: What is shown.
     """
-    if progress is False:
+    if progress is False or sys.stderr is None:  # a daemon that closed it
         return Silent()
     if progress is True and (display := notebook.display()) is not None:
         return Notebook(state, display)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from querist.cli.shared import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OUT_OF_TIME, leave
+from querist.cli.shared import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OUT_OF_TIME, leave, typed
 
 if TYPE_CHECKING:
     from querist.campaign.campaign import RunResult
@@ -31,8 +31,8 @@ def end(result: RunResult) -> None:
     click.echo(f"{result.status}: {result.reason}", err=True)
     click.echo(f"run folder: {result.folder}", err=True)
     if result.status == "failed":
-        click.echo(f"see: querist failures {result.folder}", err=True)
+        click.echo(f"see: querist failures {typed(result.folder)}", err=True)
         leave(EXIT_FAILED)
     if result.status == "stopped":
-        click.echo(f"continue with: querist resume {result.folder}", err=True)
+        click.echo(f"continue with: querist resume {typed(result.folder)}", err=True)
         leave(EXIT_OUT_OF_TIME if result.out_of_time else EXIT_INTERRUPTED)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from importlib import import_module
 
 import click
@@ -48,6 +51,9 @@ COMMANDS: dict[str, str] = {
 }
 
 
+_ROUND_TRIP = ("surrogateescape", "utf-8")  # file names of any bytes go out as they came in
+
+
 class Commands(click.Group):
     """Loads a command from its module when it is called or its help is shown."""
 
@@ -68,3 +74,22 @@ class Commands(click.Group):
 @click.version_option(__version__, "-V", "--version", message="querist %(version)s")
 def main() -> None:
     """Active learning that keeps every worker busy and loses nothing."""
+    _mend_streams()
+
+
+def _mend_streams() -> None:
+    """Have all standard streams, as who starts us may have closed some, and print any character.
+
+    The next files that are opened would get the numbers of those that are closed, and what a
+    library or a child prints would be written into them.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    shown = sys.stdout
+    if isinstance(shown, io.TextIOWrapper) and (shown.errors, shown.encoding) != _ROUND_TRIP:
+        shown.reconfigure(errors="backslashreplace")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from querist.cli.shared import need_parent, sentences
+from querist.cli.shared import need_parent, sentences, typed
 from querist.core.errors import ConfigError
 
 TEMPLATES = {
@@ -60,9 +60,8 @@ def init(what: str, file: Path | None, force: bool, alaas: Path | None) -> None:
     if beside:
         problem.write_text(PROBLEM, encoding="utf-8")
     wrote = f"{path} and {problem}; edit them" if beside else f"{path}; edit it"
-    click.echo(
-        f"wrote {wrote}, then: querist check {path}; querist {COMMANDS.get(what, 'run')} {path}"
-    )
+    command, named = COMMANDS.get(what, "run"), typed(path)
+    click.echo(f"wrote {wrote}, then: querist check {named}; querist {command} {named}")
 
 
 def template(what: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from querist.cli.output import counted
-from querist.cli.shared import sentences
+from querist.cli.shared import authority, sentences
 from querist.core.errors import ConfigError
 
 URL = click.option(
@@ -129,7 +129,8 @@ def serve(pool: Path, port: int, host: str, model: tuple[str, ...], url: str) ->
         people = stack.enter_context(LabelStudio(url)).people if known else None
         backend = Backend(opened, chosen, people)
         with server_of(backend, host, port, os.environ.get(KEY, "")) as server:
-            click.echo(f"a model for Label Studio: http://{host}:{server.server_port}", err=True)
+            where = f"http://{authority(host, server.server_port)}"
+            click.echo(f"a model for Label Studio: {where}", err=True)
             with suppress(KeyboardInterrupt):
                 server.serve_forever()
 

@@ -12,7 +12,7 @@ import click
 
 from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER, pool_at, query_at
-from querist.cli.shared import PROGRESS, need_parent, sentences
+from querist.cli.shared import PROGRESS, need_parent, sentences, typed
 from querist.cli.values import budget_of, model_of, pairs
 
 POOL = click.argument("pool")
@@ -148,9 +148,8 @@ def told(query: str, how: Mapping[str, Any]) -> None:
     failed = place.status().get("failed", 0)
     if failed:
         more = f" --server {how['server']}" if how["server"] else ""
-        click.echo(
-            f"{counted(failed, 'item')} failed; see: querist query failures {query}{more}", err=True
-        )
+        see = f"querist query failures {typed(query)}{more}"
+        click.echo(f"{counted(failed, 'item')} failed; see: {see}", err=True)
 
 
 def written(path: Path, picks: Sequence[Record]) -> Path:

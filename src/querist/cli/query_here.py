@@ -9,7 +9,7 @@ import click
 
 from querist.campaign.loading import importable
 from querist.cli.output import Record, Tell
-from querist.cli.shared import EXIT_INTERRUPTED, leave
+from querist.cli.shared import EXIT_INTERRUPTED, leave, typed
 from querist.pool.pool import Pool
 from querist.pool.query import (
     cancel_query,
@@ -37,11 +37,11 @@ class QueryHere:
             run_query(self.folder, tell, handle_signals=True)
         except QueryStopped as stopped:
             click.echo(str(stopped), err=True)
-            click.echo(f"continue with: querist resume {self.folder}", err=True)
+            click.echo(f"continue with: querist resume {typed(self.folder)}", err=True)
             leave(EXIT_INTERRUPTED)
         except QueryFailed:
             if query_status(self.folder).failed:
-                click.echo(f"see: querist query failures {self.folder}", err=True)
+                click.echo(f"see: querist query failures {typed(self.folder)}", err=True)
             raise
 
     def status(self) -> Record:

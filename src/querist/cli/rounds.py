@@ -12,7 +12,7 @@ import click
 from querist.cli.added import brought_up
 from querist.cli.output import JSON, Record, counted, show, table
 from querist.cli.places import INSECURE, SERVER
-from querist.cli.shared import EXIT_INTERRUPTED, PROGRESS, leave, need_parent, sentences
+from querist.cli.shared import EXIT_INTERRUPTED, PROGRESS, leave, need_parent, sentences, typed
 from querist.cli.todo import write_todo
 from querist.cli.values import model_of, named_model, pairs
 from querist.core.errors import ConfigError
@@ -211,15 +211,15 @@ def line_of(status: RoundsStatus) -> str:
 
 
 def _next(pool: Pool, status: RoundsStatus, how: Mapping[str, Any]) -> list[str]:
-    folder, lines = pool.folder, list[str]()
+    folder, lines = typed(pool.folder), list[str]()
     go_on = f"  querist pool rounds {folder} {status.id}"
     if status.state == "labelling":
         lines.append(status.note)
         if how.get("output") is not None:
             lines.append(f"Fill in the column label of {how['output']}, then:")
-            lines.append(f"  querist label {folder} --from {how['output']}")
+            lines.append(f"  querist label {folder} --from {typed(how['output'])}")
         else:
-            query = folder / "queries" / f"{status.id}-{status.number}"
+            query = typed(pool.folder / "queries" / f"{status.id}-{status.number}")
             lines += [
                 "Label them one after the other:",
                 f"  querist label {folder} --ask --query {query}",
@@ -230,9 +230,9 @@ def _next(pool: Pool, status: RoundsStatus, how: Mapping[str, Any]) -> list[str]
         lines += ["Then go on with:", go_on]
     elif status.state == "ready":
         lines += ["Go on with:", go_on]
-    lines += _failures(folder, status)
+    lines += _failures(pool.folder, status)
     if status.model is not None:
-        lines.append(f"The newest model: {folder / 'rounds' / status.id / 'model.yaml'}")
+        lines.append(f"The newest model: {pool.folder / 'rounds' / status.id / 'model.yaml'}")
     return lines
 
 
@@ -244,7 +244,7 @@ def _failures(folder: Path, status: RoundsStatus) -> list[str]:
     failed = query_status(query).failed if (query / "manifest.json").is_file() else 0
     if not failed:
         return []
-    return [f"{counted(failed, 'item')} could not be used: querist query failures {query}"]
+    return [f"{counted(failed, 'item')} could not be used: querist query failures {typed(query)}"]
 
 
 def _write(pool: Pool, status: RoundsStatus, path: Path) -> None:

@@ -10,6 +10,7 @@ import click
 from querist.cli.output import Record, counted, show, table
 from querist.cli.places import client_of
 from querist.cli.progress import waited, watching
+from querist.cli.shared import typed
 from querist.cli.todo import write_todo
 from querist.core.errors import ConfigError
 
@@ -152,7 +153,7 @@ def _tell(
     click.echo(
         f"{counted(len(waiting), 'item')} without a label. Give labels, then go on:", err=True
     )
-    file = how["output"] or "FILE.csv"
+    file = typed(how["output"] or "FILE.csv")
     click.echo(f"  querist label {pool} --from {file} {at}", err=True)
     click.echo(f"  querist label {pool} --ask --query {query} {at}", err=True)
     again = f"-n {rounds[0].picked}" if rounds else f"-n {how['budget']} --holdout {len(waiting)}"

@@ -12,7 +12,7 @@ from querist.cli.run_kinds import (
     status_of_rounds,
     status_of_surrogate,
 )
-from querist.cli.shared import RUN, need_parent, sentences
+from querist.cli.shared import RUN, need_parent, sentences, typed
 from querist.core.errors import ConfigError
 
 
@@ -26,7 +26,7 @@ def report(run: Path, output: Path | None) -> None:
     kind = kind_of_run(run)
     if kind == "query":
         raise ConfigError(
-            f"A query has no report; see what it picked with: querist query result {run}"
+            f"A query has no report; see what it picked with: querist query result {typed(run)}"
         )
     if kind == "rounds":
         from querist.pool.rounds_report import report_of_rounds as report_of

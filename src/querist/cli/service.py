@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from querist.cli.shared import sentences
+from querist.cli.shared import authority, sentences
 
 
 @click.command()
@@ -22,7 +22,8 @@ def serve(file: Path) -> None:
     need_server()
     keys = "no key is needed from this machine" if settings.open_here else "with keys"
     scheme = "https" if settings.listen.certificate else "http"
-    where = f"{scheme}://{settings.listen.host}:{settings.listen.port}{settings.listen.root_path}"
+    listen = settings.listen
+    where = f"{scheme}://{authority(listen.host, listen.port)}{listen.root_path}"
     sockets = listening(settings)
     click.echo(f"serving {settings.data} at {where} ({keys}); Ctrl-C ends it", err=True)
     serve_until_stopped(settings, sockets)
@@ -34,4 +35,4 @@ def check(path: Path) -> None:
 
     settings = load_settings(path)
     listen = settings.listen
-    click.echo(f"{path} is sound: {settings.data} at {listen.host}:{listen.port}.")
+    click.echo(f"{path} is sound: {settings.data} at {authority(listen.host, listen.port)}.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -45,10 +47,7 @@ def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
             click.echo(f"querist: {error}", err=True)
             leave(EXIT_FAILED)
         except OSError as error:
-            if error.errno not in _REFUSALS:
-                raise
-            where = f"{error.filename}: " if error.filename is not None else ""
-            click.echo(f"querist: {where}{error.strerror}.", err=True)
+            click.echo(f"querist: {_refusal(error)}.", err=True)
             leave(EXIT_FAILED)
         except KeyboardInterrupt as error:  # the second Ctrl-C of a run, or the first of others
             usual = "a run continues with: querist resume RUN" if _runs() else ""
@@ -56,6 +55,24 @@ def sentences(command: Callable[..., Any]) -> Callable[..., Any]:
             leave(EXIT_INTERRUPTED)
 
     return wrapped
+
+
+def _refusal(error: OSError) -> str:
+    """What the system refused, in words; other errors are raised again."""
+    if error.errno == errno.ENOENT and error.filename is None and _is_nowhere():
+        return "the current folder was deleted; change into another one (cd), and try again"
+    if error.errno not in _REFUSALS:
+        raise error
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}{error.strerror}"
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - as pathlib asks, too
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _runs() -> bool:
@@ -77,3 +94,14 @@ def need_parent(output: Path | None) -> None:
     if output is not None and not output.absolute().parent.is_dir():
         folder = output.absolute().parent
         raise ConfigError(f"the folder {folder} does not exist; make it first.")
+
+
+def authority(host: str, port: int) -> str:
+    """A host and its port as in a URL; an address of IPv6 is in brackets there."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def typed(path: Path | str) -> str:
+    """A path as it is typed into a shell: commands in our sentences are copied."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

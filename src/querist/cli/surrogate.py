@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from querist.cli.shared import sentences
+from querist.cli.shared import authority, sentences
 
 FOLDER = click.argument("folder", type=click.Path(path_type=Path))
 SIMULATION = click.option(
@@ -79,5 +79,6 @@ def serve(folder: Path, simulation: str | None, host: str, port: int, workers: i
     engine = {"kind": "processes", "workers": workers} if workers > 1 else "inline"
     given = {} if simulation is None else {"simulation": simulation}
     with Surrogate.open(folder, engine=engine, **given) as opened:
-        click.echo(f"answering at http://{host}:{port}/v1/answers; Ctrl-C ends it", err=True)
+        where = f"http://{authority(host, port)}/v1/answers"
+        click.echo(f"answering at {where}; Ctrl-C ends it", err=True)
         serve_app(SurrogateApp(opened, key), host, port)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,22 @@ def keep_only(folder: Path, wanted: Mapping[str, str]) -> None:
 def move(folder: Path, home: Path, sample: str) -> Path:
     """Move a task's folder to where it stays."""
     place = new_folder(home, sample)
-    shutil.copytree(folder, place, dirs_exist_ok=True, symlinks=True)
+    _copy(folder, place)
     shutil.rmtree(folder, ignore_errors=True)
     return place
+
+
+def _copy(folder: Path, place: Path) -> None:
+    """Copy what is in a folder; modes, times and links only where the file system has such."""
+    for path in folder.iterdir():
+        to = place / path.name
+        if path.is_symlink():
+            with suppress(OSError):
+                to.symlink_to(path.readlink())
+        elif path.is_dir():
+            to.mkdir()
+            _copy(path, to)
+        elif path.is_file():
+            shutil.copyfile(path, to)
+        with suppress(OSError):
+            shutil.copystat(path, to, follow_symlinks=False)

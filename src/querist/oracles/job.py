@@ -34,11 +34,12 @@ def write_json(path: Path, held: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a file holds; empty when there is none."""
+    """What a file holds; empty when there is none, or nothing in it yet."""
     try:
-        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
+    held: dict[str, Any] = json.loads(text) if text else {}
     return held
 
 
@@ -59,12 +60,22 @@ def claim(path: Path) -> bool:
     whole = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
     write_json(whole, {**held, "native": native, "time": time.time()})
     try:
-        os.link(whole, path)  # unlike a rename it fails where the name is taken
+        _name_new(whole, path)
     except FileExistsError:
         return False
     finally:
-        whole.unlink()
+        whole.unlink(missing_ok=True)
     return True
+
+
+def _name_new(whole: Path, path: Path) -> None:
+    try:
+        os.link(whole, path)  # unlike a rename it fails where the name is taken
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: whoever makes the empty file has the name
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        whole.replace(path)
 
 
 def main(spec: Path) -> None:

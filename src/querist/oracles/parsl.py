@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import shlex
 import sys
 import tempfile
@@ -25,7 +27,7 @@ class ParslPool(Executor):
 
     Raises:
         MissingExtra: If Parsl is not installed.
-        ConfigError: If there is no such configuration.
+        ConfigError: If there is no such configuration, or the user has no name.
     """
 
     def __init__(self, config: Any = None, workers: int = 1, folder: str = "") -> None:
@@ -37,6 +39,7 @@ class ParslPool(Executor):
             made = _local(workers, folder or tempfile.mkdtemp(prefix="parsl-"))
         if not isinstance(made, parsl.Config):
             raise ConfigError(f"config should be or make a parsl.Config, but is {made!r}.")
+        _need_name()
         # Not parsl.load, which serves one configuration a process.
         self._kernel = parsl.DataFlowKernel(config=made)
         self._executor = concurrent.ParslPoolExecutor(dfk=self._kernel)
@@ -56,6 +59,17 @@ class ParslPool(Executor):
         if wait and not cancel_futures:
             kernel.wait_for_current_tasks()
         kernel.cleanup()
+
+
+def _need_name() -> None:
+    """Parsl asks who its user is, which nobody knows in many containers."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        raise ConfigError(
+            f"Parsl wants the name of its user, and number {os.getuid()} has none here: set the "
+            "environment variable USER to any name."
+        ) from None
 
 
 def _local(workers: int, folder: str) -> Any:

@@ -46,6 +46,19 @@ class Order:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _loaded() -> Any:
+    """PSI/J, which keeps its scripts and logs in the user's home."""
+    try:
+        psij = require("psij", "queue", "the oracle 'queue'")
+        psij.JobExecutorConfig.DEFAULT_WORK_DIRECTORY.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: pathlib knows no home
+        raise ConfigError(
+            f"PSI/J keeps scripts of jobs in ~/.psij/work, which cannot be made ({error}). Set "
+            "HOME to a folder that can be written to, and that jobs see."
+        ) from error
+    return psij
+
+
 class Scheduler:
     """One kind of queue.
 
@@ -55,11 +68,11 @@ class Scheduler:
 
     Raises:
         MissingExtra: If PSI/J is not installed.
-        ConfigError: If it knows no such executor.
+        ConfigError: If it knows no such executor, or has no place for its files.
     """
 
     def __init__(self, name: str, queue_seconds: float = 30.0) -> None:
-        psij = require("psij", "queue", "the oracle 'queue'")
+        psij = _loaded()
         known = sorted(psij.JobExecutor.get_executor_names())
         if name not in known:
             raise ConfigError(f"PSI/J has no executor {name!r}; it has {', '.join(known)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple, Protocol, TypeVar
 
 from querist.pool.database import Database
@@ -17,7 +17,6 @@ from querist.pool.merging import Merger
 from querist.pool.roots import Roots, as_folder, canonical
 from querist.pool.settings import PoolSettings
 from querist.pool.tally import Tally
-from querist.sources.globs import is_pattern, literal_folder
 from querist.sources.opening import Sources
 from querist.sources.source import Entry, SourceError
 from querist.sources.uris import scheme_of, shown
@@ -89,8 +88,7 @@ class Adder:
         )
         first = next(entries, None)
         if first is not None and first.uri != uri:
-            folder = literal_folder(uri) if _is_pattern(uri, first) else uri
-            self._cover(folder)
+            self._cover(_listed_folder(uri, first.uri))
         rest: Iterable[Entry] = () if first is None else _again(first, entries)
         for batch in _batches(rest, self._size):
             records = [
@@ -191,8 +189,12 @@ def _next_number(database: Database) -> int:
     return int(found[0])
 
 
-def _is_pattern(uri: str, first: Entry) -> bool:
-    return is_pattern(uri) and not first.uri.startswith(as_folder(uri))
+def _listed_folder(uri: str, first: str) -> str:
+    """What was listed: the URI itself, or the folder of a pattern, above what differs in it."""
+    if first.startswith(as_folder(uri)):
+        return uri
+    pairs = zip(uri.split("/"), first.split("/"), strict=False)
+    return "/".join(part for part, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _again(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +21,21 @@ from querist.core.errors import QueristError
 from querist.pool import schema
 from querist.pool.errors import NewerPool, NotAPool, PoolBusy, PoolDamaged, PoolError
 from querist.store.errors import StoreFull
+from querist.store.file_systems import network_kind
+from querist.store.files import name_new
 
 FILE = "items.sqlite"
 WAIT_SECONDS = 60.0
 _SETTINGS = ("cache_size=-16384", "synchronous=FULL", "secure_delete=ON", "trusted_schema=OFF")
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_LONGEST_PATH = 480  # its own limit is 512, of which names of files beside it take some
+_LOCKLESS = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNWRITABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
@@ -62,19 +73,13 @@ class Database:
         """Make the file, which must not exist; it appears whole or not at all."""
         draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         draft.unlink(missing_ok=True)
-        with told(path):
-            connection = sqlite3.connect(draft, isolation_level=None)
-            try:
-                connection.execute("PRAGMA page_size=8192")
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.executescript(
-                    f"BEGIN; PRAGMA application_id={schema.APPLICATION_ID}; "
-                    f"PRAGMA user_version={schema.VERSION}; {schema.CREATE} COMMIT;"
-                )
-            finally:
-                connection.close()
-        os.link(draft, path)
-        draft.unlink()
+        try:
+            with told(path), _locks(path):
+                _write_empty(draft)
+            name_new(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+        _warn_of_network(path)
         return cls(path)
 
     def _bring_up_to_date(self) -> None:
@@ -176,6 +181,29 @@ class Database:
 _ABANDONED: list[sqlite3.Connection] = []
 
 
+def _write_empty(draft: Path) -> None:
+    connection = sqlite3.connect(draft, isolation_level=None)
+    try:
+        connection.execute("PRAGMA page_size=8192")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(
+            f"BEGIN; PRAGMA application_id={schema.APPLICATION_ID}; "
+            f"PRAGMA user_version={schema.VERSION}; {schema.CREATE} COMMIT;"
+        )
+    finally:
+        connection.close()
+
+
+def _warn_of_network(path: Path) -> None:
+    """Processes share the log's index in memory, which those of two hosts cannot."""
+    if kind := network_kind(path):
+        warnings.warn(
+            f"The pool {path.parent} lies on a network file system ({kind}), where its index is "
+            "safe only while a single host uses it. Keep it in a folder of a local disk.",
+            stacklevel=4,
+        )
+
+
 def _close_all(connections: dict[int, sqlite3.Connection], pid: int) -> None:
     """Close connections, in the process that made them."""
     if pid == os.getpid():
@@ -205,6 +233,21 @@ def told(path: Path) -> Iterator[None]:
         raise PoolError("A whole number has more than 64 bits.") from error
 
 
+@contextmanager
+def _locks(path: Path) -> Iterator[None]:
+    """Around work on a file that no other process knows: what refuses a lock is its disk."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code not in _LOCKLESS and not _is(error, _BUSY):
+            raise
+        raise PoolError(
+            f"No index can be made at {path} ({error}): its file system keeps no locks or cannot "
+            "share memory, as some network file systems. Make the pool in a folder of a local disk."
+        ) from error
+
+
 def _ours(error: sqlite3.DatabaseError, path: Path) -> QueristError:
     if _is(error, _BUSY):
         return PoolBusy(f"Another process keeps {path} locked. Try again when it has finished.")
@@ -217,6 +260,11 @@ def _ours(error: sqlite3.DatabaseError, path: Path) -> QueristError:
     no_room = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE
     if no_room or _is(error, {sqlite3.SQLITE_FULL}):
         return StoreFull(f"There is no space left for {path}. What was confirmed is kept.")
+    if _is(error, _UNWRITABLE) and len(os.fsencode(path)) > _LONGEST_PATH:
+        return PoolError(
+            f"{path} is too long a name for SQLite, which opens files whose path has at most about "
+            f"{_LONGEST_PATH} characters. Keep the pool in another folder."
+        )
     if _is(error, _UNWRITABLE):
         return PoolError(
             f"The index {path} cannot be used: {error}. Who reads a pool writes beside its index, "

@@ -25,6 +25,10 @@ def checked(task: str, value: Any) -> Any:
     """
     try:
         plain = _plain(value)
+    except UnicodeEncodeError as error:
+        raise BadLabel(
+            f"The label {value!a:.200} is not in UTF-8; save the file it is from as UTF-8."
+        ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise BadLabel(f"A label must be JSON, got {value!r:.200}: {error}.") from error
     if plain is None:

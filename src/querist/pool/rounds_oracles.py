@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from querist.core.errors import ConfigError
 from querist.pool.errors import PoolError
@@ -18,6 +19,7 @@ from querist.pool.pool import Pool
 from querist.pool.rounds_settings import RoundsSettings
 from querist.pool.settings import ModelAccess
 from querist.sources.source import SourceError
+from querist.sources.uris import is_loopback
 
 LARGEST = 64 << 20  # bytes of a service's answer
 TIMEOUT = 60.0
@@ -129,7 +131,9 @@ class LabelService:
         if token := os.environ.get(TOKEN):
             head["Authorization"] = f"Bearer {token}"
         request = urllib.request.Request(self._url, body, head)
-        with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+        here = is_loopback(urlsplit(self._url).hostname or "")  # which no proxy can reach
+        opener = urllib.request.build_opener(*[urllib.request.ProxyHandler({})] * here)
+        with opener.open(request, timeout=self._timeout) as answer:
             data: bytes = answer.read(LARGEST)
             return data
 

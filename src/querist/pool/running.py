@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 from querist.core.errors import ConfigError
 from querist.pool.adding import Progress as Adding
@@ -68,7 +69,8 @@ def run_file(
     """
     found = load_pool_file(path)
     if found.server is not None:
-        raise ConfigError(f"{path} names a server; carry it out with: querist run {path}")
+        how = f"querist run {quote(str(path))}"
+        raise ConfigError(f"{path} names a server; carry it out with: {how}")
     with pool_of(found) as pool:
         bring_up(pool, found)
         folder = start_query(pool, found.asked())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -104,13 +105,14 @@ def register(index: Index, workspace: Workspace, job: Row) -> None:
 
 
 def _copy(file: Path, to: Path) -> None:
-    with suppress(FileExistsError):
-        try:
-            os.link(file, to)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links
-            shutil.copyfile(file, to)
+    try:
+        os.link(file, to)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        partial = to.with_name(f".{to.name}.{secrets.token_hex(6)}.tmp")
+        shutil.copyfile(file, partial)
+        partial.replace(to)
 
 
 def _settings(asked: Mapping[str, Any], model: Mapping[str, Any], upload: str) -> dict[str, Any]:

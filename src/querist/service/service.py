@@ -68,7 +68,7 @@ class Service:
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.workspace = Workspace(settings.data)
-        self.index = Index(settings.index_url)
+        self.index = Index(settings.index_place)
         try:
             _require_key(self.index, settings)
         except BaseException:

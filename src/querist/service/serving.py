@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import ssl
@@ -17,6 +18,7 @@ from querist.service.app import create_app
 from querist.service.logs import logging_to
 from querist.service.settings import ServiceSettings
 
+_OTHER_FILES = 512  # of pools, the index, jobs and uploads
 _PATIENCE_S = 10  # for requests that are being answered when it stops
 
 
@@ -32,8 +34,18 @@ def serve(settings: ServiceSettings, sockets: list[socket.socket] | None = None)
     """
     with ExitStack() as stack:
         opened = [stack.enter_context(one) for one in sockets or listening(settings)]
+        _allow_files(settings.listen.connections)
         with logging_to(settings.log), _ending():
             server_of(settings).run(sockets=opened)
+
+
+def _allow_files(connections: int) -> None:
+    """Allow as many open files as the connections take, of which a process often has but 1,024."""
+    wanted = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def listening(settings: ServiceSettings) -> list[socket.socket]:
@@ -61,8 +73,9 @@ def listening(settings: ServiceSettings) -> list[socket.socket]:
     except OSError as error:
         for one in opened:
             one.close()
+        shown = f"[{host}]" if ":" in host else host
         raise ConfigError(
-            f"Nothing can listen at {host}:{port}: {error.strerror}. End what does, or name "
+            f"Nothing can listen at {shown}:{port}: {error.strerror}. End what does, or name "
             "another host or port under listen in service.yaml."
         ) from error
     return opened

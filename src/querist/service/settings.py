@@ -274,9 +274,9 @@ class ServiceSettings(Section):
         return Quota(**merged)
 
     @property
-    def index_url(self) -> str:
-        """The URL of the index, SQLite's default filled in."""
-        return self.index.get_secret_value() or f"sqlite:///{self.data.resolve()}/index.sqlite"
+    def index_place(self) -> str | Path:
+        """The URL of the index, or SQLite's file: a folder may have characters of URLs in it."""
+        return self.index.get_secret_value() or self.data.resolve() / "index.sqlite"
 
     @property
     def on_loopback(self) -> bool:

@@ -22,9 +22,9 @@ def literal_folder(pattern: str) -> str:
     return literal[: literal.rfind("/") + 1]
 
 
-def matcher(pattern: str) -> re.Pattern[str]:
-    """A regular expression for whole paths."""
-    return re.compile("".join(_translated(pattern)), re.DOTALL)
+def matcher(pattern: str, below: str = "") -> re.Pattern[str]:
+    """A regular expression for whole paths, which all begin with ``below`` to the letter."""
+    return re.compile(re.escape(below) + "".join(_translated(pattern)), re.DOTALL)
 
 
 def _translated(pattern: str) -> Iterator[str]:

@@ -63,6 +63,19 @@ class LocalSource:
         _require_file(status, path)
         return status
 
+    def there(self, path: bytes) -> bytes:
+        """The longest beginning of an absolute path, up to a name, that is there."""
+        while len(path) > 1:
+            try:
+                os.close(self._guard.open(path))
+            except MissingItem:
+                path = path[: path.rindex(b"/")]
+            except SourceError:  # it is there, or nobody is to learn that: reading it tells
+                return path
+            else:
+                return path
+        return b"/"
+
     def entries(self, uri: str, after: str = "") -> Iterator[Entry]:
         """List a folder's files, those of its folders included, or one file."""
         path = os.path.abspath(local_path(uri))  # noqa: PTH100, Path has no bytes

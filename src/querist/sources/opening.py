@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,7 +15,7 @@ from querist.sources.local import LocalSource
 from querist.sources.retrying import Retrier, Retry
 from querist.sources.secrets import expanded
 from querist.sources.source import Entry, Forbidden, MissingItem, Source, SourceError
-from querist.sources.uris import plain, scheme_of, shown
+from querist.sources.uris import file_uri, local_path, plain, scheme_of, shown
 
 Options = Mapping[str, Any]
 
@@ -143,32 +145,39 @@ class Sources:
         """List a folder, prefix, pattern or item, with retries that go on where it stopped.
 
         Patterns have ``*`` and ``?`` within a name, ``**`` over folders, ``[a-z]``; not for
-        http, where these characters mean other things. What exists by that very name is no pattern.
+        http, where these characters mean other things. What exists by that very name is no pattern,
+        nor are local folders above the pattern that do, nor what ends in a slash.
 
         Raises:
             MissingItem: If there is nothing at ``uri``, or nothing matches the pattern.
             SourceError: If the listing cannot go on.
         """
         source = self.source(uri)
-        if not self._is_pattern(source, uri):
+        folder, wanted = self._pattern(source, uri)
+        if wanted is None:
             yield from self._listed(source, uri, after)
             return
-        wanted, found = matcher(plain(uri)), bool(after)
-        for entry in self._listed(source, literal_folder(uri) or ".", after):
+        found = bool(after)
+        for entry in self._listed(source, folder, after):
             if wanted.fullmatch(plain(entry.uri)):
                 found = True
                 yield entry
         if not found:
             raise MissingItem(f"Nothing matches {shown(uri)}.")
 
-    def _is_pattern(self, source: Source, uri: str) -> bool:
+    def _pattern(self, source: Source, uri: str) -> tuple[str, re.Pattern[str] | None]:
+        """Where a pattern's items are sought, and the pattern; None for what is no pattern."""
         if scheme_of(uri) in _PATTERNLESS or not is_pattern(plain(uri)):
-            return False
+            return uri, None
+        if isinstance(source, LocalSource):
+            return _local_pattern(source, os.path.abspath(local_path(uri)), uri)  # noqa: PTH100
+        if uri.endswith("/"):  # a folder or prefix: no item has such a name
+            return uri, None
         try:
             self._retrier.call(source.stat, uri)
         except MissingItem:
-            return True
-        return False
+            return literal_folder(uri), matcher(plain(uri))
+        return uri, None
 
     def _listed(self, source: Source, uri: str, after: str) -> Iterator[Entry]:
         attempts = self._retrier.attempts()
@@ -198,3 +207,14 @@ class Sources:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _local_pattern(
+    source: LocalSource, path: bytes, uri: str
+) -> tuple[str, re.Pattern[str] | None]:
+    """As above. A folder may be called "photos [2024]", or "what?", and patterns lie in it."""
+    there = source.there(path)
+    rest = os.fsdecode(path[len(there) :])
+    if not is_pattern(rest):
+        return uri, None
+    return file_uri(there + os.fsencode(literal_folder(rest))), matcher(rest, os.fsdecode(there))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_address
 from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes, urlsplit
 
 from querist.sources.source import SourceError
@@ -86,6 +87,22 @@ def shown_path(path: bytes) -> str:
     """A path of this machine for a sentence, as people write it."""
     text = printable(path.decode("utf-8", "backslashreplace"))
     return text if len(text) <= 300 else f"{text[:140]}...{text[-140:]}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def past_proxies(url: str) -> dict[str, None]:
+    """Mounts for a client of httpx, by which what stays on this machine goes through no proxy."""
+    host = urlsplit(url).hostname or ""
+    if not is_loopback(host):
+        return {}
+    return {f"all://[{host}]" if ":" in host else f"all://{host}": None}
 
 
 def printable(text: str) -> str:

@@ -100,6 +100,27 @@ def write_new(path: Path, content: bytes | Iterable[bytes], sync: bool = True) -
             sync_file(file.fileno())
 
 
+def name_new(temporary: Path, path: Path) -> None:
+    """Give a whole file its name, which nobody may have taken.
+
+    By a link where the file system has them; exFAT and some network file systems have none, and
+    there a file that is empty for an instant claims the name.
+
+    Raises:
+        FileExistsError: The name is taken.
+        OSError: It could not be done for another reason.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
 def read_regular(path: Path, limit: int | None = None) -> bytes:
     """Read a file that someone else may have put there.
 

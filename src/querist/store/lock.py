@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from querist.store.errors import DamagedFile, LockLost, RunLocked, storage_error
-from querist.store.files import atomic_write, read_regular
+from querist.store.files import atomic_write, name_new, read_regular
 
 _HELD_BY_OTHER = frozenset({errno.EACCES, errno.EAGAIN})
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -244,8 +244,8 @@ class _Exclusive:
             self.path.rename(aside)
             if _read_holder(aside) != judged:  # someone was faster: give it back
                 with suppress(FileExistsError):
-                    os.link(aside, self.path)
-            aside.unlink()
+                    name_new(aside, self.path)
+            aside.unlink(missing_ok=True)
 
     def _file_system_now(self) -> float:
         """The clock that modification times are taken from, which may differ from ours."""

@@ -137,7 +137,9 @@ class Pages:
                 self._write(rows, keys, data)
                 return
             except (StoreFailed, OSError) as error:
-                gone = isinstance(error.__cause__ or error, FileNotFoundError)
+                # Who makes a folder that is deleted at that instant is told that it exists.
+                vanished = (FileNotFoundError, FileExistsError)
+                gone = isinstance(error.__cause__ or error, vanished)
                 if left and gone:
                     continue
                 if isinstance(error, StoreFailed):

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from querist.store.codec import encode_json
@@ -188,7 +189,7 @@ def new_run_id() -> str:
 def _require_free(path: Path) -> None:
     if (path / "manifest.json").exists():
         raise RunExists(
-            f"{path} already holds a run. Continue it with `querist resume {path}` "
+            f"{path} already holds a run. Continue it with `querist resume {quote(str(path))}` "
             "(with the settings it was begun with), or give another folder."
         )
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):

@@ -33,6 +33,13 @@ def test_the_token_comes_from_the_environment(served, monkeypatch) -> None:
         assert studio.people() == {7: "ada@example.com"}
 
 
+def test_one_on_this_machine_is_asked_past_the_environments_proxy(served, monkeypatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with LabelStudio(served[0], LEGACY) as studio:
+        assert studio.people() == {7: "ada@example.com"}
+
+
 @pytest.mark.parametrize("token", ["wrong-secret", "wrong.secret.token", PERSONAL, LEGACY])
 def test_a_token_is_never_shown(served, caplog, token: str) -> None:
     caplog.set_level(logging.DEBUG)

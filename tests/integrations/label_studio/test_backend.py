@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from pathlib import Path
 
@@ -197,3 +198,13 @@ def test_strangers_are_not_let_in_without_a_key(pets: Pool, tmp_path: Path) -> N
         pytest.raises(PoolError, match="not of regression"),
     ):
         Backend(other)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python speaks no IPv6")
+def test_it_listens_where_only_ipv6_is_spoken(pets) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with server_of(Backend(pets), host="::1") as server:
+        assert server.server_address[0] == "::1"

@@ -168,3 +168,12 @@ def test_states_of_other_meanings_are_values_of_the_table(make, tmp_path: Path) 
     assert (first.inline, first.label) == ({"age": 20, "state": "CA"}, "yes")
     assert (second.inline, second.state) == ({"age": 30}, "unlabelled")
     assert (third.inline, third.state) == ({"age": 40}, "skipped")
+
+
+def test_a_label_that_is_no_utf8_says_so(make, tmp_path: Path) -> None:
+    pool = make()
+    pool.add_items([{"id": "a", "text": "one"}, {"id": "b", "text": "two"}])
+    (tmp_path / "said.csv").write_bytes("id,label\na,gut\nb,schön\n".encode("latin-1"))
+    taken = pool.import_labels(tmp_path / "said.csv")
+    assert (taken.labelled, taken.broken_total) == (1, 1)
+    assert "is not in UTF-8; save the file it is from as UTF-8" in taken.broken[0].reason

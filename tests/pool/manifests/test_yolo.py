@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 
@@ -78,3 +79,20 @@ def test_boxes_in_pixels_need_the_size_of_the_image(make, images: Path, tmp_path
     exported = pool.export(tmp_path / "yolo", "yolo")
     assert (exported.items, exported.left_out_total) == (2, 1)
     assert "the size of the image is not known" in exported.left_out[0].reason
+
+
+def test_a_file_system_without_links_gets_copies(
+    make, images: Path, tmp_path: Path, monkeypatch
+) -> None:
+    def no_links(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "this file system has no links")
+
+    pool = make("detection")
+    pool.add(images / "images")
+    (images / "images" / "b.jpg").unlink()
+    monkeypatch.setattr(Path, "symlink_to", no_links)
+    exported = pool.export(tmp_path / "yolo", "yolo")
+    assert exported.left_out == []
+    copies = list((tmp_path / "yolo" / "images").iterdir())
+    assert len(copies) == 2
+    assert not any(copy.is_symlink() for copy in copies)

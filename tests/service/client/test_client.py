@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +373,34 @@ def test_a_key_may_go_unencrypted_where_one_says_so() -> None:
     Client("http://al.example.org", "qk_1", insecure=True).close()
     Client("http://[::1]:8600", "qk_1").close()
     Client("http://al.example.org").close()
+
+
+class Empty(BaseHTTPRequestHandler):
+    """A service without pools."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"items": [], "next": None}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_service_on_this_machine_is_asked_past_the_environments_proxy(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with HTTPServer(("127.0.0.1", 0), Empty) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        with Client(f"http://{host}:{server.server_port}", "", retries=Retries(tries=1)) as client:
+            assert list(client.pools()) == []
+        server.shutdown()
+        thread.join()

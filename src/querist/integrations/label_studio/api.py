@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from querist import __version__
 from querist.core.errors import ConfigError, require
 from querist.integrations.label_studio.errors import LabelStudioError
+from querist.sources.uris import past_proxies
 
 VARIABLE = "LABEL_STUDIO_API_KEY"
 PAGE = 500
@@ -49,7 +50,7 @@ class LabelStudio:
         self._httpx = require("httpx", "client", "Label Studio")
         self._scheme, self._lock = "", threading.Lock()
         said = {"User-Agent": f"querist/{__version__}"}
-        more = {} if transport is None else {"transport": transport}
+        more = {"mounts": past_proxies(url)} if transport is None else {"transport": transport}
         self._client = self._httpx.Client(
             base_url=self.url, headers=said, timeout=TIMEOUT_S, follow_redirects=False, **more
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -40,7 +41,7 @@ def server_of(
         )
     bound = type("Bound", (_Handler,), {"backend": backend, "key": key})
     try:
-        return ThreadingHTTPServer((host, port), bound)
+        return (_Six if ":" in host else ThreadingHTTPServer)((host, port), bound)
     except OSError as error:
         raise ConfigError(f"port {port} of {host} cannot be used: {error.strerror}.") from error
 
@@ -63,6 +64,10 @@ class Answers(Protocol):
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         """The status and JSON."""
+
+
+class _Six(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,10 +6,13 @@ to local files, or missing where an item is elsewhere; ``items.jsonl`` has ids, 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,12 +178,20 @@ def _item(record: Record, stem: str) -> str:
 
 
 def _link(images: Path, stem: str, uri: str) -> None:
-    """A link to a local image, so that trainers find it; nothing for others."""
+    """A link to a local image, so that trainers find it; nothing for others.
+
+    A file system without links (exFAT) gets a copy.
+    """
     if scheme_of(uri) == "file":
-        suffix = _IMAGES.search(uri)
-        (images / f"{stem}{suffix[0].lower() if suffix else ''}").symlink_to(
-            os.fsdecode(local_path(uri))
-        )
+        suffix, image = _IMAGES.search(uri), os.fsdecode(local_path(uri))
+        place = images / f"{stem}{suffix[0].lower() if suffix else ''}"
+        try:
+            place.symlink_to(image)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            with suppress(FileNotFoundError):
+                shutil.copyfile(image, place)
 
 
 def _lines(record: Record, numbers: Mapping[str, int]) -> tuple[str, list[str] | None]:

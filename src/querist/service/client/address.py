@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from querist.core.errors import ConfigError
+from querist.sources.uris import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:8600"
 
@@ -61,11 +61,3 @@ def address_of(url: str, key: str | None = None, *, insecure: bool = False) -> A
     if (key and not (key.isascii() and key.isprintable())) or " " in key:
         raise ConfigError("A key holds letters, digits and '_' only; was it copied whole?")
     return Address(url, key)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -19,6 +19,7 @@ from querist.service.client.call import Call, Flow, Reply, problem_of
 from querist.service.client.errors import error_of, out_of_time, unreachable, unusable
 from querist.service.client.events import SILENCE, Stream
 from querist.service.wire.jobs import JobEvent
+from querist.sources.uris import past_proxies
 
 if TYPE_CHECKING:
     import httpx
@@ -36,6 +37,7 @@ def options(address: Address, timeout: float, transport: Any) -> dict[str, Any]:
     """What both kinds of httpx clients are made with."""
     headers = {"User-Agent": f"querist/{__version__}", **address.headers()}
     said = {"base_url": address.url, "headers": headers, "timeout": timeout}
+    said["mounts"] = past_proxies(address.url)
     return said if transport is None else {**said, "transport": transport}
 
 

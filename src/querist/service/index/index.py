@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from querist.core.errors import ConfigError
@@ -34,14 +35,14 @@ class Index:
     """The database, open. For any number of threads; never call it on an event loop's thread.
 
     Args:
-        url: SQLite or PostgreSQL.
+        place: The URL of SQLite or PostgreSQL, or the file of SQLite.
 
     Raises:
         ConfigError: For another database, or one that does not answer.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
+    def __init__(self, place: str | Path) -> None:
+        self._engine = open_engine(place)
         try:
             migrate(self._engine)
         except BaseException as error:

@@ -44,15 +44,17 @@ def upsert(connection: Any, table: Any) -> Any:
     return require(name, "service", _FOR).insert(table)
 
 
-def open_engine(url: str) -> Any:
-    """An engine for SQLite or PostgreSQL.
+def open_engine(place: str | Path) -> Any:
+    """An engine for SQLite or PostgreSQL, by a URL or SQLite's file.
 
     Raises:
         ConfigError: For another database.
     """
     sqlalchemy = sa()
+    if isinstance(place, Path):
+        return _sqlite(sqlalchemy.URL.create("sqlite", database=str(place)))
     try:
-        parsed = sqlalchemy.make_url(url)
+        parsed = sqlalchemy.make_url(place)
     except sqlalchemy.exc.ArgumentError:
         # The text is not shown: it may hold a password.
         raise ConfigError("'index' is not the URL of a database.") from None

@@ -22,6 +22,7 @@ _KEPT = (
     "HOME",
     "LANG",
     "LC_ALL",
+    "LC_CTYPE",
     "TZ",
     "TMPDIR",
     "PYTHONPATH",
@@ -31,6 +32,8 @@ _KEPT = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
     "HF_HOME",
     "TORCH_HOME",
 )
