@@ -70,6 +70,7 @@ def test_coalesce_joins_the_nearest_first() -> None:
     table = solid([(0, 1), (5, 6), (6.5, 7), (20, 21)])
     assert coalesce(table, 3).tolist() == [[0, 1, 1], [5, 7, 1.5], [20, 21, 1]]
     assert coalesce(table, 2).tolist() == [[0, 7, 2.5], [20, 21, 1]]
+    assert coalesce(solid([(0, 1), (2, 30), (32, 33)]), 2).tolist() == [[0, 30, 29], [32, 33, 1]]
 
 
 @given(st.lists(st.integers(0, 40), max_size=12), st.integers(0, 200))

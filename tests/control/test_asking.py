@@ -159,6 +159,17 @@ def test_a_failed_question_waits_longer_each_time_and_is_quarantined() -> None:
     assert controller.state.last_failure == "raised an exception: no convergence"
 
 
+def test_the_seconds_of_a_task_that_fails_are_charged_once() -> None:
+    campaign = plan(oracles=(OraclePlan("f", batch=3),), labels=1000)
+    harness = ControlHarness(campaign, 0, World(label_seconds=5.0))
+    controller, task, questions = until_asked(harness)
+    assert len(questions) == 3
+    failed = TaskFailed(task, "w", Failure(Reason.RAISED, "no"), Spans(0.0, 1.0, 4.0, 4.0))
+    controller.handle(failed, harness.now)
+    controller.handle(Durable(controller.desk.seq), harness.now)
+    assert controller.state.ledger.cost == pytest.approx(3.0)
+
+
 def test_a_failure_that_is_not_transient_is_final_at_once() -> None:
     harness = ControlHarness(plan(), 0)
     controller, task, _ = until_asked(harness)

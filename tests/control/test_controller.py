@@ -243,10 +243,16 @@ def post(harness: ControlHarness, when: float, name: str, kind: str, **data) -> 
 def test_pause_and_resume() -> None:
     harness = ControlHarness(plan(), 0, World(label_seconds=0.05))
     post(harness, 1.0, "p", "pause")
+    until(harness, lambda: harness.controller.state.paused)
+    assert harness.live
+    assert not harness.controller.desk.held  # answers are on their way yet
     until(harness, lambda: harness.now > 20.0 or not harness._heap)
     assert not harness.live
+    assert harness.controller.desk.held
     before = len(facts("question.asked", harness.journal))
     post(harness, 30.0, "r", "resume")
+    until(harness, lambda: not harness.controller.state.paused)
+    assert not harness.controller.desk.held
     harness.run()
     paused = [
         fact for fact in facts("question.asked", harness.journal) if 1.0 < fact.data["t"] < 30

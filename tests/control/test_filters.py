@@ -48,6 +48,11 @@ def test_not_finite_in_any_field(bad) -> None:
     assert Finite()(batch).tolist() == [True, False, False]
 
 
+def test_fields_that_are_no_numbers_are_finite() -> None:
+    batch = Batch.stack(name=np.array(["a", "b"]), x=np.array([1.0, np.nan]))
+    assert Finite()(batch).tolist() == [True, False]
+
+
 def test_a_field_within_bounds() -> None:
     batch = Batch.of([{"x": [0.0, 1.0]}, {"x": [1.1]}, {"x": [-0.1, 0.5]}, {"x": []}])
     assert Within("x", 0.0, 1.0)(batch).tolist() == [True, False, False, True]

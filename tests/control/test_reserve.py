@@ -90,6 +90,21 @@ def test_a_strategy_is_never_shown_what_the_holdout_is_drawn_from() -> None:
     assert {d["sample"] for d in drawn if d["why"] == "holdout"} & without.seen
 
 
+def test_what_is_set_aside_stays_so_while_more_may_be_found() -> None:
+    campaign = plan(ordering=OrderRule(reserve=0.5), labels=60, limits=LimitRule(), max_queue=999)
+    harness = ControlHarness(campaign, 0, World(slice_seconds=5.0, label_seconds=0.1, walkers=30))
+    harness.run()
+    trained = [f for f in facts("question.asked", harness.journal) if f.data["purpose"] == "train"]
+    reserve = Reserve(0.5, campaign.seed, 1)
+    aside = [
+        reserve.takes(Candidate(Sample({}, None, fact.data["sample"]), 0.5, "", version=1))
+        for fact in trained
+        if fact.data["version"]
+    ]
+    assert len(aside) > 10
+    assert not any(aside)
+
+
 def test_everything_is_asked_in_the_end() -> None:
     harness = run(0.2, labels=math.inf)
     assert harness.ended is not None

@@ -78,6 +78,16 @@ def test_repairing_twice_overwrites_nothing(folder) -> None:
     assert len(list(folder.glob("000001.128*.torn"))) == 2
 
 
+def test_damage_is_not_hidden_by_a_last_segment_that_was_only_begun(folder) -> None:
+    (folder / "000002.qj").write_bytes(b"")
+    last = max(folder.glob("*.qj"))
+    last.write_bytes(last.read_bytes()[:100])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(JournalCorrupt, match="000002"):
+        JournalWriter(folder, "r", sync=False)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_damage_in_the_last_segment_is_not_opened_for_writing(folder) -> None:
     path = max(folder.glob("*.qj"))
     content = bytearray(path.read_bytes())
