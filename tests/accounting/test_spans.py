@@ -55,6 +55,16 @@ def test_concurrency_agrees_with_counting(intervals: list[tuple[int, int]]) -> N
     assert found == pytest.approx(cells(intervals).reshape(-1, 4).mean(axis=1), abs=1e-9)
 
 
+@given(pairs, st.integers(-1000, 1000))
+def test_concurrency_does_not_depend_on_when_time_begins(
+    intervals: list[tuple[int, int]], later: int
+) -> None:
+    moved = solid([(start + later, stop + later) for start, stop in intervals])
+    edges = np.arange(4, GRID + 1, 4)
+    found = concurrency(moved, edges + later)
+    assert found == pytest.approx(concurrency(solid(intervals), edges), abs=1e-9)
+
+
 @given(pairs, st.integers(1, 12))
 def test_coalesce_keeps_busy_seconds_within_the_limit(
     intervals: list[tuple[int, int]], limit: int

@@ -88,6 +88,15 @@ def test_damage_is_not_hidden_by_a_last_segment_that_was_only_begun(folder) -> N
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_last_segment_that_was_only_begun_is_kept_aside_and_begun_anew(folder) -> None:
+    last = folder / f"{len(list(folder.glob('*.qj'))) + 1:06d}.qj"
+    last.write_bytes(b"QJOURNAL" * 5)
+    with JournalWriter(folder, "r", sync=False) as writer:
+        assert writer.append("fact", {"number": 30}) == 31
+    assert readable(folder) == list(range(31))
+    assert [path.read_bytes() for path in folder.glob("*.torn")] == [b"QJOURNAL" * 5]
+
+
 def test_damage_in_the_last_segment_is_not_opened_for_writing(folder) -> None:
     path = max(folder.glob("*.qj"))
     content = bytearray(path.read_bytes())

@@ -15,7 +15,7 @@ from querist.surrogate.state import Gate, Published
 
 
 def candidate(version: int, inside: int, threshold: float | None = 0.5) -> Candidate:
-    """One that trusts so many of a hundred audits, and refuses where half of the neighbours fail."""
+    """It trusts so many of a hundred audits, and refuses where half of the neighbours fail."""
     trusts = Trial(Promise(), range(GRID.index(0.5), len(GRID)))
     trusts.take_over(threshold)
     trusts.scores, trusts.wrong = [0.1] * inside + [9.0] * (100 - inside), [False] * 100

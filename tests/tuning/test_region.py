@@ -101,6 +101,19 @@ def test_a_projection_onto_nothing_is_none() -> None:
     assert projected(np.array([0.5]), np.ones(1), rows, none) is None
 
 
+@pytest.mark.parametrize("equal", [True, False])
+def test_a_projection_measures_distances_in_its_weights(equal: bool) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        y, weights, row = rng.normal(size=4), rng.uniform(0.1, 5.0, 4), rng.normal(size=(1, 4))
+        level = row @ y + 1.0  # it does not hold yet
+        none = np.zeros((0, 4)), np.zeros(0)
+        told = (none, (row, level)) if equal else ((row, level), none)
+        way = row[0] / weights**2  # by Lagrange: along the row, further where it weighs less
+        found = projected(y, weights, *told)
+        assert found == pytest.approx(y + way / (row[0] @ way), abs=1e-9)
+
+
 def test_a_climb_is_told_bounds_with_their_slopes() -> None:
     space = bounded(MIXED, "a + b + n / 10 <= 0.5", "a >= b")
     values = {"a": 0.2, "b": 0.01, "n": 1, "kind": "q", "m": 0.4}
