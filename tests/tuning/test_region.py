@@ -10,6 +10,8 @@ from tuning_problems import MIXED, SHARES, bounded
 from querist.core.errors import ConfigError
 from querist.tuning.region import eliminated, projected
 
+WIDE = {"a": {"real": [2.0, 30.0]}, "b": {"real": [-1.0, 4.0]}}
+
 
 @pytest.mark.parametrize(
     ("where", "said"),
@@ -46,6 +48,7 @@ def test_whole_numbers_are_looked_at_as_such() -> None:
         (SHARES, ["0 <= a - b <= 0.0001"]),
         (MIXED, ["a + b + n / 10 <= 0.5", "a >= b"]),
         (MIXED, ["a + b + n / 10 = 1"]),
+        (WIDE, ["a + b <= 12", "a >= 3 * b"]),
     ],
 )
 def test_every_place_is_a_point_that_keeps_the_bounds(space, where) -> None:
