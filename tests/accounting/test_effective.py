@@ -218,6 +218,22 @@ def test_units_merge_neighbours_and_keep_sums() -> None:
         units.add([1.0, float(index)])
     assert len(units.table()) <= 9
     assert units.table().sum(axis=0).tolist() == [1001.0, 1000 * 1001 / 2]
+    lengths = units.table()[:, 0]  # blocks are equally long, but for the last
+    assert len(set(lengths[:-1])) == 1
+    assert lengths[-1] <= lengths[0]
+
+
+def test_an_answer_whose_time_is_not_known_counts_and_takes_none() -> None:
+    told = {"question": "b.xtb.0", "sample": "b", "oracle": "xtb", "purpose": "train", "cost": 1.0}
+    found = effective(facts(answer("a", 0, 4), (5.0, "answer.label", told)))
+    assert (found["n_train"], found["t_seq"]) == (2, 4.0)
+    assert found["spent"]["training_simulations"] == 4.0
+
+
+def test_only_labels_say_how_long_a_simulation_takes() -> None:
+    rows = facts(answer("a", 0, 4), failed("b", 4, 24, True), answer("c", 24, 30, oracle="dft"))
+    assert effective(rows, "xtb")["t_seq"] == 4.0
+    assert effective(rows)["t_seq"] == 5.0  # of both oracles
 
 
 def test_building_changes_nothing_and_the_report_tells_it() -> None:

@@ -52,6 +52,7 @@ def test_questions_and_how_they_ended() -> None:
     assert counts == {"asked": 5, "answered": 3, "quarantined": 1, "retried": 1}
     assert (found["outstanding"], found["dropped"]) == (1, 3)
     assert found["by_why"] == {"uncertain": 3, "initial": 1, "holdout": 1}
+    assert found["by_oracle"] == {"xtb": 5}
     assert found["dropped_by_why"] == {"stale": 3}
     assert found["over_time"]["uncertain"][-1] == 3
 

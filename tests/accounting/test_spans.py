@@ -55,6 +55,16 @@ def test_concurrency_agrees_with_counting(intervals: list[tuple[int, int]]) -> N
     assert found == pytest.approx(cells(intervals).reshape(-1, 4).mean(axis=1), abs=1e-9)
 
 
+@given(pairs, st.integers(-1000, 1000))
+def test_concurrency_does_not_depend_on_when_time_begins(
+    intervals: list[tuple[int, int]], later: int
+) -> None:
+    moved = solid([(start + later, stop + later) for start, stop in intervals])
+    edges = np.arange(4, GRID + 1, 4)
+    found = concurrency(moved, edges + later)
+    assert found == pytest.approx(concurrency(solid(intervals), edges), abs=1e-9)
+
+
 @given(pairs, st.integers(1, 12))
 def test_coalesce_keeps_busy_seconds_within_the_limit(
     intervals: list[tuple[int, int]], limit: int
@@ -70,6 +80,7 @@ def test_coalesce_joins_the_nearest_first() -> None:
     table = solid([(0, 1), (5, 6), (6.5, 7), (20, 21)])
     assert coalesce(table, 3).tolist() == [[0, 1, 1], [5, 7, 1.5], [20, 21, 1]]
     assert coalesce(table, 2).tolist() == [[0, 7, 2.5], [20, 21, 1]]
+    assert coalesce(solid([(0, 1), (2, 30), (32, 33)]), 2).tolist() == [[0, 30, 29], [32, 33, 1]]
 
 
 @given(st.lists(st.integers(0, 40), max_size=12), st.integers(0, 200))

@@ -31,6 +31,7 @@ def test_utilisation_over_time_adds_up_to_the_busy_seconds() -> None:
     pool = section(small())["pools"]["oracle"]
     times, share = pool["utilisation"]["t"], pool["utilisation"]["share"]
     assert len(times) == len(share) == 200
+    assert times == pytest.approx(np.linspace(0.05, 19.95, 200), abs=0.05)
     assert np.sum(share) * 20 / 200 == pytest.approx(9)
     assert share[0] == 1
     assert share[-1] == 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from campaign_roles import Bomb, Line, Mean, Waiting
 from journals import sample
 
+from querist.campaign.handlers import parts
 from querist.campaign.handlers.explorer import Explorer, judged
 from querist.campaign.handlers.keeping import Keeper, initial
+from querist.campaign.handlers.parts import load_state
 from querist.control.gate import BandGate
 from querist.core.batch import Batch
 from querist.core.prediction import AnsweredSample, Prediction, Verdict
@@ -82,6 +86,35 @@ def test_weights_are_swapped_between_two_slices(opened, context, publish) -> Non
     assert model.loads == 3
     assert model.mean == 0.0
     assert explorer._crew.keeper.generators[0].infos[2:] == [1] * 4 + [2] * 3 + [1] * 3
+
+
+def test_large_weights_are_read_aside_once_while_the_model_goes_on(
+    worker, publish, monkeypatch
+) -> None:
+    read: list[int] = []
+    go_on = threading.Event()
+
+    def load(run, ref: ModelRef):
+        read.append(ref.version)
+        assert ref.version == 1 or go_on.wait(30)
+        return load_state(run, ref)
+
+    monkeypatch.setattr(parts, "ASIDE_BYTES", 1)
+    monkeypatch.setattr(parts, "load_state", load)
+    model, first, second = (
+        parts.LoadedModel(Factory(live=Mean()), worker),
+        publish(1, 0),
+        publish(2, 5),
+    )
+    assert model.approach(first) == first  # there is nothing to go on with yet
+    model.use(first)
+    assert not model.settle()
+    assert [model.approach(second) for _ in range(3)] == [first] * 3
+    go_on.set()
+    assert model.settle()
+    assert model.approach(second) == second
+    model.use(second)
+    assert (read, model.version) == ([1, 2], 2)
 
 
 def test_weights_that_are_not_what_was_published_are_refused(opened, context, publish) -> None:

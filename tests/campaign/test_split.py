@@ -214,7 +214,8 @@ def test_before_there_is_a_model_samples_come_from_all_ranks(party, context) -> 
 
 def test_answers_reach_their_generator_and_wake_those_that_wait(party, context, ref) -> None:
     group = party(Waiting(), Waiting(start=10.0))
-    assert group.run(ref, context)["waiting"] is True
+    first = group.run(ref, context)
+    assert (first["waiting"], first["exhausted"]) == (True, False)
     told = AnsweredSample(1, sample(3), {"y": np.array(1.0)})  # walker 0 of generator 1
     assert group.run(ref, context, answers=(told,))["waiting"] is True
     assert [a.sample.id for a in group.walks("generator.0-1").seen] == [told.sample.id]

@@ -39,6 +39,20 @@ def trainer(worker, folder) -> Trainer:
     return made
 
 
+def test_all_its_models_are_closed(worker, folder) -> None:
+    class Closing(Mean):
+        def close(self) -> None:
+            closed.append(self)
+
+    closed: list[Closing] = []
+    made = Trainer(Factory(live=Closing()), BandGate("y"))
+    made.open(worker)
+    opened = {id(made._fitted), id(made._judged.model)}
+    made.close()
+    assert {id(model) for model in closed} == opened
+    assert len(opened) == 2
+
+
 def fit(version: int = 1, dataset: int = 9, **more) -> Task:
     payload = {
         "version": version,
@@ -233,6 +247,14 @@ def test_the_error_of_forces_is_the_largest_over_atoms() -> None:
     truth = np.array([[[3.0, 4.0, 0.0], [0.0, 1.0, 0.0]]])
     dataset = Dataset(Batch.stack(x=np.zeros(1)), Batch.stack(f=truth))
     assert true_error(said, dataset, "f").tolist() == [5.0]
+
+
+def test_of_several_classes_all_must_be_right() -> None:
+    said = np.array([["a", "b"], ["a", "b"], ["a", "b"]])
+    truth = np.array([["a", "b"], ["a", "x"], ["x", "y"]])
+    guess = Prediction(Batch.stack(k=said), Batch.stack(k=np.ones((3, 2))))
+    dataset = Dataset(Batch.stack(x=np.zeros(3)), Batch.stack(k=truth))
+    assert true_error(guess, dataset, "k").tolist() == [0.0, 1.0, 1.0]
 
 
 def test_an_output_without_labels_has_no_error() -> None:

@@ -40,7 +40,7 @@ from querist.core.events import (
     WorkerJoined,
     WorkerLost,
 )
-from querist.testing.control import ControlHarness, Crash, World, resumed
+from querist.testing.control import ControlHarness, World, resumed
 
 PERSON = OraclePlan("person", outside=3)
 
@@ -166,6 +166,8 @@ def test_training_fails() -> None:
     harness = run(plan(), World(fit_failures=1.0))
     assert harness.ended == Finish("failed", "training failed 3 times: it raised")
     assert len(facts("task.failed", harness.journal)) == 3
+    said = [c.message for _, _, commands in harness.steps for c in of(Say, commands)]
+    assert said.count("training failed and is tried again: it raised") == 2
 
 
 def test_the_last_fit_fails() -> None:
@@ -194,6 +196,19 @@ def test_one_lost_explorer_is_not_the_end_but_all_are() -> None:
     assert harness.ended is None
     harness.lose_pool(5.0, "explorer.1", "the other node failed")
     assert harness.run().reason == "all explorers failed, the last one: the other node failed"
+
+
+def test_what_people_still_have_is_waited_for_though_all_explorers_are_lost() -> None:
+    harness = ControlHarness(plan(oracles=(PERSON,), initial=3), 0)
+    until(harness, lambda: len(harness.controller.state.open) == 3)
+    asked = list(harness.controller.state.open)
+    for pool in ("explorer.0", "explorer.1"):
+        harness.lose_pool(harness.now, pool)
+    until(harness, lambda: harness.controller.exploring.dead == 2)
+    assert harness.controller.phase == "running"
+    for question in asked:
+        post(harness, harness.now, question, "withdraw", question=question)
+    assert harness.run().reason == "all explorers failed, the last one: the node failed"
 
 
 def test_a_trainer_lost_during_the_last_fit() -> None:
@@ -238,32 +253,6 @@ def test_given_weights_are_evaluated_on_an_imported_hold_out() -> None:
 
 def post(harness: ControlHarness, when: float, name: str, kind: str, **data) -> None:
     harness.at(when, Posted(name, kind, data))
-
-
-def test_pause_and_resume() -> None:
-    harness = ControlHarness(plan(), 0, World(label_seconds=0.05))
-    post(harness, 1.0, "p", "pause")
-    until(harness, lambda: harness.now > 20.0 or not harness._heap)
-    assert not harness.live
-    before = len(facts("question.asked", harness.journal))
-    post(harness, 30.0, "r", "resume")
-    harness.run()
-    paused = [
-        fact for fact in facts("question.asked", harness.journal) if 1.0 < fact.data["t"] < 30
-    ]
-    assert not paused
-    assert len(facts("question.asked", harness.journal)) > before
-    assert not harness.inbox
-
-
-def test_a_pause_outlives_a_crash() -> None:
-    harness = ControlHarness(plan(), 0)
-    post(harness, 1.0, "p", "pause")
-    harness.at(3.0, Crash())
-    post(harness, 9.0, "r", "resume")
-    harness.run()
-    assert harness.crashes == 1
-    assert not [f for f in facts("question.asked", harness.journal) if 3.0 < f.data["t"] < 9.0]
 
 
 def test_a_user_changes_the_budget_and_the_threshold() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import numpy as np
 from control_plans import facts, given_weights, plan
 
@@ -203,6 +206,26 @@ def test_an_explorer_that_found_nothing_rests_and_one_that_moved_does_not() -> N
     assert bench.slice_of(0) is None
     bench.found(1, [], [], waiting=False, steps=9)
     assert bench.slice_of(1) is not None
+
+
+def test_an_explorer_that_rests_until_news_asks_for_no_tick() -> None:
+    bench = Bench(rest=math.inf)
+    bench.found(0, [A], [0])
+    bench.found(1, [B], [0])
+    assert bench.slice_of(0) is None
+    assert bench.controller.next_deadline() is None
+
+
+def test_what_waits_outlives_its_controller_but_its_walkers_do_not() -> None:
+    bench = Bench()
+    bench.found(0, [A, B], [3, 4], [0.5, 0.9])
+    data, arrays = bench.controller.snapshot()
+    again = Bench().controller
+    again.requeue(json.loads(json.dumps(data)), arrays)
+    waiting = again.asking.waiting()
+    assert [(one.sample.id, one.score) for one in waiting] == [(B.id, 0.9), (A.id, 0.5)]
+    assert waiting[0].sample.arrays["x"] == B.arrays["x"]
+    assert {one[2:] for one in waiting} == {("uncertain", -1, -1, 1)}
 
 
 def test_an_exhausted_explorer_is_still_told() -> None:

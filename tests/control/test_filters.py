@@ -27,6 +27,13 @@ def test_elements_without_a_radius_count_as_large() -> None:
     assert len(COVALENT_RADII) == SYMBOLS.index("Xe") + 1
 
 
+@pytest.mark.atoms
+def test_radii_are_those_that_were_published() -> None:
+    from ase.data import covalent_radii
+
+    assert np.abs(COVALENT_RADII[1:] - covalent_radii[1 : len(COVALENT_RADII)]).max() < 1e-9
+
+
 def test_molecules_of_different_size_and_single_atoms() -> None:
     far = {"numbers": [1, 1, 1], "positions": [[0, 0, 0], [0, 0, 0.7], [0, 0, 9.0]]}
     one = {"numbers": [1], "positions": [[0.0, 0.0, 0.0]]}
@@ -46,6 +53,11 @@ def test_not_finite_in_any_field(bad) -> None:
         ]
     )
     assert Finite()(batch).tolist() == [True, False, False]
+
+
+def test_fields_that_are_no_numbers_are_finite() -> None:
+    batch = Batch.stack(name=np.array(["a", "b"]), x=np.array([1.0, np.nan]))
+    assert Finite()(batch).tolist() == [True, False]
 
 
 def test_a_field_within_bounds() -> None:

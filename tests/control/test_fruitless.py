@@ -43,6 +43,14 @@ def test_nothing_is_said_while_something_is_under_way(view) -> None:
     assert not told(Fruitless(), 100, view=view)
 
 
+def test_what_was_met_before_the_news_is_not_told_of() -> None:
+    watch = Fruitless()
+    told(watch, 15, view={"labels": 1}, proposed=8, rejected=8)
+    (message,) = told(watch, 100, 20.0, {"labels": 2}, proposed=1, trusted=1)
+    assert "trusted" in message
+    assert "rejected" not in message
+
+
 def test_news_begin_the_count_anew() -> None:
     watch = Fruitless()
     said = [told(watch, 15, 15.0 * n, {"labels": n}) for n in range(20)]

@@ -61,6 +61,16 @@ def test_workers_that_wait_too_long_get_the_most_uncertain() -> None:
     assert hasty.now < patient.now
 
 
+def test_a_strategy_looks_at_what_waits_one_look_at_a_time() -> None:
+    campaign = plan(ordering=OrderRule(wait=None, batch=3, least=5), labels=40, trainers=3)
+    harness = ControlHarness(campaign, 0, World(fit_seconds=2.0, label_seconds=0.1, **POOL))
+    most = 0
+    while harness.ended is None:
+        harness.step()
+        most = max(most, sum(live.task.kind == "select" for live in harness.live.values()))
+    assert most == 1
+
+
 def test_a_round_is_asked_and_answered_before_the_next_is_made() -> None:
     rule = OrderRule(batch=6, least=10, wait=None, rounds=True)
     harness = run(plan(ordering=rule, labels=50, retrain=EveryLabels(4)), **POOL)

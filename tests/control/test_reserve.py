@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from control_plans import facts, plan
+from control_plans import facts, given_weights, plan
 
 from querist.control.gate import LimitRule
 from querist.control.plan import OrderRule
@@ -88,6 +88,32 @@ def test_a_strategy_is_never_shown_what_the_holdout_is_drawn_from() -> None:
     without = run(0.0, labels=80)
     drawn = [f.data for f in facts("question.asked", without.journal)]
     assert {d["sample"] for d in drawn if d["why"] == "holdout"} & without.seen
+
+
+def test_what_is_set_aside_is_asked_for_the_hold_out_though_nothing_else_waits() -> None:
+    harness = ControlHarness(plan(ordering=OrderRule(reserve=1.0), holdout=1.0), 0)
+    asking = harness.controller.asking
+    harness.controller.state.fold(given_weights())
+    for index in range(4):
+        assert asking.admit(candidate(index), harness.controller.view())
+    assert len(asking.reserve) == 4
+    assert not asking.queues["f"]
+    assert asking._has_work("f")
+
+
+def test_what_is_set_aside_stays_so_while_more_may_be_found() -> None:
+    campaign = plan(ordering=OrderRule(reserve=0.5), labels=60, limits=LimitRule(), max_queue=999)
+    harness = ControlHarness(campaign, 0, World(slice_seconds=5.0, label_seconds=0.1, walkers=30))
+    harness.run()
+    trained = [f for f in facts("question.asked", harness.journal) if f.data["purpose"] == "train"]
+    reserve = Reserve(0.5, campaign.seed, 1)
+    aside = [
+        reserve.takes(Candidate(Sample({}, None, fact.data["sample"]), 0.5, "", version=1))
+        for fact in trained
+        if fact.data["version"]
+    ]
+    assert len(aside) > 10
+    assert not any(aside)
 
 
 def test_everything_is_asked_in_the_end() -> None:

@@ -73,9 +73,10 @@ def test_a_move_comes_back_to_the_explorer_that_was_away(harness) -> None:
     harness.handle(WorkerJoined("moved", F.pool))
     assert staffed(harness, F.pool, "explorers") == [Move(F.pool, move.source)]
     harness.handle(RoleChanged("moved", move.source))
-    assert len(harness.controller.exploring.living) == 2
+    exploring = harness.controller.exploring
+    assert (len(exploring.living), exploring.dead) == (2, 1)
     harness.handle(WorkerJoined("explorer.2-1", move.source))
-    assert len(harness.controller.exploring.living) == 3
+    assert (len(exploring.living), exploring.dead) == (3, 0)
     assert harness.run().status == "finished"
 
 

@@ -6,7 +6,7 @@ import pytest
 from control_plans import facts, plan
 
 from querist.control.retrain import EveryLabels, GrowingBy, OnErrorGrowth, WhenIdle
-from querist.control.stop import ErrorBelow, SelectedErrorBelow
+from querist.control.stop import ErrorBelow, Labels, SelectedErrorBelow
 from querist.core.answers import Failure, Reason
 from querist.core.events import Cancel, Say, Submit, TaskFailed, TaskFinished
 from querist.testing.control import ControlHarness, World, resumed
@@ -50,6 +50,14 @@ def test_recent_errors_are_measured_only_where_a_rule_asks_for_them() -> None:
         harness = run(plan(retrain=rule, labels=60))
         on = {fact.data["on"] for fact in facts("model.evaluated", harness.journal)}
         assert ("recent" in on) == wanted
+
+
+def test_recent_errors_are_measured_anew_only_when_there_are_new_labels() -> None:
+    harness = run(plan(retrain=OnErrorGrowth(9.0), labels=40), World(label_seconds=3.0))
+    evaluations = [task.payload for task in tasks(harness, "evaluate")]
+    measured = [told["dataset"].version for told in evaluations if told["on"] == "recent"]
+    assert len(measured) > 3
+    assert len(set(measured)) == len(measured)
 
 
 def test_a_stopping_rule_may_ask_for_recent_errors_too() -> None:
@@ -181,3 +189,13 @@ def test_the_queue_is_rescored_in_chunks_while_it_runs_but_not_at_the_end() -> N
     assert all(len(task.payload["samples"]) <= 256 for task in scored)
     last = facts("model.published", harness.journal)[-1].data["version"]
     assert last not in {task.payload["model"].version for task in scored}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_last_fit_learns_from_all_that_was_in_flight(seed: int) -> None:
+    campaign = plan(labels=50, holdout=0.0, stop=Labels(12))
+    harness = run(campaign, World(oracle_workers=4, label_seconds=3.0), seed)
+    assert len(facts("answer.label", harness.journal)) > 12
+    assert harness.ended.status == "finished"
+    last = facts("model.published", harness.journal)[-1]
+    assert last.data["train"] == len(facts("answer.label", harness.journal))

@@ -101,6 +101,20 @@ def test_ids_tell_names_dtypes_shapes_and_uris_apart() -> None:
     assert Sample.of({"b": zeros, "a": zeros}) == Sample.of({"a": zeros, "b": zeros})
 
 
+def test_samples_of_one_id_are_equal_and_count_once() -> None:
+    one, same, other = (Sample.of({"x": np.array([value])}) for value in (1.0, 1.0, 2.0))
+    assert (one == same, one == other, one == one.id) == (True, False, False)
+    assert {one: "found"}[same] == "found"
+    assert len({one, same, other}) == 2
+
+
+def test_layouts_that_columns_share_cannot_be_changed() -> None:
+    column = Batch.stack(x=np.zeros((3, 2))).columns["x"]
+    for shared in (column.offsets, column.shapes):
+        with pytest.raises(ValueError, match="read-only"):
+            shared[:] = 7
+
+
 def test_the_width_of_text_is_no_part_of_an_id() -> None:
     narrow, wide = np.array("Au"), np.array("Au", "U40")
     assert Sample.of({"s": narrow}) == Sample.of({"s": wide})

@@ -8,7 +8,7 @@ import pytest
 
 from querist.core.answers import Dataset, Purpose
 from querist.core.batch import Batch
-from querist.core.errors import ConfigError, RunError, ShapeError
+from querist.core.errors import ConfigError, RunError, ShapeError, UnsupportedSample
 from querist.core.prediction import Prediction, largest
 from querist.core.roles import FitRequest, FitResult, ModelState
 from querist.models.calibration import Calibrated, rescaled, true_errors
@@ -115,6 +115,24 @@ def test_certain_samples_get_what_the_map_says() -> None:
     for name in ("forces", "energy"):
         made = Batch({name: rescaled(std, name, np.array([1.0, 2.0, 3.0]))})
         np.testing.assert_allclose(largest(made, name), [1.0, 2.0, 3.0])
+        assert (made[name] > 0.0).all()
+
+
+def test_of_nothing_it_predicts_nothing() -> None:
+    model = Calibrated(Forces(), "scale")
+    model.load(model.fit(with_training(molecules(50)), FitRequest()).state)
+    found = model._calibrated(Prediction(Batch({}), Batch({})), model._loaded)
+    assert len(found) == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_label_that_is_not_finite_is_named(bad) -> None:
+    labels = with_training(molecules(30))
+    outputs = list(labels.outputs.columns["forces"].items())
+    outputs[-1] = np.full_like(outputs[-1], bad)
+    broken = replace(labels, outputs=Batch.of([{"forces": value} for value in outputs]))
+    with pytest.raises(UnsupportedSample, match=r"'forces' is not finite in row 29 \("):
+        Calibrated(Forces()).fit(broken, FitRequest())
 
 
 def test_calibration_labels_are_not_trained_on() -> None:

@@ -49,6 +49,11 @@ def test_columns_may_lie_deeper(journal) -> None:
         assert [row["question"] for row in index.records()] == [None, "q1", "q2"]
 
 
+def test_a_number_too_large_for_sqlite_is_kept_as_text(journal) -> None:
+    with Index(build_index(journal, columns={"big": ("big",)})) as index:
+        assert [row["big"] for row in index.records()] == [None, None, str(2**80)]
+
+
 def test_the_index_is_read_only_and_leaves_no_files(journal) -> None:
     path = build_index(journal)
     with Index(path) as index, pytest.raises(sqlite3.OperationalError, match="readonly"):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -304,9 +306,30 @@ def test_a_callback_that_raises_stops_the_writer_visibly(tmp_path) -> None:
 
     writer = JournalWriter(tmp_path, "r", on_durable=bad)
     writer.append("fact", {"number": 0})
-    with pytest.raises(StoreFailed, match="ZeroDivisionError: oh"):
+    with pytest.raises(StoreFailed, match="ZeroDivisionError: oh") as caught:
         writer.close()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    writer.flush()  # what was appended is durable all the same
     assert numbers(tmp_path) == [0]
+
+
+def test_a_journal_that_failed_is_not_left_in_silence(tmp_path) -> None:
+    def bad(seq: int) -> None:
+        raise ZeroDivisionError("oh")
+
+    with pytest.raises(StoreFailed, match="oh"), JournalWriter(tmp_path, "r", on_durable=bad) as w:
+        w.append("fact", {})
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_a_journal_that_is_closed_holds_no_file(tmp_path) -> None:
+    with JournalWriter(tmp_path, "r", sync=False, segment_bytes=200) as writer:
+        for number in range(9):
+            writer.append("fact", {"number": number})
+            writer.flush()
+    assert len(list(tmp_path.glob("*.qj"))) > 3
+    held = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    assert not [path for path in held if path.startswith(os.path.realpath(tmp_path))]
 
 
 def test_an_error_on_its_way_is_not_hidden_by_a_failed_journal(tmp_path) -> None:

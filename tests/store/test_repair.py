@@ -78,6 +78,25 @@ def test_repairing_twice_overwrites_nothing(folder) -> None:
     assert len(list(folder.glob("000001.128*.torn"))) == 2
 
 
+def test_damage_is_not_hidden_by_a_last_segment_that_was_only_begun(folder) -> None:
+    (folder / "000002.qj").write_bytes(b"")
+    last = max(folder.glob("*.qj"))
+    last.write_bytes(last.read_bytes()[:100])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(JournalCorrupt, match="000002"):
+        JournalWriter(folder, "r", sync=False)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_last_segment_that_was_only_begun_is_kept_aside_and_begun_anew(folder) -> None:
+    last = folder / f"{len(list(folder.glob('*.qj'))) + 1:06d}.qj"
+    last.write_bytes(b"QJOURNAL" * 5)
+    with JournalWriter(folder, "r", sync=False) as writer:
+        assert writer.append("fact", {"number": 30}) == 31
+    assert readable(folder) == list(range(31))
+    assert [path.read_bytes() for path in folder.glob("*.torn")] == [b"QJOURNAL" * 5]
+
+
 def test_damage_in_the_last_segment_is_not_opened_for_writing(folder) -> None:
     path = max(folder.glob("*.qj"))
     content = bytearray(path.read_bytes())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,6 +104,25 @@ def test_earlier_audits_choose_where_to_begin() -> None:
     assert first_threshold(np.zeros(0), np.zeros(0, bool), 0.05) == HALF
     # All small ones were wrong; below them all there would never be an audit to test.
     assert GRID[first_threshold(scores, ~wrong, 0.05)] == 0.125
+
+
+@pytest.mark.parametrize(("wrong", "largest"), [(1, 1.0), (3, 2**-0.5)])
+def test_it_begins_where_at_most_half_of_what_is_allowed_was_wrong(wrong, largest) -> None:
+    scores = np.repeat([0.4, 0.9], 10)
+    bad = np.arange(20) % 10 == 0  # one of ten, which is half of a fifth
+    bad[10:] = np.arange(10) < wrong
+    assert GRID[first_threshold(scores, bad, 0.2)] == largest
+
+
+def test_looks_come_one_by_one_each_with_half_as_many_audits_more() -> None:
+    held, looks = trial(), []
+    for count in range(1, 1000):
+        before = held.look
+        held.add(0.1, False)
+        assert held.look <= before + 1
+        looks += [count] if held.look > before else []
+    assert looks[0] == held.promise.needed(1)
+    assert all(abs(count - 1.5 * last) <= 1 for last, count in pairwise(looks))
 
 
 def population(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:

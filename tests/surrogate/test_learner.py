@@ -2,9 +2,51 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 
 from querist import Surrogate
+from querist.core.tasks import ModelRef
+from querist.surrogate.gate import GRID, Promise, Trial
+from querist.surrogate.learner import REFUSALS, Candidate, Learner
+from querist.surrogate.state import Gate, Published
+
+
+def candidate(version: int, inside: int, threshold: float | None = 0.5) -> Candidate:
+    """It trusts so many of a hundred audits, and refuses where half of the neighbours fail."""
+    trusts = Trial(Promise(), range(GRID.index(0.5), len(GRID)))
+    trusts.take_over(threshold)
+    trusts.scores, trusts.wrong = [0.1] * inside + [9.0] * (100 - inside), [False] * 100
+    refuses = Trial(Promise(), REFUSALS)
+    refuses.take_over(0.5)
+    fitted = Published(ModelRef(version, ("w",)), 10, "linear", 50, True, GRID.index(0.5))
+    return Candidate(fitted, None, trusts, refuses, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "chosen"), [(100, 96, 2), (100, 90, 1), (50, 100, 2), (0, 0, 2)]
+)
+def test_the_newest_model_that_trusts_about_as_much_as_the_best_is_used(
+    older, newer, chosen
+) -> None:
+    held = {1: candidate(1, older), 2: candidate(2, newer), 3: candidate(3, 100, threshold=None)}
+    gate = Learner._gate(SimpleNamespace(candidates=held), SimpleNamespace(gate=Gate()))
+    share = {1: older, 2: newer}[chosen] / 100
+    assert (gate.version, gate.threshold, gate.refusal) == (chosen, 0.5, 0.5)
+    assert (gate.share, gate.audits) == (share, 100)
+
+
+def test_an_alarm_closes_the_gates_of_models_that_were_fitted_before_it() -> None:
+    one = candidate(1, 100)
+
+    def passes(seq: int, *alarms: int) -> tuple[float | None, float | None]:
+        one.count(SimpleNamespace(seq=seq, alarm_seqs=alarms, judges=lambda after: []))
+        return one.trusts.threshold, one.refusal
+
+    assert passes(20, 5) == (0.5, 0.5)  # it was fitted at 10, to what was known after the alarm
+    assert passes(30, 5, 25) == (None, None)
 
 
 def test_a_fit_takes_the_newest_rows_and_is_due_only_when_labels_have_grown() -> None:

@@ -83,6 +83,7 @@ def test_a_failing_simulation_says_so_and_others_go_on() -> None:
     assert list(answers.source) == ["simulation", "failed", "simulation"]
     assert list(answers.answered) == [0, 2]
     assert "no negative numbers" in answers.messages[1]
+    assert repr(surrogate) == "<Surrogate: 0 of 2 calls by the model>"
 
 
 def test_a_folder_resumes_with_model_and_gate(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from tuning_problems import MIXED, SHARES, bounded
 from querist.core.errors import ConfigError
 from querist.tuning.region import eliminated, projected
 
+WIDE = {"a": {"real": [2.0, 30.0]}, "b": {"real": [-1.0, 4.0]}}
+
 
 @pytest.mark.parametrize(
     ("where", "said"),
@@ -46,6 +48,7 @@ def test_whole_numbers_are_looked_at_as_such() -> None:
         (SHARES, ["0 <= a - b <= 0.0001"]),
         (MIXED, ["a + b + n / 10 <= 0.5", "a >= b"]),
         (MIXED, ["a + b + n / 10 = 1"]),
+        (WIDE, ["a + b <= 12", "a >= 3 * b"]),
     ],
 )
 def test_every_place_is_a_point_that_keeps_the_bounds(space, where) -> None:
@@ -99,6 +102,19 @@ def test_a_projection_onto_nothing_is_none() -> None:
     rows = np.array([[1.0], [-1.0]]), np.array([0.8, -0.2])  # x >= 0.8 and x <= 0.2
     none = np.zeros((0, 1)), np.zeros(0)
     assert projected(np.array([0.5]), np.ones(1), rows, none) is None
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_a_projection_measures_distances_in_its_weights(equal: bool) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        y, weights, row = rng.normal(size=4), rng.uniform(0.1, 5.0, 4), rng.normal(size=(1, 4))
+        level = row @ y + 1.0  # it does not hold yet
+        none = np.zeros((0, 4)), np.zeros(0)
+        told = (none, (row, level)) if equal else ((row, level), none)
+        way = row[0] / weights**2  # by Lagrange: along the row, further where it weighs less
+        found = projected(y, weights, *told)
+        assert found == pytest.approx(y + way / (row[0] @ way), abs=1e-9)
 
 
 def test_a_climb_is_told_bounds_with_their_slopes() -> None:

@@ -371,7 +371,6 @@ class Exploring:
         """A slice failed: its answers are told again, then the explorer is given up."""
         slot = self._returned(task)
         slot.told = slot.telling + slot.told
-        slot.telling = []
         slot.failures += 1
         slot.waiting = False
         ended = {"kind": "explore", "pool": slot.pool, "worker": worker}

@@ -50,9 +50,8 @@ class Outside:
         """What may have become stale."""
         return [q.sample for q in self.state.open.values() if self._may_go(q)]
 
-    def withdraw(self, sample: str) -> int:
-        """Take back the open questions about a sample of which the model is certain; how many."""
-        found = 0
+    def withdraw(self, sample: str) -> None:
+        """Take back the open questions about a sample of which the model is certain."""
         for oracle in self._oracles:
             question = self.state.open.get(question_id(sample, oracle.name))
             if question is None or not self._may_go(question):
@@ -62,8 +61,6 @@ class Outside:
             facts["spans"] = spans_json(Spans(now, now, now, now))
             self._answer(question, Abstention(WITHDRAWN), facts)
             self._leases.pop(question.id, None)
-            found += 1
-        return found
 
     def _may_go(self, question: OpenQuestion) -> bool:
         # Labels drawn at random stay so: their errors are those of what is met.

@@ -102,7 +102,7 @@ class JournalReader:
             path = segment_path(self.folder, number)
             with path.open("rb", buffering=0) as file:
                 header = read_header(file, path)
-            if header is not None and (header.first_seq <= self._after + 1 or number == 1):
+            if header is not None and header.first_seq <= self._after + 1:
                 self._seq = header.first_seq - 1
                 return number
         return 1
