@@ -74,10 +74,8 @@ class RunResult:
         named = quote(str(self.folder))
         if self.status == "failed":
             raise RunError(f"the run failed: {self.reason} (see: querist failures {named})")
-        raise RunError(
-            f"the run was stopped: {self.reason} (continue with: querist resume {named}, or "
-            "resume instead of run in the script)"
-        )
+        how = f"querist resume {named}, or resume instead of run in the script"
+        raise RunError(f"the run was stopped: {self.reason} (continue with: {how})")
 
     def dataset(self) -> Dataset:
         """All labels, hold-out included."""
@@ -309,10 +307,10 @@ class Campaign:
         try:
             driver = Driver(folder, controller, engine, lock, header, shown)
             with manner.ending.watched(driver.interrupt):
-                for sentence in changes(folder.config(), self.settings):
-                    shown.say("warning", sentence)
-                if staffing:
-                    shown.say("info", f"workers shared out: {staffing}")
+                said = [("warning", each) for each in changes(folder.config(), self.settings)]
+                said += [("info", f"workers shared out: {staffing}")] if staffing else []
+                for level, sentence in said:
+                    shown.say(level, sentence)
                 engine.start(specs)
                 controller.requeue(*kept)
                 with advised(folder, controller.plan, bounds):
