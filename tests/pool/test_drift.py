@@ -12,6 +12,7 @@ from querist.core.errors import ShapeError
 from querist.pool.drift import measure
 from querist.pool.errors import PoolError
 from querist.pool.pool import Pool
+from querist.pool.settings import parse_settings, write_settings
 
 
 def sample(seed: int, n: int, d: int, shift: float = 0.0) -> np.ndarray:
@@ -88,3 +89,21 @@ def test_queries_remember_what_they_saw(tmp_path: Path) -> None:
             found = pool.drift()
             assert (found.p_value < 0.01) == (number == 2)
             assert found.after == 60
+
+
+def test_what_was_shown_in_another_way_is_not_compared(tmp_path: Path) -> None:
+    def transform(scale: float) -> dict:
+        columns = {"x": {"scale": scale}, "y": "number"}
+        return {"transform": {"modality": "table", "columns": columns}}
+
+    rows = np.random.default_rng(0).normal(0, 1, (60, 2)).tolist()
+    with Pool.create(tmp_path / "p", transform(1.0)) as pool:
+        pool.add_items({"table": {"x": x, "y": y}} for x, y in rows)
+        pool.query(5, strategy="k-center")
+        pool.query(5, strategy="k-center")
+        assert pool.drift().p_value > 0.01
+    write_settings(tmp_path / "p", parse_settings(transform(100.0), "here"))
+    with Pool.open(tmp_path / "p") as pool:
+        pool.query(5, strategy="k-center")
+        with pytest.raises(PoolError, match="nothing compares with"):
+            pool.drift()

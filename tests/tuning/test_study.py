@@ -164,6 +164,18 @@ def test_what_is_known_is_not_tried_again(tmp_path) -> None:
     assert len(third) == 12
 
 
+def test_a_run_of_other_units_is_no_start(tmp_path: Path) -> None:
+    first, table = tmp_path / "first", tmp_path / "rows.csv"
+    study(budget={"runs": 2}, units={"x": "nm", "loss": "eV"}).run(first, progress=False)
+    for units in ({}, {"x": "nm"}, {"loss": "eV", "error": "s"}):
+        assert len(study(start=first, units=units).known()) == 2
+    with pytest.raises(ConfigError, match="has other units than this study") as refused:
+        study(start=[first], units={"x": "Å", "loss": "eV"}).run(tmp_path / "second")
+    assert refused.value.problems == ("x: nm there, Å here",)
+    table.write_text("x,rate,order,method,mix,loss,error\n0.1,0.01,3,a,,1.5,0.25\n")
+    assert len(study(start=table, units={"x": "Å"}).known()) == 1  # it says none
+
+
 def test_tables_are_read_as_well(tmp_path) -> None:
     table = tmp_path / "rows.csv"
     table.write_text("x,rate,order,method,mix,loss,error,cost\n0.1,0.01,3,a,,1.5,0.25,60\n")

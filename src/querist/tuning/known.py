@@ -51,6 +51,24 @@ def known_trials(path: Path, problem: Problem, cost: str = "") -> tuple[list[Tri
     return found, len(rows) - len(found)
 
 
+def require_same_units(path: Path, units: Mapping[str, str]) -> None:
+    """See that an earlier run, where it is one, does not say other units than these.
+
+    Raises:
+        ConfigError: If it does: its numbers would be taken for those of this study.
+    """
+    if not (path / "manifest.json").exists():
+        return
+    before = RunFolder(path).config()["settings"].get("units") or {}
+    other = tuple(
+        f"{name}: {before[name]} there, {units[name]} here"
+        for name in sorted(set(before) & set(units))
+        if before[name] != units[name]
+    )
+    if other:
+        raise ConfigError(f"start: the run in {path} has other units than this study:", other)
+
+
 def run_trials(path: Path, problem: Problem, cost: str = "") -> tuple[list[Trial], int]:
     """Trials that the journal of a run holds, and those that it began with."""
     folder = RunFolder(path)

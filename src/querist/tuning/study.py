@@ -18,7 +18,7 @@ from querist.core.tasks import resolve
 from querist.store.run_folder import RunFolder
 from querist.tuning.evidence import Evidence, Journal
 from querist.tuning.front import hypervolume
-from querist.tuning.known import known_trials
+from querist.tuning.known import known_trials, require_same_units
 from querist.tuning.recommending import recommended
 from querist.tuning.search import said_of
 from querist.tuning.settings import TUNER, StudySettings, campaign_of, load_study, parse_study
@@ -193,6 +193,8 @@ class Study:
     def known_with_count(self) -> tuple[list[Trial], int]:
         """As :meth:`known`, with how many observations were left out as outside of the space."""
         problem, cost = self.settings.problem(), self.settings.cost
+        for path in self.settings.start:
+            require_same_units(path, self.settings.units)
         read = [known_trials(path, problem, cost) for path in self.settings.start]
         return [trial for found, _ in read for trial in found], sum(out for _, out in read)
 

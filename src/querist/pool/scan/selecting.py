@@ -18,6 +18,7 @@ from querist.pool.scan.outputs import outputs_path, read_rows
 from querist.pool.scan.place import Place
 from querist.pool.scan.scoring import fixed_data
 from querist.pool.scan.seen import NEED, read_seen
+from querist.store.pages import by_digest
 from querist.strategies.needs import NEEDS
 from querist.strategies.ranking import highest, tie_keys
 from querist.strategies.rows import Rows, rows_of
@@ -78,6 +79,11 @@ def select(place: Place) -> dict[str, Any]:
     }
 
 
+def _seen_as(place: Place, need: str) -> str:
+    """What values are: those of a model that was shown the items in one way."""
+    return f"{need} of {by_digest(place.transform.digest, place.digest_of(need))}"
+
+
 def _remember(place: Place, rows: NDArray[np.int64], scanned: Scanned) -> None:
     """Keep a sample of what this query saw, embeddings rather than scores, to measure drift by."""
     positions = np.flatnonzero(scanned.good)
@@ -87,13 +93,14 @@ def _remember(place: Place, rows: NDArray[np.int64], scanned: Scanned) -> None:
     part, need = place.needs.names.get("embeddings", ("", ""))
     if part == CANDIDATES:
         stored = read_rows(outputs_path(place.run.path, part, need))
-        values, of = np.asarray(stored[positions], np.float64), f"{need} of {place.digest_of(need)}"
+        values, of = np.asarray(stored[positions], np.float64), _seen_as(place, need)
     elif (seen := read_seen(place, len(rows))) is not None:
         positions, need = seen.positions, NEED
-        values, of = np.asarray(seen.values, np.float64), f"{need} of {place.digest_of(need)}"
+        values, of = np.asarray(seen.values, np.float64), _seen_as(place, need)
     elif "scores" in scanned.arrays:
         values = scanned.arrays["scores"][positions].astype(np.float64)
-        of = f"scores by {place.settings.strategy} of {place.digest_of('scores')}"
+        options = json.dumps(place.settings.options, sort_keys=True) * bool(place.settings.options)
+        of = f"{_seen_as(place, 'scores')} by {place.settings.strategy}{options}"
     else:
         return
     good = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
