@@ -230,6 +230,12 @@ def test_an_answer_whose_time_is_not_known_counts_and_takes_none() -> None:
     assert found["spent"]["training_simulations"] == 4.0
 
 
+def test_what_is_not_learned_from_may_take_another_time() -> None:
+    rows = facts(answer("a", 0, 4), answer("b", 4, 14, purpose="holdout"))
+    found = effective(rows)
+    assert (found["t_seq"], found["worker_seconds"]["t_train"]) == (7.0, 4.0)
+
+
 def test_only_labels_say_how_long_a_simulation_takes() -> None:
     rows = facts(answer("a", 0, 4), failed("b", 4, 24, True), answer("c", 24, 30, oracle="dft"))
     assert effective(rows, "xtb")["t_seq"] == 4.0

@@ -84,6 +84,13 @@ def test_more_wrong_audits_never_prove_more(told, look) -> None:
     assert all(GRID[i] < scores.max() * 2 or i <= HALF for i in fewer)
 
 
+@pytest.mark.parametrize(("largest", "wanted"), [(0.1, 0.5), (0.6, 2**-0.5), (5.0, 2**2.5)])
+def test_nothing_is_trusted_that_no_audit_looked_like(largest, wanted) -> None:
+    scores = np.linspace(0.0, largest, 3000)
+    proven = safe(scores, np.zeros(3000, bool), range(HALF, len(GRID)), Promise(), 1)
+    assert GRID[max(proven)] == wanted
+
+
 def test_after_forgetting_looks_that_were_spent_stay_spent() -> None:
     held = trial()
     for _ in range(100):
