@@ -212,6 +212,14 @@ def test_covered_is_bounded_and_stays_right_for_intervals_in_order() -> None:
     assert covered.alone == 1
 
 
+def test_a_late_interval_is_not_counted_again_where_it_reaches_back() -> None:
+    covered = Covered(kept=4)
+    for index in range(100):
+        covered.add(index, index + 0.5)
+    covered.add(0.0, 100.0)
+    assert 50.0 <= covered.seconds <= 100.0
+
+
 def test_units_merge_neighbours_and_keep_sums() -> None:
     units = Units(2, blocks=8)
     for index in range(1001):

@@ -91,6 +91,15 @@ def test_nothing_is_trusted_that_no_audit_looked_like(largest, wanted) -> None:
     assert GRID[max(proven)] == wanted
 
 
+def test_what_was_proven_is_watched_though_it_is_not_used_any_more() -> None:
+    held = trial()
+    assert held.watched is None
+    held.take_over(0.5)
+    for _ in range(10):
+        held.add(0.4, True)
+    assert (held.threshold, held.watched) == (None, 0.5)
+
+
 def test_after_forgetting_looks_that_were_spent_stay_spent() -> None:
     held = trial()
     for _ in range(100):
