@@ -96,6 +96,7 @@ def test_what_was_proven_is_watched_though_it_is_not_used_any_more() -> None:
     assert held.watched is None
     held.take_over(0.5)
     for _ in range(10):
+        held.add(9.0, False)  # beyond it, so that they say nothing for it
         held.add(0.4, True)
     assert (held.threshold, held.watched) == (None, 0.5)
 
@@ -131,6 +132,9 @@ def test_it_begins_where_at_most_half_of_what_is_allowed_was_wrong(wrong, larges
 
 
 def test_looks_come_one_by_one_each_with_half_as_many_audits_more() -> None:
+    on_the_edge = trial()
+    on_the_edge.add(0.5, False)
+    assert on_the_edge.inside == 1
     held, looks = trial(), []
     for count in range(1, 1000):
         before = held.look
