@@ -212,6 +212,14 @@ def test_covered_is_bounded_and_stays_right_for_intervals_in_order() -> None:
     assert covered.alone == 1
 
 
+def test_a_late_interval_is_not_counted_again_where_it_reaches_back() -> None:
+    covered = Covered(kept=4)
+    for index in range(100):
+        covered.add(index, index + 0.5)
+    covered.add(0.0, 100.0)
+    assert 50.0 <= covered.seconds <= 100.0
+
+
 def test_units_merge_neighbours_and_keep_sums() -> None:
     units = Units(2, blocks=8)
     for index in range(1001):
@@ -228,6 +236,33 @@ def test_an_answer_whose_time_is_not_known_counts_and_takes_none() -> None:
     found = effective(facts(answer("a", 0, 4), (5.0, "answer.label", told)))
     assert (found["n_train"], found["t_seq"]) == (2, 4.0)
     assert found["spent"]["training_simulations"] == 4.0
+
+
+def test_what_is_not_learned_from_may_take_another_time() -> None:
+    rows = facts(answer("a", 0, 4), answer("b", 4, 14, purpose="holdout"))
+    found = effective(rows)
+    assert (found["t_seq"], found["worker_seconds"]["t_train"]) == (7.0, 4.0)
+
+
+def test_look_ups_stand_for_the_oracle_that_is_named_not_for_the_mean_of_all() -> None:
+    rows = facts(answer("a", 0, 4), answer("b", 4, 10, oracle="dft"))
+    found = effective(rows, "xtb")["worker_seconds"]
+    assert found["speed_up"] == pytest.approx(4 * 2 / (4 + 6))
+
+
+def test_explorers_side_by_side_share_the_elapsed_time_of_look_ups() -> None:
+    found = effective([*parallel()[:-1], *facts(explored(12.0, 100, 80, 1.0))])
+    assert found["worker_seconds"]["t_lookup"] == pytest.approx(0.01)
+    assert found["elapsed"]["t_lookup"] == pytest.approx(0.005)
+
+
+def test_intervals_hold_what_they_are_of() -> None:
+    rows = facts(*[answer(f"s{i}", 3 * i, 3 * i + 1 + i % 3) for i in range(30)])
+    found = effective(rows)
+    assert found["surrogate"] is None  # there is none
+    for one in (*(found["audited"][k] for k in ("elapsed", "worker_seconds")), found["elapsed"]):
+        low, high = one["interval"]
+        assert 0.5 * one["speed_up"] < low <= one["speed_up"] <= high < 2 * one["speed_up"]
 
 
 def test_only_labels_say_how_long_a_simulation_takes() -> None:

@@ -165,10 +165,10 @@ def test_the_seconds_of_a_task_that_fails_are_charged_once() -> None:
     controller, task, questions = until_asked(harness)
     assert len(questions) == 3
     assert [harness.live[task].task.attempt, harness.live[task].task.items] == [1, 3]
-    failed = TaskFailed(task, "w", Failure(Reason.RAISED, "no"), Spans(0.0, 1.0, 4.0, 4.0))
+    failed = TaskFailed(task, "w", Failure(Reason.RAISED, "no"), Spans(0.0, 1.0, 1.6, 1.6))
     controller.handle(failed, harness.now)
     controller.handle(Durable(controller.desk.seq), harness.now)
-    assert controller.state.ledger.cost == pytest.approx(3.0)
+    assert controller.state.ledger.cost == pytest.approx(0.6)
 
 
 def test_a_failure_that_is_not_transient_is_final_at_once() -> None:

@@ -289,6 +289,22 @@ def test_a_user_s_stop_is_durable_before_the_end_so_that_a_resume_goes_on() -> N
     assert again.run().reason == "30 labels (of 30)"
 
 
+def test_a_stop_that_is_posted_again_does_not_end_the_resumed_run_too() -> None:
+    campaign = plan()
+    harness = ControlHarness(campaign, 0, World(sync_seconds=0.1, label_seconds=5.0))
+    for name in ("a", "b", "c"):
+        post(harness, 2.0, name, "stop")
+    assert harness.run().status == "stopped"
+    assert not harness.inbox
+    # Nor do those that were posted while no controller was there.
+    resumed_one = CampaignController(campaign, resumed(campaign, harness.journal), 100)
+    commands = resumed_one.begin(9.0, {}, [Posted(name, "stop", {}) for name in "def"])
+    assert not of(Finish, commands)
+    left = of(Acknowledge, resumed_one.handle(Durable(200), 9.1))
+    assert [one.id for one in left] == ["d", "e", "f"]
+    assert resumed_one.phase == "done"
+
+
 def test_an_interrupt_waits_for_what_is_in_flight_but_not_beyond_its_grace() -> None:
     patient = ControlHarness(plan(), 0, World(label_seconds=0.2))
     patient.at(2.0, Interrupted("Ctrl-C", grace=60.0))

@@ -104,3 +104,10 @@ def test_cost_is_declared_or_learned() -> None:
     back.restore(json.loads(json.dumps(costs.state())))
     assert back.estimate("learned") == 1.5
     assert back.estimate("unknown") == 0.0
+
+
+def test_a_reservation_that_is_booked_again_counts_once() -> None:
+    ledger = Ledger(10, 10.0)
+    ledger.force("q", 3.0)
+    ledger.force("q", 4.0)
+    assert (ledger.reserved_labels, ledger.reserved_cost) == (1, 4.0)

@@ -156,3 +156,13 @@ def test_walkers_are_forgotten_where_others_explore(journal, explorers, kept) ->
     state.fold(Fact("run.started", {"epoch": 1, "t": 9.0, "pools": pools}))
     after = [(item.slot, item.walker) for item in state.open.values()]
     assert after == (before if kept else [(-1, -1)] * len(before))
+
+
+def test_errors_of_the_newest_model_outlive_a_snapshot() -> None:
+    state = CampaignState(plan())
+    state.fold(given_weights())
+    for on, error in (("holdout", 0.25), ("recent", 0.5)):
+        told = {"t": 1.0, "version": 1, "n": 9, "metrics": {"y.mae": error}, "on": on}
+        state.fold(Fact("model.evaluated", told))
+    again = restored(plan(), state)
+    assert (again.published_error, again.recent_error) == (0.25, 0.5)

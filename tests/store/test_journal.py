@@ -181,8 +181,14 @@ def test_another_run_cannot_be_continued(tmp_path) -> None:
 
 
 def test_a_run_id_has_a_limit(tmp_path) -> None:
-    with pytest.raises(NotStorable, match="64 bytes"):
-        JournalWriter(tmp_path, "ä" * 40)
+    longest = "ä" * 32  # two bytes each
+    with pytest.raises(NotStorable, match="at most 64 bytes"):
+        JournalWriter(tmp_path, longest + "b")
+    with JournalWriter(tmp_path, longest, sync=False) as writer:
+        writer.append("fact", {})
+    reader = JournalReader(tmp_path)
+    assert len(list(reader.read_new())) == 1
+    assert reader.run_id == longest
 
 
 def test_opening_syncs_what_a_killed_writer_may_not_have(tmp_path, monkeypatch) -> None:

@@ -84,6 +84,23 @@ def test_more_wrong_audits_never_prove_more(told, look) -> None:
     assert all(GRID[i] < scores.max() * 2 or i <= HALF for i in fewer)
 
 
+@pytest.mark.parametrize(("largest", "wanted"), [(0.1, 0.5), (0.6, 2**-0.5), (5.0, 2**2.5)])
+def test_nothing_is_trusted_that_no_audit_looked_like(largest, wanted) -> None:
+    scores = np.linspace(0.0, largest, 3000)
+    proven = safe(scores, np.zeros(3000, bool), range(HALF, len(GRID)), Promise(), 1)
+    assert GRID[max(proven)] == wanted
+
+
+def test_what_was_proven_is_watched_though_it_is_not_used_any_more() -> None:
+    held = trial()
+    assert held.watched is None
+    held.take_over(0.5)
+    for _ in range(10):
+        held.add(9.0, False)  # beyond it, so that they say nothing for it
+        held.add(0.4, True)
+    assert (held.threshold, held.watched) == (None, 0.5)
+
+
 def test_after_forgetting_looks_that_were_spent_stay_spent() -> None:
     held = trial()
     for _ in range(100):
@@ -115,6 +132,9 @@ def test_it_begins_where_at_most_half_of_what_is_allowed_was_wrong(wrong, larges
 
 
 def test_looks_come_one_by_one_each_with_half_as_many_audits_more() -> None:
+    on_the_edge = trial()
+    on_the_edge.add(0.5, False)
+    assert on_the_edge.inside == 1
     held, looks = trial(), []
     for count in range(1, 1000):
         before = held.look

@@ -262,7 +262,8 @@ class CampaignController:
         seq, fact = self.desk.record("user.command", data)
         self.state.fold(fact)
         self._acknowledge.append((seq, event.id))
-        if event.kind == "stop":
+        # Again it ends nothing sooner: it would stay in the inbox, and end each resumed run, too.
+        if event.kind == "stop" and self.phase != "interrupted":
             self._interrupted(Interrupted(str(event.data.get("why", "a user stopped the run"))))
         elif event.kind == "set":
             self.exploring.set_limits()
@@ -433,8 +434,6 @@ class CampaignController:
         return bool(self.asking.tasks or self._pending or self._acknowledge or self.exploring.busy)
 
     def _done(self, status: str, reason: str) -> None:
-        if self.phase == "done":
-            return
         self.phase = "done"
         self.desk.record("run.ended", {"status": status, "reason": reason})
         self.desk.finish(status, reason)
