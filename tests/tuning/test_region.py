@@ -62,6 +62,15 @@ def test_every_place_is_a_point_that_keeps_the_bounds(space, where) -> None:
         assert again == pytest.approx(made.places(values), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("space", "where"), [(WIDE, "a + b <= 12"), (MIXED, "a + b + n / 10 <= 0.5")]
+)
+def test_places_of_coordinates_lead_back_to_them(space, where) -> None:
+    region = bounded(space, where).region
+    z = region.at(np.random.default_rng(0).random((50, len(region.names))))
+    assert region.at(region.places(z)) == pytest.approx(z, abs=1e-9)
+
+
 def test_the_nearest_point_is_the_nearest() -> None:
     space = bounded(SHARES, "a + b + c + d = 1", "a - 2 * b >= 0.1")
     for place in np.random.default_rng(1).uniform(-0.5, 1.5, (20, 4)):
