@@ -305,7 +305,7 @@ def curve(bench: Bench, count: int, rounds: int) -> Iterator[Line]:
     model = bench.opened("bf16")
     folder = bench.folder(count)
     yield from sizes(bench.pool(folder), model, "local", count, rounds)
-    count = min(count, 4000)
+    count = min(count, 1000 if bench.on_gpu else 4000)
     folder = bench.folder(count)
     for kind in ("s3", "http"):
         with separate(kind, folder, LATENCY, RATE) as server:

@@ -37,7 +37,7 @@ def _draw(axes: Any, points: list[dict[str, Any]], value: str) -> None:
         axes.plot([one["batch"] for one in chosen], [o[value] for o in chosen], "o-", label=name)
     axes.set_xscale("log", base=2)
     sizes = sorted({one["batch"] for one in points})
-    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xticks(sizes, [str(size) for size in sizes], fontsize="small")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("images in a batch")
     axes.grid(visible=True, alpha=0.25)

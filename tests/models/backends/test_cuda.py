@@ -13,6 +13,7 @@ from querist.core.errors import ConfigError
 from querist.core.roles import FitRequest
 from querist.models.backends.cuda import PINNED_BYTES
 from querist.models.inference import Inference, open_inference
+from querist.models.loaders.module import of_modules
 from querist.models.torch_ensemble import TorchEnsemble
 from querist.models.trainers.fine_tune import FineTune, Run, fine_tune
 from querist.pool.pool import Pool
@@ -189,3 +190,29 @@ def test_a_network_is_fine_tuned_on_a_gpu(tmp_path: Path) -> None:
     run = Run(tmp_path, device="cuda:0")
     made = fine_tune({**told, "normalise": {"mean": 0.5}}, shades.astype(np.uint8), codes, run, how)
     assert made.metrics["validation.accuracy"] == 1.0
+
+
+@on_gpu
+def test_a_module_that_lies_on_a_gpu_is_the_model_that_it_is_elsewhere() -> None:
+    net = Wide().eval()
+    batch = images(np.random.default_rng(0), 33)
+    here = of_modules([net], {}, threads=1)
+    there = of_modules([net.to("cuda:0")], {}, threads=1)
+    found, wanted = (model.infer(batch, ALL) for model in (there, here))
+    for name in ALL:
+        np.testing.assert_allclose(found[name], wanted[name], atol=1e-5)
+    assert next(net.parameters()).is_cuda  # it was left where it was
+    assert (there.info.device, here.info.device) == ("cuda:0", "cpu")
+    assert there.digest == here.digest
+
+
+@on_gpu
+@pytest.mark.parametrize("device", ["cuda:0", "cpu"])
+def test_members_are_copies_of_a_network_wherever_that_lies(device: str) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.SiLU(), torch.nn.Linear(16, 3))
+    data = waves(np.random.default_rng(0), 40)
+    schedule = {"epochs": 5}
+    model = TorchEnsemble(net.to("cuda:0"), members=2, schedule=schedule, device=device)
+    model.load(model.fit(data, FitRequest()).state)
+    assert np.isfinite(model.predict(data.inputs).mean["wave"]).all()
+    assert next(net.parameters()).is_cuda

@@ -86,7 +86,7 @@ def anew(network: Any, inputs: int, outputs: int) -> Any:
     Raises:
         RunError: If it does not make ``(n, outputs)`` of ``(n, inputs)``.
     """
-    made, pt = copy.deepcopy(network), torch()
+    made, pt = copy.deepcopy(network).to("cpu"), torch()
     for layer in made.modules():
         if hasattr(layer, "reset_parameters"):
             layer.reset_parameters()
