@@ -373,6 +373,30 @@ def test_posted_commands_are_recorded_before_they_are_removed(
     assert bool(seen) == (delay is not None)
 
 
+def test_a_command_is_removed_though_the_run_ends_before_its_record_is_known_to_be_durable(
+    make, folder, monkeypatch
+) -> None:
+    """``querist stop``, and Ctrl-C right after it: a resumed run would be stopped once more."""
+    monkeypatch.setattr(driving, "INBOX_SECONDS", 0.02)
+    plain, seen = driving.Driver._on_durable, list[Any]()
+    monkeypatch.setattr(driving.Driver, "_on_durable", lambda *a: None if seen else plain(*a))
+    engine = FakeEngine()
+    engine.hold = {"explore"}
+    driver = make(engine)
+
+    def event(event, _now) -> None:
+        if isinstance(event, Posted):
+            seen.append(event)
+            driver.interrupt("Ctrl-C")
+
+    driver.watcher.event = event
+    threading.Timer(0.2, folder.inbox.post, ("stop", {"why": "enough"})).start()
+    outcome = driver.run()
+    assert (outcome.status, outcome.reason) == ("stopped", "Ctrl-C")
+    assert kinds(folder).count("user.command") == 1
+    assert not folder.inbox.pending()
+
+
 def test_an_answer_from_outside_must_be_finite(make, folder) -> None:
     engine = FakeEngine()
     engine.hold = {"label"}

@@ -132,6 +132,7 @@ class Driver:
         self._next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
         self._moves: list[Move] = []
         self._labels: deque[tuple[int, Fact]] = deque()  # recorded, not yet durable
+        self._read: list[str] = []  # messages to be removed once the journal is closed
 
     # ------------------------------------------------------------------ other threads call these
 
@@ -268,10 +269,16 @@ class Driver:
             self._failed = error
 
     def _acknowledge(self, command: Acknowledge) -> None:
-        if command.id.startswith("outbox:"):
-            self._outbox.remove(self.folder.path / "outbox" / command.id[7:])
+        if self._outcome is None:
+            self._remove(command.id)
+        else:  # its record is not durable yet
+            self._read.append(command.id)
+
+    def _remove(self, message: str) -> None:
+        if message.startswith("outbox:"):
+            self._outbox.remove(self.folder.path / "outbox" / message[7:])
         else:
-            self._inbox.remove(command.id)
+            self._inbox.remove(message)
 
     def _say(self, command: Say) -> None:
         self.watcher.say(command.level, command.message)
@@ -317,6 +324,8 @@ class Driver:
             if self._outcome is not None and self._failed is None:
                 self._snapshot()
             self._writer.close()
+            for message in self._read if self._failed is None else ():
+                self._remove(message)
         except StoreError as error:
             self._failed = error
         if self._failed is not None:

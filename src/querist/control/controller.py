@@ -436,7 +436,7 @@ class CampaignController:
     def _done(self, status: str, reason: str) -> None:
         self.phase = "done"
         self.desk.record("run.ended", {"status": status, "reason": reason})
-        self.desk.finish(status, reason)
+        self.desk.finish(status, reason, (message for _, message in self._acknowledge))
 
     # ------------------------------------------------------------------------------- snapshot
 

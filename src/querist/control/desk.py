@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -97,9 +97,10 @@ class Desk:
         """Command the removal of a posted message that is durable now."""
         self._commands.append(Acknowledge(message))
 
-    def finish(self, status: str, reason: str) -> None:
-        """Command the end."""
+    def finish(self, status: str, reason: str, posted: Iterable[str] = ()) -> None:
+        """Command the end, and the removal of messages whose records are durable once it came."""
         self._commands.append(Finish(status, reason))
+        self._commands += map(Acknowledge, posted)
 
     def wake_at(self, when: float) -> None:
         """Ask for a tick at ``when``."""

@@ -164,7 +164,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """What was posted or left in the outbox under this id is durable; it may be removed."""
+    """Remove what was posted, or left in the outbox: it is durable; after Finish, it will be."""
 
     id: str
 
