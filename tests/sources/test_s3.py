@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from querist.core.errors import ConfigError
-from querist.sources.access import CLOSED, Access
+from querist.sources.access import CLOSED, OPEN, Access
 from querist.sources.network import Network
 from querist.sources.opening import Sources
 from querist.sources.s3 import S3Source
+from querist.sources.s3_signing import S3Options, Signer
 from querist.sources.source import Forbidden, MissingItem, SourceError, Unreachable
 from querist.testing.servers.http import HttpServer, Reply
 from querist.testing.servers.s3 import S3Server
@@ -166,6 +167,28 @@ def test_a_role_is_assumed(server: S3Server, monkeypatch) -> None:
         sent = seen.requests[0].headers
     assert "Credential=asking/" not in sent["authorization"]
     assert sent["x-amz-security-token"]
+
+
+def test_a_role_is_asked_for_through_the_proxy_that_was_chosen(
+    server: S3Server, monkeypatch
+) -> None:
+    """Not through that of the environment, unless the policy says so."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "asking")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    dead = "http://127.0.0.1:1"
+    monkeypatch.setenv("http_proxy", dead)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    role = "arn:aws:iam::123456789012:role/reader"
+    told = {"role": role, "sts_endpoint": server.endpoint}
+    with HttpServer({"pool/x": b"x"}) as seen:
+        with closing(S3Source(options={**told, "endpoint": seen.url})) as source:
+            assert source.read("s3://pool/x") == b"x"
+        for proxy in ("environment", dead):
+            signer = Signer(S3Options.of(told, OPEN), proxy)
+            with pytest.raises(Forbidden, match=r"(?i)proxy"):
+                signer.signed("GET", seen.url, "us-east-1")
 
 
 def test_a_role_that_cannot_be_assumed_is_a_sentence(monkeypatch) -> None:

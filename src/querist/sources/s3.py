@@ -49,7 +49,7 @@ class S3Source:
         self._access = access
         self._options = S3Options.of(options, access)
         self._endpoint = self._options.found_endpoint(access).rstrip("/")
-        self._signer = Signer(self._options)
+        self._signer = Signer(self._options, access.proxy)
         self._regions: dict[str, str] = {}
         tls = authorities(self._options.ca, access)
         self._pool = HttpPool(access, network or Network(access), tls)

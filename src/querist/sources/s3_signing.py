@@ -106,10 +106,12 @@ class Signer:
 
     Args:
         options: As whom.
+        proxy: Of what botocore itself asks (roles), as in
+            :class:`~querist.sources.access.Access`.
     """
 
-    def __init__(self, options: S3Options) -> None:
-        self._options = options
+    def __init__(self, options: S3Options, proxy: str = "") -> None:
+        self._options, self._proxy = options, proxy
         self._lock = threading.Lock()
         self._credentials: Any = None
         self._auth: dict[str, Any] = {}
@@ -126,7 +128,12 @@ class Signer:
 
     def _session(self) -> Any:
         session = require("botocore.session", "s3", _WHAT)
-        return session.Session(profile=self._options.profile or None)
+        made = session.Session(profile=self._options.profile or None)
+        if self._proxy != "environment":  # which is what botocore takes by itself
+            config = require("botocore.config", "s3", _WHAT)
+            through = dict.fromkeys(("http", "https"), self._proxy) if self._proxy else {}
+            made.set_default_client_config(config.Config(proxies=through))
+        return made
 
     def signed(self, method: str, url: str, region: str) -> dict[str, str]:
         """The headers of a request, signature included.
