@@ -64,7 +64,7 @@ def test_doubtful_labels_are_listed_until_they_are_changed_or_forgotten(texts, f
     assert [one["id"] for one in first["items"] + rest["items"]] == list(found)
     said = {"labels": [{"id": "saw-7", "value": "tool"}]}
     assert http.post(f"/v1/pools/{texts.pool}/labels", json=said).status_code == 201
-    assert http.delete(f"/v1/pools/{texts.pool}/items/drill-1").status_code == 200
+    assert http.post(f"/v1/pools/{texts.pool}/erasures", json={"items": ["drill-1"]}).is_success
     left = {one["id"] for one in http.get(listed).json()["items"]}
     assert left == set(found) - {"saw-7", "drill-1"}
     kept = next(texts.settings.data.glob(f"tenants/*/jobs/{job['id']}/doubts.json"))

@@ -35,7 +35,8 @@ def test_a_map_has_the_picks_and_loses_who_is_forgotten(pooled, query, finished)
 
     said = {"labels": [{"id": picks[0], "value": "cat"}]}
     assert http.post(f"/v1/pools/{pooled.pool}/labels", json=said).status_code == 201
-    assert http.delete(f"/v1/pools/{pooled.pool}/items/{picks[1]}").status_code == 200
+    gone = http.post(f"/v1/pools/{pooled.pool}/erasures", json={"items": [picks[1]]})
+    assert gone.status_code == 200
     later = http.get(f"/v1/maps/{job['id']}/points").json()
     assert set(points["ids"]) - set(later["ids"]) == {picks[1]}
     at = later["ids"].index(picks[0])

@@ -163,7 +163,7 @@ def test_what_is_another_tenants_is_not_there(pooled, finished) -> None:
         ("DELETE", f"/v1/pools/{pooled.pool}", None),
         ("GET", f"/v1/pools/{pooled.pool}/items", None),
         ("GET", f"/v1/pools/{pooled.pool}/items/{item}", None),
-        ("DELETE", f"/v1/pools/{pooled.pool}/items/{item}", None),
+        ("POST", f"/v1/pools/{pooled.pool}/erasures", {"items": [item]}),
         ("GET", f"/v1/pools/{pooled.pool}/labels", None),
         ("POST", f"/v1/pools/{pooled.pool}/labels", labels),
         ("GET", f"/v1/pools/{pooled.pool}/export?format=csv", None),
@@ -259,14 +259,41 @@ def test_a_forgotten_item_is_gone(pooled, finished) -> None:
     outputs = pooled.service.workspace.pool(tenant, pool["id"]) / "queries" / "begun" / "outputs"
     outputs.mkdir(parents=True)
     (outputs / "part").touch()  # as of a query that is not done
-    told = pooled.http.delete(f"{path}/{item}").json()
-    assert told["id"] == item
+    erasures, body = f"/v1/pools/{pool['id']}/erasures", {"items": [item]}
+    told = pooled.http.post(erasures, json=body).json()
+    assert told["ids"] == [item]
     (left,) = told["left"]
     assert left.startswith("queries/begun/outputs: an unfinished query keeps outputs")
     (outputs / "part").unlink()
-    assert pooled.http.delete(f"{path}/{item}").json()["left"] == []
+    assert pooled.http.post(erasures, json=body).json()["left"] == []
     assert pooled.http.get(f"{path}/{item}").status_code == 404
     assert pooled.http.get(path).json()["items"] == []
+
+
+def test_several_items_are_forgotten_in_one_step_or_none(pooled, finished) -> None:
+    files = [str(pooled.folder / f"0000{number}.png") for number in range(4)]
+    made = pooled.http.post("/v1/pools", json={"name": "several", "uris": files}).json()
+    finished(pooled.http, made["addition"])
+    path = f"/v1/pools/{made['id']}"
+    ids = [one["id"] for one in pooled.http.get(f"{path}/items").json()["items"]]
+
+    def left() -> list[str]:
+        return [one["id"] for one in pooled.http.get(f"{path}/items").json()["items"]]
+
+    wrong = pooled.http.post(f"{path}/erasures", json={"items": [ids[0], "nobody"]})
+    assert wrong.status_code == 404
+    assert left() == ids
+    told = pooled.http.post(f"{path}/erasures", json={"items": [ids[2], ids[0]]})
+    assert told.status_code == 200
+    assert (told.json()["ids"], told.json()["left"]) == ([ids[2], ids[0]], [])
+    assert left() == [ids[1], ids[3]]
+    assert pooled.http.get(path).json()["items"] == 2
+    again = pooled.http.post(f"{path}/erasures", json={"items": ids[:3]})
+    assert again.status_code == 200
+    assert left() == [ids[3]]
+    for items in ([], [ids[3]] * 1001):
+        refused = pooled.http.post(f"{path}/erasures", json={"items": items})
+        assert refused.status_code == 422
 
 
 def test_old_jobs_are_removed_and_young_ones_kept(pooled, finished) -> None:

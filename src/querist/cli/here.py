@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,10 +96,10 @@ class PoolHere:
             click.echo(f"not used: {reasons[0]}{more}", err=True)
         return Taken(added.labelled, why)
 
-    def forget(self, item: str) -> list[str]:
-        """Erase an item."""
+    def forget(self, items: Sequence[str]) -> list[str]:
+        """Erase items."""
         with Pool.open(self.folder) as pool:
-            return [f"{path}: {why}" for path, why in pool.forget(item).left]
+            return [f"{path}: {why}" for path, why in pool.forget(items).left]
 
     def drift(self) -> Record:
         """Whether what the last query saw differs from what the first one did."""

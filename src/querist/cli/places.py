@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,8 +63,8 @@ class PoolPlace(Protocol):
         """Take labels from a manifest. ``how``: see the Options of manifests."""
         ...
 
-    def forget(self, item: str) -> list[str]:
-        """Erase an item; what could not be erased, and why."""
+    def forget(self, items: Sequence[str]) -> list[str]:
+        """Erase items; what could not be erased, and why."""
         ...
 
     def start(self, asked: Mapping[str, Any]) -> str:

@@ -198,7 +198,7 @@ def forget(pool: str, ids: tuple[str, ...], yes: bool, server: str, insecure: bo
             f"Erase {counted(len(ids), 'item')} of {pool} for good?", abort=True, err=True
         )
     place = pool_at(pool, server, insecure)
-    left = [one for item in ids for one in place.forget(item)]
+    left = place.forget(ids)
     click.echo(f"{counted(len(ids), 'item')} forgotten")
     for one in dict.fromkeys(left):
         click.echo(f"left: {one}", err=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,9 @@ class PoolThere:
         """Record that items cannot be labelled."""
         return self.client.skip(self.pool, items, by=by or None).labels
 
-    def forget(self, item: str) -> list[str]:
-        """Have an item erased."""
-        return self.client.forget(self.pool, item).left
+    def forget(self, items: Sequence[str]) -> list[str]:
+        """Have items erased."""
+        return self.client.forget(self.pool, items).left
 
     def drift(self) -> Record:
         """As the service measures it."""

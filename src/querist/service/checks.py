@@ -47,12 +47,13 @@ def issues_of(pool: Pool, folder: Path, after: int, limit: int) -> Page[LabelIss
     return Page[LabelIssue](items=told, next=more)
 
 
-def strike_out(index: Index, workspace: Workspace, pool: str, item: str) -> None:
-    """Remove a forgotten item from what was found in its pool."""
+def strike_out(index: Index, workspace: Workspace, pool: str, items: Iterable[str]) -> None:
+    """Remove forgotten items from what was found in its pool."""
+    gone = set(items)
     with index.read() as connection:
         jobs = newest_first(connection, "jobs", {"pool": pool, "kind": "review"}, None, ALL)
     for job in jobs:
         file = workspace.job(job["tenant"], job["id"]) / DOUBTS
         if file.is_file():
-            lines = [line for line in json.loads(file.read_bytes()) if line[0] != item]
+            lines = [line for line in json.loads(file.read_bytes()) if line[0] not in gone]
             atomic_write(file, json.dumps(lines).encode())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from querist.service.media import sound_of
@@ -63,10 +63,11 @@ class Thumbnails:
         """
         return self._once(key, lambda: self._made(key.side, read(), max_pixels))
 
-    def drop(self, pool: str, item: str) -> None:
-        """Forget those of an item."""
+    def drop(self, pool: str, items: Iterable[str]) -> None:
+        """Forget those of some items."""
+        gone = set(items)
         with self._lock:
-            for key in [one for one in self._kept if (one.pool, one.item) == (pool, item)]:
+            for key in [one for one in self._kept if one.pool == pool and one.item in gone]:
                 self._bytes -= _weight(self._kept.pop(key))
 
     def _once(self, key: Key, make: Callable[[], Made]) -> Made:

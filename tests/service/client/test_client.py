@@ -72,8 +72,24 @@ def test_help_shows_what_a_method_takes_and_gives(method: Any, shown: str) -> No
 
 def test_a_bound_method_is_shown_without_the_client() -> None:
     with Client() as client:
-        assert list(inspect.signature(client.forget).parameters) == ["pool", "item"]
+        assert list(inspect.signature(client.forget).parameters) == ["pool", "items"]
         assert repr(client.forget) == f"<bound method forget of {client!r}>"
+
+
+def test_many_items_are_forgotten_in_pieces(kind: str) -> None:
+    at = "2026-01-01T00:00:00Z"
+    said = [
+        {"ids": ["some"], "at": at, "left": left} for left in (["a: why"], ["b: why", "a: why"])
+    ]
+    service = Service(*map(ok, said))
+    ids = [f"i{number}" for number in range(1500)]
+    told = Asked(kind, service).forget(POOL, (id for id in [*ids, "i7"]))
+    assert (told.ids, told.left) == (ids, ["a: why", "b: why"])
+    assert {request.url.path for request in service.requests} == {f"/v1/pools/{POOL}/erasures"}
+    assert [json.loads(one.content)["items"] for one in service.requests] == [
+        ids[:1000],
+        ids[1000:],
+    ]
 
 
 def test_a_pool_is_made_and_named_by_its_name(kind: str) -> None:

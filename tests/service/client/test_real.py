@@ -61,7 +61,7 @@ def test_a_first_query_at_a_service(serve, photos: Path, tmp_path: Path) -> None
             client.item("birds", "../../secrets")
         with pytest.raises(errors.Conflict):
             client.create_pool("birds")
-        assert client.forget("birds", picked.ids[0]).id == picked.ids[0]
+        assert client.forget("birds", picked.ids[0]).ids == [picked.ids[0]]
         with pytest.raises(errors.NotFound):
             client.item("birds", picked.ids[0])
         assert client.export("birds", tmp_path / "all.csv", "csv").read_text().count(",owl,") == 3

@@ -136,9 +136,9 @@ def post(kind: Any, *parts: str, body: BaseModel | None = None, once: str = "") 
     return (yield Call("POST", path_of(*parts), kind, body=body, once=once or new_key()))
 
 
-def delete(*parts: str, kind: Any = None) -> Flow[Any]:
+def delete(*parts: str) -> Flow[Any]:
     """A flow of one DELETE."""
-    return (yield Call("DELETE", path_of(*parts), kind))
+    return (yield Call("DELETE", path_of(*parts)))
 
 
 def pages(kind: Any, /, *parts: str, **params: Any) -> Callable[[str | None], Flow[Any]]:

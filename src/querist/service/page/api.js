@@ -115,11 +115,6 @@ export async function post(path, body, again = false) {
   return again ? once() : patiently(once, { most: TRIES });
 }
 
-// Whoever erases what is gone already does no harm: it is tried again without a key.
-export function erase(path) {
-  return patiently(() => ask(path, { method: "DELETE", headers: headers() }, json), { most: TRIES });
-}
-
 // `most`: milliseconds after which it is given up, where somebody waits for it and can ask again.
 export function blob(path, signal, most = Infinity) {
   const read = (response, time) => {

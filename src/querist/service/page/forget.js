@@ -1,10 +1,11 @@
 // Forgetting items: what that erases is said first. What is gone leaves all views of this tab at once.
 
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "./vendor/hooks.js";
-import { erase } from "./api.js";
+import { post } from "./api.js";
 import { own } from "./place.js";
 import { count, html, useBusy } from "./view.js";
 
+const MOST = 1000; // items a request
 const CHANGED = "querist-forgotten"; // its detail: {pool, ids}
 const gone = new Map(); // by pool the ids
 const notices = new Map(); // by pool what there is to say: {number, left}
@@ -39,16 +40,17 @@ function note(pool, ids, left) {
   dispatchEvent(new CustomEvent(CHANGED, { detail: { pool, ids } }));
 }
 
-// One after the other; what is done when one of them fails is told, too.
+// In as few requests as may be: each writes the pool's index anew. What is done when one of them fails is told, too.
 async function forgetAll(pool, ids, tell) {
   const done = [];
   const left = new Map();
   try {
-    for (const id of ids) {
-      tell(`Forgetting ${count(done.length + 1)} of ${count(ids.length)} …`);
-      const answer = await erase(`/v1/pools/${pool}/items/${encodeURIComponent(id)}`);
-      done.push(id);
-      if (answer.left.length) left.set(id, answer.left);
+    while (done.length < ids.length) {
+      const items = ids.slice(done.length, done.length + MOST);
+      tell(`Forgetting ${count(done.length + items.length)} of ${count(ids.length)} …`);
+      const answer = await post(`/v1/pools/${pool}/erasures`, { items });
+      done.push(...items);
+      if (answer.left.length) for (const id of items) left.set(id, answer.left);
     }
   } finally {
     if (done.length) note(pool, done, left);

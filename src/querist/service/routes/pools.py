@@ -40,7 +40,15 @@ from querist.service.routes.paging import After, Limit, PathId, number_of, page_
 from querist.service.thumbnails import Key, row_words
 from querist.service.wire.base import Name, Page
 from querist.service.wire.jobs import Job
-from querist.service.wire.pools import Addition, Forgotten, Item, ManifestFormat, Pool, PoolCreate
+from querist.service.wire.pools import (
+    Addition,
+    Erasure,
+    Forgotten,
+    Item,
+    ManifestFormat,
+    Pool,
+    PoolCreate,
+)
 from querist.service.workspace import erase, room_for
 from querist.sources.secrets import references_in
 from querist.sources.transforms.opening import open_transform
@@ -223,19 +231,20 @@ def _read(pool: OpenPool, item: PoolItem, limit: int) -> bytes:
     return row_words(row) if isinstance(row, Mapping) else bytes_of(pool, item, limit)
 
 
-def forget_item(call: Call, pool: PathId, item: ItemPath) -> Forgotten:
-    """Erase an item and all that was made of it. Its id stays, so that it does not come again.
+def forget_items(call: Call, pool: PathId, body: Erasure) -> Forgotten:
+    """Erase items and all that was made of them. Their ids stay, so that they do not come again.
 
-    Asked again, it erases what was left.
+    In one step: none is erased where an id is unknown. Asked again, it erases what was left.
     """
+    items = body.items
     with call.service.pool(call.who, pool) as found:
-        rows = [one.row for one in found.items({"id": [item]})]
-        left = [_told_left(found.folder, *one) for one in found.forget(item).left]
-    call.service.thumbnails.drop(pool, item)
+        rows = [one.row for one in found.items({"id": items})]
+        left = [_told_left(found.folder, *one) for one in found.forget(items).left]
+    call.service.thumbnails.drop(pool, items)
     strike_from_maps(call.service.index, call.service.workspace, pool, rows)
-    strike_out(call.service.index, call.service.workspace, pool, item)
+    strike_out(call.service.index, call.service.workspace, pool, items)
     call.service.count_items(call.who.tenant, pool)
-    return Forgotten(id=item, at=datetime.now(UTC), left=left)
+    return Forgotten(ids=items, at=datetime.now(UTC), left=left)
 
 
 def _told_left(folder: Path, path: Path, why: str) -> str:

@@ -76,7 +76,7 @@ ROUTES: tuple[Route, ...] = (
     _file("/v1/pools/{pool}/manifests", pools.add_manifest, QUERY, 202),
     _look("/v1/pools/{pool}/items", pools.list_items),
     _get("/v1/pools/{pool}/items/{item:path}", pools.get_item),
-    _delete("/v1/pools/{pool}/items/{item:path}", pools.forget_item, LABEL),
+    _post("/v1/pools/{pool}/erasures", pools.forget_items, LABEL, 200),
     _look("/v1/pools/{pool}/content/{item:path}", pools.item_content),
     _look("/v1/pools/{pool}/thumbnails/{item:path}", pools.item_thumbnail),
     _post("/v1/pools/{pool}/leases", labels.lease_items, LABEL, 200),

@@ -22,6 +22,8 @@ from querist.service.wire.base import (
 
 Task = Literal["classification", "multi-label", "detection", "tokens", "regression", "free"]
 Role = Literal["id", "uri", "text", "table", "group", "label", "state", "by", "said", "metadata"]
+MAX_ERASED = 1_000
+"""Items that one request erases: the index and exports are written anew once for all of them."""
 Columns = Annotated[dict[Role, Name], Field(max_length=10)]
 ManifestFormat = Literal[
     "csv",
@@ -131,13 +133,19 @@ class Item(Told):
     suggestion_score: float | None = None
 
 
+class Erasure(Ask):
+    """Items to be forgotten, all or, where one is unknown, none."""
+
+    items: Annotated[list[ItemId], Field(min_length=1, max_length=MAX_ERASED)]
+
+
 class Forgotten(Told):
-    """What was erased: a tombstone with this id remains.
+    """What was erased: tombstones with these ids remain.
 
     Attributes:
-        left: What could not be erased now, and why; erase the same id again when that is over.
+        left: What could not be erased now, and why; erase the same ids again when that is over.
     """
 
-    id: ItemId
+    ids: list[ItemId]
     at: Instant
     left: list[str] = Field(default_factory=list)

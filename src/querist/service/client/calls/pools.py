@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -11,7 +12,15 @@ from querist.service.client.call import post as _post
 from querist.service.client.calls.references import Ref, pool_id
 from querist.service.wire.base import Page
 from querist.service.wire.jobs import Job
-from querist.service.wire.pools import Addition, Forgotten, Item, Pool, PoolCreate
+from querist.service.wire.pools import (
+    MAX_ERASED,
+    Addition,
+    Erasure,
+    Forgotten,
+    Item,
+    Pool,
+    PoolCreate,
+)
 
 
 class PoolOptions(TypedDict, total=False):
@@ -109,11 +118,19 @@ def item(pool: Ref, item: str) -> Flow[Item]:
     return found
 
 
-def forget(pool: Ref, item: str) -> Flow[Forgotten]:
-    """Erase what the service holds of an item; its id remains as a tombstone."""
+def forget(pool: Ref, items: str | Iterable[str]) -> Flow[Forgotten]:
+    """Erase what the service holds of an item, or of several; ids remain as tombstones.
+
+    More than 1,000 are sent in pieces, each of which is erased whole or, where one is unknown, not.
+    """
+    ids = [items] if isinstance(items, str) else list(dict.fromkeys(items))
     id_ = yield from pool_id(pool)
-    done: Forgotten = yield from delete("pools", id_, "items", item, kind=Forgotten)
-    return done
+    at, left = datetime.now(UTC), dict[str, None]()
+    for start in range(0, len(ids), MAX_ERASED):
+        body = Erasure(items=ids[start : start + MAX_ERASED])
+        done: Forgotten = yield from _post(Forgotten, "pools", id_, "erasures", body=body)
+        at, left = done.at, {**left, **dict.fromkeys(done.left)}
+    return Forgotten(ids=ids, at=at, left=list(left))
 
 
 def export(pool: Ref, to: Path | str, format: str, which: str = "all") -> Flow[Path]:
