@@ -373,10 +373,8 @@ def test_posted_commands_are_recorded_before_they_are_removed(
     assert bool(seen) == (delay is not None)
 
 
-def test_a_command_is_removed_though_the_run_ends_before_its_record_is_known_to_be_durable(
-    make, folder, monkeypatch
-) -> None:
-    """``querist stop``, and Ctrl-C right after it: a resumed run would be stopped once more."""
+def test_a_command_is_removed_by_an_end_right_after_it(make, folder, monkeypatch) -> None:
+    """``querist stop``, then Ctrl-C: a resumed run would be stopped once more."""
     monkeypatch.setattr(driving, "INBOX_SECONDS", 0.02)
     plain, seen = driving.Driver._on_durable, list[Any]()
     monkeypatch.setattr(driving.Driver, "_on_durable", lambda *a: None if seen else plain(*a))
