@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from querist.core.errors import ConfigError
 from querist.engines.machine import usable_cores
 from querist.pool.errors import NotAPool
 from querist.pool.live_models import is_live, live_model
@@ -65,9 +66,19 @@ def start_query(
         needs_of(get(checked.strategy), found.count("labelled") > 0)
         folder = found.folder / FOLDER / (id or new_run_id())
         folder.parent.mkdir(exist_ok=True)
-        told = {"kind": "query", "settings": checked.model_dump(mode="json")}
+        told = {"kind": "query", "settings": _plain(checked)}
         RunFolder.create(folder, told, seeds={"seed": checked.seed}, run_id=folder.name, git=git)
     return folder
+
+
+def _plain(settings: QuerySettings) -> dict[str, Any]:
+    try:
+        return settings.model_dump(mode="json")
+    except ValueError as error:  # Pydantic's, for what JSON has not
+        raise ConfigError(
+            f"A query's settings are kept as JSON, and these hold an object ({error}). Name code "
+            "by its import path, such as 'my_net:build'; a torch module is {'module': net}."
+        ) from error
 
 
 def run_query(
