@@ -11,6 +11,7 @@ import pytest
 
 from querist.core.errors import ConfigError
 from querist.pool.pool import Pool
+from querist.pool.query import run_query, start_query
 from querist.pool.query_errors import QueryFailed
 
 pandas = pytest.importorskip("pandas")
@@ -232,3 +233,10 @@ def test_a_csv_files_missing_numbers_are_none(tmp_path: Path) -> None:
     with Pool.create(tmp_path / "csv") as pool:
         pool.add(file)
         assert len(pool.query(3, model=model, strategy="entropy").picks) == 3
+
+
+def test_a_query_that_was_made_goes_on_with_one(pool: Pool, frame: Any, classes: Any) -> None:
+    model = linear.LogisticRegression(max_iter=1000).fit(frame[["age"]], classes)
+    asked = {"budget": 4, "strategy": "margin", "model": {"use": "live"}}
+    found = run_query(start_query(pool, asked), model=model)
+    assert found.ids == least_sure(model.predict_proba(frame[["age"]]), 4)

@@ -98,8 +98,8 @@ def run_query(
         folder: Of the query.
         progress: Called several times a second with a :class:`QueryStatus`.
         should_stop: Looked at several times a second; true stops the query in order.
-        model: An opened :class:`~querist.models.inference.Inference` that is used in place of the
-            model of the settings; in this process only.
+        model: What is used in place of the model of the settings, in this process only: as of
+            :meth:`~querist.pool.pool.Pool.query`, other than settings.
         handle_signals: Let SIGINT, SIGTERM and SIGUSR1 stop it in order (main thread only).
 
     Raises:
@@ -111,7 +111,10 @@ def run_query(
     """
     run = RunFolder(folder)
     with Pool.open(pool_folder(run.path)) as pool:
-        QueryRun(pool, run, settings_of(run), model).run(progress, should_stop, handle_signals)
+        settings = settings_of(run)
+        if model is not None:
+            model = live_model(model, pool, usable_cores(), settings.engine.device)
+        QueryRun(pool, run, settings, model).run(progress, should_stop, handle_signals)
     return query_result(folder)
 
 
