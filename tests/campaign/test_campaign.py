@@ -44,6 +44,17 @@ def test_an_array_and_an_estimator_are_enough(tmp_path: Path) -> None:
     assert len(labels.inputs.ids) == len(set(labels.inputs.ids)) == 12
 
 
+def test_fewer_candidates_than_the_first_model_wants_are_enough(tmp_path: Path) -> None:
+    tree = pytest.importorskip("sklearn.tree").DecisionTreeRegressor
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, (6, 2))
+    told = {"oracle": lambda x: float(x @ x), "output": "y", "engine": "inline"}
+    made = Campaign(generator=points, model=tree(), initial=20, budget={"labels": 30}, **told)
+    result = made.run(tmp_path / "run", progress=False).require_finished()
+    assert "exhausted" in result.reason
+    assert len(result.dataset()) == 6
+    assert result.summary()["models"]["published"] > 0
+
+
 @pytest.mark.torch
 def test_a_torch_module_is_a_model_in_worker_processes_too(tmp_path: Path) -> None:
     nn = pytest.importorskip("torch").nn

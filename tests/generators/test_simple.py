@@ -35,6 +35,15 @@ def test_candidates_are_proposed_once_each() -> None:
     assert shuffled == drained(Candidates(POINTS, chunk=3, seed=1))
 
 
+def test_first_candidates_are_those_that_were_not_given_yet() -> None:
+    candidates = Candidates(POINTS, seed=1)
+    count = len(POINTS)
+    first, rest = candidates.initial(count - 2), candidates.initial(2)
+    given = [*first.ids, *rest.ids]
+    assert len(set(given)) == count
+    assert len(candidates.initial(count + 1)) == count + 1
+
+
 @pytest.mark.parametrize("order", ["random", "given"])
 @pytest.mark.parametrize("now", [POINTS[::-1], POINTS[:3], np.arange(40.0)])
 def test_candidates_that_are_others_by_now_are_begun_with(order: str, now: np.ndarray) -> None:

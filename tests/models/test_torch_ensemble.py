@@ -213,6 +213,8 @@ def test_members_are_copies_of_a_module_that_begin_anew() -> None:
     [
         (torch.nn.Linear(2, 3), "of .3,. numbers a sample, but: mat1"),
         (torch.nn.Linear(3, 2), "make .3,. of .3,. numbers a sample, but it makes .2,."),
+        (torch.nn.Sequential(torch.nn.LazyLinear(3)), "has lazy layers without numbers"),
+        (torch.nn.LSTM(3, 3), "this LSTM has recurrent layers"),
     ],
 )
 def test_a_module_of_another_width_is_named(net: Any, said: str) -> None:

@@ -123,3 +123,21 @@ def test_what_cannot_be_an_item_is_told(pool: Pool) -> None:
         pool.add_items(np.zeros((3, 2)))  # all of few: nobody would look at a list of them
     some = pool.add_items(["a text", {"txt": "b"}])
     assert (some.new, some.broken_total) == (1, 1)
+
+
+def test_whole_numbers_are_classes_where_some_are_missing(pool: Pool) -> None:
+    frame = pandas({"text": ["one", "two", "three"], "label": [1.0, np.nan, 0.0]})
+    assert pool.add_items(frame).labelled == 2
+    assert [found.value for found in pool.labels()] == ["1", "0"]
+
+
+@pytest.mark.parametrize("text", [["one", "two"], float("nan"), 3])
+def test_a_text_is_a_text(pool: Pool, text: Any) -> None:
+    with pytest.raises(TooManyBroken, match="not a text; columns are rows of a data frame"):
+        pool.add_items({"text": text})
+    assert pool.items() == []
+
+
+def test_what_has_no_items_is_told(pool: Pool) -> None:
+    with pytest.raises(ConfigError, match="Items are texts, mappings or the rows of a frame"):
+        pool.add_items(3)

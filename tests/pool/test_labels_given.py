@@ -30,9 +30,17 @@ def test_a_series_has_labels_by_its_index(pool: Pool) -> None:
         ({"r1": 3}, "write a number as a text, '3'"),
         ({1: "a"}, "by id, which is a text"),
         ([("r1", "a")], "by id, which is a text"),
+        ({"r1": float("nan")}, "NaN is no label; leave out what has none"),
+        ({"r1": None}, "None is no label"),
     ],
 )
 def test_what_is_none_is_told(pool: Pool, labels: Any, said: str) -> None:
     with pytest.raises(BadLabel, match=said):
         pool.label(labels)
     assert pool.count("labelled") == 0
+
+
+def test_an_id_has_one_label(pool: Pool) -> None:
+    series = pytest.importorskip("pandas").Series(["a", "b"], index=["r1", "r1"])
+    with pytest.raises(BadLabel, match="'r1' is there twice"):
+        pool.label(series)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from querist.core.errors import ConfigError
 from querist.pool.pool import Pool
+from querist.pool.query_errors import QueryFailed
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -195,6 +197,9 @@ def test_a_gpu_that_is_not_there_is_told(pool: Pool) -> None:
         ({"module": Net(), "weights": "w.safetensors"}, "has its weights"),
         ({"module": "net:build"}, "torch modules"),
         ([Net(), 3], "A model is settings"),
+        (Net, "Net is a class of modules"),
+        (nn.LazyLinear(2), "LazyLinear has lazy layers"),
+        ({"use": "torch", "builder": lambda: Net()}, "settings are kept as JSON"),
     ],
 )
 def test_what_cannot_be_is_said(pool: Pool, model: Any, said: str) -> None:
@@ -222,3 +227,101 @@ def test_a_table_is_shown_as_the_transform_makes_it(tmp_path: Path) -> None:
         table.add_items(rows)
         found = table.query(2, model=nn.Linear(2, 3), strategy="entropy")
     assert len(found.picks) == 2
+
+
+class Shape(nn.Module):
+    """Numbers of a row, as ``give`` makes scores of a layer's input and its output."""
+
+    def __init__(self, give: Any, scores: int = 2) -> None:
+        super().__init__()
+        self.last, self.aside, self.give = nn.Linear(2, scores), nn.Linear(2, 3), give
+
+    def forward(self, x: Any) -> Any:
+        return self.give(x, self.last(input=x), self)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[Pool]:
+    columns = {"a": "number", "b": "number"}
+    with Pool.create(
+        tmp_path / "table", {"transform": {"modality": "table", "columns": columns}}
+    ) as made:
+        rows = np.random.default_rng(0).normal(size=(COUNT, 2))
+        made.add_items({"table": {"a": a, "b": b}} for a, b in rows.tolist())
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("give", "scores", "said"),
+    [
+        (lambda x, made, net: (made, x), 2, "Shape gives a tuple, not a tensor of scores"),
+        (lambda x, made, net: {"logits": made}, 2, "gives a dict of logits"),
+        (lambda x, made, net: made, 1, "a score a class, but this model gives one an item"),
+        (lambda x, made, net: made.sigmoid()[:, 0], 1, "gives one an item"),
+        (lambda x, made, net: made.softmax(-1), 2, "are probabilities already"),
+    ],
+)
+def test_what_are_no_scores_of_classes_is_said(
+    table: Pool, give: Any, scores: int, said: str
+) -> None:
+    with pytest.raises(QueryFailed, match=said):
+        table.query(3, model=Shape(give, scores), strategy="entropy")
+
+
+def test_members_of_other_classes_are_told(table: Pool) -> None:
+    with pytest.raises(QueryFailed, match="members give scores of different shapes"):
+        table.query(3, model=[nn.Linear(2, 2), nn.Linear(2, 3)], strategy="bald")
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda x, made, net: made,
+        lambda x, made, net: (net.aside(10 * x), made)[1],
+        lambda x, made, net: made + 0 * net.aside(x).sum(),
+    ],
+)
+def test_features_are_those_of_the_layer_that_makes_the_scores(give: Any) -> None:
+    from querist.models.loaders.module import of_modules
+
+    x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    made = of_modules([Shape(give)], {}, 1).infer(x, frozenset({"embeddings"}))
+    np.testing.assert_array_equal(made["embeddings"], x)
+
+
+def recurrent() -> Any:
+    net = Shape(lambda x, made, net: net.steps(x[:, None])[0][:, -1])
+    net.steps = nn.LSTM(2, 3, batch_first=True)
+    return net
+
+
+def tapped() -> Any:
+    net = nn.Sequential(nn.Linear(2, 2))
+    net[0].register_forward_hook(lambda layer, args, made: 2 * made)
+    return net
+
+
+KINDS = {
+    "LSTM": recurrent,
+    "hook": tapped,
+    "compiled": lambda: torch.compile(nn.Linear(2, 2), backend="eager"),
+    "parametrised": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)),
+    "parallel": lambda: nn.DataParallel(nn.Linear(2, 2)),
+    "half": lambda: nn.Linear(2, 2).half(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_of_all_kinds_are_known_again(table: Pool, kind: str) -> None:
+    net = KINDS[kind]()
+    assert table.query(3, model=net, strategy="entropy").counts["inferred"] == COUNT
+    assert table.query(3, model=net, strategy="entropy").counts["inferred"] == 0
+
+
+@pytest.mark.filterwarnings("ignore")  # torch says that these are old
+def test_scripted_and_quantised_networks_are_run(table: Pool) -> None:
+    net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2))
+    picked = table.query(5, model=net, strategy="margin").ids
+    assert table.query(5, model=torch.jit.script(net), strategy="margin").ids == picked
+    small = torch.ao.quantization.quantize_dynamic(net, {nn.Linear})
+    assert len(table.query(5, model=small, strategy="margin").picks) == 5

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from querist import Sample
+from querist import Sample, Surrogate
 from querist.core.errors import ConfigError, ShapeError
 from querist.oracles.function import FunctionOracle
 from querist.surrogate.calling import BARE, Form, importable, oracle_of, require_same, returned
@@ -70,3 +70,10 @@ def test_what_is_no_simulation_is_refused() -> None:
     assert oracle_of(None) is None
     with pytest.raises(ConfigError, match="a simulation should be"):
         oracle_of(3)
+
+
+def test_functions_of_numpy_are_called_by_their_numbers_alone() -> None:
+    for function, arguments in ((np.sin, (0.5,)), (np.hypot, (3.0, 4.0))):
+        sample = Form(function).sample(arguments, {})
+        assert len(sample) == len(arguments)
+        assert Surrogate(function, tolerance=0.1)(*arguments) == function(*arguments)

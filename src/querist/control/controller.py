@@ -331,7 +331,8 @@ class CampaignController:
         self.asking.fill(now)
         view = self.view()
         idle = view.version == 0 and not view.queued and not view.outstanding
-        self.training.consider(view, last=idle and exhausted, exhausted=exhausted)
+        last = idle and (exhausted or self.exploring.repeats)
+        self.training.consider(view, last=last, exhausted=exhausted)
         self.exploring.fill(now)
         self._consider_stop(view)
 

@@ -31,6 +31,7 @@ BLIND = (
 )
 HOPELESS = 20  # slices without a number, after which a walker that only went astray is back
 STALE_REST = 1.0  # seconds, after initial samples none of which may be asked
+REPEATED = 5  # slices without anything new, after which a first model learns from what there is
 PATIENCE = 20  # slices in which candidates for an oracle that is cheap enough may still be found
 
 
@@ -102,6 +103,14 @@ class Exploring:
         """Whether no explorer will ever find anything more."""
         ended = (slot.dead or (slot.exhausted and not slot.told) for slot in self.slots)
         return not self.busy and all(ended)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether generators offer, slice after slice, nothing that was not offered before.
+
+        As where there are fewer candidates than the first model is to learn from.
+        """
+        return self._fruitless.still >= REPEATED
 
     @property
     def blind(self) -> str:

@@ -43,6 +43,7 @@ class Candidates(Seeded):
     _batch: Batch = field(init=False, repr=False)
     _order: NDArray[np.int64] | None = field(default=None, init=False, repr=False)
     _next: int = field(default=0, init=False, repr=False)
+    _given: NDArray[np.bool_] = field(init=False, repr=False)  # as first samples, since it began
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -50,6 +51,7 @@ class Candidates(Seeded):
         if self.chunk < 1:
             raise ConfigError(f"chunk is at least 1, not {self.chunk}.")
         self._batch = load_batch(self.samples)
+        self._given = np.zeros(len(self._batch), np.bool_)
 
     def propose(self) -> Proposal:
         """The next ``chunk`` candidates; fewer at the end, none after it."""
@@ -75,9 +77,15 @@ class Candidates(Seeded):
         """Candidates do not depend on what is thought of them."""
 
     def initial(self, count: int) -> Batch:
-        """``count`` candidates at random, without repetition where there are enough."""
+        """``count`` candidates at random, those first that it has not given yet."""
         size = len(self._batch)
-        return self._batch.take(self.rng.choice(size, count, replace=count > size))
+        rest = np.flatnonzero(~self._given)
+        fresh = rest[self.rng.choice(len(rest), min(count, len(rest)), replace=False)]
+        self._given[fresh] = True
+        if lacking := count - len(fresh):
+            again = self.rng.choice(size, lacking, replace=lacking > size)
+            fresh = np.concatenate([fresh, again])
+        return self._batch.take(fresh)
 
     def state(self) -> tuple[Mapping[str, Array], Mapping[str, Any]]:
         """The order, the place in it, and the randomness."""

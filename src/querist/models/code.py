@@ -7,6 +7,7 @@ else (modules of one's own) all that is imported, by whatever else is imported, 
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import hashlib
 import os
@@ -16,7 +17,7 @@ from contextlib import suppress
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from querist.core.tasks import resolve
@@ -101,10 +102,12 @@ def _source(name: str) -> _Source | None:
     if file is None:
         return None
     try:
-        data = file.read_bytes()
+        found = file.stat()
+        digest, imports = _read(
+            name, file, (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        )
     except OSError:
         return None
-    digest, imports = hashlib.sha256(data).hexdigest(), frozenset(_imports(data, name, file))
     module = sys.modules.get(name)
     if module is None:
         return _Source(digest, imports)
@@ -113,6 +116,14 @@ def _source(name: str) -> _Source | None:
     if held is None or held[0] is not module or held[1] is not spec:
         held = _first[name] = module, spec, digest
     return _Source(digest if held[2] == digest else f"{held[2]}, now {digest}", imports)
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(name: str, file: Path, _stamp: tuple[int, ...]) -> _Source:
+    """What a file holds while its stamp, part of which nobody can set, is the same."""
+    data = file.read_bytes()
+    imports = frozenset(_imports(data, name, file)) if _is_own(name) else frozenset()
+    return _Source(hashlib.sha256(data).hexdigest(), imports)
 
 
 def _spec_in(module: ModuleType | None) -> ModuleSpec | None:
@@ -200,21 +211,58 @@ def _typed_in(thing: Any, seen: set[int]) -> Iterator[bytes]:
     thing = getattr(thing, "__func__", thing)
     code = getattr(thing, "__code__", None)
     if isinstance(code, CodeType):
-        yield from _compiled(code)
+        yield from compiled(code)
         yield repr((thing.__defaults__, thing.__kwdefaults__)).encode()
-        around = getattr(thing, "__globals__", {})
-        names = (name for one in _within(code) for name in one.co_names)
-        yield from _values(((name, around[name]) for name in names if name in around), seen)
+        yield from _values(globals_of(thing), seen)
         cells = ((str(n), cell) for n, cell in enumerate(thing.__closure__ or ()))
         yield from _values(((n, cell.cell_contents) for n, cell in cells), seen)
     elif isinstance(thing, type):
         yield from _values(sorted(vars(thing).items()), seen)
+        yield from (part for base in thing.__bases__ for part in _typed_in_base(base, seen))
     elif isinstance(thing, functools.partial):
         yield from _values([("", thing.func), ("", thing.args), ("", thing.keywords)], seen)
     elif isinstance(thing, property | staticmethod | classmethod):
         yield from _typed_in(getattr(thing, "fget", None) or getattr(thing, "__func__", None), seen)
     elif type(thing).__module__ == _MAIN:
         yield from _typed_in(type(thing), seen)
+
+
+def _typed_in_base(base: type, seen: set[int]) -> Iterator[bytes]:
+    return _typed_in(base, seen) if base.__module__ == _MAIN else iter(())
+
+
+def globals_of(thing: Any) -> list[tuple[str, Any]]:
+    """What a function, or a class's own methods, look up by name in their module, sorted."""
+    found: dict[str, Any] = {}
+    for function in _functions(thing):
+        around = function.__globals__
+        named = {name for code in _within(function.__code__) for name in _looked_up(code)}
+        found |= {name: around[name] for name in named if name in around}
+    return sorted(found.items())
+
+
+def _functions(thing: Any) -> Iterator[FunctionType]:
+    """A function, or those of a class, those behind properties and the like among them."""
+    if isinstance(thing, FunctionType):
+        yield thing
+    elif isinstance(thing, type):
+        for value in vars(thing).values():
+            for one in (value, *(getattr(value, name, None) for name in _WITHIN)):
+                if isinstance(one, FunctionType):
+                    yield one
+
+
+_WITHIN = ("__func__", "fget", "func", "__wrapped__")  # of methods, properties, what is cached
+
+
+@functools.lru_cache(maxsize=4096)
+def _looked_up(code: CodeType) -> frozenset[str]:
+    """Names that are looked up; ``co_names`` has those of attributes, too."""
+    found = dis.get_instructions(code)
+    return frozenset(str(one.argval) for one in found if one.opname in _LOOKS)
+
+
+_LOOKS = ("LOAD_GLOBAL", "LOAD_NAME")
 
 
 def _values(pairs: Iterable[tuple[str, Any]], seen: set[int]) -> Iterator[bytes]:
@@ -234,7 +282,8 @@ def _within(code: CodeType) -> Iterator[CodeType]:
             yield from _within(each)
 
 
-def _compiled(code: CodeType) -> Iterator[bytes]:
+def compiled(code: CodeType) -> Iterator[bytes]:
+    """What Python made of a code, and of those within it."""
     for one in _within(code):
         plain = [each for each in one.co_consts if not isinstance(each, CodeType)]
         yield one.co_code

@@ -14,7 +14,7 @@ from querist.core.errors import ConfigError, RunError
 Array = NDArray[Any]
 
 TASKS = ("classification", "multi-label", "regression")
-OUTPUTS = ("logits", "probabilities")
+OUTPUTS = ("logits", "probabilities", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Head:
 
     Attributes:
         task: One of :data:`TASKS`.
-        output: Whether a classifier's scores are "logits" or "probabilities" already.
+        output: Whether a classifier's scores are "logits" or "probabilities" already; "" for logits
+            that nobody said to be such, and that are refused where they look like probabilities.
         classes: Names of the classes, or empty.
         averaged: Whether the prediction is the mean over the members, as of a committee; else it
             is the network's own, with members beside it (MC dropout).
@@ -40,7 +41,7 @@ class Head:
         if self.task not in TASKS or self.output not in OUTPUTS:
             raise ConfigError(
                 f"a model's task is one of {', '.join(TASKS)} and its output one of "
-                f"{', '.join(OUTPUTS)}; got {self.task!r} and {self.output!r}."
+                f"{', '.join(OUTPUTS[:2])}; got {self.task!r} and {self.output!r}."
             )
 
     @property
@@ -112,9 +113,29 @@ class Head:
                 f"({', '.join(self.classes[:5])}{', ...' if len(self.classes) > 5 else ''}), but "
                 f"it gives {scores.shape[-1]} scores an item."
             )
+        if self.task == "classification":
+            self._check_classes(scores)
         if self.task == "regression" or self.output == "probabilities":
             return scores
         return softmax(scores) if self.task == "classification" else sigmoid(scores)
+
+    def _check_classes(self, scores: Array) -> None:
+        """See that scores are what a classifier gives: one a class, and of the kind that was told.
+
+        Raises:
+            RunError: If they are one an item, or logits that nobody told and that look otherwise.
+        """
+        if scores.shape[-1] == 1 and len(self.classes) != 1:
+            raise RunError(
+                "a classifier gives a score a class, but this model gives one an item. Of two "
+                "classes let it give both: 0 beside a logit, 1 - p beside a probability p (with "
+                "output: probabilities). Of a regressor say task: regression."
+            )
+        if self.output == "" and are_probabilities(scores):
+            raise RunError(
+                "the model's scores are probabilities already: all from 0 to 1, with the sum 1. "
+                "Say output: probabilities, or output: logits if they are meant so."
+            )
 
     def _of_members(self, members: Array) -> dict[str, Array]:
         by_item = np.swapaxes(members, 0, 1)
@@ -148,6 +169,16 @@ def _squeezed(array: Array, axis: int) -> Array:
     """Without an axis of one number a row."""
     one = array.ndim > axis and array.shape[axis] == 1
     return np.ascontiguousarray(array.squeeze(axis) if one else array)
+
+
+def are_probabilities(scores: Array) -> bool:
+    """Whether all rows are from 0 to 1 and sum to 1, which logits never do but by chance."""
+    many = scores.reshape(-1, scores.shape[-1])
+    inside = len(many) > 0 and many.min() >= 0.0 and many.max() <= 1.0
+    return bool(inside and np.abs(many.sum(axis=1) - 1.0).max() < _SUM)
+
+
+_SUM = 1e-5  # how far sums of probabilities in float32 may be off
 
 
 def softmax(scores: Array) -> Array:

@@ -121,8 +121,8 @@ class NetworkSettings(ModelSettings):
     Attributes:
         output: Whether a classifier gives logits (None) or probabilities.
         normalise: What is done to its inputs; None for :class:`Normalise` as it is.
-        embedding: "auto" for the input of the last linear layer, or the name of a layer, whose
-            output is taken; empty for none.
+        embedding: "auto" for the input of the linear layer that makes the scores, or the name of a
+            layer, whose output is taken; empty for none.
         mc_dropout: Members by dropout.
         backend: What runs it; None for the usual one.
         precision: Of its arithmetic.

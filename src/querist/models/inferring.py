@@ -179,6 +179,7 @@ class NetworkInference:
         digest: Of everything that its outputs depend on.
         prepare: Makes named inputs of a batch.
         beside: Files that it is made of and that its settings do not name.
+        transform: How it wants items decoded; None for as their pool says.
     """
 
     runner: Runner
@@ -186,6 +187,7 @@ class NetworkInference:
     digest: str
     prepare: Callable[[Any], Feeds] = as_feeds
     beside: tuple[Path, ...] = ()
+    transform: Any = None
     provides: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

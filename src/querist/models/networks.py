@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
-from querist.core.errors import ConfigError
+from querist.core.errors import ConfigError, RunError
 
 from .backends import torch as backend
 from .backends.sampling import sampled
 from .inference_settings import Dropout, NetworkSettings, Normalise, suggest
 
 IMAGE = 4  # axes of a batch
+_RECENT = 8  # layers whose inputs are kept while a network runs, to tell what made the scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,17 @@ def wrapped_network(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tap:
-    """Where embeddings are taken: of a layer's input or of its output."""
+    """Where embeddings are taken: of a layer's input or of its output.
 
-    layer: Any
+    Of several layers it is the one whose output are the scores, or else the one that ran last.
+    """
+
+    layers: Sequence[Any]
     before: bool
 
 
 def tap_of(module: Any, embedding: str) -> Tap | None:
-    """Where to take embeddings: before the last linear layer, or after the layer of a name.
+    """Where to take embeddings: before the linear layer of the scores, or after a named layer.
 
     Raises:
         ConfigError: If there is no layer of that name.
@@ -114,19 +119,22 @@ def tap_of(module: Any, embedding: str) -> Tap | None:
                 f"the network has no layer {embedding!r} to take embeddings of. "
                 f"{suggest(embedding, [name for name in layers if name])}"
             )
-        return Tap(layers[embedding], before=False)
+        return Tap([layers[embedding]], before=False)
     linear = [layer for layer in layers.values() if isinstance(layer, backend.torch().nn.Linear)]
-    return Tap(linear[-1], before=True) if linear else None
+    return Tap(linear, before=True) if linear else None
 
 
-def prepared(module: Any, normalise: Normalise, tap: Tap | None) -> Any:
+def prepared(module: Any, normalise: Normalise, tap: Tap | None, plain: bool = True) -> Any:
     """A module of raw batches: it normalises, runs the network and taps its embeddings.
 
     Normalisation is part of the graph, so that backends fuse it with what follows, and images go
-    in as bytes.
+    in as bytes. Unless it is ``plain`` the module gives scores and embeddings by itself.
     """
     pt = backend.torch()
     base: Any = pt.nn.Module
+
+    def given(made: Any) -> Any:
+        return scores_of(made, module) if plain else made
 
     class Prepared(base):  # type: ignore[misc]  # its base is only known where torch is installed
         """From ``(n, ...)`` numbers, channels last, to scores, or to scores and embeddings."""
@@ -159,7 +167,7 @@ def prepared(module: Any, normalise: Normalise, tap: Tap | None) -> Any:
 
         def forward(self, x: Any) -> Any:
             """Scores, and embeddings where they are tapped."""
-            return tapped(lambda: self.network(self.normalised(x)), tap)
+            return tapped(lambda: given(self.network(self.normalised(x))), tap)
 
     return Prepared().eval()
 
@@ -168,13 +176,36 @@ def tapped(run: Callable[[], Any], tap: Tap | None) -> Any:
     """What a network gives; with a tap, beside what passes there, ``(n, d)``."""
     if tap is None:
         return run()
-    held: list[Any] = []
-    if tap.before:
-        hook = tap.layer.register_forward_pre_hook(lambda _, args: held.append(args[0]))
-    else:
-        hook = tap.layer.register_forward_hook(lambda _, __, output: held.append(output))
+    held: deque[tuple[Any, Any]] = deque(maxlen=_RECENT)
+
+    def note(_: Any, args: Any, named: Any, output: Any) -> None:
+        held.append(((*args, *named.values())[0] if tap.before else output, output))
+
+    hooks = [layer.register_forward_hook(note, with_kwargs=True) for layer in tap.layers]
     try:
         scores = run()
     finally:
-        hook.remove()
-    return scores, held[-1].flatten(1)
+        for hook in hooks:
+            hook.remove()
+    found = [taken for taken, output in held if output is scores] or [taken for taken, _ in held]
+    if not found or not hasattr(found[-1], "flatten"):
+        raise RunError(
+            "the layer that embeddings are taken of did not run, or gives no tensor. Say another: "
+            "'embedding' is the name of a layer, or empty for none."
+        )
+    return scores, found[-1].flatten(1)
+
+
+def scores_of(made: Any, module: Any) -> Any:
+    """What a network gives, where that is scores and nothing else.
+
+    Raises:
+        RunError: If it is a tuple, a mapping or a record.
+    """
+    if hasattr(made, "detach") and hasattr(made, "shape"):
+        return made
+    held = f" of {', '.join(map(str, made))}" if isinstance(made, Mapping) else ""
+    raise RunError(
+        f"{type(module).__name__} gives a {type(made).__name__}{held}, not a tensor of scores. Put "
+        "it into a module whose forward gives the scores alone, such as return self.net(x)[0]."
+    )

@@ -66,6 +66,9 @@ class NetworkRunner:
                 found["member_scores"] = self._sampled(feeds)
             else:
                 made = [self._call(which, feeds)(feeds) for which in self._graphs()]
+                shapes = {each[0].shape for each in made}
+                if len(shapes) > 1:
+                    raise RunError(f"members give scores of different shapes: {sorted(shapes)}.")
                 found["member_scores"], own = np.stack([each[0] for each in made]), made[0]
         if {"scores", "embeddings"} & set(names):
             own = own or self._call(0, feeds)(feeds)

@@ -82,7 +82,7 @@ def left_out(pool: Pool, transform: Transform) -> tuple[str, ...]:
     """A sentence on columns of a table that nobody named and that its features leave out."""
     if "columns" in pool.settings.transform or not isinstance(transform, Table):
         return ()
-    seen = dict.fromkeys(name for row in _rows(pool) for name in row)
+    seen = dict.fromkeys(name for row in first_rows(pool) for name in row)
     names = [name for name in seen if name not in transform.columns]
     if not names:
         return ()
@@ -136,7 +136,7 @@ def _guess(pool: Pool) -> str:
 
 def _columns(pool: Pool) -> dict[str, Any]:
     """Columns as settings, from the first rows that stand inline."""
-    rows = _rows(pool)
+    rows = first_rows(pool)
     if not rows:
         raise ConfigError(
             f"The rows of the pool {pool.name} are files, which do not tell their columns before "
@@ -148,7 +148,7 @@ def _columns(pool: Pool) -> dict[str, Any]:
     }
 
 
-def _rows(pool: Pool) -> list[Mapping[str, Any]]:
+def first_rows(pool: Pool) -> list[Mapping[str, Any]]:
     """The first rows that stand inline, sorted by column: features must not rest on its order."""
     items = pool.items(limit=LOOKED_AT)
     return [dict(sorted(one.inline.items())) for one in items if isinstance(one.inline, Mapping)]

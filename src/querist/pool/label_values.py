@@ -15,6 +15,7 @@ from querist.pool.items import encoded
 from querist.sources.nearest import nearest
 
 EMPTY: list[Any] = []
+_NONE = "Say [] for reviewed and empty, or use skip or unlabel."
 
 
 def checked(task: str, value: Any) -> Any:
@@ -23,6 +24,8 @@ def checked(task: str, value: Any) -> Any:
     Raises:
         BadLabel: If it is no label for this task; the sentence says what one is.
     """
+    if isinstance(value, float) and math.isnan(value):
+        raise BadLabel(f"NaN is no label; leave out what has none (dropna() of a Series). {_NONE}")
     try:
         plain = _plain(value)
     except UnicodeEncodeError as error:
@@ -32,7 +35,7 @@ def checked(task: str, value: Any) -> Any:
     except (TypeError, ValueError, RecursionError) as error:
         raise BadLabel(f"A label must be JSON, got {value!r:.200}: {error}.") from error
     if plain is None:
-        raise BadLabel("None is no label. Say [] for reviewed and empty, or use skip or unlabel.")
+        raise BadLabel(f"None is no label. {_NONE}")
     return [] if plain == [] else _CHECKS[task](plain)
 
 
@@ -66,6 +69,9 @@ def understood(
     """
     given: Any = labels
     if hasattr(given, "to_dict") and hasattr(given, "index") and not hasattr(given, "columns"):
+        if not given.index.is_unique:
+            twice = given.index[given.index.duplicated()][0]
+            raise BadLabel(f"The id {twice!r} is there twice; give one label an id.")
         given = given.to_dict()
     if not isinstance(given, Mapping) or not all(isinstance(id, str) for id in given):
         raise BadLabel(

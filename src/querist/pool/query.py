@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from querist.core.errors import ConfigError
 from querist.engines.machine import usable_cores
 from querist.pool.errors import NotAPool
 from querist.pool.live_models import is_live, live_model
@@ -65,9 +66,19 @@ def start_query(
         needs_of(get(checked.strategy), found.count("labelled") > 0)
         folder = found.folder / FOLDER / (id or new_run_id())
         folder.parent.mkdir(exist_ok=True)
-        told = {"kind": "query", "settings": checked.model_dump(mode="json")}
+        told = {"kind": "query", "settings": _plain(checked)}
         RunFolder.create(folder, told, seeds={"seed": checked.seed}, run_id=folder.name, git=git)
     return folder
+
+
+def _plain(settings: QuerySettings) -> dict[str, Any]:
+    try:
+        return settings.model_dump(mode="json")
+    except ValueError as error:  # Pydantic's, for what JSON has not
+        raise ConfigError(
+            f"A query's settings are kept as JSON, and these hold an object ({error}). Name code "
+            "by its import path, such as 'my_net:build'; a torch module is {'module': net}."
+        ) from error
 
 
 def run_query(
@@ -87,8 +98,8 @@ def run_query(
         folder: Of the query.
         progress: Called several times a second with a :class:`QueryStatus`.
         should_stop: Looked at several times a second; true stops the query in order.
-        model: An opened :class:`~querist.models.inference.Inference` that is used in place of the
-            model of the settings; in this process only.
+        model: What is used in place of the model of the settings, in this process only: as of
+            :meth:`~querist.pool.pool.Pool.query`, other than settings.
         handle_signals: Let SIGINT, SIGTERM and SIGUSR1 stop it in order (main thread only).
 
     Raises:
@@ -100,7 +111,10 @@ def run_query(
     """
     run = RunFolder(folder)
     with Pool.open(pool_folder(run.path)) as pool:
-        QueryRun(pool, run, settings_of(run), model).run(progress, should_stop, handle_signals)
+        settings = settings_of(run)
+        if model is not None:
+            model = live_model(model, pool, usable_cores(), settings.engine.device)
+        QueryRun(pool, run, settings, model).run(progress, should_stop, handle_signals)
     return query_result(folder)
 
 

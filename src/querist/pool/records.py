@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from querist.core.errors import ConfigError
 from querist.pool.frames import frame_of, records_of
 from querist.pool.items import Broken
 from querist.pool.manifests.record import NOTHING, Record, Said
@@ -25,6 +26,8 @@ def records_in(given: Items, task: str) -> Iterator[Record | Broken]:
         yield from records_of(frame, task)
         return
     items = [given] if isinstance(given, str | Mapping) else given
+    if not isinstance(items, Iterable):
+        raise ConfigError(f"Items are texts, mappings or the rows of a frame; got {given!r:.80}.")
     yield from (record_of(number, item) for number, item in enumerate(items, 1))
 
 
@@ -49,6 +52,8 @@ def _record(number: int, item: Mapping[str, Any]) -> Record:
     text, table = item.get("text"), item.get("table")
     if text is not None and table is not None:
         raise ValueError("an item has either a text or a table's row, and not both")
+    if not isinstance(text, str | None):
+        raise TypeError(f"the text is {text!r:.100}, not a text; columns are rows of a data frame")
     metadata = item.get("metadata") or NOTHING
     if not isinstance(metadata, Mapping) or not isinstance(table or {}, Mapping):
         raise TypeError("metadata and a table's row are mappings")

@@ -154,9 +154,13 @@ class Form:
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     try:
-        return inspect.signature(function)
+        found = inspect.signature(function)
     except ValueError:  # some built-ins have none
         return None
+    if not isinstance(function, np.ufunc):
+        return found
+    inputs = list(found.parameters.values())[: function.nin]  # not where, casting, dtype ...
+    return found.replace(parameters=inputs)
 
 
 def returned(outputs: Mapping[str, Array]) -> Any:

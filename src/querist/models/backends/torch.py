@@ -84,9 +84,10 @@ def anew(network: Any, inputs: int, outputs: int) -> Any:
     """A copy of a network that begins anew: each layer that can draw its numbers does.
 
     Raises:
-        RunError: If it does not make ``(n, outputs)`` of ``(n, inputs)``.
+        RunError: If it does not make ``(n, outputs)`` of ``(n, inputs)``, or cannot be stacked.
     """
-    made, pt = copy.deepcopy(network).to("cpu"), torch()
+    made, pt = copy.deepcopy(getattr(network, "_orig_mod", network)).to("cpu"), torch()
+    _require_stackable(made, network)
     for layer in made.modules():
         if hasattr(layer, "reset_parameters"):
             layer.reset_parameters()
@@ -100,6 +101,26 @@ def anew(network: Any, inputs: int, outputs: int) -> Any:
     if shape != (2, outputs):
         raise RunError(f"{told}, but it makes {shape[1:]}.")
     return made
+
+
+def _require_stackable(made: Any, network: Any) -> None:
+    """See that all members can be run at once.
+
+    Raises:
+        RunError: If layers have no numbers yet, are scripted, or go step by step over a sequence.
+    """
+    pt = torch()
+    kinds = {
+        "lazy layers without numbers; show it a batch first": pt.nn.modules.lazy.LazyModuleMixin,
+        "scripted layers; give the module that was scripted": pt.jit.ScriptModule,
+        "recurrent layers; take convolutions or attention": pt.nn.RNNBase,
+    }
+    for what, kind in kinds.items():
+        if any(isinstance(layer, kind) for layer in made.modules()):
+            raise RunError(
+                f"this {type(network).__name__} has {what}: members of an ensemble are trained "
+                "side by side, which these layers cannot be."
+            )
 
 
 def perceptron(

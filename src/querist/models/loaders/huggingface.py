@@ -161,7 +161,7 @@ def embedder(found: Pretrained, settings: HuggingFaceSettings) -> Any:
         return OfTokens().eval()
     from ..inference_settings import Normalise
 
-    return prepared(OfPixels(), settings.normalise or Normalise(), None)
+    return prepared(OfPixels(), settings.normalise or Normalise(), None, plain=False)
 
 
 def _texts(found: Pretrained, max_length: int) -> Callable[[Any], Feeds]:

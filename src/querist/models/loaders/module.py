@@ -20,9 +20,9 @@ from ..backends import torch as backend
 from ..backends.eager import EagerRunner
 from ..backends.onnxruntime import OnnxRuntimeRunner
 from ..backends.openvino import OpenVinoRunner
-from ..code import code_of, files_in
+from ..code import code_of, files_in, is_own
 from ..heads import Head
-from ..holdings import held_by
+from ..holdings import held_by, told_all
 from ..inference_settings import NetworkSettings, TorchSettings, named, parse
 from ..inferring import Inference, NetworkInference, content_digest, digest_of
 from ..networks import Network, network_of
@@ -78,24 +78,47 @@ def of_modules(
     """
     nn = backend.torch().nn
     for module in modules:
+        if isinstance(module, type):
+            raise ConfigError(
+                f"{module.__name__} is a class of modules; give one: {module.__name__}(...)."
+            )
         if not isinstance(module, nn.Module):
             raise ConfigError(f"a committee is of torch modules, but one is {module!r:.80}.")
     made = parse({"use": "torch", **told, "builder": of_modules})
     assert isinstance(made, TorchSettings)
     if made.weights or made.options:
         raise ConfigError("a module has its weights and options; leave out what would make one.")
-    try:
-        own = [copy.deepcopy(module).eval().requires_grad_(False) for module in modules]
-    except (RuntimeError, TypeError) as error:
-        raise ConfigError(
-            f"this {type(modules[0]).__name__} cannot be copied ({error}); save its state and give "
-            "settings with 'builder' and 'weights'."
-        ) from error
+    own = [_copied(module) for module in modules]
     settings = as_it_ends(made, own[0])
     digest = network_digest(settings, {"modules": [module_digest(each) for each in own]})
     at = device or next((str(each.device) for each in own[0].parameters()), "cpu")
     cuda.check(at)
     return opened(network_of(own, settings), settings, digest, Place(at, threads))
+
+
+def _copied(module: Any) -> Any:
+    """A copy in evaluation mode; of a compiled module, of what was compiled.
+
+    Raises:
+        ConfigError: If it cannot be copied, or has layers without numbers.
+    """
+    module = getattr(module, "_orig_mod", module)
+    lazy = backend.torch().nn.parameter.UninitializedTensorMixin
+    if any(isinstance(each, lazy) for each in (*module.parameters(), *module.buffers())):
+        raise ConfigError(
+            f"this {type(module).__name__} has lazy layers, which have no numbers yet; show it a "
+            "batch first, and train it."
+        )
+    try:
+        made = copy.deepcopy(module).eval()
+        if not isinstance(made, backend.torch().jit.ScriptModule):  # whose numbers are no leaves
+            made.requires_grad_(False)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"this {type(module).__name__} cannot be copied ({error}); save its state and give "
+            "settings with 'builder' and 'weights'."
+        ) from error
+    return made
 
 
 def as_it_ends(settings: Set, module: Any) -> Set:
@@ -125,7 +148,7 @@ def opened(
         dtype = np.uint8 if len(settings.input) == 3 else np.float32
         runner.warm({"x": np.zeros((3, *settings.input), dtype)})
     averaged = len(network.graphs) > 1
-    output, linear = settings.output or "logits", settings.embedding == "auto"
+    output, linear = settings.output or "", settings.embedding == "auto"
     head = Head(settings.task, output, settings.classes, averaged, linear)
     return NetworkInference(runner, head, digest)
 
@@ -139,9 +162,7 @@ def state_digest(module: Any) -> str:
     """A digest of the names, types, shapes and numbers of a module's state."""
     total = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
-        flat = tensor.detach().cpu().contiguous()
-        total.update(f"{name} {flat.dtype} {tuple(flat.shape)};".encode())
-        total.update(flat.reshape(-1).view(backend.torch().uint8).numpy().tobytes())
+        told_all([name, tensor], total.update)  # which may be more: packed weights, texts
     return total.hexdigest()
 
 
@@ -152,6 +173,8 @@ def module_digest(module: Any) -> str:
         total.update(f"{name} {type(layer).__qualname__};".encode())
         held_by(layer, total.update)
     total.update(layers_digest(module).encode())
+    kinds = {type(layer) for layer in module.modules()}
+    told_all(sorted(filter(is_own, kinds), key=repr), total.update)
     return total.hexdigest()
 
 

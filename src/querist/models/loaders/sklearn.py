@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from querist.core.errors import ConfigError, MissingExtra, RunError, ShapeError
 
 from ..backends import skops
 from ..heads import Head
+from ..holdings import told_all
 from ..inference_settings import OnnxSettings, SklearnSettings
 from ..inferring import (
     Feeds,
@@ -54,6 +54,7 @@ def load(settings: SklearnSettings, device: str, threads: int) -> Inference:
     estimators = [_read(Path(file), settings.trusted) for file in settings.file]
     if settings.task == "multi-label":
         raise ConfigError("a multi-label scikit-learn model is taken as an ONNX file only.")
+    estimators = [_threaded(each, threads) for each in estimators]
     runner = SklearnRunner(estimators, settings.task, threads)
     classes = settings.classes or runner.classes
     head = Head(settings.task, "probabilities", classes, len(estimators) > 1, linear=runner.linear)
@@ -63,36 +64,46 @@ def load(settings: SklearnSettings, device: str, threads: int) -> Inference:
 
 
 def of_estimator(
-    estimator: Any, threads: int, prepare: Callable[[Any], Feeds] | None = None, told: str = ""
-) -> Inference:
-    """An estimator that was fitted in this process; it is not changed.
+    estimator: Any,
+    threads: int,
+    prepare: Callable[[Any], Feeds] | None = None,
+    told: str = "",
+    transform: Any = None,
+) -> NetworkInference:
+    """An estimator that was fitted in this process; it is not changed, its ``n_jobs`` neither.
 
     Args:
         estimator: A classifier that gives probabilities, or a regressor.
         threads: That it may use.
-        prepare: Makes ``{"x": rows}`` of a batch; None gives it flattened.
+        prepare: Makes ``{"x": rows}`` of a batch, a frame where it was fitted to one; None gives it
+            flattened.
         told: What else its outputs depend on.
+        transform: How items are to be decoded for it, where not as the pool says.
 
     Raises:
-        ConfigError: If it is not fitted, or a classifier that gives no probabilities.
+        ConfigError: If it is not fitted, a class, a classifier that gives no probabilities, or one
+            of several outputs.
         MissingExtra: If scikit-learn is not installed.
     """
     skops.require_fitted(estimator)
     task = "regression" if skops.regresses(estimator) else "classification"
     own = copy.copy(estimator)
-    vars(own).pop("feature_names_in_", None)  # it is shown arrays, and would warn at each of them
+    if prepare is None:
+        vars(own).pop("feature_names_in_", None)  # it is shown arrays, and would warn at each
     runner = SklearnRunner([own], task, threads)
     head = Head(task, "probabilities", runner.classes, linear=runner.linear)
     digest = digest_of({"use": "sklearn", "live": _mark(estimator), "told": told})
-    return NetworkInference(runner, head, digest, prepare or _columns)
+    return NetworkInference(runner, head, digest, prepare or _columns, transform=transform)
 
 
 def _mark(estimator: Any) -> str:
-    """Of all that an estimator holds; one of its own where that cannot be told."""
+    """Of all that an estimator holds, functions among it."""
+    total = hashlib.blake2b(digest_size=16)
     try:
-        return hashlib.blake2b(skops.dump(estimator).tobytes(), digest_size=16).hexdigest()
+        total.update(skops.dump(estimator).tobytes())
     except (RunError, MissingExtra):
-        return uuid.uuid4().hex
+        told_all([estimator], total.update)
+    return total.hexdigest()
 
 
 def _read(path: Path, trusted: Sequence[str]) -> Any:
@@ -121,7 +132,7 @@ class SklearnRunner:
     """
 
     def __init__(self, estimators: Sequence[Any], task: str, threads: int) -> None:
-        self._estimators = [_threaded(each, threads) for each in estimators]
+        self._estimators = list(estimators)
         self._classifies = task == "classification"
         self._steps = [_parted(each) for each in self._estimators]
         own = self._steps[0][1]
@@ -142,6 +153,11 @@ class SklearnRunner:
                 f"a scikit-learn model for this task wants {wanted}, which "
                 f"{type(own).__name__} has not; wrap a classifier in CalibratedClassifierCV, or "
                 "set task: regression."
+            )
+        if isinstance(getattr(own, "classes_", None), list):
+            raise ConfigError(
+                f"this {type(own).__name__} was fitted to several outputs at once; a query takes "
+                "one, so fit one to the output that is asked about."
             )
         if not self._classifies and hasattr(own, "predict_proba"):
             raise ConfigError(f"{type(own).__name__} is a classifier, but the task is regression.")
@@ -191,13 +207,20 @@ class SklearnRunner:
         width = len(getattr(own, "classes_", ()))
         made = []
         for member, columns in zip(self._members, chosen, strict=True):
-            scores = self._scores(member, features[:, columns])
+            scores = self._scores(member, _seen_by(member, features, columns))
             made.append(_aligned(scores, member, width) if self._classifies else scores)
         return np.stack(made)
 
     def close(self) -> None:
         """Let go of the estimators."""
         self._estimators, self._steps, self._members = [], [], []
+
+
+def _seen_by(member: Any, features: Any, columns: Any) -> Any:
+    """What a member of an ensemble was fitted to: the frame as it is, or columns of an array."""
+    if hasattr(member, "feature_names_in_"):
+        return features
+    return (np.asarray(features) if hasattr(features, "columns") else features)[:, columns]
 
 
 def _aligned(scores: NDArray[Any], member: Any, width: int) -> NDArray[Any]:

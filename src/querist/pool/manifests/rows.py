@@ -151,6 +151,8 @@ class Columns:
             return None
         if isinstance(value, str):
             return label_of_text(self._task, value, labelled)
+        if self._task == "classification" and isinstance(value, float) and value.is_integer():
+            value = int(value)  # as frames have whole numbers where some are missing
         if self._task == "classification" and isinstance(value, int):
             return str(value)
         return value

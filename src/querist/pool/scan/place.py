@@ -129,8 +129,9 @@ class Place:
 
     @cached_property
     def transform(self) -> Transform:
-        """How items are decoded."""
-        return open_transform(guess_transform(self.pool))
+        """How items are decoded: as the pool says, unless the model has its own way."""
+        own = getattr(self._given, "transform", None)
+        return own if isinstance(own, Transform) else open_transform(guess_transform(self.pool))
 
     @property
     def notes(self) -> list[str]:

@@ -58,11 +58,6 @@ class Number:
         if self.flag:
             out[1] = 1.0
 
-    def read(self, features: NDArray[np.float32]) -> NDArray[Any]:
-        """``(n,)`` numbers of ``(n, width)`` features, NaN where a flag says that there is none."""
-        values = features[:, 0].astype(np.float64) * self.scale + self.offset
-        return np.where(features[:, 1] > 0, np.nan, values) if self.flag else values
-
 
 @dataclass(frozen=True, slots=True)
 class Category:
@@ -95,11 +90,6 @@ class Category:
         elif self.unknown == "refuse":
             hint = nearest(text, self.values)
             raise BadItem(f"Column {name!r} has the unknown category {_short(value)}.{hint}")
-
-    def read(self, features: NDArray[np.float32]) -> NDArray[Any]:
-        """``(n,)`` texts, or None, of ``(n, width)`` features."""
-        texts = np.array([*self.values, None], object)
-        return texts[np.where(features.any(axis=1), features.argmax(axis=1), len(self.values))]
 
 
 Column = Number | Category
@@ -143,13 +133,6 @@ class Table:
     def features(self) -> tuple[str, ...]:
         """A name for each feature."""
         return tuple(name for column in self.columns.items() for name in _feature_names(*column))
-
-    def values(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """``(n,)`` values by column, as they stood in the rows of ``(n, features)``."""
-        stops = np.cumsum([column.width for column in self.columns.values()])
-        parts = np.split(batch, stops[:-1], axis=1)
-        pairs = zip(self.columns.items(), parts, strict=True)
-        return {name: column.read(part) for (name, column), part in pairs}
 
     @property
     def item_bytes(self) -> int:
@@ -245,6 +228,13 @@ def _number(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def read_number(value: Any) -> Any:
+    """A value of a column of numbers; a text that is one, or stands for none, as such."""
+    if isinstance(value, str):
+        return math.nan if _is_missing(value) else value if (n := _number(value)) is None else n
+    return math.nan if value is None else value
 
 
 def _column(name: str, given: Any) -> Column:
