@@ -151,6 +151,31 @@ def test_inputs_of_other_names_are_told_as_such() -> None:
     assert answers.messages[0].count("'x' was one mapping of the fields ['z']") == 1
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+def test_audits_know_nothing_of_inputs_that_are_drawn_from_the_same_seed(seed) -> None:
+    def hard(x):  # there no model is right
+        return float(np.sin(3 * x) + (0.4 * np.sin(1e6 * x) if 0.6 < x < 0.75 else 0.0))
+
+    surrogate, rng = Surrogate(hard, tolerance=0.1, seed=seed), np.random.default_rng(seed)
+    inputs = rng.uniform(size=800)
+    wrong = sum(abs(surrogate(float(x)) - hard(x)) > 0.1 for x in inputs)
+    assert wrong <= 0.05 * surrogate.status()["answered_by_model"]
+
+
+def test_arrays_that_are_filled_anew_for_each_call_are_learned_from_as_they_were() -> None:
+    def share(fill_anew: bool) -> float:
+        surrogate = Surrogate(smooth, tolerance=TOLERANCE, coverage=0.8)
+        rng, held = np.random.default_rng(0), np.zeros((2, 25))
+        for _ in range(10):
+            if not fill_anew:
+                held = np.zeros((2, 25))
+            held[:] = rng.uniform(size=(2, 25))
+            answers = surrogate.ask(Batch.stack(x=held[0], y=held[1]))
+        return answers.share()
+
+    assert share(True) == share(False) > 0.5
+
+
 class Unteachable(RandomFeatures):
     """A model whose fits fail."""
 

@@ -29,10 +29,11 @@ from querist.surrogate.clock import Clock, someone
 from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import DriftWarning
 from querist.surrogate.export import Exported
+from querist.surrogate.fixed import Fixed, fixed_of
 from querist.surrogate.learner import Fitted, Homework, Learner
 from querist.surrogate.record import Disk, Entry, Log, Memory
 from querist.surrogate.settings import SurrogateSettings
-from querist.surrogate.shelf import FAILING, MODEL, FolderShelf, MemoryShelf, Shelf
+from querist.surrogate.shelf import FAILING, FIXED, MODEL, FolderShelf, MemoryShelf, Shelf
 from querist.surrogate.state import TOLD, Counts, Gate, Published, State
 from querist.surrogate.telling import status_of
 from querist.surrogate.voices import Said, Tolerance, Voice, make
@@ -301,7 +302,8 @@ class Keeper:
             model = make(published.model, self._model)
             model.load(states[MODEL])
             failing = Failing(states[FAILING]) if FAILING in states else None
-            self._voices[version] = Voice(model, failing, self._tolerance, published.form)
+            fixed = Fixed(states[FIXED]) if FIXED in states else None
+            self._voices[version] = Voice(model, failing, self._tolerance, published.form, fixed)
         return self._voices[version]
 
     def voice(self) -> Voice | None:
@@ -376,6 +378,8 @@ class Keeper:
             parts: dict[str, ModelState] = {MODEL: result["state"]}
             if result["failing"] is not None:
                 parts[FAILING] = result["failing"]
+            if (fixed := fixed_of(work.lesson.dataset.inputs)) is not None:
+                parts[FIXED] = fixed
             ref = self._shelf.save(work.version, parts)
             spans = {"started": begun, "finished": self.clock()}
             fitted = Fitted(

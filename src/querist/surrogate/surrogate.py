@@ -50,6 +50,7 @@ REFUSAL = "the simulation is expected to fail for this input, and was not asked.
 BELATED = "the simulation has not answered within the deadline; its answer is learned from."
 CROWDED = "the simulation was not asked: it is still busy with earlier calls, which were late."
 _ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed, LATE: Late}
+COIN = 0x636F696E  # "coin", of its seed
 OnAlarm = Callable[[Mapping[str, Any]], None]
 
 
@@ -118,7 +119,9 @@ class Surrogate:
         self._keeper = Keeper(
             self.settings, _model_factory(model), self.folder, aside, on_alarm, labels
         )
-        self._rng = np.random.default_rng([self.settings.seed, *self._keeper.stream])
+        # The last word is the coin's own: trailing zeros are nothing to a seed, and inputs that are
+        # drawn from default_rng(seed) would come of this very stream.
+        self._rng = np.random.default_rng([self.settings.seed, *self._keeper.stream, COIN])
         self._workshops: list[Workshop] = []
         self._making = threading.Lock()
         self._end = weakref.finalize(self, _close, self._keeper, self._workshops, self._deadline)
@@ -178,8 +181,11 @@ class Surrogate:
     def _in_time(
         self, batch: Batch, asked: NDArray[np.int64], verdict: Verdict, began: float
     ) -> Iterator[tuple[int, Outcome]]:
-        found = self._simulate(batch, asked, verdict)
-        if self._deadline is None or self._oracle is None or not len(asked):
+        if not len(asked):
+            return iter(())
+        # Copied: the caller may fill the same arrays anew for its next call.
+        found = self._simulate(batch.take(asked), asked, verdict)
+        if self._deadline is None or self._oracle is None:
             return found
         return self._deadline(found, len(asked), began)
 
@@ -191,11 +197,9 @@ class Surrogate:
         return replace(verdict, by_model=by_model)
 
     def _simulate(
-        self, batch: Batch, asked: NDArray[np.int64], verdict: Verdict
+        self, inputs: Batch, asked: NDArray[np.int64], verdict: Verdict
     ) -> Iterator[tuple[int, Outcome]]:
-        if not len(asked):
-            return
-        samples = [batch.sample(int(i)) for i in asked]
+        samples = [inputs.sample(i) for i in range(len(inputs))]
         payloads = [label_payload(sample, ORACLE) for sample in samples]
         for number, done in self._workshop().run("label", payloads):
             index, outcome = int(asked[number]), self._judgeable(outcome_of(done))

@@ -21,6 +21,7 @@ from querist.models.calibration import true_errors
 from querist.models.failing import MAJORITY, Failing, fit_failing
 from querist.models.gaussian_process import GaussianProcess
 from querist.models.random_features import RandomFeatures
+from querist.surrogate.fixed import Fixed
 from querist.surrogate.onnx_model import OnnxModel
 from querist.surrogate.state import Form, form_of_batch
 
@@ -151,12 +152,14 @@ class Voice:
         failing: Says where the simulation fails.
         tolerance: Of errors.
         form: Of inputs that it learned from; a model might pass over a field that it never saw.
+        fixed: What was the same in all of them; None if nothing was, or it is not known.
     """
 
     model: Model
     failing: Failing | None
     tolerance: Tolerance
     form: Form | None = None
+    fixed: Fixed | None = None
 
     def say(self, batch: Batch) -> Said:
         """Predict ``n`` inputs; what cannot be represented has an infinite score."""
@@ -173,6 +176,8 @@ class Voice:
             return Said(None, np.full(len(batch), np.inf), fails)
         # Where it rather fails, there is no answer to stand in for.
         score = np.where(fails < MAJORITY, self.tolerance.scores(prediction), np.inf)
+        if self.fixed is not None and (moved := self.fixed.moved(batch)).any():
+            score, fails = np.where(moved, np.inf, score), np.where(moved, 0.0, fails)
         return Said(prediction.mean, score, fails, prediction)
 
     def _one_by_one(self, batch: Batch) -> Said:
