@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from querist import Batch, Surrogate
-from querist.core.errors import ConfigError, ContractError
+from querist.core.errors import ConfigError, ContractError, RunError
 from querist.core.prediction import Prediction
 from querist.models.random_features import RandomFeatures
 from querist.surrogate.errors import NoAnswer, SimulationFailed
@@ -149,6 +150,21 @@ def test_wrong_settings_are_refused() -> None:
 def test_inputs_of_other_names_are_told_as_such() -> None:
     answers = Surrogate(lambda x: x * x, tolerance=0.1).many(z=[1.0])
     assert answers.messages[0].count("'x' was one mapping of the fields ['z']") == 1
+
+
+def test_it_says_how_other_processes_get_it_where_it_is_pickled() -> None:
+    with pytest.raises(TypeError, match=r"open that in each of them .*engine='processes'"):
+        pickle.dumps(Surrogate(smooth, tolerance=TOLERANCE))
+
+
+def test_a_closed_one_does_not_answer_by_its_model_either() -> None:
+    surrogate = Surrogate(smooth, tolerance=0.2, coverage=0.8)
+    fill(surrogate, 120)
+    assert surrogate.status()["threshold"] is not None
+    surrogate.close()
+    with pytest.raises(RunError, match="was closed"):
+        fill(surrogate, 5)
+    assert surrogate.status()["threshold"] is not None
 
 
 @pytest.mark.parametrize("seed", [0, 7])

@@ -162,8 +162,8 @@ class Trial:
     proven: set[int] = field(default_factory=set)
     threshold: float | None = None
 
-    def add(self, score: float, wrong: bool) -> bool:
-        """One more audit; whether the threshold may have changed upon it."""
+    def add(self, score: float, wrong: bool) -> None:
+        """One more audit, upon which the threshold may change."""
         self.scores.append(score)
         self.wrong.append(wrong)
         self.inside += score <= GRID[self.order.start]
@@ -172,7 +172,6 @@ class Trial:
             self._look()
         if looks or wrong:
             self.threshold = self._used()
-        return looks or wrong
 
     def take_over(self, threshold: float | None) -> None:
         """Use a threshold that audits of this model have proven elsewhere."""
@@ -184,8 +183,6 @@ class Trial:
         held = np.array(self.scores), np.array(self.wrong)
         self.proven |= safe(*held, self.order, self.promise, self.look)
         self.look, self.step = self.look + 1, self.step + 1
-        while self.inside >= self.promise.due(self.look, self.step):
-            self.step += 1
 
     def _used(self) -> float | None:
         scores, wrong = np.array(self.scores), np.array(self.wrong)

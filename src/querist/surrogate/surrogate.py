@@ -31,11 +31,11 @@ from querist.store.run_folder import RunFolder
 from querist.surrogate import export
 from querist.surrogate.answers import FAILED, LATE, MODEL, REFUSED, SIMULATION, Answers
 from querist.surrogate.calling import Form, importable, oracle_of, require_same, returned
-from querist.surrogate.deadline import Deadline
+from querist.surrogate.deadline import Deadline, deadline_of
 from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import Late, NoAnswer, Refused, SimulationFailed
 from querist.surrogate.keeping import Keeper, Verdict
-from querist.surrogate.record import Known
+from querist.surrogate.record import CLOSED, Known
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
 from querist.surrogate.telling import lines
@@ -51,6 +51,10 @@ BELATED = "the simulation has not answered within the deadline; its answer is le
 CROWDED = "the simulation was not asked: it is still busy with earlier calls, which were late."
 _ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed, LATE: Late}
 COIN = 0x636F696E  # "coin", of its seed
+UNPICKLED = (
+    "a surrogate cannot be sent to other processes. Give it a folder and open that in each of them "
+    "(Surrogate.open(folder, simulation)), or let it have workers: engine='processes' and many()."
+)
 OnAlarm = Callable[[Mapping[str, Any]], None]
 
 
@@ -108,7 +112,7 @@ class Surrogate:
         **settings: Any,
     ) -> None:
         self.settings = checked(SurrogateSettings, settings, "a surrogate's settings")
-        self._deadline = _deadline(self.settings.deadline, engine)
+        self._deadline = deadline_of(self.settings.deadline, engine)
         self._found = {"simulation": importable(simulation), "use": _name_of(model)}
         self._form, self._oracle = Form(simulation), oracle_of(simulation)
         self._lacking = Tolerance(self.settings.tolerance).lacking
@@ -220,7 +224,7 @@ class Surrogate:
                     "give the surrogate its simulation."
                 )
             if self._closed:
-                raise RunError("this surrogate was closed; open its folder again.")
+                raise RunError(CLOSED)
             if not self._workshops:
                 self._workshops.append(simulations(self._engine, self._oracle))
             return self._workshops[0]
@@ -317,6 +321,9 @@ class Surrogate:
         """
         return self._keeper.status()
 
+    def __reduce__(self) -> str:
+        raise TypeError(UNPICKLED)
+
     def __repr__(self) -> str:
         told = self.status()
         calls = told["answered_by_model"] + told["answered_by_simulation"]
@@ -371,23 +378,6 @@ def _close(keeper: Keeper, workshops: list[Workshop], deadline: Deadline | None)
     if deadline is not None:
         deadline.wait()
     keeper.close()
-
-
-def _deadline(seconds: float | None, engine: EngineLike) -> Deadline | None:
-    """What waits for simulations.
-
-    Raises:
-        ConfigError: If simulations would keep this very thread.
-    """
-    if seconds is None:
-        return None
-    told: Mapping[str, Any] = engine if isinstance(engine, Mapping) else {"kind": engine}
-    if told.get("kind") == "inline":
-        raise ConfigError(
-            "a simulation on the engine 'inline' keeps its caller; with a deadline give the "
-            "surrogate workers of its own: engine='processes'."
-        )
-    return Deadline(seconds, told.get("workers", 1))
 
 
 def _manned(engine: EngineLike) -> EngineLike:
