@@ -258,6 +258,14 @@ def test_an_alarm_comes_soon_after_drift_and_seldom_before() -> None:
     assert np.mean(delays) < 20
 
 
+@pytest.mark.parametrize("allowed", [0.05, 0.2])
+def test_evidence_is_fair_while_as_many_are_wrong_as_may_be(allowed) -> None:
+    wrong, right = Alarm(allowed), Alarm(allowed)
+    wrong.add(True)
+    right.add(False)
+    np.testing.assert_allclose(allowed * wrong.evidence + (1 - allowed) * right.evidence, 1.0)
+
+
 def test_an_alarm_knows_about_when_it_began() -> None:
     alarm = Alarm(0.05)
     for _ in range(50):

@@ -192,6 +192,33 @@ def test_arrays_that_are_filled_anew_for_each_call_are_learned_from_as_they_were
     assert share(True) == share(False) > 0.5
 
 
+class Loud(RandomFeatures):
+    """Its uncertainties rank errors, a million times too large."""
+
+    def predict(self, batch):
+        said = super().predict(batch)
+        return Prediction(said.mean, Batch.stack(result=1e6 * said.std["result"]))
+
+
+def test_the_scale_of_uncertainties_does_not_matter() -> None:
+    surrogate = Surrogate(smooth, Loud(), tolerance=TOLERANCE, coverage=0.8)
+    fill(surrogate, 300)
+    assert surrogate.status()["answered_by_model"] > 50
+
+
+@pytest.mark.parametrize("unit", [1e-19, 1e12])
+def test_units_are_no_matter_either(unit) -> None:
+    def charge(x, y):
+        along = np.linspace(0.0, 1.0, 5) * np.array([0.0, 1.0, 1.0, 1.0, 0.0])  # fixed at both ends
+        return unit * along * np.sin(4 * x / unit) * np.cos(3 * y)
+
+    surrogate = Surrogate(charge, tolerance=TOLERANCE * unit, coverage=0.8)
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        answers = surrogate.many(x=unit * rng.uniform(size=25), y=rng.uniform(size=25))
+    assert answers.share() > 0.5
+
+
 class Unteachable(RandomFeatures):
     """A model whose fits fail."""
 

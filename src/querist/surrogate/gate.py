@@ -41,7 +41,7 @@ from querist.core.errors import ConfigError
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-GRID = tuple(float(2.0 ** (k / 2)) for k in range(-40, 13))  # thresholds, in units of tolerance
+GRID = tuple(float(2.0 ** (k / 2)) for k in range(-40, 41))  # thresholds, in units of tolerance
 MAIN, SAFE = 0.8, 0.2  # shares of the error probability of the two starts
 SAFER = 4  # steps of the grid from the first start down to the second
 GROWTH = 1.5  # of the audits, from one look to the next
