@@ -75,6 +75,19 @@ def test_a_file_answers_as_the_surrogate_does(tmp_path: Path, suffix: str, model
         alone.ask(batch)
 
 
+def test_what_is_refused_is_refused_where_it_was_loaded(tmp_path: Path) -> None:
+    surrogate = Surrogate(simulation, **TOLD)
+    rng = np.random.default_rng(0)
+    while surrogate.status()["refusal"] is None:
+        surrogate.many(x=rng.uniform(0.7, 1.0, size=30), y=rng.uniform(size=30))
+    surrogate.export(tmp_path / "exported.safetensors")
+    again = Surrogate.load(tmp_path / "exported.safetensors", simulation)
+    for _ in range(3):  # audits go on trying some
+        answers = again.many(x=np.full(40, 0.95), y=np.full(40, 0.5))
+        assert answers.share("refused") > 0.3
+    assert again.status()["refusal"] == surrogate.status()["refusal"]
+
+
 @pytest.mark.slow
 def test_a_committee_of_networks_goes_into_onnx(tmp_path: Path) -> None:
     pytest.importorskip("torch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,37 @@ def test_arrays_that_are_filled_anew_for_each_call_are_learned_from_as_they_were
     assert share(True) == share(False) > 0.5
 
 
+class Breaking(RandomFeatures):
+    """A model that breaks down on one side."""
+
+    def predict(self, batch):
+        if (batch["x"] > 0.8).any():
+            raise RuntimeError("out of memory")
+        return super().predict(batch)
+
+
+def test_where_the_model_breaks_down_the_simulation_is_asked() -> None:
+    surrogate = Surrogate(smooth, Breaking(), tolerance=TOLERANCE, coverage=0.8)
+    with pytest.warns(UserWarning, match="could not predict: RuntimeError: out of memory"):
+        answers = fill(surrogate, 400)
+    assert all(value == smooth(x, y) for x, y, value in answers if x > 0.8)
+    status = surrogate.status()
+    assert status["answered_by_model"] > 50
+    assert status["answered_by_model"] + status["answered_by_simulation"] == 400
+
+
+def test_numbers_that_overflow_are_simulated() -> None:
+    def capped(x, y):
+        return smooth(min(x, 1.0), y)
+
+    surrogate = Surrogate(capped, tolerance=TOLERANCE, coverage=0.8)
+    fill(surrogate, 200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy has several for it, and the surrogate one
+        answers = surrogate.many(x=np.full(30, 1e308), y=np.full(30, 0.5))
+    assert answers.share("simulation") == 1.0
+
+
 class Loud(RandomFeatures):
     """Its uncertainties rank errors, a million times too large."""
 
@@ -232,6 +264,8 @@ def test_a_fit_that_fails_is_told_and_calls_go_on() -> None:
         fill(surrogate, 60)
     status = surrogate.status()
     assert "the optimiser gave up" in status["unlearned"]
+    assert "no model yet: the last fit failed" in status["untrusted"]
+    assert "the optimiser gave up" in status["untrusted"]
     assert status["answered_by_simulation"] == 60
 
 

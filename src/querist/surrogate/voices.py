@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,13 @@ from numpy.typing import NDArray
 
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
-from querist.core.errors import ContractError, RunError, ShapeError, UnsupportedSample
+from querist.core.errors import (
+    ContractError,
+    QueristError,
+    RunError,
+    ShapeError,
+    UnsupportedSample,
+)
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, Model, ModelState
 from querist.core.tasks import Factory
@@ -170,15 +177,28 @@ class Voice:
             if self.failing is not None:
                 fails = self.failing.probability(batch)
             prediction = self.model.predict(batch)
-        except (UnsupportedSample, ShapeError):
-            if len(batch) > 1:
-                return self._one_by_one(batch)
-            return Said(None, np.full(len(batch), np.inf), fails)
+        except QueristError as error:
+            if not isinstance(error, UnsupportedSample | ShapeError):
+                raise
+            return self._speechless(batch, fails)
+        # Where a model breaks down (numbers that overflow), there is the simulation to ask.
+        # Isolation boundary: an audit that it breaks down for must not end all calls after it.
+        except Exception as error:  # noqa: BLE001
+            if len(batch) == 1:
+                told = f"{type(error).__name__}: {error}"
+                warnings.warn(f"a surrogate's model could not predict: {told}", stacklevel=2)
+            return self._speechless(batch, fails)
         # Where it rather fails, there is no answer to stand in for.
         score = np.where(fails < MAJORITY, self.tolerance.scores(prediction), np.inf)
         if self.fixed is not None and (moved := self.fixed.moved(batch)).any():
             score, fails = np.where(moved, np.inf, score), np.where(moved, 0.0, fails)
         return Said(prediction.mean, score, fails, prediction)
+
+    def _speechless(self, batch: Batch, fails: Vector) -> Said:
+        """What it says where the model has no answer for one of ``n`` inputs at least."""
+        if len(batch) > 1:
+            return self._one_by_one(batch)
+        return Said(None, np.full(len(batch), np.inf), fails)
 
     def _one_by_one(self, batch: Batch) -> Said:
         said = [self.say(batch.take([i])) for i in range(len(batch))]
