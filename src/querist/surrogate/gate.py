@@ -176,8 +176,10 @@ class Trial:
     def take_over(self, threshold: float | None) -> None:
         """Use a threshold that audits of this model have proven elsewhere."""
         if threshold is not None:
-            self.proven.add(GRID.index(threshold))
-            self.threshold = threshold
+            # The nearest: a refusal is told as 1 - threshold, which loses a bit on the way.
+            index = int(np.abs(np.array(GRID) - threshold).argmin())
+            self.proven.add(index)
+            self.threshold = GRID[index]
 
     def _look(self) -> None:
         held = np.array(self.scores), np.array(self.wrong)
