@@ -7,6 +7,7 @@ import pytest
 
 from querist import Batch
 from querist.core.answers import Dataset
+from querist.core.errors import ContractError
 from querist.core.prediction import Prediction
 from querist.surrogate.voices import FEW, ROWS, Tolerance, choose
 
@@ -41,4 +42,7 @@ def test_what_is_no_number_is_worse_than_any() -> None:
 def test_an_output_that_the_model_does_not_give_is_wrong() -> None:
     both, one = Batch.stack(a=[0.0, 0.0], b=[0.0, 0.0]), Batch.stack(a=[0.0, 0.0])
     assert Tolerance(1.0).errors(one, both).tolist() == [np.inf, np.inf]
+    assert Tolerance({"a": 1.0, "b": 1.0}).errors(one, both).tolist() == [np.inf, np.inf]
     assert Tolerance({"a": 1.0}).errors(both, one).tolist() == [0.0, 0.0]
+    with pytest.raises(ContractError, match=r"gives none of \['b'\]"):
+        Tolerance({"a": 1.0, "b": 1.0}).scores(Prediction(one, one))

@@ -29,7 +29,7 @@ from querist.surrogate.clock import Clock, someone
 from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import DriftWarning
 from querist.surrogate.export import Exported
-from querist.surrogate.fixed import Fixed, fixed_of
+from querist.surrogate.fixed import Fixed
 from querist.surrogate.learner import Fitted, Homework, Learner
 from querist.surrogate.record import CLOSED, Disk, Entry, Log, Memory
 from querist.surrogate.settings import SurrogateSettings
@@ -378,10 +378,7 @@ class Keeper:
                 return
             result = done.result
             parts: dict[str, ModelState] = {MODEL: result["state"]}
-            if result["failing"] is not None:
-                parts[FAILING] = result["failing"]
-            if (fixed := fixed_of(work.lesson.dataset.inputs)) is not None:
-                parts[FIXED] = fixed
+            parts |= {k: result[k] for k in (FAILING, FIXED) if result[k] is not None}
             ref = self._shelf.save(work.version, parts)
             spans = {"started": begun, "finished": self.clock()}
             fitted = Fitted(

@@ -14,13 +14,7 @@ from numpy.typing import NDArray
 
 from querist.core.answers import Dataset
 from querist.core.batch import Batch
-from querist.core.errors import (
-    ContractError,
-    QueristError,
-    RunError,
-    ShapeError,
-    UnsupportedSample,
-)
+from querist.core.errors import ContractError, RunError, ShapeError, UnsupportedSample
 from querist.core.prediction import Prediction
 from querist.core.roles import FitRequest, FitResult, Model, ModelState
 from querist.core.tasks import Factory
@@ -28,7 +22,7 @@ from querist.models.calibration import true_errors
 from querist.models.failing import MAJORITY, Failing, fit_failing
 from querist.models.gaussian_process import GaussianProcess
 from querist.models.random_features import RandomFeatures
-from querist.surrogate.fixed import Fixed
+from querist.surrogate.fixed import Fixed, fixed_of
 from querist.surrogate.onnx_model import OnnxModel
 from querist.surrogate.state import Form, form_of_batch
 
@@ -92,15 +86,10 @@ class Tolerance:
     by: float | Mapping[str, float]
 
     def _pairs(self, outputs: Batch) -> list[tuple[str, float]]:
-        if not isinstance(self.by, Mapping):
-            numeric = (n for n, c in outputs.columns.items() if c.data.dtype.kind in "biuf")
-            return [(name, float(self.by)) for name in numeric]
-        missing = sorted(set(self.by) - set(outputs.columns))
-        if missing:
-            raise ShapeError(
-                f"there are tolerances of {missing}, but the outputs are {sorted(outputs.columns)}."
-            )
-        return [(name, float(self.by[name])) for name in self.by]
+        if isinstance(self.by, Mapping):
+            return [(name, float(allowed)) for name, allowed in self.by.items()]
+        numeric = (n for n, c in outputs.columns.items() if c.data.dtype.kind in "biuf")
+        return [(name, float(self.by)) for name in numeric]
 
     def scores(self, prediction: Prediction) -> Vector:
         """``(n,)`` largest uncertainty over outputs.
@@ -177,9 +166,7 @@ class Voice:
             if self.failing is not None:
                 fails = self.failing.probability(batch)
             prediction = self.model.predict(batch)
-        except QueristError as error:
-            if not isinstance(error, UnsupportedSample | ShapeError):
-                raise
+        except (UnsupportedSample, ShapeError):
             return self._speechless(batch, fails)
         # Where a model breaks down (numbers that overflow), there is the simulation to ask.
         # Isolation boundary: an audit that it breaks down for must not end all calls after it.
@@ -236,7 +223,7 @@ def _of_one_shape(dataset: Dataset) -> Dataset:
 
 
 def learn(model: Factory | None, lesson: Lesson) -> dict[str, Any]:
-    """Fit: ``model`` (which one), ``state``, ``failing`` (state or None) and ``metrics``."""
+    """Fit: ``model`` (which one), ``state``, ``failing`` and ``fixed`` (or None), ``metrics``."""
     name = choose(model, lesson.dataset)
     known = lesson.previous if lesson.previous and lesson.previous[0] == name else None
     failed = None if lesson.tried is None else lesson.tried[0].take(lesson.tried[1])
@@ -254,4 +241,5 @@ def learn(model: Factory | None, lesson: Lesson) -> dict[str, Any]:
         with suppress(ShapeError, UnsupportedSample):
             failing = fit_failing(*lesson.tried)
     metrics = {k: float(v) for k, v in fitted.metrics.items() if np.isfinite(v)}
-    return {"model": name, "state": fitted.state, "failing": failing, "metrics": metrics}
+    told = {"model": name, "state": fitted.state, "failing": failing, "metrics": metrics}
+    return {**told, "fixed": fixed_of(lesson.dataset.inputs)}
