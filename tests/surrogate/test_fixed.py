@@ -76,8 +76,9 @@ def test_numbers_of_an_array_are_looked_at_one_by_one() -> None:
 
 
 def test_rounding_is_no_other_value() -> None:
-    jitter = np.array([[0.1 + 0.2, 0.0], [0.3, 1e-17]])
-    assert moved(Batch.stack(x=jitter), x=[[0.3, -1e-17], [0.3 + 1e-6, 0.0]]) == [False, True]
+    jitter = Batch.stack(x=np.array([[0.1 + 0.2, 0.0], [0.3, 1e-17]]))
+    assert moved(jitter, x=[[0.3, -1e-17], [0.3 + 1e-12, 0.0]]) == [False, False]
+    assert moved(jitter, x=[[0.3 + 1e-6, 0.0], [0.3, 0.1]]) == [True, True]
     assert moved(Batch.stack(n=np.zeros(3, int)), n=[0, 1]) == [False, True]
 
 

@@ -117,8 +117,10 @@ def test_inputs_that_would_fail_are_not_asked() -> None:
     assert surrogate.status()["refusal"] is not None
     hopeless = np.column_stack([np.full(200, 0.9), rng.uniform(size=200)])
     before = wave.calls
+    counted = surrogate.status()["refused"]
     answers = surrogate.ask(Batch.stack(x=hopeless))
     assert answers.share("refused") > 0.8
+    assert surrogate.status()["refused"] - counted == (answers.source == "refused").sum()
     assert wave.calls - before == 200 - (answers.source == "refused").sum() < 40
     assert "expected to fail" in answers.messages[int(np.argmax(answers.source == "refused"))]
     errors = []
