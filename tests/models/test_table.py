@@ -107,6 +107,19 @@ def test_scaler_of_fields_has_one_scale_for_each() -> None:
     assert scaler.mean[4] == pytest.approx(values[:, 4].mean())
 
 
+@pytest.mark.parametrize("unit", [1e-27, 1e-15, 1.0, 1e12])
+def test_columns_vary_or_not_in_whatever_unit(unit) -> None:
+    rng = np.random.default_rng(1)
+    values = unit * np.column_stack([rng.normal(3.0, 1.0, (50, 2)), np.full(50, 5.0), np.zeros(50)])
+    values[:, 3] += unit * 1e-17 * rng.normal(size=50)  # as rounding leaves it
+    scaler = Scaler.of(values, Fields(("v", "c"), ((2,), (2,))))
+    np.testing.assert_allclose(scaler.std, [*values[:, :2].std(axis=0), 1.0, 1.0])
+    together = Scaler.of(values, Fields(("v",), ((4,),)))
+    spread = values[:, :2].std(axis=0)
+    np.testing.assert_allclose(together.std, [*spread, spread.max(), spread.max()])
+    np.testing.assert_allclose(Scaler.of(values[:, :2]).std, spread)
+
+
 def test_scaler_standardises_and_leaves_constants_finite() -> None:
     values = np.random.default_rng(0).normal(3.0, 5.0, (50, 3))
     values[:, 1] = 1e6

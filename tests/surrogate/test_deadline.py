@@ -97,14 +97,15 @@ def test_an_audit_that_is_late_is_answered_by_the_model_and_judges_it(tmp_path: 
         assert surrogate.status()["threshold"] is not None
     (tmp_path / "wait").touch()
     with Surrogate(halves(tmp_path), **settings, audit=0.999999, **APART) as surrogate:
-        judged = surrogate.status()["audits"]
+        before = surrogate.status()
         answers = surrogate.many(x=np.array([0.5]))
         assert answers.source.tolist() == ["model"]
         assert abs(answers["result"][0] - 0.25) < 0.2
         (tmp_path / "wait").unlink()
         assert surrogate.wait(PATIENCE)
         status = surrogate.status()
-        assert (status["audits"], status["late"]) == (judged + 1, 0)
+        assert (status["audits"], status["late"]) == (before["audits"] + 1, 0)
+        assert status["answered_by_model"] == before["answered_by_model"] + 1
 
 
 def test_closing_ends_what_is_late(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from querist.models.random_features import RandomFeatures
 from querist.models.torch_ensemble import TorchEnsemble
 from querist.store.errors import DamagedFile
 from querist.surrogate.errors import NoAnswer
+from querist.surrogate.export import Exported, read, write
+from querist.surrogate.gate import GRID
+from querist.surrogate.learner import REFUSALS
 
 TOLD = {"tolerance": {"a": 0.1, "v": 0.2}, "coverage": 0.8}
 
@@ -73,6 +76,33 @@ def test_a_file_answers_as_the_surrogate_does(tmp_path: Path, suffix: str, model
     assert alone.ask(trusted).share("model") == 1.0  # nothing is audited where nothing can be
     with pytest.raises(NoAnswer):
         alone.ask(batch)
+
+
+def test_what_is_refused_is_refused_where_it_was_loaded(tmp_path: Path) -> None:
+    surrogate = Surrogate(simulation, **TOLD)
+    rng = np.random.default_rng(0)
+    while surrogate.status()["refusal"] is None:
+        surrogate.many(x=rng.uniform(0.7, 1.0, size=30), y=rng.uniform(size=30))
+    surrogate.export(tmp_path / "exported.safetensors")
+    again = Surrogate.load(tmp_path / "exported.safetensors", simulation)
+    for _ in range(3):  # audits go on trying some
+        answers = again.many(x=np.full(40, 0.95), y=np.full(40, 0.5))
+        assert answers.share("refused") > 0.3
+    assert again.status()["refusal"] == surrogate.status()["refusal"]
+
+
+@pytest.mark.parametrize("index", REFUSALS)
+def test_each_refusal_can_be_loaded(tmp_path: Path, index: int) -> None:
+    path = tmp_path / "exported.safetensors"
+    taught().export(path)
+    held, refusal = read(path), 1.0 - GRID[index]
+    gate = {**held.about["gate"], "refusal": refusal}
+    write(path, Exported({**held.about, "gate": gate}, held.states), noisy=True)
+    again = Surrogate.load(path, simulation)
+    assert again.many(x=np.full(20, 0.3), y=np.full(20, 0.5)).share("model") > 0.5
+    again.learn()
+    assert again.many(x=np.full(20, 9.0), y=np.full(20, 0.5)).share("refused") > 0.5
+    assert again.status()["refusal"] == refusal
 
 
 @pytest.mark.slow

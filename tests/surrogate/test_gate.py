@@ -40,9 +40,57 @@ def test_the_first_look_is_the_fewest_audits_that_can_prove_anything() -> None:
     assert tail(0, needed, 0.05) <= level < tail(0, needed - 1, 0.05)
 
 
-def test_a_promise_is_a_probability() -> None:
+@pytest.mark.parametrize("value", [-0.1, 0.0, 1.0])
+def test_a_promise_is_a_probability(value) -> None:
     with pytest.raises(ConfigError, match="coverage"):
-        Promise(coverage=1.0)
+        Promise(coverage=value)
+
+
+def test_both_starts_together_spend_no_more_than_is_theirs() -> None:
+    promise, order = Promise(0.95, 0.9), range(HALF, len(GRID))
+
+    def proven(audits: int) -> set[int]:
+        return safe(np.zeros(audits), np.zeros(audits, bool), order, promise, 1)
+
+    level = promise.spent(1)
+    enough = next(n for n in range(200) if tail(0, n, 0.05) <= 0.2 * level)
+    assert enough > promise.needed(1)
+    assert proven(promise.needed(1) - 1) == set()
+    assert proven(enough - 1) == {HALF}  # by the four fifths that are the first start's
+    assert HALF in proven(enough) > {HALF}
+    assert min(proven(enough)) < HALF
+
+
+def test_where_the_least_threshold_is_the_first_there_is_no_safer_one() -> None:
+    nothing = np.zeros(300)
+    assert safe(nothing, nothing > 0, range(1, len(GRID)), Promise(), 1) == {0, 1}
+
+
+def test_what_is_as_uncertain_as_the_threshold_is_within_it() -> None:
+    scores = np.full(100, 0.5)
+    assert safe(scores, scores > 1, range(HALF, len(GRID)), Promise(), 1) == {HALF}
+    held = trial()
+    held.take_over(0.5)
+    held.add(0.5, True)
+    assert held.threshold is None
+
+
+def test_of_what_was_proven_the_largest_is_used_and_at_once() -> None:
+    held = trial(Promise(0.8, 0.8))
+    for _ in range(held.promise.needed(1) - 1):
+        held.add(0.1, False)
+        held.add(2.0, False)
+    assert held.threshold is None
+    held.add(0.1, False)
+    assert held.threshold == 2.0
+    inside = len(held.scores)
+    while (sum(held.wrong) + 1) / (inside + 1) <= 0.2 - 1e-9:
+        held.add(2.0, True)
+        inside += 1
+        assert held.threshold == 2.0
+    held.add(2.0, True)  # the very audit that is one too many narrows it
+    assert held.threshold is not None
+    assert held.threshold < 2.0
 
 
 @given(audits)
@@ -103,7 +151,7 @@ def test_what_was_proven_is_watched_though_it_is_not_used_any_more() -> None:
 
 def test_after_forgetting_looks_that_were_spent_stay_spent() -> None:
     held = trial()
-    for _ in range(100):
+    for _ in range(held.promise.needed(1)):
         held.add(0.1, False)
     assert held.threshold is not None
     spent = held.look
@@ -112,6 +160,8 @@ def test_after_forgetting_looks_that_were_spent_stay_spent() -> None:
     for _ in range(held.promise.needed(spent) - 1):
         held.add(0.1, False)
     assert held.threshold is None
+    held.add(0.1, False)
+    assert held.threshold is not None
 
 
 def test_earlier_audits_choose_where_to_begin() -> None:
@@ -143,6 +193,22 @@ def test_looks_come_one_by_one_each_with_half_as_many_audits_more() -> None:
         looks += [count] if held.look > before else []
     assert looks[0] == held.promise.needed(1)
     assert all(abs(count - 1.5 * last) <= 1 for last, count in pairwise(looks))
+
+
+def test_after_forgetting_looks_grow_apart_again() -> None:
+    held = trial()
+    for _ in range(600):
+        held.add(0.1, False)
+    held.forget()
+    looks = []
+    for count in range(1, 1000):
+        before = held.look
+        held.add(0.1, False)
+        looks += [count] if held.look > before else []
+    assert looks[0] == held.promise.needed(held.look - len(looks))
+    # The first ones wait for what their share of the error takes, all others as without forgetting.
+    assert all(abs(count - 1.5 * last) <= 2 for last, count in pairwise(looks[3:]))
+    assert len(looks) == 7
 
 
 def population(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -190,6 +256,14 @@ def test_an_alarm_comes_soon_after_drift_and_seldom_before() -> None:
         delays.append(next(i for i in range(1000) if alarm.add(bool(rng.random() < 0.5))))
     assert false / (60 * 200) < 1.5 / 1000
     assert np.mean(delays) < 20
+
+
+@pytest.mark.parametrize("allowed", [0.05, 0.2])
+def test_evidence_is_fair_while_as_many_are_wrong_as_may_be(allowed) -> None:
+    wrong, right = Alarm(allowed), Alarm(allowed)
+    wrong.add(True)
+    right.add(False)
+    np.testing.assert_allclose(allowed * wrong.evidence + (1 - allowed) * right.evidence, 1.0)
 
 
 def test_an_alarm_knows_about_when_it_began() -> None:

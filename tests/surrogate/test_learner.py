@@ -11,7 +11,9 @@ from querist import Surrogate
 from querist.core.tasks import ModelRef
 from querist.surrogate.gate import GRID, Promise, Trial
 from querist.surrogate.learner import REFUSALS, Candidate, Learner
-from querist.surrogate.state import Gate, Published
+from querist.surrogate.record import Entry
+from querist.surrogate.settings import SurrogateSettings
+from querist.surrogate.state import Audit, Gate, Published
 
 
 def candidate(version: int, inside: int, threshold: float | None = 0.5) -> Candidate:
@@ -47,6 +49,42 @@ def test_an_alarm_closes_the_gates_of_models_that_were_fitted_before_it() -> Non
 
     assert passes(20, 5) == (0.5, 0.5)  # it was fitted at 10, to what was known after the alarm
     assert passes(30, 5, 25) == (None, None)
+
+
+def test_drift_after_an_alarm_is_noticed_as_soon_as_the_first_one() -> None:
+    learner = Learner(SurrogateSettings(tolerance=1.0), lambda _: None, lambda: 0.0)
+    state = SimpleNamespace(audited=[], alarms=[], gate=Gate(1))
+
+    def audits_until_an_alarm() -> int:
+        entries: list[Entry] = []
+        while not entries:
+            state.audited += [Audit(len(state.audited), True, 0, 0)] * 2
+            entries = learner.drifted(state)
+        (alarm,) = entries
+        count = len(state.audited)
+        assert (alarm.data["audits"], alarm.data["wrong"]) == (count, count)
+        state.alarms.append(alarm.data)  # as the state folds it
+        state.audited.clear()
+        return count
+
+    assert audits_until_an_alarm() == audits_until_an_alarm() == audits_until_an_alarm() < 10
+
+
+def test_an_alarm_counts_from_the_last_good_audit_on() -> None:
+    learner = Learner(SurrogateSettings(tolerance=1.0), lambda _: None, lambda: 7.0)
+    good = [Audit(10 + i, False, 5 * i, 3 * i) for i in range(20)]
+    state = SimpleNamespace(audited=[*good], alarms=[], gate=Gate(4))
+    assert learner.drifted(state) == []
+    entries: list[Entry] = []
+    while not entries:  # ten calls from audit to audit, of which eight are trusted
+        last = state.audited[-1]
+        state.audited.append(Audit(last.seq + 1, True, last.calls + 10, last.trusted + 8))
+        entries = learner.drifted(state)
+    wrong = len(state.audited) - 20
+    assert wrong > 2
+    told = {"version": 4, "since": good[-1].seq, "audits": wrong, "wrong": wrong, "t": 7.0}
+    told |= {"calls": 10 * wrong, "trusted": 8 * wrong, "false_accepts": 8 * wrong}
+    assert entries[0].data == told
 
 
 def test_a_fit_takes_the_newest_rows_and_is_due_only_when_labels_have_grown() -> None:

@@ -84,6 +84,23 @@ def test_drift_raises_an_alarm_closes_the_gate_and_is_learned_away() -> None:
     assert beyond < 0.05 * by_model
 
 
+def test_after_an_alarm_old_labels_are_left_out_until_an_old_model_passes_again() -> None:
+    told: list = []
+    wave, rng = Wave(), np.random.default_rng(1)
+    surrogate = Surrogate(wave, tolerance=0.02, on_alarm=told.append, audit=0.1)
+    run(surrogate, wave, 32, rng, 0.02)
+    before = surrogate.status()["learned_from"]
+    wave.shift = 0.3
+    while not told:
+        run(surrogate, wave, 1, rng, 0.02)
+    wave.shift = 0.0  # a server that was out of order for a while
+    run(surrogate, wave, 1, rng, 0.02)
+    assert surrogate.status()["learned_from"] < before
+    while surrogate.status()["threshold"] is None:
+        run(surrogate, wave, 1, rng, 0.02)
+    assert surrogate.status()["learned_from"] > before
+
+
 def test_without_a_hook_an_alarm_is_a_warning() -> None:
     wave, rng = Wave(), np.random.default_rng(1)
     surrogate = Surrogate(wave, tolerance=0.02, audit=0.3)
@@ -100,8 +117,10 @@ def test_inputs_that_would_fail_are_not_asked() -> None:
     assert surrogate.status()["refusal"] is not None
     hopeless = np.column_stack([np.full(200, 0.9), rng.uniform(size=200)])
     before = wave.calls
+    counted = surrogate.status()["refused"]
     answers = surrogate.ask(Batch.stack(x=hopeless))
     assert answers.share("refused") > 0.8
+    assert surrogate.status()["refused"] - counted == (answers.source == "refused").sum()
     assert wave.calls - before == 200 - (answers.source == "refused").sum() < 40
     assert "expected to fail" in answers.messages[int(np.argmax(answers.source == "refused"))]
     errors = []

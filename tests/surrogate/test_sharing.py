@@ -127,6 +127,26 @@ def test_a_forked_process_has_to_open_the_folder_itself(tmp_path: Path, monkeypa
     ) == 1
 
 
+def test_what_was_closed_tells_its_status_and_keeps_nobody_from_learning(tmp_path: Path) -> None:
+    def wave(x):
+        return float(np.sin(x))
+
+    told = {"tolerance": 0.2, "coverage": 0.8, "folder": tmp_path / "s"}
+    with Surrogate(wave, **told) as first:
+        first(1.0)
+    assert repr(first) == f"<Surrogate in {tmp_path / 's'}: 0 of 1 calls by the model>"
+    assert first.status()["answered_by_simulation"] == 1
+    first.learn()
+    rng = np.random.default_rng(0)
+    with Surrogate(wave, **told) as second:
+        second.many(x=rng.uniform(size=80))
+        assert second.status()["fitted"] == 1
+        assert second.status()["answered_by_simulation"] == 81
+    for _ in range(2):
+        with pytest.raises(RunError, match="was closed; open its folder again"):
+            first(1.0)
+
+
 @pytest.mark.slow
 def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "s"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from querist import Batch, Surrogate
-from querist.core.errors import ConfigError, ContractError
+from querist.core.errors import ConfigError, ContractError, RunError
 from querist.core.prediction import Prediction
 from querist.models.random_features import RandomFeatures
 from querist.surrogate.errors import NoAnswer, SimulationFailed
@@ -151,6 +153,104 @@ def test_inputs_of_other_names_are_told_as_such() -> None:
     assert answers.messages[0].count("'x' was one mapping of the fields ['z']") == 1
 
 
+def test_it_says_how_other_processes_get_it_where_it_is_pickled() -> None:
+    with pytest.raises(TypeError, match=r"open that in each of them .*engine='processes'"):
+        pickle.dumps(Surrogate(smooth, tolerance=TOLERANCE))
+
+
+def test_a_closed_one_does_not_answer_by_its_model_either() -> None:
+    surrogate = Surrogate(smooth, tolerance=0.2, coverage=0.8)
+    fill(surrogate, 120)
+    assert surrogate.status()["threshold"] is not None
+    surrogate.close()
+    with pytest.raises(RunError, match="was closed"):
+        fill(surrogate, 5)
+    assert surrogate.status()["threshold"] is not None
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_audits_know_nothing_of_inputs_that_are_drawn_from_the_same_seed(seed) -> None:
+    def hard(x):  # there no model is right
+        return float(np.sin(3 * x) + (0.4 * np.sin(1e6 * x) if 0.6 < x < 0.75 else 0.0))
+
+    surrogate, rng = Surrogate(hard, tolerance=0.1, seed=seed), np.random.default_rng(seed)
+    inputs = rng.uniform(size=800)
+    wrong = sum(abs(surrogate(float(x)) - hard(x)) > 0.1 for x in inputs)
+    assert wrong <= 0.05 * surrogate.status()["answered_by_model"]
+
+
+def test_arrays_that_are_filled_anew_for_each_call_are_learned_from_as_they_were() -> None:
+    def share(fill_anew: bool) -> float:
+        surrogate = Surrogate(smooth, tolerance=TOLERANCE, coverage=0.8)
+        rng, held = np.random.default_rng(0), np.zeros((2, 25))
+        for _ in range(10):
+            if not fill_anew:
+                held = np.zeros((2, 25))
+            held[:] = rng.uniform(size=(2, 25))
+            answers = surrogate.ask(Batch.stack(x=held[0], y=held[1]))
+        return answers.share()
+
+    assert share(True) == share(False) > 0.5
+
+
+class Breaking(RandomFeatures):
+    """A model that breaks down on one side."""
+
+    def predict(self, batch):
+        if (batch["x"] > 0.8).any():
+            raise RuntimeError("out of memory")
+        return super().predict(batch)
+
+
+def test_where_the_model_breaks_down_the_simulation_is_asked() -> None:
+    surrogate = Surrogate(smooth, Breaking(), tolerance=TOLERANCE, coverage=0.8)
+    with pytest.warns(UserWarning, match="could not predict: RuntimeError: out of memory"):
+        answers = fill(surrogate, 400)
+    assert all(value == smooth(x, y) for x, y, value in answers if x > 0.8)
+    status = surrogate.status()
+    assert status["answered_by_model"] > 50
+    assert status["answered_by_model"] + status["answered_by_simulation"] == 400
+
+
+def test_numbers_that_overflow_are_simulated() -> None:
+    def capped(x, y):
+        return smooth(min(x, 1.0), y)
+
+    surrogate = Surrogate(capped, tolerance=TOLERANCE, coverage=0.8)
+    fill(surrogate, 200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy has several for it, and the surrogate one
+        answers = surrogate.many(x=np.full(30, 1e308), y=np.full(30, 0.5))
+    assert answers.share("simulation") == 1.0
+
+
+class Loud(RandomFeatures):
+    """Its uncertainties rank errors, a million times too large."""
+
+    def predict(self, batch):
+        said = super().predict(batch)
+        return Prediction(said.mean, Batch.stack(result=1e6 * said.std["result"]))
+
+
+def test_the_scale_of_uncertainties_does_not_matter() -> None:
+    surrogate = Surrogate(smooth, Loud(), tolerance=TOLERANCE, coverage=0.8)
+    fill(surrogate, 300)
+    assert surrogate.status()["answered_by_model"] > 50
+
+
+@pytest.mark.parametrize("unit", [1e-19, 1e12])
+def test_units_are_no_matter_either(unit) -> None:
+    def charge(x, y):
+        along = np.linspace(0.0, 1.0, 5) * np.array([0.0, 1.0, 1.0, 1.0, 0.0])  # fixed at both ends
+        return unit * along * np.sin(4 * x / unit) * np.cos(3 * y)
+
+    surrogate = Surrogate(charge, tolerance=TOLERANCE * unit, coverage=0.8)
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        answers = surrogate.many(x=unit * rng.uniform(size=25), y=rng.uniform(size=25))
+    assert answers.share() > 0.5
+
+
 class Unteachable(RandomFeatures):
     """A model whose fits fail."""
 
@@ -164,6 +264,8 @@ def test_a_fit_that_fails_is_told_and_calls_go_on() -> None:
         fill(surrogate, 60)
     status = surrogate.status()
     assert "the optimiser gave up" in status["unlearned"]
+    assert "no model yet: the last fit failed" in status["untrusted"]
+    assert "the optimiser gave up" in status["untrusted"]
     assert status["answered_by_simulation"] == 60
 
 

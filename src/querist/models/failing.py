@@ -34,7 +34,7 @@ def fit_failing(inputs: Batch, failed: NDArray[np.bool_]) -> ModelState:
     """
     fields = Fields.of(inputs, None, WHO)
     X = fields.matrix(inputs, WHO)
-    scaler = Scaler.of(X)
+    scaler = Scaler.of(X, fields)
     arrays = {"X": scaler.apply(X), "failed": failed.astype(np.float64), **scaler.arrays("x_")}
     return ModelState(arrays, {"format": FORMAT, "inputs": fields.metadata()})
 

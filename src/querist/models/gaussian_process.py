@@ -98,7 +98,7 @@ class GaussianProcess:
             UnsupportedSample: If a value is not finite, or an error not above zero.
         """
         data = Training.of(dataset, self.inputs, self._outputs(dataset), "GaussianProcess")
-        x, y = Scaler.of(data.X), Scaler.of(data.Y)
+        x, y = Scaler.of(data.X, data.inputs), Scaler.of(data.Y, data.outputs)
         known = self._known(dataset, y)
         rows = np.random.default_rng(request.seed).permutation(len(data.X))
         kept = np.sort(rows[: self.max_rows])

@@ -99,7 +99,7 @@ class MCDropout:
         """
         assert isinstance(self.schedule, Schedule)
         data = Training.of(dataset, self.inputs, self.outputs, WHO)
-        x, y = Scaler.of(data.X), Scaler.of(data.Y)
+        x, y = Scaler.of(data.X, data.inputs), Scaler.of(data.Y, data.outputs)
         told = {"format": FORMAT, **data.metadata()}
         weights: dict[str, Array] = {}
         if request.previous is not None and dict(request.previous.data, seed=0) == {

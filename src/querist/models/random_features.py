@@ -143,7 +143,7 @@ class RandomFeatures:
             UnsupportedSample: If a value is not finite.
         """
         data = Training.of(dataset, self.inputs, self.outputs, "RandomFeatures")
-        x, y = Scaler.of(data.X), Scaler.of(data.Y)
+        x, y = Scaler.of(data.X, data.inputs), Scaler.of(data.Y, data.outputs)
         X, Y = x.apply(data.X), y.apply(data.Y)
         groups = _groups(data.outputs)
         kernel, hypers = self._choose(X, [Y[:, group] for group in groups], request.seed)

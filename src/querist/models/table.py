@@ -202,7 +202,7 @@ class Scaler:
 
     Attributes:
         mean: ``(d,)``.
-        std: ``(d,)``; 1 for columns that do not vary.
+        std: ``(d,)``; for columns that do not vary the largest of their field, 1 if there is none.
     """
 
     mean: Matrix
@@ -220,11 +220,18 @@ class Scaler:
         return cls(mean, std)
 
     @classmethod
-    def of(cls, values: Matrix) -> Scaler:
-        """From ``(n, d)`` values."""
+    def of(cls, values: Matrix, fields: Fields | None = None) -> Scaler:
+        """From ``(n, d)`` values; a field's columns have one unit, without fields each has its own.
+
+        What is rounding hangs on the unit alone: femtoseconds in seconds vary, too.
+        """
         mean, std = values.mean(axis=0), values.std(axis=0)
-        varies = std > 1e-12 * np.maximum(1.0, np.abs(mean))
-        return cls(mean, np.where(varies, std, 1.0))
+        ends = np.cumsum((1,) * len(std) if fields is None else fields.widths)
+        for begin, end in zip((0, *ends[:-1]), ends, strict=True):
+            own, sizes = std[begin:end], np.abs(values[:, begin:end])
+            varies = own > 1e-12 * sizes.max(initial=0.0)
+            own[~varies] = own[varies].max() if varies.any() else 1.0
+        return cls(mean, std)
 
     @classmethod
     def none(cls, width: int) -> Scaler:

@@ -147,7 +147,8 @@ class TorchEnsemble:
         return FitResult(ModelState(arrays, state), metrics)
 
     def _scaler(self, values: Matrix, fields: Fields) -> Scaler:
-        return Scaler.of(values) if self.scaling == "column" else Scaler.of_fields(values, fields)
+        scaled = Scaler.of if self.scaling == "column" else Scaler.of_fields
+        return scaled(values, fields)
 
     def _start(self, data: Training, request: FitRequest, member: int) -> Any:
         """A network with the member's previous weights, or its own random ones."""

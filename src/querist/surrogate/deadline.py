@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from querist.core.answers import Outcome
+from querist.core.errors import ConfigError
+from querist.surrogate.working import EngineLike
 
 Found = tuple[int, Outcome]
 
@@ -101,3 +104,20 @@ class Deadline:
     def close(self) -> None:
         """What breaks off from now on was meant to."""
         self._closed = True
+
+
+def deadline_of(seconds: float | None, engine: EngineLike) -> Deadline | None:
+    """What waits for simulations so long; None to wait for ever.
+
+    Raises:
+        ConfigError: If simulations would keep this very thread.
+    """
+    if seconds is None:
+        return None
+    told: Mapping[str, Any] = engine if isinstance(engine, Mapping) else {"kind": engine}
+    if told.get("kind") == "inline":
+        raise ConfigError(
+            "a simulation on the engine 'inline' keeps its caller; with a deadline give the "
+            "surrogate workers of its own: engine='processes'."
+        )
+    return Deadline(seconds, told.get("workers", 1))

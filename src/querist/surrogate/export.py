@@ -24,7 +24,8 @@ from querist.models.table import Fields
 from querist.store.arrays import load_arrays, save_arrays
 from querist.store.errors import DamagedFile
 from querist.store.files import atomic_write
-from querist.surrogate.shelf import FAILING, MODEL
+from querist.surrogate.fixed import slack
+from querist.surrogate.shelf import FAILING, FIXED, MODEL
 from querist.surrogate.voices import FILE
 
 FORMAT = "querist.surrogate/1"
@@ -117,6 +118,8 @@ def gated_graph(exported: Exported, *, noisy: bool) -> Graph:
     score = graph.add("Max", *scores) if len(scores) > 1 else scores[0]
     if FAILING in exported.states:
         score = _unless_failing(graph, exported.states[FAILING], score)
+    if FIXED in exported.states:
+        score = _unless_moved(graph, exported.states[FIXED], score)
     score = graph.add("Squeeze", score, graph.axes(1))
     threshold = exported.about["gate"]["threshold"]
     limit = -1.0 if threshold is None else threshold  # a closed gate trusts nothing
@@ -147,3 +150,22 @@ def _unless_failing(graph: Graph, state: ModelState, score: str) -> str:
     failed = graph.add("Gather", held["failed"], near)
     share = graph.add("ReduceMean", failed, graph.axes(1), keepdims=1)
     return graph.add("Where", graph.add("Less", share, MAJORITY), score, np.inf)
+
+
+def _unless_moved(graph: Graph, state: ModelState, score: str) -> str:
+    """The score, infinite where an input differs that was the same in all labels.
+
+    Fields that the model does not want are no inputs of the file.
+    """
+    for name, array in state.arrays.items():
+        if graph.inputs.get(name) != array.shape:
+            continue
+        wanted = np.asarray(array, np.float64).reshape(1, -1)
+        known = np.flatnonzero(~np.isnan(wanted[0]))
+        flat = graph.add("Reshape", name, graph.constant([-1, wanted.size], np.int64))
+        values = graph.add("Gather", flat, graph.constant(known, np.int64), axis=1)
+        beyond = graph.add("Abs", graph.add("Sub", values, wanted[:, known]))
+        beyond = graph.add("Sub", beyond, slack(wanted)[:, known])
+        farthest = graph.add("ReduceMax", beyond, graph.axes(1), keepdims=1)
+        score = graph.add("Where", graph.add("LessOrEqual", farthest, 0.0), score, np.inf)
+    return score

@@ -41,7 +41,7 @@ from querist.core.errors import ConfigError
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-GRID = tuple(float(2.0 ** (k / 2)) for k in range(-40, 13))  # thresholds, in units of tolerance
+GRID = tuple(float(2.0 ** (k / 2)) for k in range(-40, 41))  # thresholds, in units of tolerance
 MAIN, SAFE = 0.8, 0.2  # shares of the error probability of the two starts
 SAFER = 4  # steps of the grid from the first start down to the second
 GROWTH = 1.5  # of the audits, from one look to the next
@@ -162,8 +162,8 @@ class Trial:
     proven: set[int] = field(default_factory=set)
     threshold: float | None = None
 
-    def add(self, score: float, wrong: bool) -> bool:
-        """One more audit; whether the threshold may have changed upon it."""
+    def add(self, score: float, wrong: bool) -> None:
+        """One more audit, upon which the threshold may change."""
         self.scores.append(score)
         self.wrong.append(wrong)
         self.inside += score <= GRID[self.order.start]
@@ -172,20 +172,19 @@ class Trial:
             self._look()
         if looks or wrong:
             self.threshold = self._used()
-        return looks or wrong
 
     def take_over(self, threshold: float | None) -> None:
         """Use a threshold that audits of this model have proven elsewhere."""
         if threshold is not None:
-            self.proven.add(GRID.index(threshold))
-            self.threshold = threshold
+            # The nearest: a refusal is told as 1 - threshold, which loses a bit on the way.
+            index = int(np.abs(np.array(GRID) - threshold).argmin())
+            self.proven.add(index)
+            self.threshold = GRID[index]
 
     def _look(self) -> None:
         held = np.array(self.scores), np.array(self.wrong)
         self.proven |= safe(*held, self.order, self.promise, self.look)
         self.look, self.step = self.look + 1, self.step + 1
-        while self.inside >= self.promise.due(self.look, self.step):
-            self.step += 1
 
     def _used(self) -> float | None:
         scores, wrong = np.array(self.scores), np.array(self.wrong)

@@ -29,10 +29,11 @@ from querist.surrogate.clock import Clock, someone
 from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import DriftWarning
 from querist.surrogate.export import Exported
+from querist.surrogate.fixed import Fixed
 from querist.surrogate.learner import Fitted, Homework, Learner
-from querist.surrogate.record import Disk, Entry, Log, Memory
+from querist.surrogate.record import CLOSED, Disk, Entry, Log, Memory
 from querist.surrogate.settings import SurrogateSettings
-from querist.surrogate.shelf import FAILING, MODEL, FolderShelf, MemoryShelf, Shelf
+from querist.surrogate.shelf import FAILING, FIXED, MODEL, FolderShelf, MemoryShelf, Shelf
 from querist.surrogate.state import TOLD, Counts, Gate, Published, State
 from querist.surrogate.telling import status_of
 from querist.surrogate.voices import Said, Tolerance, Voice, make
@@ -166,7 +167,7 @@ class Keeper:
 
     def verdict(self, batch: Batch, rng: np.random.Generator | None) -> Verdict:
         """Say what is to become of ``n`` inputs; without randomness there are no audits."""
-        self._refuse_fork()
+        self._require_open()
         with self._lock:
             self.refresh()
             gate, count = self.state.gate, len(batch)
@@ -207,8 +208,10 @@ class Keeper:
             self._lately, self._lately_of = 1.0, gate.version
         return self._lately >= ASLEEP
 
-    def _refuse_fork(self) -> None:
+    def _require_open(self) -> None:
         """A forked process has neither the journal's lock nor the threads that belong to it."""
+        if self._shut.is_set():
+            raise RunError(CLOSED)
         if self._pid is not None and self._pid != os.getpid():
             raise RunError(
                 "this surrogate was opened before the process was forked; open its folder again in "
@@ -301,7 +304,8 @@ class Keeper:
             model = make(published.model, self._model)
             model.load(states[MODEL])
             failing = Failing(states[FAILING]) if FAILING in states else None
-            self._voices[version] = Voice(model, failing, self._tolerance, published.form)
+            fixed = Fixed(states[FIXED]) if FIXED in states else None
+            self._voices[version] = Voice(model, failing, self._tolerance, published.form, fixed)
         return self._voices[version]
 
     def voice(self) -> Voice | None:
@@ -374,8 +378,7 @@ class Keeper:
                 return
             result = done.result
             parts: dict[str, ModelState] = {MODEL: result["state"]}
-            if result["failing"] is not None:
-                parts[FAILING] = result["failing"]
+            parts |= {k: result[k] for k in (FAILING, FIXED) if result[k] is not None}
             ref = self._shelf.save(work.version, parts)
             spans = {"started": begun, "finished": self.clock()}
             fitted = Fitted(
@@ -414,7 +417,8 @@ class Keeper:
     def status(self) -> dict[str, Any]:
         """What is known, JSON-able."""
         with self._lock:
-            self._record(self._tell_calls())
+            if not self._shut.is_set():
+                self._record(self._tell_calls())
             return status_of(self.state, self.settings)
 
     def _attend(self) -> None:

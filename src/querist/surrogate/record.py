@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from querist.core.batch import Array
+from querist.core.errors import RunError
 from querist.store.errors import RunLocked, StoreError
 from querist.store.journal import JournalWriter
 from querist.store.lock import WriterLock
@@ -22,6 +23,7 @@ from querist.store.reader import JournalReader
 from querist.store.run_folder import RunFolder
 
 MESSAGE = "surrogate.fact"
+CLOSED = "this surrogate was closed; open its folder again."
 
 
 class Entry(NamedTuple):
@@ -59,7 +61,7 @@ class Log(Protocol):
         """Let others write."""
 
     def close(self) -> None:
-        """Make everything durable and let go."""
+        """Make everything durable and let go for good; what is there can still be followed."""
 
 
 class Memory:
@@ -104,13 +106,17 @@ class Disk:
         self._writer: JournalWriter | None = None
         self._own: list[Known] = []
         self._taken: set[str] = set()  # messages that are in the journal
+        self._closed = False
 
     def record(self, entries: Iterable[Entry]) -> None:
         """Keep facts: in the journal where this is the writer, else in the inbox.
 
         Raises:
             StoreError: If they could not be kept.
+            RunError: If this was closed.
         """
+        if self._closed:
+            raise RunError(CLOSED)
         if self.writes():
             self._append([(entry, None) for entry in entries])
             return
@@ -160,6 +166,8 @@ class Disk:
         """
         if self._writer is not None:
             return True
+        if self._closed:  # nobody would ever let go of the lock again
+            return False
         lock = self._folder.lock()
         try:
             lock.acquire()
@@ -192,10 +200,11 @@ class Disk:
         return bool(self._folder.inbox.pending(1))
 
     def close(self) -> None:
-        """Make everything durable and let others write."""
+        """Make everything durable and let others write, for good."""
         with suppress(StoreError):
             if self._writer is not None:
                 self._take_messages()
+        self._closed = True
         self.release()
 
 

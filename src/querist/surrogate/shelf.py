@@ -10,11 +10,11 @@ from querist.core.tasks import ModelRef
 from querist.store.arrays import load_arrays
 from querist.store.run_folder import RunFolder
 
-MODEL, FAILING = "model", "failing"
+MODEL, FAILING, FIXED = "model", "failing", "fixed"
 
 
 class Shelf(Protocol):
-    """Keeps the states of a version by part, :data:`MODEL` and perhaps :data:`FAILING`."""
+    """Keeps the states of a version by part, :data:`MODEL` and perhaps others."""
 
     def save(self, version: int, parts: Mapping[str, ModelState]) -> ModelRef:
         """Keep them."""
@@ -67,6 +67,6 @@ class FolderShelf:
         found = {}
         for name, digest in zip(ref.files, ref.digest.split("+"), strict=True):
             file = load_arrays(self._folder.path / "weights" / name, digest)
-            part = FAILING if f".{FAILING}." in name else MODEL
+            part = next((one for one in (FAILING, FIXED) if f".{one}." in name), MODEL)
             found[part] = ModelState(file.arrays, file.metadata)
         return found

@@ -31,11 +31,11 @@ from querist.store.run_folder import RunFolder
 from querist.surrogate import export
 from querist.surrogate.answers import FAILED, LATE, MODEL, REFUSED, SIMULATION, Answers
 from querist.surrogate.calling import Form, importable, oracle_of, require_same, returned
-from querist.surrogate.deadline import Deadline
+from querist.surrogate.deadline import Deadline, deadline_of
 from querist.surrogate.earlier import Labels
 from querist.surrogate.errors import Late, NoAnswer, Refused, SimulationFailed
 from querist.surrogate.keeping import Keeper, Verdict
-from querist.surrogate.record import Known
+from querist.surrogate.record import CLOSED, Known
 from querist.surrogate.settings import SurrogateSettings
 from querist.surrogate.state import State
 from querist.surrogate.telling import lines
@@ -50,6 +50,11 @@ REFUSAL = "the simulation is expected to fail for this input, and was not asked.
 BELATED = "the simulation has not answered within the deadline; its answer is learned from."
 CROWDED = "the simulation was not asked: it is still busy with earlier calls, which were late."
 _ERRORS: dict[str, type[QueristError]] = {REFUSED: Refused, FAILED: SimulationFailed, LATE: Late}
+COIN = 0x636F696E  # "coin", of its seed
+UNPICKLED = (
+    "a surrogate cannot be sent to other processes. Give it a folder and open that in each of them "
+    "(Surrogate.open(folder, simulation)), or let it have workers: engine='processes' and many()."
+)
 OnAlarm = Callable[[Mapping[str, Any]], None]
 
 
@@ -107,7 +112,7 @@ class Surrogate:
         **settings: Any,
     ) -> None:
         self.settings = checked(SurrogateSettings, settings, "a surrogate's settings")
-        self._deadline = _deadline(self.settings.deadline, engine)
+        self._deadline = deadline_of(self.settings.deadline, engine)
         self._found = {"simulation": importable(simulation), "use": _name_of(model)}
         self._form, self._oracle = Form(simulation), oracle_of(simulation)
         self._lacking = Tolerance(self.settings.tolerance).lacking
@@ -118,7 +123,9 @@ class Surrogate:
         self._keeper = Keeper(
             self.settings, _model_factory(model), self.folder, aside, on_alarm, labels
         )
-        self._rng = np.random.default_rng([self.settings.seed, *self._keeper.stream])
+        # The last word is the coin's own: trailing zeros are nothing to a seed, and inputs that are
+        # drawn from default_rng(seed) would come of this very stream.
+        self._rng = np.random.default_rng([self.settings.seed, *self._keeper.stream, COIN])
         self._workshops: list[Workshop] = []
         self._making = threading.Lock()
         self._end = weakref.finalize(self, _close, self._keeper, self._workshops, self._deadline)
@@ -178,8 +185,11 @@ class Surrogate:
     def _in_time(
         self, batch: Batch, asked: NDArray[np.int64], verdict: Verdict, began: float
     ) -> Iterator[tuple[int, Outcome]]:
-        found = self._simulate(batch, asked, verdict)
-        if self._deadline is None or self._oracle is None or not len(asked):
+        if not len(asked):
+            return iter(())
+        # Copied: the caller may fill the same arrays anew for its next call.
+        found = self._simulate(batch.take(asked), asked, verdict)
+        if self._deadline is None or self._oracle is None:
             return found
         return self._deadline(found, len(asked), began)
 
@@ -191,11 +201,9 @@ class Surrogate:
         return replace(verdict, by_model=by_model)
 
     def _simulate(
-        self, batch: Batch, asked: NDArray[np.int64], verdict: Verdict
+        self, inputs: Batch, asked: NDArray[np.int64], verdict: Verdict
     ) -> Iterator[tuple[int, Outcome]]:
-        if not len(asked):
-            return
-        samples = [batch.sample(int(i)) for i in asked]
+        samples = [inputs.sample(i) for i in range(len(inputs))]
         payloads = [label_payload(sample, ORACLE) for sample in samples]
         for number, done in self._workshop().run("label", payloads):
             index, outcome = int(asked[number]), self._judgeable(outcome_of(done))
@@ -216,7 +224,7 @@ class Surrogate:
                     "give the surrogate its simulation."
                 )
             if self._closed:
-                raise RunError("this surrogate was closed; open its folder again.")
+                raise RunError(CLOSED)
             if not self._workshops:
                 self._workshops.append(simulations(self._engine, self._oracle))
             return self._workshops[0]
@@ -313,6 +321,9 @@ class Surrogate:
         """
         return self._keeper.status()
 
+    def __reduce__(self) -> str:
+        raise TypeError(UNPICKLED)
+
     def __repr__(self) -> str:
         told = self.status()
         calls = told["answered_by_model"] + told["answered_by_simulation"]
@@ -367,23 +378,6 @@ def _close(keeper: Keeper, workshops: list[Workshop], deadline: Deadline | None)
     if deadline is not None:
         deadline.wait()
     keeper.close()
-
-
-def _deadline(seconds: float | None, engine: EngineLike) -> Deadline | None:
-    """What waits for simulations.
-
-    Raises:
-        ConfigError: If simulations would keep this very thread.
-    """
-    if seconds is None:
-        return None
-    told: Mapping[str, Any] = engine if isinstance(engine, Mapping) else {"kind": engine}
-    if told.get("kind") == "inline":
-        raise ConfigError(
-            "a simulation on the engine 'inline' keeps its caller; with a deadline give the "
-            "surrogate workers of its own: engine='processes'."
-        )
-    return Deadline(seconds, told.get("workers", 1))
 
 
 def _manned(engine: EngineLike) -> EngineLike:

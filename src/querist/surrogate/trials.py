@@ -74,10 +74,13 @@ def why(status: Mapping[str, Any]) -> str:
 def _reason(status: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
     if not trials and status["fitted"]:
         return "no model was judged by an audit yet"
+    if not trials and status["unlearned"]:
+        return f"no model yet: the last fit failed ({status['unlearned']})"
     if not trials:
         return (
-            f"no model yet: the first one is fitted to {status['first']} labels, and there are "
-            f"{status['learned_from']} to learn from (others are kept apart to judge)"
+            f"no model yet: the first one is fitted to {status['first']} labels of finite inputs, "
+            f"with the fields and shapes that most have; there are {status['learned_from']} labels "
+            "to learn from (others are kept apart to judge)"
         )
     full = [one for one in trials if one["audits"] >= one["needed"]]
     one = (full or list(trials))[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from querist.models.calibration import true_errors
 from querist.models.failing import MAJORITY, Failing, fit_failing
 from querist.models.gaussian_process import GaussianProcess
 from querist.models.random_features import RandomFeatures
+from querist.surrogate.fixed import Fixed, fixed_of
 from querist.surrogate.onnx_model import OnnxModel
 from querist.surrogate.state import Form, form_of_batch
 
@@ -84,15 +86,10 @@ class Tolerance:
     by: float | Mapping[str, float]
 
     def _pairs(self, outputs: Batch) -> list[tuple[str, float]]:
-        if not isinstance(self.by, Mapping):
-            numeric = (n for n, c in outputs.columns.items() if c.data.dtype.kind in "biuf")
-            return [(name, float(self.by)) for name in numeric]
-        missing = sorted(set(self.by) - set(outputs.columns))
-        if missing:
-            raise ShapeError(
-                f"there are tolerances of {missing}, but the outputs are {sorted(outputs.columns)}."
-            )
-        return [(name, float(self.by[name])) for name in self.by]
+        if isinstance(self.by, Mapping):
+            return [(name, float(allowed)) for name, allowed in self.by.items()]
+        numeric = (n for n, c in outputs.columns.items() if c.data.dtype.kind in "biuf")
+        return [(name, float(self.by)) for name in numeric]
 
     def scores(self, prediction: Prediction) -> Vector:
         """``(n,)`` largest uncertainty over outputs.
@@ -151,12 +148,14 @@ class Voice:
         failing: Says where the simulation fails.
         tolerance: Of errors.
         form: Of inputs that it learned from; a model might pass over a field that it never saw.
+        fixed: What was the same in all of them; None if nothing was, or it is not known.
     """
 
     model: Model
     failing: Failing | None
     tolerance: Tolerance
     form: Form | None = None
+    fixed: Fixed | None = None
 
     def say(self, batch: Batch) -> Said:
         """Predict ``n`` inputs; what cannot be represented has an infinite score."""
@@ -168,12 +167,25 @@ class Voice:
                 fails = self.failing.probability(batch)
             prediction = self.model.predict(batch)
         except (UnsupportedSample, ShapeError):
-            if len(batch) > 1:
-                return self._one_by_one(batch)
-            return Said(None, np.full(len(batch), np.inf), fails)
+            return self._speechless(batch, fails)
+        # Where a model breaks down (numbers that overflow), there is the simulation to ask.
+        # Isolation boundary: an audit that it breaks down for must not end all calls after it.
+        except Exception as error:  # noqa: BLE001
+            if len(batch) == 1:
+                told = f"{type(error).__name__}: {error}"
+                warnings.warn(f"a surrogate's model could not predict: {told}", stacklevel=2)
+            return self._speechless(batch, fails)
         # Where it rather fails, there is no answer to stand in for.
         score = np.where(fails < MAJORITY, self.tolerance.scores(prediction), np.inf)
+        if self.fixed is not None and (moved := self.fixed.moved(batch)).any():
+            score, fails = np.where(moved, np.inf, score), np.where(moved, 0.0, fails)
         return Said(prediction.mean, score, fails, prediction)
+
+    def _speechless(self, batch: Batch, fails: Vector) -> Said:
+        """What it says where the model has no answer for one of ``n`` inputs at least."""
+        if len(batch) > 1:
+            return self._one_by_one(batch)
+        return Said(None, np.full(len(batch), np.inf), fails)
 
     def _one_by_one(self, batch: Batch) -> Said:
         said = [self.say(batch.take([i])) for i in range(len(batch))]
@@ -211,7 +223,7 @@ def _of_one_shape(dataset: Dataset) -> Dataset:
 
 
 def learn(model: Factory | None, lesson: Lesson) -> dict[str, Any]:
-    """Fit: ``model`` (which one), ``state``, ``failing`` (state or None) and ``metrics``."""
+    """Fit: ``model`` (which one), ``state``, ``failing`` and ``fixed`` (or None), ``metrics``."""
     name = choose(model, lesson.dataset)
     known = lesson.previous if lesson.previous and lesson.previous[0] == name else None
     failed = None if lesson.tried is None else lesson.tried[0].take(lesson.tried[1])
@@ -229,4 +241,5 @@ def learn(model: Factory | None, lesson: Lesson) -> dict[str, Any]:
         with suppress(ShapeError, UnsupportedSample):
             failing = fit_failing(*lesson.tried)
     metrics = {k: float(v) for k, v in fitted.metrics.items() if np.isfinite(v)}
-    return {"model": name, "state": fitted.state, "failing": failing, "metrics": metrics}
+    told = {"model": name, "state": fitted.state, "failing": failing, "metrics": metrics}
+    return {**told, "fixed": fixed_of(lesson.dataset.inputs)}
