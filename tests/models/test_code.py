@@ -122,3 +122,17 @@ def test_a_python_model_is_another_one_when_a_module_that_it_imports_changes(own
     (own / "own_scale.py").write_text("SCALE = 2\n")
     forget()
     assert open_inference(told).digest != first
+
+
+def test_a_file_that_is_written_twice_within_a_tick_of_its_clock_is_read_twice(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "twice_in_a_tick.py"
+    file.write_text("A = 1\n")
+    at = file.stat()
+    before = sources_of("twice_in_a_tick")
+    plain = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda p, **k: at if p.name == file.name else plain(p, **k))
+    file.write_text("A = 2\n")
+    assert sources_of("twice_in_a_tick") != before

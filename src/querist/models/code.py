@@ -12,6 +12,7 @@ import functools
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
@@ -102,10 +103,7 @@ def _source(name: str) -> _Source | None:
     if file is None:
         return None
     try:
-        found = file.stat()
-        digest, imports = _read(
-            name, file, (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-        )
+        digest, imports = _as_it_is(name, file)
     except OSError:
         return None
     module = sys.modules.get(name)
@@ -116,6 +114,18 @@ def _source(name: str) -> _Source | None:
     if held is None or held[0] is not module or held[1] is not spec:
         held = _first[name] = module, spec, digest
     return _Source(digest if held[2] == digest else f"{held[2]}, now {digest}", imports)
+
+
+def _as_it_is(name: str, file: Path) -> _Source:
+    """What a file holds, read anew unless its stamp tells that it is as it was."""
+    found = file.stat()
+    stamp = found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    # Clocks of file systems tick seldom: what was written just now may be written again in a tick.
+    settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED_NS
+    return (_read if settled else _read.__wrapped__)(name, file, stamp)
+
+
+_SETTLED_NS = 5_000_000_000
 
 
 @functools.lru_cache(maxsize=4096)

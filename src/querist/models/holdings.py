@@ -134,7 +134,7 @@ class _Telling:
 
     def _tensor(self, tensor: Any) -> None:
         try:
-            for part in numbers_of(tensor):
+            for part in _numbers(tensor):
                 self._tell(f"{tensor.dtype};".encode())
                 self._array(part)
         except (RuntimeError, TypeError, ValueError):
@@ -151,7 +151,7 @@ def _content(cell: Any) -> Any:
         return None
 
 
-def numbers_of(tensor: Any) -> list[np.ndarray[Any, Any]]:
+def _numbers(tensor: Any) -> list[np.ndarray[Any, Any]]:
     """A torch tensor's numbers, bit by bit; of a sparse one with their places.
 
     Raises:

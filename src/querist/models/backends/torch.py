@@ -86,7 +86,7 @@ def anew(network: Any, inputs: int, outputs: int) -> Any:
     Raises:
         RunError: If it does not make ``(n, outputs)`` of ``(n, inputs)``, or cannot be stacked.
     """
-    made, pt = copy.deepcopy(getattr(network, "_orig_mod", network)).to("cpu"), torch()
+    made, pt = copy.deepcopy(uncompiled(network)).to("cpu"), torch()
     _require_stackable(made, network)
     for layer in made.modules():
         if hasattr(layer, "reset_parameters"):
@@ -101,6 +101,11 @@ def anew(network: Any, inputs: int, outputs: int) -> Any:
     if shape != (2, outputs):
         raise RunError(f"{told}, but it makes {shape[1:]}.")
     return made
+
+
+def uncompiled(network: Any) -> Any:
+    """What ``torch.compile`` was given; any other network as it is."""
+    return getattr(network, "_orig_mod", network)
 
 
 def _require_stackable(made: Any, network: Any) -> None:

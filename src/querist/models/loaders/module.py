@@ -20,7 +20,7 @@ from ..backends import torch as backend
 from ..backends.eager import EagerRunner
 from ..backends.onnxruntime import OnnxRuntimeRunner
 from ..backends.openvino import OpenVinoRunner
-from ..code import code_of, files_in, is_own
+from ..code import code_of, files_in
 from ..heads import Head
 from ..holdings import held_by, told_all
 from ..inference_settings import NetworkSettings, TorchSettings, named, parse
@@ -102,7 +102,7 @@ def _copied(module: Any) -> Any:
     Raises:
         ConfigError: If it cannot be copied, or has layers without numbers.
     """
-    module = getattr(module, "_orig_mod", module)
+    module = backend.uncompiled(module)
     lazy = backend.torch().nn.parameter.UninitializedTensorMixin
     if any(isinstance(each, lazy) for each in (*module.parameters(), *module.buffers())):
         raise ConfigError(
@@ -172,17 +172,19 @@ def module_digest(module: Any) -> str:
     for name, layer in module.named_modules():
         total.update(f"{name} {type(layer).__qualname__};".encode())
         held_by(layer, total.update)
-    total.update(layers_digest(module).encode())
-    kinds = {type(layer) for layer in module.modules()}
-    told_all(sorted(filter(is_own, kinds), key=repr), total.update)
+    told_all(_kinds(module), total.update)
     return total.hexdigest()
 
 
 def layers_digest(module: Any) -> str:
     """A digest of the code of a module's layers, but for those of PyTorch."""
+    return digest_of({}, [part for kind in _kinds(module) for part in code_of(kind)])
+
+
+def _kinds(module: Any) -> list[type[Any]]:
+    """The classes of a module's layers, but for those of PyTorch."""
     kinds = sorted({type(layer) for layer in module.modules()}, key=repr)
-    own = [kind for kind in kinds if not kind.__module__.startswith("torch.")]
-    return digest_of({}, [part for kind in own for part in code_of(kind)])
+    return [kind for kind in kinds if not kind.__module__.startswith("torch.")]
 
 
 def network_digest(
